@@ -1,0 +1,18 @@
+/** Unit tests run from the TypeScript sources; test/e2e runs the bundle in dist/. */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['**/*.test.ts'],
+  transform: {
+    '^.+\\.[jt]s$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'commonjs' },
+      },
+    ],
+  },
+  // chalk is published as ES modules only.
+  transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
+  testTimeout: 30_000,
+}

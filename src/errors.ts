@@ -1,0 +1,73 @@
+/**
+ * One error class for everything that can fail, with a stable code a script can match on.
+ *
+ * A message says what failed and where; `fix` says what to do next. Both are one line.
+ */
+
+/** Every error code and the exit code it leads to (docs: README, "Exit codes"). */
+export const EXIT_CODES = {
+  /** A command line that makes no sense. */
+  IXY_ERR_USAGE: 2,
+  /** A file named on the command line (capture, output) can't be read, written or understood. */
+  IXY_ERR_FILE: 2,
+  /** No device at that address, no server behind that socket. */
+  IXY_ERR_DEVICE_NOT_FOUND: 3,
+  /** There is a device, but not a NIC this driver knows. */
+  IXY_ERR_DEVICE_UNSUPPORTED: 3,
+  /** The kernel or another ixy-ts uses the device. */
+  IXY_ERR_DEVICE_IN_USE: 3,
+  /** `stats` found nothing to show. */
+  IXY_ERR_NOTHING_TO_SHOW: 3,
+  /** Not permitted: root, a capability or a group is missing. */
+  IXY_ERR_PERMISSION: 4,
+  /** Huge pages are not set up or used up. */
+  IXY_ERR_NO_HUGEPAGES: 4,
+  /** No VFIO, no IOMMU, or a group that isn't ours alone. */
+  IXY_ERR_NO_VFIO: 4,
+  /** RLIMIT_MEMLOCK is too small. */
+  IXY_ERR_MEMLOCK: 4,
+  /** The operating system, its C library or this Node.js lacks something else. */
+  IXY_ERR_SYSTEM: 4,
+  /** The device went away: surprise removal, a server that died. */
+  IXY_ERR_DEVICE_GONE: 1,
+  /** A register didn't get to the state the datasheet promises, or was used against its definition. */
+  IXY_ERR_REGISTER: 1,
+  /** DMA memory couldn't be mapped, or an address lies outside of it. */
+  IXY_ERR_DMA: 1,
+  /** The peer broke the vfio-user protocol. */
+  IXY_ERR_PROTOCOL: 1,
+  /** A worker thread or child process died. */
+  IXY_ERR_WORKER: 1,
+  /** A bug in ixy-ts. */
+  IXY_ERR_INTERNAL: 1,
+  /** An --expect-… was not met. */
+  IXY_ERR_EXPECTATION: 5,
+} as const
+
+export type ErrorCode = keyof typeof EXIT_CODES
+
+export class IxyError extends Error {
+  override readonly name = 'IxyError'
+  readonly code: ErrorCode
+  /** What the user can do about it, one imperative sentence without a full stop; '' when nothing helps. */
+  readonly fix: string
+
+  constructor(code: ErrorCode, what: string, fix = '', options?: ErrorOptions) {
+    super(fix === '' ? what : `${what}; ${fix}`, options)
+    this.code = code
+    this.fix = fix
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.code]
+  }
+}
+
+/** Anything thrown, as an IxyError: foreign errors become IXY_ERR_INTERNAL with the original as cause. */
+export function asIxyError(error: unknown): IxyError {
+  if (error instanceof IxyError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new IxyError('IXY_ERR_INTERNAL', message, 'please report it with the output of --log-level debug', {
+    cause: error,
+  })
+}

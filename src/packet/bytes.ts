@@ -1,0 +1,41 @@
+/** The same memory as bytes and as 32-bit words. Copies of aligned frames go by words: a `set(subarray)` would allocate. */
+export interface Bytes {
+  readonly u8: Uint8Array
+  readonly u32: Uint32Array
+}
+
+/** Views over `buffer` (whole words only). */
+export function bytesOver(buffer: ArrayBufferLike, offset = 0, length = buffer.byteLength - offset): Bytes {
+  return { u8: new Uint8Array(buffer, offset, length), u32: new Uint32Array(buffer, offset, length >>> 2) }
+}
+
+/** Fresh zeroed memory of `length` bytes, rounded up to whole words. */
+export function allocateBytes(length: number): Bytes {
+  return bytesOver(new ArrayBuffer((length + 3) & ~3))
+}
+
+/**
+ * Copies `length` bytes. Word by word when both offsets are multiples of 4 (up to 3 bytes beyond `length` are then
+ * read but never written), else byte by byte.
+ */
+export function copyBytes(
+  from: Bytes,
+  fromOffset: number,
+  to: Bytes,
+  toOffset: number,
+  length: number,
+): void {
+  let done = 0
+  if (((fromOffset | toOffset) & 3) === 0) {
+    const source = from.u32
+    const target = to.u32
+    const words = length >>> 2
+    let s = fromOffset >>> 2
+    let t = toOffset >>> 2
+    for (let i = 0; i < words; i++) target[t++] = source[s++]
+    done = words << 2
+  }
+  const source = from.u8
+  const target = to.u8
+  for (let i = done; i < length; i++) target[toOffset + i] = source[fromOffset + i]
+}

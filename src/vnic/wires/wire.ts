@@ -1,0 +1,63 @@
+/**
+ * What is plugged into a virtual NIC's port.
+ *
+ * A wire is polled by the NIC's loop, on the NIC's thread. Nothing here may block or allocate per frame.
+ * A frame is Ethernet without preamble and FCS, as in a capture file.
+ */
+import type { Bytes } from '../../packet/bytes.ts'
+
+/** The NIC's side of the connector: where a wire puts frames for the host to receive. */
+export interface Port {
+  /** How many frames the host has descriptors for right now. 0 while the link is down or receiving is off. */
+  room(): number
+  /**
+   * Hands one frame to the NIC, which copies it. Returns true if the host got it; false if it was dropped, in which
+   * case a statistics register has counted it (no descriptor: MPC; filtered; too long: ROC…).
+   */
+  deliver(memory: Bytes, offset: number, length: number): boolean
+  /** True while the link is up and the host has enabled receiving. Wires that send by the clock start when this is true. */
+  listening(): boolean
+  /** Plugs or unplugs the cable. LINKS follows, and the link interrupt. */
+  setLink(up: boolean): void
+}
+
+export interface WireReport {
+  /** `gen`, `record=out.pcap`… as the user wrote it. */
+  readonly wire: string
+  /** Named counters: sent, received, lost, duplicated, reordered, corrupted, dropped… 0 is shown too. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export interface Wire {
+  /**
+   * Moves frames from the far end into the NIC: at most `budget`. Returns the number of frames offered (delivered or not),
+   * 0 if there was nothing to do: the loop sleeps when every wire and every ring is idle.
+   * `now` is milliseconds on the monotonic clock.
+   */
+  poll(port: Port, budget: number, now: number): number
+
+  /**
+   * Takes a frame the NIC has sent. `memory` may be the host's own memory: valid during the call only.
+   * Returns false if the wire can't take it now (the NIC tries the same frame again later: flow control).
+   */
+  send(memory: Bytes, offset: number, length: number, now: number): boolean
+
+  /** Milliseconds on the monotonic clock when poll() next has something to do on its own; Infinity if never. */
+  nextEvent(now: number): number
+
+  /** File descriptors that wake the loop when readable (TAP). */
+  readonly wakeFds: readonly number[]
+
+  /** True if this wire sends a limited number of frames (gen with count=, replay without repeat=0). */
+  readonly finite: boolean
+  /** True once a finite wire has sent everything. An infinite one: once it was told to stop. */
+  ended(): boolean
+  /** Send nothing more from now on; keep taking what arrives. */
+  stop(): void
+
+  /** Every part of the wire that has something to tell, at any time. */
+  reports(): WireReport[]
+
+  /** Flushes files, removes what was created. Idempotent. */
+  close(): void
+}
