@@ -1,0 +1,148 @@
+/** What the command line hands to the engine, and what the engine tells it back. Types only. */
+import type { IxyError } from '../errors.ts'
+import type { AccessPath } from '../pci/transport.ts'
+import type { WireReport } from '../vnic/wires/wire.ts'
+
+/** Everything a run needs. The command line has checked syntax and ranges; only the system can still say no. */
+export interface RunOptions {
+  readonly app: ForwardOptions | PktgenOptions
+  /** As the user wrote them: `0000:03:00.0`, `vfio-user:/run/a.sock`, `virtual:gen`. Two for forward, one for pktgen. */
+  readonly devices: readonly string[]
+  /** null: by what the system offers. */
+  readonly access: 'sysfs' | 'vfio' | null
+  /** Packets per batch, at least 1 and less than `ringSize`. */
+  readonly batchSize: number
+  /** Receive/transmit queue pairs per device, one worker each. */
+  readonly queues: number
+  /** Descriptors per ring, a power of two from 64 to 4096. */
+  readonly ringSize: number
+  /** Seconds from the moment the data plane starts; null: until a signal, or until everything is sent. */
+  readonly duration: number | null
+  /** Seconds between two interval events. */
+  readonly interval: number
+  /** CPUs for the workers in order, [] for no pinning. */
+  readonly cpus: readonly number[]
+  /** Take a NIC that is in use, or of an unknown model. */
+  readonly force: boolean
+}
+
+export interface ForwardOptions {
+  readonly kind: 'forward'
+  /** Increment byte 48 of each packet. */
+  readonly touch: boolean
+}
+
+export interface PktgenOptions {
+  readonly kind: 'pktgen'
+  /** Bytes without FCS; with `imix` or `pcap` not used. */
+  readonly size: number
+  readonly imix: boolean
+  /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`; null: as fast as possible. */
+  readonly rate: string | null
+  /** Packets to send, null: without end. */
+  readonly count: number | null
+  readonly flows: number
+  /** What differs from the default packet, as written and checked. */
+  readonly srcMac: string | null
+  readonly dstMac: string | null
+  readonly srcIp: string | null
+  readonly dstIp: string | null
+  readonly srcPort: number | null
+  readonly dstPort: number | null
+  readonly vlan: number | null
+  /** Send the frames of this capture over and over instead of generated packets. */
+  readonly pcap: string | null
+}
+
+/** Packets and bytes (without FCS) in one direction. */
+export interface Traffic {
+  readonly packets: number
+  readonly bytes: number
+}
+
+/** Counters of one device or one of its queues: over an interval, or since the start. */
+export interface DeviceCounters {
+  /** Position on the command line, from 0: two devices may be called `virtual:gen`. */
+  readonly index: number
+  readonly device: string
+  /** null: the whole device. Every report has exactly one such entry per device; entries per queue may follow it. */
+  readonly queue: number | null
+  readonly rx: Traffic
+  readonly tx: Traffic
+  /** Packets by cause. Causes with 0 packets may be left out. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface DeviceInfo {
+  readonly index: number
+  readonly device: string
+  /** `Intel 82599ES 10-Gigabit SFI/SFP+`… */
+  readonly model: string
+  /** `52:54:00:00:00:01` */
+  readonly mac: string
+  readonly access: AccessPath
+  /** Mbit/s, 0 while the link is down. */
+  readonly linkMbit: number
+}
+
+export interface IntervalEvent {
+  /** Seconds since the data plane started. */
+  readonly elapsed: number
+  /** Length of this interval in seconds, as measured. */
+  readonly seconds: number
+  readonly devices: readonly DeviceCounters[]
+}
+
+export interface LinkEvent {
+  readonly index: number
+  readonly device: string
+  readonly up: boolean
+}
+
+/** A rule of the datasheet that the driver broke, as seen by the virtual NIC. */
+export interface Breach {
+  /** `RDT = RDH + …: the ring must keep one descriptor free (82599 §7.1.9)` */
+  readonly rule: string
+  readonly count: number
+}
+
+/** What a virtual NIC of this run has to tell at its end. */
+export interface VirtualReport {
+  readonly index: number
+  readonly device: string
+  readonly wires: readonly WireReport[]
+  readonly breaches: readonly Breach[]
+}
+
+/** Called by the engine as things happen, on the main thread. None of these throws. */
+export interface RunObserver {
+  /** Once: devices are up (or their link was waited for long enough) and the data plane starts. */
+  started(devices: readonly DeviceInfo[]): void
+  /** Every `interval` seconds, and not for a shorter rest at the end. */
+  interval(event: IntervalEvent): void
+  /** The link of a device has changed after `started`. */
+  link(event: LinkEvent): void
+  /** Something worth a line while the user waits: `waiting for link of virtual:gen`. */
+  progress(message: string): void
+  /** Something is not as it should be, but the run goes on. */
+  warning(message: string): void
+}
+
+export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'
+
+export interface RunResult {
+  /** Seconds the data plane ran; 0 if it never started. */
+  readonly elapsed: number
+  readonly reason: EndReason
+  /** Totals since the start, as far as they could be read; [] if no device came up. */
+  readonly devices: readonly DeviceCounters[]
+  readonly virtual: readonly VirtualReport[]
+  /** With reason `error`, else null. */
+  readonly error: IxyError | null
+}
+
+/**
+ * Runs one app on its devices until it ends, `stop` is aborted or something fails; then stops cleanly.
+ * Never rejects: a failure, also one before the start, is in the result, with every counter that could still be read.
+ */
+export type Run = (options: RunOptions, observer: RunObserver, stop: AbortSignal) => Promise<RunResult>
