@@ -1,0 +1,154 @@
+/** File descriptors: files, memfds, eventfds, control calls. */
+import { constants } from 'node:fs'
+import { check, declare, lastErrno, LinuxError, type Pointer } from './libc.ts'
+
+export const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_SYNC, O_NONBLOCK } = constants
+const O_CLOEXEC = 0o2000000
+
+const libcOpen = declare<(path: string, flags: number, mode: number) => number>(
+  'int open(const char *path, int flags, unsigned int mode)',
+)
+const libcClose = declare<(fd: number) => number>('int close(int fd)')
+const libcRead = declare<(fd: number, target: Pointer, bytes: number) => number>(
+  'long read(int fd, void *target, size_t bytes)',
+)
+const libcWrite = declare<(fd: number, source: Pointer, bytes: number) => number>(
+  'long write(int fd, const void *source, size_t bytes)',
+)
+const libcPread = declare<(fd: number, target: Pointer, bytes: number, offset: number | bigint) => number>(
+  'long pread(int fd, void *target, size_t bytes, int64_t offset)',
+)
+const libcPwrite = declare<(fd: number, source: Pointer, bytes: number, offset: number | bigint) => number>(
+  'long pwrite(int fd, const void *source, size_t bytes, int64_t offset)',
+)
+const libcFtruncate = declare<(fd: number, bytes: number) => number>('int ftruncate(int fd, int64_t bytes)')
+const libcFcntl = declare<(fd: number, command: number, value: number) => number>(
+  'int fcntl(int fd, int command, long value)',
+)
+const libcIoctl = declare<(fd: number, request: number, argument: Pointer) => number>(
+  'int ioctl(int fd, unsigned long request, void *argument)',
+)
+const libcIoctlInt = declare<(fd: number, request: number, value: number) => number>(
+  'int ioctl(int fd, unsigned long request, long value)',
+)
+const libcMemfdCreate = declare<(name: string, flags: number) => number>(
+  'int memfd_create(const char *name, unsigned int flags)',
+)
+const libcEventfd = declare<(value: number, flags: number) => number>(
+  'int eventfd(unsigned int value, int flags)',
+)
+
+/** Opens `path` (close-on-exec). `mode` counts with O_CREAT. The caller closes the descriptor. Throws LinuxError. */
+export function open(path: string, flags: number, mode = 0o600): number {
+  return check(libcOpen(path, flags | O_CLOEXEC, mode), 'open', path)
+}
+
+/** Closes `fd`. An error is ignored: the descriptor is gone either way (close(2)). */
+export function close(fd: number): void {
+  libcClose(fd)
+}
+
+/** Bytes read into `target`, 0 at the end of the file. Throws LinuxError. */
+export function read(fd: number, target: NodeJS.ArrayBufferView): number {
+  return check(libcRead(fd, target, target.byteLength), 'read')
+}
+
+/** Bytes of `source` that were written. Throws LinuxError. */
+export function write(fd: number, source: NodeJS.ArrayBufferView): number {
+  return check(libcWrite(fd, source, source.byteLength), 'write')
+}
+
+/**
+ * Reads up to `bytes` bytes from a non-blocking descriptor to `target`. Returns -1 if there is nothing to read now.
+ * Throws LinuxError. Allocates nothing.
+ */
+export function tryRead(fd: number, target: Pointer, bytes: number): number {
+  const count = libcRead(fd, target, bytes)
+  return count < 0 ? wouldBlock('read') : count
+}
+
+/** Writes up to `bytes` bytes to a non-blocking descriptor. Returns -1 if it takes none now. Throws LinuxError. */
+export function tryWrite(fd: number, source: Pointer, bytes: number): number {
+  const count = libcWrite(fd, source, bytes)
+  return count < 0 ? wouldBlock('write') : count
+}
+
+function wouldBlock(syscall: string): -1 {
+  const errno = lastErrno()
+  if (errno === 'EAGAIN' || errno === 'EINTR') return -1
+  throw new LinuxError(syscall, errno)
+}
+
+/** As read, from byte `offset` of the file. */
+export function pread(fd: number, target: NodeJS.ArrayBufferView, offset: number | bigint): number {
+  return check(libcPread(fd, target, target.byteLength, offset), 'pread', `at ${offset}`)
+}
+
+/** As write, to byte `offset` of the file. */
+export function pwrite(fd: number, source: NodeJS.ArrayBufferView, offset: number | bigint): number {
+  return check(libcPwrite(fd, source, source.byteLength, offset), 'pwrite', `at ${offset}`)
+}
+
+/** Sets the file's size. Throws LinuxError. */
+export function ftruncate(fd: number, bytes: number): void {
+  check(libcFtruncate(fd, bytes), 'ftruncate', `to ${bytes} bytes`)
+}
+
+const F_GETFL = 3
+const F_SETFL = 4
+
+/** Makes reads and writes of `fd` return at once when they can't proceed. */
+export function setNonBlocking(fd: number): void {
+  const flags = check(libcFcntl(fd, F_GETFL, 0), 'fcntl')
+  check(libcFcntl(fd, F_SETFL, flags | O_NONBLOCK), 'fcntl')
+}
+
+/** ioctl with a pointer to a structure. `name` is the request's name, for the error. Returns what the call returns. */
+export function ioctl(fd: number, name: string, request: number, argument: Pointer): number {
+  return check(libcIoctl(fd, request, argument), `ioctl ${name}`)
+}
+
+/** ioctl with an integer instead of a pointer. */
+export function ioctlInt(fd: number, name: string, request: number, value: number): number {
+  return check(libcIoctlInt(fd, request, value), `ioctl ${name}`)
+}
+
+const MFD_CLOEXEC = 0x1
+const MFD_HUGETLB = 0x4
+const MFD_HUGE_SHIFT = 26
+
+/**
+ * An anonymous file in memory, `bytes` long. With `pageBytes` it lives in huge pages of that size (`bytes` must be a
+ * multiple). The caller closes it. Throws LinuxError.
+ */
+export function createMemfd(name: string, bytes: number, pageBytes?: number): number {
+  const huge = pageBytes === undefined ? 0 : MFD_HUGETLB | (Math.log2(pageBytes) << MFD_HUGE_SHIFT)
+  const fd = check(libcMemfdCreate(name, MFD_CLOEXEC | huge), 'memfd_create', name)
+  try {
+    ftruncate(fd, bytes)
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+  return fd
+}
+
+const EFD_CLOEXEC = 0o2000000
+
+/** A non-blocking event counter, 0 at first. The caller closes it. */
+export function createEventFd(): number {
+  return check(libcEventfd(0, EFD_CLOEXEC | O_NONBLOCK), 'eventfd')
+}
+
+const counter = new BigUint64Array(1)
+
+/** Adds 1 to the counter of an eventfd: whoever polls it wakes. */
+export function signalEventFd(fd: number): void {
+  counter[0] = 1n
+  tryWrite(fd, counter, 8)
+}
+
+/** Sets the counter of an eventfd to 0. Returns true if it was above. */
+export function drainEventFd(fd: number): boolean {
+  return tryRead(fd, counter, 8) === 8
+}

@@ -1,0 +1,79 @@
+/**
+ * The C library, called through koffi, and the one way in which its calls fail.
+ *
+ * Calls are declared in the file of their topic (file.ts, mapping.ts, poll.ts…) with `declare`. Prototypes are those of
+ * x86-64 and arm64 Linux: `long` and `size_t` have 64 bits. Variadic functions (open, fcntl, ioctl) are declared with
+ * the fixed arguments they are called with; both ABIs pass integers and pointers alike in either form.
+ *
+ * Descriptors are opened and closed through these bindings, not through node:fs: a Node.js worker thread closes the
+ * files that node:fs opened in it when it ends, and warns about those it didn't know.
+ */
+import { getSystemErrorMap } from 'node:util'
+import koffi from 'koffi'
+import { IxyError } from '../errors.ts'
+
+/**
+ * A pointer argument: an address, or memory owned by JavaScript that the call may use until it returns.
+ * Addresses are BigInts (null is 0n); the kernel's addresses don't fit a double in general.
+ */
+export type Pointer = bigint | NodeJS.ArrayBufferView
+
+/** Value of a failed mmap: (void *)-1. */
+export const MAP_FAILED = 0xffff_ffff_ffff_ffffn
+
+const libc = koffi.load(null)
+
+const DENIED = new Set(['EPERM', 'EACCES'])
+
+/** A system call that failed. `errno` is its name (`ENOENT`), so that callers can tell cases apart. */
+export class LinuxError extends IxyError {
+  readonly syscall: string
+  readonly errno: string
+
+  /** `detail` names what the call was about (a path, a size); it is shown in the message. */
+  constructor(syscall: string, errno: string, detail = '') {
+    const code = DENIED.has(errno) ? 'IXY_ERR_PERMISSION' : 'IXY_ERR_SYSTEM'
+    super(code, `${syscall}${detail === '' ? '' : ` ${detail}`}: ${errno}, ${describe(errno)}`)
+    this.syscall = syscall
+    this.errno = errno
+  }
+}
+
+const ERRORS = new Map<number, readonly [string, string]>()
+const DESCRIPTIONS = new Map<string, string>()
+for (const [number, [name, description]] of getSystemErrorMap()) {
+  ERRORS.set(-number, [name, description])
+  DESCRIPTIONS.set(name, description)
+}
+
+function describe(errno: string): string {
+  return DESCRIPTIONS.get(errno) ?? 'unknown error'
+}
+
+/** Name of the error the calling thread's last call ended with. */
+export function lastErrno(): string {
+  const number = koffi.errno()
+  return ERRORS.get(number)?.[0] ?? koffiName(number)
+}
+
+/** Node.js doesn't know every error of Linux (EBADFD…), koffi most. */
+function koffiName(number: number): string {
+  for (const [name, value] of Object.entries(koffi.os.errno)) if (value === number) return name
+  return `E${number}`
+}
+
+/** A function of the C library. `prototype` is C; argument and result types are the caller's promise. */
+export function declare<F extends (...args: never[]) => number | bigint>(prototype: string): F {
+  return libc.func(prototype) as unknown as F
+}
+
+/** `result` of a call that returns -1 on failure; throws LinuxError then. */
+export function check(result: number, syscall: string, detail = ''): number {
+  if (result < 0) throw new LinuxError(syscall, lastErrno(), detail)
+  return result
+}
+
+/** True if `error` is a LinuxError with one of these names. */
+export function isErrno(error: unknown, ...names: string[]): error is LinuxError {
+  return error instanceof LinuxError && names.includes(error.errno)
+}

@@ -1,0 +1,61 @@
+/** Waiting for file descriptors. */
+import { declare, lastErrno, LinuxError, type Pointer } from './libc.ts'
+
+export const POLLIN = 0x001
+export const POLLOUT = 0x004
+export const POLLERR = 0x008
+export const POLLHUP = 0x010
+export const POLLRDHUP = 0x2000
+
+const libcPoll = declare<(set: Pointer, count: number, timeout: number) => number>(
+  'int poll(void *set, unsigned long count, int timeout)',
+)
+
+/**
+ * A fixed set of descriptors to wait for; reusable, so that waiting allocates nothing.
+ * `struct pollfd` is { int fd; short events; short revents }.
+ */
+export class PollSet {
+  readonly #set: Int32Array
+  readonly #events: Int16Array
+  readonly #count: number
+
+  /** Waits for `events` (POLLIN by default) on each of `fds`. POLLERR and POLLHUP are always reported. */
+  constructor(fds: readonly number[], events = POLLIN) {
+    this.#count = fds.length
+    this.#set = new Int32Array(fds.length * 2)
+    this.#events = new Int16Array(this.#set.buffer)
+    fds.forEach((fd, index) => {
+      this.#set[index * 2] = fd
+      this.#events[index * 4 + 2] = events
+    })
+  }
+
+  /**
+   * Waits until one is ready or `timeout` milliseconds are over (0: only looks; -1 or Infinity: for ever).
+   * Returns how many are ready. A signal doesn't end the wait early.
+   */
+  wait(timeout: number): number {
+    const forever = timeout < 0 || timeout === Infinity
+    const deadline = forever ? Infinity : performance.now() + timeout
+    let left = timeout
+    while (true) {
+      const ready = libcPoll(this.#set, this.#count, forever ? -1 : Math.min(Math.ceil(left), 0x7fff_ffff))
+      if (ready >= 0) return ready
+      const errno = lastErrno()
+      if (errno !== 'EINTR') throw new LinuxError('poll', errno)
+      if (!forever) left = Math.max(0, deadline - performance.now())
+    }
+  }
+
+  /** What the last wait saw at the descriptor with this index: POLLIN, POLLHUP… or 0. */
+  events(index: number): number {
+    return this.#events[index * 4 + 3]
+  }
+}
+
+/** Waits for one descriptor; returns its events, 0 after `timeout` milliseconds. */
+export function pollOne(fd: number, events: number, timeout: number): number {
+  const set = new PollSet([fd], events)
+  return set.wait(timeout) === 0 ? 0 : set.events(0)
+}

@@ -1,0 +1,290 @@
+/**
+ * Stream sockets in the file system (AF_UNIX) that carry file descriptors.
+ *
+ * How to read messages: the kernel may join bytes of several sends in one receive, and the descriptors it then hands
+ * over belong to the message that holds the *last* byte read. So never ask for bytes beyond the message at hand: read
+ * the fixed header first, then exactly the body it announces, and add up the descriptors of all these receives.
+ */
+import { fchmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { IxyError } from '../errors.ts'
+import { sleepMilliseconds } from './clock.ts'
+import { close } from './file.ts'
+import { check, declare, isErrno, lastErrno, LinuxError, type Pointer } from './libc.ts'
+import { pollOne, POLLIN, POLLOUT, POLLRDHUP } from './poll.ts'
+import { CHUNK, dataArea, fdsWereLost, MAX_FDS, receiveBytes, sendBytes } from './scm.ts'
+
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const SOCKET_TYPE = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+/** sizeof(sockaddr_un.sun_path), with the terminating zero. */
+const PATH_BYTES = 108
+
+const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
+  'int socket(int domain, int type, int protocol)',
+)
+const libcSocketpair = declare<(domain: number, type: number, protocol: number, fds: Pointer) => number>(
+  'int socketpair(int domain, int type, int protocol, void *fds)',
+)
+const libcBind = declare<(fd: number, name: Pointer, bytes: number) => number>(
+  'int bind(int fd, const void *name, unsigned int bytes)',
+)
+const libcListen = declare<(fd: number, backlog: number) => number>('int listen(int fd, int backlog)')
+const libcConnect = declare<(fd: number, name: Pointer, bytes: number) => number>(
+  'int connect(int fd, const void *name, unsigned int bytes)',
+)
+const libcAccept = declare<(fd: number, name: bigint, bytes: bigint, flags: number) => number>(
+  'int accept4(int fd, void *name, void *bytes, int flags)',
+)
+
+export interface Received {
+  /** Bytes placed at the start of the target; 0: the peer has closed. */
+  readonly bytes: number
+  /** Descriptors that came along; the receiver's to close. */
+  readonly fds: number[]
+}
+
+/** One end of a connection. Never blocks unless the method says so. */
+export class UnixSocket {
+  /** For poll; -1 once closed. */
+  #fd: number
+
+  /** Takes over `fd`, a connected non-blocking stream socket. */
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  get fd(): number {
+    return this.#fd
+  }
+
+  /**
+   * Connects to the server that listens at `path`. Waits up to `timeout` ms while the server's queue is full.
+   * Throws LinuxError: ENOENT (no such file), ECONNREFUSED (nobody listens), EACCES, EAGAIN (queue full)…
+   */
+  static connect(path: string, timeout = 5000): UnixSocket {
+    const name = socketName(path)
+    const fd = check(libcSocket(AF_UNIX, SOCKET_TYPE, 0), 'socket')
+    const deadline = performance.now() + timeout
+    while (libcConnect(fd, name, name.byteLength) < 0) {
+      const errno = lastErrno()
+      // A full queue of a UNIX socket can't be waited for with poll.
+      if (errno === 'EINTR' || (errno === 'EAGAIN' && performance.now() < deadline)) sleepMilliseconds(5)
+      else {
+        close(fd)
+        throw new LinuxError('connect', errno, path)
+      }
+    }
+    return new UnixSocket(fd)
+  }
+
+  /** Two connected sockets. */
+  static pair(): [UnixSocket, UnixSocket] {
+    const fds = new Int32Array(2)
+    check(libcSocketpair(AF_UNIX, SOCKET_TYPE, 0, fds), 'socketpair')
+    return [new UnixSocket(fds[0]), new UnixSocket(fds[1])]
+  }
+
+  /**
+   * Takes what has arrived, at most `target.length` bytes. Null if there is nothing now; `bytes` 0 if the peer has
+   * closed (also if it was killed). Descriptors: see the top of this file. Throws LinuxError.
+   */
+  receive(target: Uint8Array): Received | null {
+    const fds: number[] = []
+    const bytes = receiveBytes(this.#fd, Math.min(target.length, CHUNK), fds)
+    if (bytes < 0) {
+      const errno = lastErrno()
+      if (errno === 'EAGAIN' || errno === 'EINTR') return null
+      if (errno === 'ECONNRESET') return { bytes: 0, fds }
+      throw new LinuxError('recvmsg', errno)
+    }
+    target.set(dataArea().subarray(0, bytes))
+    if (bytes > 0 && fdsWereLost()) {
+      fds.forEach(close)
+      throw new LinuxError('recvmsg', 'EMFILE', 'with file descriptors')
+    }
+    return { bytes, fds }
+  }
+
+  /**
+   * Fills `target` completely, waiting up to `timeout` ms (blocks the thread). `bytes` is less than asked for only if
+   * the peer has closed. Throws LinuxError with errno ETIMEDOUT when the time is up; descriptors received are closed
+   * then.
+   */
+  receiveFully(target: Uint8Array, timeout: number): Received {
+    const deadline = performance.now() + timeout
+    const fds: number[] = []
+    let bytes = 0
+    try {
+      while (bytes < target.length) {
+        const part = this.receive(target.subarray(bytes))
+        if (part === null) this.#wait(POLLIN, deadline, 'recvmsg')
+        else if (part.bytes === 0) break
+        else {
+          fds.push(...part.fds)
+          bytes += part.bytes
+        }
+      }
+    } catch (error) {
+      fds.forEach(close)
+      throw error
+    }
+    return { bytes, fds }
+  }
+
+  /**
+   * Sends the chunks one after the other as one message, `fds` with the first byte, waiting up to `timeout` ms for the
+   * peer to make room (blocks the thread). `fds` stay the caller's. There must be at least one byte.
+   * Throws LinuxError: EPIPE (peer has closed), ETIMEDOUT (peer doesn't read).
+   */
+  send(chunks: Uint8Array | readonly Uint8Array[], fds: readonly number[] = [], timeout = 5000): void {
+    if (fds.length > MAX_FDS)
+      throw new IxyError('IXY_ERR_INTERNAL', `${fds.length} descriptors in one message`)
+    const list = chunks instanceof Uint8Array ? [chunks] : chunks
+    const area = dataArea()
+    let pending = fds
+    let filled = 0
+    for (const chunk of list) {
+      let taken = 0
+      while (taken < chunk.length) {
+        const part = Math.min(chunk.length - taken, CHUNK - filled)
+        area.set(chunk.subarray(taken, taken + part), filled)
+        taken += part
+        filled += part
+        if (filled < CHUNK) continue
+        this.#sendArea(filled, pending, timeout)
+        pending = []
+        filled = 0
+      }
+    }
+    if (filled > 0) this.#sendArea(filled, pending, timeout)
+  }
+
+  #sendArea(filled: number, fds: readonly number[], timeout: number): void {
+    const deadline = performance.now() + timeout
+    let left = filled
+    let pending = fds
+    while (left > 0) {
+      const sent = sendBytes(this.#fd, left, pending)
+      if (sent >= 0) {
+        left -= sent
+        pending = []
+        dataArea().copyWithin(0, sent, sent + left)
+        continue
+      }
+      const errno = lastErrno()
+      if (errno === 'EAGAIN') this.#wait(POLLOUT, deadline, 'sendmsg')
+      else if (errno !== 'EINTR') throw new LinuxError('sendmsg', errno === 'ECONNRESET' ? 'EPIPE' : errno)
+    }
+  }
+
+  #wait(events: number, deadline: number, syscall: string): void {
+    const left = deadline - performance.now()
+    if (left <= 0 || pollOne(this.#fd, events, left) === 0) throw new LinuxError(syscall, 'ETIMEDOUT')
+  }
+
+  /** True if the peer has closed its end or died. Unread bytes may remain. Costs one system call. */
+  peerHasClosed(): boolean {
+    return pollOne(this.#fd, POLLRDHUP, 0) !== 0
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#fd !== -1) close(this.#fd)
+    this.#fd = -1
+  }
+}
+
+/** A socket file that others connect to. */
+export class UnixListener {
+  /** For poll: readable when accept has something. */
+  readonly fd: number
+  readonly path: string
+  readonly #inode: bigint
+  #open = true
+
+  private constructor(fd: number, path: string) {
+    this.fd = fd
+    this.path = path
+    this.#inode = lstatSync(path, { bigint: true }).ino
+  }
+
+  /**
+   * Creates the socket file, usable by its owner only (mode 0600), and listens. A socket file that nobody listens on
+   * (its server was killed) is replaced. Throws IXY_ERR_DEVICE_IN_USE if somebody does listen, IXY_ERR_FILE if the path
+   * is another kind of file, LinuxError otherwise (ENOENT: no such directory).
+   */
+  static listen(path: string): UnixListener {
+    const name = socketName(path)
+    const fd = check(libcSocket(AF_UNIX, SOCKET_TYPE, 0), 'socket')
+    try {
+      // The file takes over the socket's mode, so there is no moment at which others could connect.
+      fchmodSync(fd, 0o600)
+      if (libcBind(fd, name, name.byteLength) < 0) {
+        const errno = lastErrno()
+        if (errno !== 'EADDRINUSE') throw new LinuxError('bind', errno, path)
+        removeStaleSocket(path)
+        check(libcBind(fd, name, name.byteLength), 'bind', path)
+      }
+      check(libcListen(fd, 16), 'listen', path)
+      return new UnixListener(fd, path)
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+  }
+
+  /** The next connection; null if nobody is waiting. Throws LinuxError (EMFILE…). */
+  accept(): UnixSocket | null {
+    const fd = libcAccept(this.fd, 0n, 0n, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if (fd >= 0) return new UnixSocket(fd)
+    const errno = lastErrno()
+    if (errno === 'EAGAIN' || errno === 'EINTR' || errno === 'ECONNABORTED') return null
+    throw new LinuxError('accept', errno, this.path)
+  }
+
+  /** Stops listening and removes the socket file if it is still this listener's. Idempotent, never throws. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    try {
+      if (lstatSync(this.path, { bigint: true }).ino === this.#inode) unlinkSync(this.path)
+    } catch {
+      // Someone else removed it, or the directory is gone.
+    }
+    close(this.fd)
+  }
+}
+
+/** struct sockaddr_un for `path`. */
+function socketName(path: string): Uint8Array {
+  const bytes = Buffer.from(path)
+  if (bytes.length === 0 || bytes.length >= PATH_BYTES || bytes.includes(0))
+    throw new IxyError(
+      'IXY_ERR_USAGE',
+      `the socket path '${path}' has ${bytes.length} bytes`,
+      `use one of 1 to ${PATH_BYTES - 1} bytes`,
+    )
+  const name = new Uint8Array(2 + bytes.length + 1)
+  name[0] = AF_UNIX
+  name.set(bytes, 2)
+  return name
+}
+
+function removeStaleSocket(path: string): void {
+  if (!lstatSync(path).isSocket())
+    throw new IxyError('IXY_ERR_FILE', `${path} exists and is not a socket`, 'choose another path')
+  try {
+    UnixSocket.connect(path, 0).close()
+  } catch (error) {
+    if (isErrno(error, 'ECONNREFUSED')) return unlinkSync(path)
+    if (isErrno(error, 'ENOENT')) return
+    if (!isErrno(error, 'EAGAIN')) throw error
+  }
+  throw new IxyError(
+    'IXY_ERR_DEVICE_IN_USE',
+    `another server listens at ${path}`,
+    'stop it or choose another path',
+  )
+}
