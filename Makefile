@@ -1,0 +1,48 @@
+# make            what there is
+# make demo       install, build, and forward between two virtual NICs for ten seconds
+# make test       install, build, lint, type check, tests
+
+NODE ?= node
+NPM ?= npm
+STAMP := node_modules/.ixy-ts-installed
+SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs package.json
+
+.DEFAULT_GOAL := help
+.PHONY: help install build demo test lint bench test-guest clean
+MAKEFLAGS += --no-print-directory
+
+help:
+	@echo "make install     npm packages, as package-lock.json names them"
+	@echo "make build       bundles src/ into dist/"
+	@echo "make demo        forwards between two virtual NICs for ten seconds (no root, no NIC)"
+	@echo "make test        lint, type check and all tests that need no root"
+	@echo "make lint        eslint, prettier and the type check"
+	@echo "make bench       the driver against C on the same work"
+	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
+	@echo "make clean       removes dist/ and node_modules/"
+
+install: $(STAMP)
+
+$(STAMP): package-lock.json
+	@echo "installing npm packages"
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: dist/cli.cjs
+
+dist/cli.cjs: $(STAMP) $(SOURCES)
+	@$(NODE) build.mjs
+
+demo: build
+	@./bin/ixy-ts forward virtual:gen virtual:gen --duration 10
+
+lint: $(STAMP)
+	@npx eslint .
+	@npx prettier --check --log-level warn .
+	@npx tsc --noEmit
+
+test: build lint
+	@npx jest
+
+clean:
+	@rm -rf dist coverage node_modules

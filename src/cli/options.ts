@@ -1,0 +1,123 @@
+/** The options several commands share, in one place. */
+import { type Command, Option } from 'commander'
+import type { RunOptions } from '../engine/types.ts'
+import { LOG_LEVELS } from './log.ts'
+import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
+
+/** Timers of Node.js hold 31 bits of milliseconds: 24 days. */
+const MAX_SECONDS = 2_147_483
+
+export interface OutputFlags {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly color: boolean
+  readonly logLevel: string
+}
+
+export interface WatchFlags extends OutputFlags {
+  readonly duration?: number
+  readonly interval: number
+}
+
+export interface RunFlags extends WatchFlags {
+  readonly batchSize: number
+  readonly queues: number
+  readonly ringSize: number
+  readonly cpus: readonly number[]
+  readonly access?: 'sysfs' | 'vfio'
+  readonly force: boolean
+  readonly expectMpps?: number
+  readonly expectLoss?: number
+}
+
+/** Options of every command that prints. */
+export function addOutputOptions(command: Command): Command {
+  return command
+    .option('--json', 'one JSON object a line on stdout', false)
+    .option('--no-color', 'no colours (also: NO_COLOR=1, or stdout not a terminal)')
+    .addOption(
+      new Option('--log-level <level>', 'how much to log on stderr')
+        .default('info')
+        .argParser(choice('--log-level', LOG_LEVELS)),
+    )
+}
+
+/** Options of every command that shows counters over time. */
+export function addWatchOptions(command: Command): Command {
+  return addOutputOptions(
+    command
+      .option(
+        '-d, --duration <seconds>',
+        'end by itself after that time (default: at a signal)',
+        decimalNumber('--duration', 0.001, MAX_SECONDS, 'seconds'),
+      )
+      .option(
+        '-i, --interval <seconds>',
+        'time between two reports',
+        decimalNumber('--interval', 0.01, MAX_SECONDS, 'seconds'),
+        1,
+      )
+      .option('--quiet', 'print the summary only', false),
+  )
+}
+
+/** Options of the commands that drive NICs. */
+export function addRunOptions(command: Command): Command {
+  return addWatchOptions(
+    command
+      .option(
+        '-b, --batch-size <packets>',
+        'packets per batch',
+        wholeNumber('--batch-size', 1, MAX_BATCH),
+        32,
+      )
+      .option('-q, --queues <n>', 'receive/transmit queue pairs per device', wholeNumber('--queues', 1, 1), 1)
+      .option('--ring-size <n>', 'descriptors per ring: a power of two from 64 to 4096', ringSize, 512)
+      .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, [])
+      .addOption(
+        new Option('--access <path>', 'way to a PCI device: sysfs or vfio (default: what the system offers)')
+          // Listed by hand: commander's own message would not follow this program's style.
+          .argParser(choice('--access', ['sysfs', 'vfio'])),
+      )
+      .option('--force', 'take a NIC that is in use or of an unknown model', false),
+  )
+    .option(
+      '--expect-mpps <n>',
+      'exit 5 if the average transmit rate of all devices together stays below it',
+      decimalNumber('--expect-mpps', 0, 1000, 'million packets per second'),
+    )
+    .option(
+      '--expect-loss <ratio>',
+      'exit 5 if more than this share of the packets was lost: 0 to 1',
+      decimalNumber('--expect-loss', 0, 1),
+    )
+}
+
+const MAX_BATCH = 4095
+
+/** The part of RunOptions that is the same for every app. */
+export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'devices'> {
+  if (flags.batchSize >= flags.ringSize) {
+    throw usageError(
+      `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
+      `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
+    )
+  }
+  return {
+    access: flags.access ?? null,
+    batchSize: flags.batchSize,
+    queues: flags.queues,
+    ringSize: flags.ringSize,
+    duration: flags.duration ?? null,
+    interval: flags.interval,
+    cpus: flags.cpus,
+    force: flags.force,
+  }
+}
+
+function choice(option: string, allowed: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (allowed.includes(text)) return text
+    throw usageError(`${option} ${text} is not valid`, `give one of ${allowed.join(', ')}`)
+  }
+}

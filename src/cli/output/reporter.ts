@@ -1,0 +1,28 @@
+/** What a command tells stdout about, whatever its form. */
+import type { IxyError } from '../../errors.ts'
+import type { DeviceInfo, EndReason, IntervalEvent, LinkEvent, VirtualReport } from '../../engine/types.ts'
+import type { DeviceSummary, Loss } from './tally.ts'
+
+/** Which process a device of `stats` belongs to. */
+export interface Owner {
+  readonly pid: number
+  readonly command: string
+}
+
+export interface EndReport {
+  readonly elapsed: number
+  readonly reason: EndReason
+  readonly devices: readonly DeviceSummary[]
+  readonly virtual: readonly VirtualReport[]
+  /** null where nobody can tell (`stats`, `vnic`). */
+  readonly loss: Loss | null
+  readonly error: IxyError | null
+}
+
+export interface Reporter {
+  start(devices: readonly DeviceInfo[], owners?: readonly Owner[]): void
+  /** `owners[i]` is whom `event.devices[i]` belongs to. */
+  interval(event: IntervalEvent, owners?: readonly Owner[]): void
+  link(event: LinkEvent): void
+  end(report: EndReport): void
+}

@@ -1,0 +1,131 @@
+/** Lines for people, in the ixy family's format, and the summary at the end. */
+import type { ChalkInstance } from 'chalk'
+import type { IntervalEvent, VirtualReport } from '../../engine/types.ts'
+import type { WireReport } from '../../vnic/wires/wire.ts'
+import { type Rate, rateOf } from './rates.ts'
+import type { EndReport, Owner, Reporter } from './reporter.ts'
+import { type DeviceSummary, sequenceCheck, sum } from './tally.ts'
+
+/** The first words of a summary: what this command did with how many packets. */
+export type Headline = (report: EndReport) => string
+
+export class TextReporter implements Reporter {
+  private readonly write: (line: string) => void
+  private readonly chalk: ChalkInstance
+  private readonly headline: Headline
+  private readonly quiet: boolean
+
+  constructor(write: (line: string) => void, chalk: ChalkInstance, headline: Headline, quiet: boolean) {
+    this.write = write
+    this.chalk = chalk
+    this.headline = headline
+    this.quiet = quiet
+  }
+
+  // Which devices were found, and link changes, are logged on stderr: stdout carries data only.
+  start(): void {}
+  link(): void {}
+
+  interval(event: IntervalEvent, owners: readonly Owner[] = []): void {
+    if (this.quiet) return
+    const { chalk } = this
+    event.devices.forEach((counters, i) => {
+      const queue = counters.queue === null ? '' : ` queue ${counters.queue}`
+      const name = chalk.cyan(`[${counters.device}${queue}]`)
+      const owner = owners[i]
+      const whose = owner === undefined ? '' : chalk.dim(` (${owner.command}, pid ${owner.pid})`)
+      this.write(`${name} RX: ${intervalRate(rateOf(counters.rx, event.seconds))}${whose}`)
+      this.write(`${name} TX: ${intervalRate(rateOf(counters.tx, event.seconds))}${whose}`)
+    })
+  }
+
+  end(report: EndReport): void {
+    if (report.devices.length === 0 && report.error !== null) return
+    if (!this.quiet) this.write('')
+    for (const line of summaryLines(report, this.headline, this.chalk)) this.write(line)
+  }
+}
+
+function intervalRate({ mbit, mpps }: Rate): string {
+  return `${mbit.toFixed(2)} Mbit/s ${mpps.toFixed(2)} Mpps`
+}
+
+export function summaryLines(report: EndReport, headline: Headline, chalk: ChalkInstance): string[] {
+  const lines = [chalk.bold(`${headline(report)} in ${report.elapsed.toFixed(2)} s`) + verdict(report, chalk)]
+  const table = trafficTable(report.devices, chalk)
+  report.devices.forEach((device, i) => {
+    const virtual =
+      device.queue === null ? report.virtual.find((nic) => nic.index === device.index) : undefined
+    lines.push('', ...table[i], `  ${dropLine(device, chalk)}`)
+    if (virtual !== undefined) lines.push(...virtualLines(virtual, chalk).map((line) => `  ${line}`))
+  })
+  return lines
+}
+
+/** `: lost 0, duplicated 0, …` where sequence numbers were checked. */
+function verdict(report: EndReport, chalk: ChalkInstance): string {
+  const check = sequenceCheck(report.virtual)
+  if (check === null) return ''
+  const good = sum(Object.values(check)) === 0
+  return ': ' + (good ? chalk.green : chalk.red)(countersText(check))
+}
+
+/** Two lines per device, columns aligned over all devices. */
+function trafficTable(devices: readonly DeviceSummary[], chalk: ChalkInstance): [string, string][] {
+  const rows = devices.flatMap((device) =>
+    (['rx', 'tx'] as const).map((name) => {
+      const { packets, bytes, average, peak } = device[name]
+      return [
+        name.toUpperCase(),
+        `${grouped(packets)} packets`,
+        `${grouped(bytes)} bytes`,
+        `${average.mpps.toFixed(2)} Mpps`,
+        `${average.mbit.toFixed(2)} Mbit/s`,
+        `peak ${peak.mpps.toFixed(2)} Mpps`,
+        `${peak.mbit.toFixed(2)} Mbit/s`,
+      ]
+    }),
+  )
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column].length)))
+  const names = devices.map(({ device, queue }) => `[${device}${queue === null ? '' : ` queue ${queue}`}]`)
+  const nameWidth = Math.max(0, ...names.map((name) => name.length))
+  const text = rows.map((row) => row.map((cell, column) => cell.padStart(widths[column])).join('  '))
+  return devices.map((_, i) => [
+    `${chalk.cyan(names[i].padEnd(nameWidth))} ${text[2 * i]}`,
+    `${' '.repeat(nameWidth)} ${text[2 * i + 1]}`,
+  ])
+}
+
+function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
+  const causes = Object.entries(device.dropped).filter(([, packets]) => packets > 0)
+  if (causes.length === 0) return 'dropped: 0'
+  const total = sum(causes.map(([, packets]) => packets))
+  const list = causes
+    .map(([cause, packets]) => `${cause.replaceAll('_', ' ')} ${grouped(packets)}`)
+    .join(', ')
+  return chalk.red(`dropped: ${grouped(total)} (${list})`)
+}
+
+function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
+  const lines = virtual.wires.map((report) => `wire ${report.wire}: ${wireText(report)}`)
+  if (virtual.breaches.length === 0) lines.push('breaches of the datasheet: 0')
+  for (const { rule, count } of virtual.breaches) {
+    lines.push(chalk.red(`breach of the datasheet, ${grouped(count)} ×: ${rule}`))
+  }
+  return lines
+}
+
+function wireText(report: WireReport): string {
+  return countersText(report.counters)
+}
+
+function countersText(counters: Readonly<Record<string, number>>): string {
+  return Object.entries(counters)
+    .map(([name, count]) => `${name.replaceAll('_', ' ')} ${grouped(count)}`)
+    .join(', ')
+}
+
+/** 1234567 → 1,234,567 */
+export function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
+}

@@ -1,0 +1,49 @@
+/**
+ * The messages between a command that uses `virtual:<wire>` devices and its one child process (`ixy-ts vnic --child`)
+ * that plays all of those NICs. They travel over Node's IPC channel; registers and packets go through the sockets.
+ *
+ * The child ignores SIGINT and SIGTERM (a terminal sends them to both) and exits when the channel closes, so nothing
+ * is left behind however the parent dies.
+ */
+import type { ErrorCode } from '../errors.ts'
+import type { WireReport } from './wires/wire.ts'
+
+export interface NicSpec {
+  /** As the user wrote it, for messages: `virtual:gen`. */
+  readonly name: string
+  /** The `<wire>` argument, `gen,record=out.pcap`. */
+  readonly wire: string
+  /** Path of the UNIX socket to listen on; removed by the child once a client is connected, and at its end. */
+  readonly socket: string
+}
+
+export type ToChild =
+  /** Once, first. Answered by `listening` or `error`. */
+  | { readonly type: 'start'; readonly nics: readonly NicSpec[] }
+  /** Answered by `report` with the same id. */
+  | { readonly type: 'report'; readonly id: number }
+  /**
+   * The wires stop sending. Answered by `report` with the same id as soon as what they have sent has come out again or
+   * nothing moves any more.
+   */
+  | { readonly type: 'quiesce'; readonly id: number }
+  /** Close everything and exit with code 0. */
+  | { readonly type: 'stop' }
+
+export interface NicReport {
+  /** The wire sends a limited number of frames (`count=`, `replay=` without `repeat=0`). */
+  readonly finite: boolean
+  /** The wire has sent all it had, or was told to stop. */
+  readonly ended: boolean
+  /** Nothing has moved in this NIC for a while: what is not out by now will not come. */
+  readonly settled: boolean
+  readonly wires: readonly WireReport[]
+  readonly breaches: readonly { readonly rule: string; readonly count: number }[]
+}
+
+export type FromChild =
+  | { readonly type: 'listening' }
+  /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed. */
+  | { readonly type: 'report'; readonly id: number | null; readonly nics: readonly NicReport[] }
+  /** Something failed; the child exits after this message. */
+  | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string }
