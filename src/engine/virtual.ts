@@ -1,0 +1,207 @@
+/**
+ * The virtual 82599s of a command (`virtual:<wire>`), from the command's side: one child process plays them all.
+ * See src/vnic/child-protocol.ts for what the two say to each other.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { IxyError } from '../errors.ts'
+import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
+
+export interface VirtualSpec {
+  /** As the user wrote it: `virtual:gen`. */
+  readonly name: string
+  /** `gen` */
+  readonly wire: string
+}
+
+/** Milliseconds for the child to start and listen; Node.js itself needs 50 to 500 of them. */
+const START_DEADLINE = 15_000
+/** Milliseconds for the child to close its files and TAPs before it is killed. */
+const STOP_DEADLINE = 2_000
+/** How much of what a dying child says is kept for --log-level debug, characters. */
+const LAST_WORDS = 4_000
+
+type Settle = (result: readonly NicReport[] | IxyError) => void
+
+export class VirtualNics {
+  /** Paths of the vfio-user sockets, in the order of the specs. */
+  readonly sockets: readonly string[]
+  /** Process id of the child. */
+  readonly pid: number
+  private readonly names: string
+  private readonly directory: string
+  private readonly child: ChildProcess
+  private readonly requests = new Map<number, Settle>()
+  private nextId = 1
+  private newest: readonly NicReport[] = []
+  private failure: IxyError | null = null
+  private lastWords = ''
+  private closing = false
+  private readonly exited: Promise<void>
+
+  private constructor(directory: string, specs: readonly VirtualSpec[], launcher: string) {
+    this.directory = directory
+    this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
+    this.sockets = specs.map((_, i) => path.join(directory, `${i}.sock`))
+    const child = fork(launcher, ['vnic', '--child'], {
+      // Its own options, not ours: two processes can't both be debugged on one port.
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
+    this.child = child
+    this.pid = child.pid ?? 0
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
+    })
+    child.on('message', (message: FromChild) => this.receive(message))
+    this.exited = new Promise((resolve) => {
+      child.once('error', (error) => {
+        this.fail(new IxyError('IXY_ERR_WORKER', `can't start ${launcher}: ${error.message}`))
+        resolve()
+      })
+      // `close` rather than `exit`: all messages and last words have arrived by then.
+      child.once('close', (code, signal) => {
+        const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+        const cause = this.lastWords === '' ? undefined : { cause: new Error(this.lastWords) }
+        const fix = 'start again; --log-level debug shows its last words'
+        this.fail(
+          new IxyError(
+            'IXY_ERR_DEVICE_GONE',
+            `the process of ${this.names} (pid ${this.pid}) ${how}`,
+            fix,
+            cause,
+          ),
+        )
+        resolve()
+      })
+    })
+  }
+
+  /**
+   * Starts the child and waits until every NIC listens. The sockets are in a directory of their own under `directory`
+   * that only this user can enter. A NIC that can't be had (a wire's file is missing…) is the IxyError of its child.
+   */
+  static async start(
+    directory: string,
+    specs: readonly VirtualSpec[],
+    launcher = findLauncher(),
+  ): Promise<VirtualNics> {
+    const nics = new VirtualNics(mkdtempSync(path.join(directory, 'virtual-')), specs, launcher)
+    try {
+      await nics.listening(specs)
+      return nics
+    } catch (error) {
+      await nics.close()
+      throw error
+    }
+  }
+
+  /** Throws the reason if the child has failed or died. */
+  assertAlive(): void {
+    if (this.failure !== null) throw this.failure
+  }
+
+  /** What the NICs said last; they speak up by themselves when a wire has ended or all is settled. [] before that. */
+  latest(): readonly NicReport[] {
+    return this.newest
+  }
+
+  /** What the NICs have to say now, one report each. Rejects with an IxyError if the child fails. */
+  report(): Promise<readonly NicReport[]> {
+    return this.request('report')
+  }
+
+  /**
+   * Stops the wires, and resolves when what they have sent has come out again or nothing moves any more. The apps must
+   * keep forwarding meanwhile.
+   */
+  quiesce(): Promise<readonly NicReport[]> {
+    return this.request('quiesce')
+  }
+
+  /** Ends the child, kills it if it doesn't listen, and removes the sockets. Idempotent, never rejects. */
+  async close(): Promise<void> {
+    if (!this.closing) {
+      this.closing = true
+      this.send({ type: 'stop' })
+    }
+    const deadline = setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE)
+    await this.exited
+    clearTimeout(deadline)
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  private async listening(specs: readonly VirtualSpec[]): Promise<void> {
+    const nics = specs.map((spec, i) => ({ ...spec, socket: this.sockets[i] }))
+    const deadline = setTimeout(() => {
+      const what = `the process of ${this.names} (pid ${this.pid}) doesn't listen after ${START_DEADLINE / 1000} s`
+      this.fail(new IxyError('IXY_ERR_WORKER', what, 'try again on a less busy machine'))
+    }, START_DEADLINE)
+    const answer = this.waitFor(0)
+    this.send({ type: 'start', nics })
+    try {
+      await answer
+    } finally {
+      clearTimeout(deadline)
+    }
+  }
+
+  private request(type: 'report' | 'quiesce'): Promise<readonly NicReport[]> {
+    const id = this.nextId++
+    const answer = this.waitFor(id)
+    this.send({ type, id })
+    return answer
+  }
+
+  private waitFor(id: number): Promise<readonly NicReport[]> {
+    if (this.failure !== null) return Promise.reject(this.failure)
+    return new Promise((resolve, reject) => {
+      this.requests.set(id, (result) => {
+        this.requests.delete(id)
+        if (result instanceof IxyError) reject(result)
+        else resolve(result)
+      })
+    })
+  }
+
+  private receive(message: FromChild): void {
+    switch (message.type) {
+      case 'listening':
+        this.requests.get(0)?.([])
+        break
+      case 'report':
+        this.newest = message.nics
+        if (message.id !== null) this.requests.get(message.id)?.(message.nics)
+        break
+      case 'error':
+        this.fail(new IxyError(message.code, message.message))
+    }
+  }
+
+  private send(message: ToChild): void {
+    // A channel that has closed is reported by the child's end.
+    if (this.child.connected) this.child.send(message, () => undefined)
+  }
+
+  /** The first failure is the one that counts. */
+  private fail(error: IxyError): void {
+    this.failure ??= error
+    for (const settle of [...this.requests.values()]) settle(this.failure)
+  }
+}
+
+/** bin/ixy-ts, seen from the bundle in dist/ as well as from the sources. */
+export function findLauncher(): string {
+  for (let folder = __dirname; ; folder = path.dirname(folder)) {
+    const launcher = path.join(folder, 'bin', 'ixy-ts')
+    if (existsSync(launcher)) return launcher
+    if (folder === path.dirname(folder)) {
+      throw new IxyError(
+        'IXY_ERR_SYSTEM',
+        `bin/ixy-ts is not above ${__dirname}`,
+        'keep bin/ and dist/ together',
+      )
+    }
+  }
+}
