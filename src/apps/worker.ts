@@ -1,0 +1,39 @@
+/** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { DataPlane, attachPort } from '../engine/data-plane.ts'
+import {
+  COMMAND,
+  COMMAND_RUN,
+  COMMAND_WAIT,
+  type FromWorker,
+  type Job,
+  type WorkerSpec,
+} from '../engine/worker-spec.ts'
+import { pinThread } from '../linux/affinity.ts'
+import { PacketMemory } from '../memory/packets.ts'
+import { forward } from './forward.ts'
+import { pktgen } from './pktgen.ts'
+import { warmUp } from './warm-up.ts'
+
+function run(plane: DataPlane, job: Job): void {
+  if (job.kind === 'forward') forward(plane, job.touch)
+  else pktgen(plane, job)
+}
+
+function main(spec: WorkerSpec): void {
+  const tell = (message: FromWorker): void => parentPort?.postMessage(message)
+  if (spec.cpu !== null) pinThread([spec.cpu])
+  const job = spec.job
+  warmUp(spec, (plane) => run(plane, job.kind === 'pktgen' ? { ...job, count: null, rate: null } : job))
+
+  const memory = new PacketMemory(spec.memory)
+  const ports = spec.ports.map((port, i) => attachPort(port, memory, i))
+  const plane = new DataPlane(spec, memory, ports, () => tell('finished'))
+  tell('armed')
+  const control = new Int32Array(spec.control)
+  Atomics.wait(control, COMMAND, COMMAND_WAIT)
+  if (Atomics.load(control, COMMAND) === COMMAND_RUN) run(plane, job)
+  tell('drained')
+}
+
+main(workerData as WorkerSpec)

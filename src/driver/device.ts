@@ -1,0 +1,94 @@
+/**
+ * What a network device looks like to an application. Control plane and data plane meet nowhere else:
+ *
+ * - a `Device` lives in the main thread: set-up, link, statistics, shutdown;
+ * - an `RxQueue` and a `TxQueue` live in one worker and move packets. They share nothing with the device but the
+ *   ring's memory and two registers, whose addresses the device hands out as a `QueueSpec`.
+ *
+ * An application that forwards everything from one port to another:
+ *
+ *     const batch = new Int32Array(32)
+ *     while (running()) {
+ *       const received = a.rx.receive(batch, Math.min(32, b.tx.room()))
+ *       b.tx.transmit(batch, 0, received)
+ *     }
+ */
+
+export interface RxQueue {
+  /** Packets and bytes (without FCS) received since the queue was made. */
+  readonly packets: number
+  readonly bytes: number
+  /** Received, then dropped: no free buffer to take the packet's place in the ring. */
+  readonly poolEmpty: number
+  /** Received, then dropped: parts of a packet larger than a buffer. */
+  readonly fragments: number
+  /** Puts the ids of up to `limit` packets into `batch[0…]` and returns how many. They are the caller's until freed or transmitted. */
+  receive(batch: Int32Array, limit: number): number
+}
+
+export interface TxQueue {
+  /** Packets and bytes (without FCS) handed to the card since the queue was made. */
+  readonly packets: number
+  readonly bytes: number
+  /** Sends `batch[from…]`, in order, as far as there is room; returns how many. The rest stays the caller's. */
+  transmit(batch: Int32Array, from: number, count: number): number
+  /** Frees what the card has sent and returns how many packets transmit() would take now. */
+  room(): number
+  /** Packets not known to be sent yet. */
+  pending(): number
+}
+
+/** Where one ring is; can be posted to a worker. */
+export interface RingSpec {
+  /** Virtual address of descriptor 0. */
+  readonly address: bigint
+  readonly entries: number
+  /** Virtual address of the 4 KiB page of registers that holds the tail, and the tail's index in it in 32-bit words. */
+  readonly tailPage: bigint
+  readonly tailIndex: number
+}
+
+/** One receive/transmit queue pair; can be posted to a worker. */
+export interface QueueSpec {
+  readonly rx: RingSpec
+  readonly tx: RingSpec
+}
+
+export interface LinkState {
+  readonly up: boolean
+  /** Mbit/s, 0 while down. */
+  readonly mbit: number
+}
+
+/** Totals since the device was opened, exact up to 2^53. */
+export interface DeviceStatistics {
+  /** Packets that reached host memory, bytes without FCS. */
+  readonly rxPackets: number
+  readonly rxBytes: number
+  /** Packets that left on the wire, bytes without FCS. */
+  readonly txPackets: number
+  readonly txBytes: number
+  /** Packets the card dropped, by cause. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface Device {
+  /** As the user wrote it. */
+  readonly name: string
+  readonly model: string
+  /** `52:54:00:00:00:01` */
+  readonly mac: string
+  /** One per queue pair. Their rings are enabled and empty. */
+  readonly queues: readonly QueueSpec[]
+  link(): LinkState
+  /** Reads the card's counters, which clears them: call it from one place only. */
+  statistics(): DeviceStatistics
+  /** Lets packets in. Call it once every queue has been attached to and its ring armed. */
+  start(): void
+  /** Throws IXY_ERR_DEVICE_GONE if the device has vanished. */
+  assertAlive(): void
+  /** No packet comes in from now on; those already in the rings can still be taken out. Idempotent. */
+  stopReceiving(): void
+  /** Stops all DMA and gives the device back. The rings' memory may be unmapped afterwards. Idempotent, never throws. */
+  close(): void
+}

@@ -1,0 +1,143 @@
+import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
+import type { Transport } from '../../pci/transport.ts'
+import type { Device, DeviceStatistics, LinkState, QueueSpec, RingSpec } from '../device.ts'
+import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { readLink, startLink } from './link.ts'
+import {
+  type ReceiveOptions,
+  disableReceive,
+  enableReceive,
+  initReceive,
+  startReceiveQueue,
+  stopReceiveQueue,
+} from './receive.ts'
+import { RegisterFile } from './register-file.ts'
+import { type Register, offsetOf } from './register.ts'
+import { REG } from './registers.ts'
+import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, waitForEeprom } from './reset.ts'
+import { StatisticsReader } from './statistics.ts'
+import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueue } from './transmit.ts'
+
+export interface IxgbeOptions {
+  /** Receive/transmit queue pairs. */
+  readonly queues: number
+  /** Descriptors per ring, a power of two. */
+  readonly ringSize: number
+  /** log2 of the packet buffers' stride (PacketMemorySpec.bufferShift). */
+  readonly bufferShift: number
+  /** Largest frame, bytes with FCS, without VLAN tag. */
+  readonly maxFrame: number
+  readonly model: string
+  /** True for the 82599, whose link the driver starts; X540 and X550 have a PHY that does it alone. */
+  readonly serialLink: boolean
+}
+
+/** Bytes of DMA memory the rings of one device take. */
+export function ringBytes(queues: number, ringSize: number): number {
+  return queues * 2 * ringSize * DESCRIPTOR_BYTES
+}
+
+/** An 82599 or a relative: from reset to packets, in the order of 82599 §4.6.3. */
+export class IxgbeDevice implements Device {
+  readonly name: string
+  readonly model: string
+  readonly mac: string
+  readonly queues: readonly QueueSpec[]
+
+  private readonly transport: Transport
+  private readonly regs: RegisterFile
+  private readonly reader: StatisticsReader
+  private receiving = false
+  private closed = false
+
+  /**
+   * Resets and initialises the card. The transport, which the device owns from now on, must have `arena` mapped.
+   * Throws IXY_ERR_REGISTER naming register and bit when the card doesn't do as the datasheet says.
+   */
+  constructor(transport: Transport, arena: DmaArena, options: IxgbeOptions) {
+    this.transport = transport
+    this.name = transport.name
+    this.model = options.model
+    const regs = new RegisterFile(transport.bar0, transport.name)
+    this.regs = regs
+
+    disableInterrupts(regs) // §4.6.3.1
+    disableMaster(regs) // §5.2.5.3.2
+    globalReset(regs) // §4.6.3.2
+    disableInterrupts(regs)
+    waitForEeprom(regs) // §4.6.3 step 3
+    waitForDma(regs) // §4.6.3 step 4
+    this.mac = readMac(regs)
+    if (options.serialLink) startLink(regs) // §4.6.4
+    this.reader = new StatisticsReader(regs) // §4.6.5
+
+    const receive: ReceiveOptions = {
+      bufferKib: Math.min(2 ** (options.bufferShift - 10), 16),
+      maxFrame: options.maxFrame,
+      dropEnable: options.queues > 1,
+    }
+    initReceive(regs, receive) // §4.6.7
+    initTransmit(regs) // §4.6.8
+
+    const queues: QueueSpec[] = []
+    for (let queue = 0; queue < options.queues; queue++) {
+      const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
+      const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
+      startReceiveQueue(regs, queue, rx, receive)
+      startTransmitQueue(regs, queue, tx)
+      queues.push({ rx: this.ringSpec(rx, REG.RDT, queue), tx: this.ringSpec(tx, REG.TDT, queue) })
+    }
+    this.queues = queues
+  }
+
+  start(): void {
+    enableReceive(this.regs)
+    this.receiving = true
+  }
+
+  link(): LinkState {
+    return readLink(this.regs)
+  }
+
+  statistics(): DeviceStatistics {
+    return this.reader.read()
+  }
+
+  assertAlive(): void {
+    this.transport.assertAlive()
+  }
+
+  stopReceiving(): void {
+    if (!this.receiving) return
+    this.receiving = false
+    disableReceive(this.regs)
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    try {
+      this.stopReceiving()
+      for (let queue = 0; queue < this.queues.length; queue++) {
+        stopTransmitQueue(this.regs, queue)
+        stopReceiveQueue(this.regs, queue)
+      }
+      disableTransmit(this.regs)
+      disableMaster(this.regs)
+    } catch {
+      // A card that has vanished can't be shut down; closing the transport is all that is left.
+    }
+    this.transport.close()
+  }
+
+  private ringSpec(block: DmaBlock, tail: Register, queue: number): RingSpec {
+    const offset = offsetOf(tail, queue)
+    const page = offset & ~0xfff
+    return {
+      address: block.address,
+      entries: block.bytes / DESCRIPTOR_BYTES,
+      tailPage: this.transport.doorbellPage(page),
+      tailIndex: (offset - page) >> 2,
+    }
+  }
+}

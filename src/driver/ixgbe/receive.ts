@@ -1,0 +1,100 @@
+import type { DmaBlock } from '../../memory/arena.ts'
+import type { RegisterFile } from './register-file.ts'
+import { put } from './register.ts'
+import { REG } from './registers.ts'
+import { splitAddress } from './ring-address.ts'
+import { sleepMilliseconds } from '../../linux/clock.ts'
+
+/** SRRCTL.DESCTYPE: advanced descriptors, one buffer (82599 §8.2.3.8.7). */
+const DESCTYPE_ONE_BUFFER = 0b001
+/** RXPBSIZE of packet buffer 0 when it is the only one: all 512 KiB (82599 §8.2.3.8.9). */
+const ALL_OF_THE_PACKET_BUFFER = 512
+/** Frames and VLAN tags the MAC accepts without jumbo frames, FCS included (82599 §8.2.3.22.13). */
+const STANDARD_FRAME = 1518
+
+export interface ReceiveOptions {
+  /** Size of the buffers behind the descriptors in KiB, 1 to 16. A larger frame goes into several (EOP chain). */
+  readonly bufferKib: number
+  /** Largest frame to accept, bytes with FCS, without VLAN tag. */
+  readonly maxFrame: number
+  /** Drop packets of a queue without descriptors instead of letting them hold up the others'. */
+  readonly dropEnable: boolean
+}
+
+/** Sets the receive path up, all but the queues (82599 §4.6.7). Reception is off afterwards. */
+export function initReceive(regs: RegisterFile, options: ReceiveOptions): void {
+  regs.modify(REG.RXCTRL, { clear: REG.RXCTRL.fields.RXEN.mask })
+
+  // One traffic class, no virtualisation: packet buffer 0 gets all there is (§4.6.11.3.4).
+  regs.write(REG.RXPBSIZE, put(REG.RXPBSIZE.fields.SIZE, ALL_OF_THE_PACKET_BUFFER), 0)
+  for (let i = 1; i < REG.RXPBSIZE.count; i++) regs.write(REG.RXPBSIZE, 0, i)
+
+  // The MAC strips the FCS; both registers must agree (§8.2.3.22.8). RSCFRSTSIZE, RSCACKC and FCOE_WRFIX have the
+  // values that §8.2.3.8.8 asks for, which are not the values after a reset.
+  const { CRCSTRIP, RSCFRSTSIZE, RSCACKC, FCOE_WRFIX } = REG.RDRXCTL.fields
+  regs.modify(REG.HLREG0, { set: REG.HLREG0.fields.RXCRCSTRP.mask })
+  regs.modify(REG.RDRXCTL, { set: CRCSTRIP.mask | RSCACKC.mask | FCOE_WRFIX.mask, clear: RSCFRSTSIZE.mask })
+
+  const { JUMBOEN } = REG.HLREG0.fields
+  if (options.maxFrame > STANDARD_FRAME) {
+    regs.write(REG.MAXFRS, put(REG.MAXFRS.fields.MFS, options.maxFrame))
+    regs.modify(REG.HLREG0, { set: JUMBOEN.mask })
+  } else {
+    regs.modify(REG.HLREG0, { clear: JUMBOEN.mask })
+  }
+
+  // A forwarder wants every packet, whomever it is for. FCTRL may only change while reception is off (§8.2.3.7.1).
+  const { BAM, MPE, UPE } = REG.FCTRL.fields
+  regs.write(REG.FCTRL, BAM.mask | MPE.mask | UPE.mask)
+  regs.modify(REG.VLNCTRL, { clear: REG.VLNCTRL.fields.VFE.mask })
+
+  // The last sentence of §4.6.7: no-snoop off, and a bit of DCA_RXCTRL that comes up as 1 and must be 0.
+  regs.modify(REG.CTRL_EXT, { set: REG.CTRL_EXT.fields.NS_DIS.mask })
+}
+
+/** Points receive queue `queue` at its ring and enables it, empty (82599 §4.6.7.1). */
+export function startReceiveQueue(
+  regs: RegisterFile,
+  queue: number,
+  ring: DmaBlock,
+  options: ReceiveOptions,
+): void {
+  const { low, high } = splitAddress(ring.iova)
+  regs.write(REG.RDBAL, low, queue)
+  regs.write(REG.RDBAH, high, queue)
+  regs.write(REG.RDLEN, ring.bytes, queue)
+  regs.write(REG.RDH, 0, queue)
+  regs.write(REG.RDT, 0, queue)
+
+  const { BSIZEPACKET, DESCTYPE, DROP_EN } = REG.SRRCTL.fields
+  regs.write(
+    REG.SRRCTL,
+    put(BSIZEPACKET, options.bufferKib) |
+      put(DESCTYPE, DESCTYPE_ONE_BUFFER) |
+      (options.dropEnable ? DROP_EN.mask : 0),
+    queue,
+  )
+  regs.modify(REG.DCA_RXCTRL, { clear: REG.DCA_RXCTRL.fields.MUST_BE_ZERO.mask }, queue)
+
+  const { ENABLE } = REG.RXDCTL.fields
+  regs.modify(REG.RXDCTL, { set: ENABLE.mask }, queue)
+  regs.waitFor(REG.RXDCTL, ENABLE.mask, true, { index: queue })
+}
+
+/** Lets packets in. The rings must be armed: what finds no descriptor is lost. */
+export function enableReceive(regs: RegisterFile): void {
+  regs.modify(REG.RXCTRL, { set: REG.RXCTRL.fields.RXEN.mask })
+}
+
+export function disableReceive(regs: RegisterFile): void {
+  regs.modify(REG.RXCTRL, { clear: REG.RXCTRL.fields.RXEN.mask })
+}
+
+/** Disables a queue and waits until no write to its ring or its buffers is under way (82599 §4.6.7.1.2). */
+export function stopReceiveQueue(regs: RegisterFile, queue: number): void {
+  const { ENABLE } = REG.RXDCTL.fields
+  regs.modify(REG.RXDCTL, { clear: ENABLE.mask }, queue)
+  regs.waitFor(REG.RXDCTL, ENABLE.mask, false, { index: queue })
+  // "software should wait an additional amount of time (~100 µs) before releasing the memory"
+  sleepMilliseconds(1)
+}

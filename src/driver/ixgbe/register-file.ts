@@ -1,0 +1,77 @@
+import { IxyError } from '../../errors.ts'
+import type { RegisterWindow } from '../../pci/transport.ts'
+import { sleepMilliseconds } from '../../linux/clock.ts'
+import { type Register, offsetOf } from './register.ts'
+
+const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, '0')}`
+
+/**
+ * Checked access to a card's registers: what the table forbids is refused here, before it reaches the card.
+ * All values are unsigned 32 bit. Control plane only.
+ */
+export class RegisterFile {
+  private readonly window: RegisterWindow
+  private readonly device: string
+
+  constructor(window: RegisterWindow, device: string) {
+    this.window = window
+    this.device = device
+  }
+
+  /** Reads a register. RC and RCW registers are cleared by it. */
+  read(register: Register, index = 0): number {
+    if (register.access === 'WO') throw this.misuse(register, 'is write-only')
+    return this.window.read32(this.locate(register, index))
+  }
+
+  /** Writes a register. Throws IXY_ERR_REGISTER if it is read-only or a reserved bit is set. */
+  write(register: Register, value: number, index = 0): void {
+    if (register.access === 'RO' || register.access === 'RC') throw this.misuse(register, 'is read-only')
+    if ((value & register.reserved) >>> 0 !== 0) {
+      throw this.misuse(register, `has reserved bits ${hex(value & register.reserved)} set in ${hex(value)}`)
+    }
+    this.window.write32(this.locate(register, index), value >>> 0)
+  }
+
+  /** Read, modify, write: bits of `clear` become 0, then bits of `set` become 1. Reserved bits are written as 0. */
+  modify(register: Register, { set = 0, clear = 0 }: { set?: number; clear?: number }, index = 0): void {
+    this.write(register, ((this.read(register, index) & ~register.reserved & ~clear) | set) >>> 0, index)
+  }
+
+  /**
+   * Polls until all bits of `mask` are 1 (`expected` true) or 0. Blocks the thread between polls: these waits are for
+   * hardware and last microseconds to milliseconds. Throws IXY_ERR_REGISTER after `deadline` milliseconds.
+   */
+  waitFor(register: Register, mask: number, expected: boolean, { deadline = 1000, index = 0 } = {}): void {
+    const wanted = expected ? mask >>> 0 : 0
+    const until = performance.now() + deadline
+    for (;;) {
+      const value = (this.read(register, index) & mask) >>> 0
+      if (value === wanted) return
+      if (performance.now() > until) {
+        const name = register.count > 1 ? `${register.name}[${index}]` : register.name
+        throw new IxyError(
+          'IXY_ERR_REGISTER',
+          `${this.device}: ${name} & ${hex(mask)} is ${hex(value)}, not ${hex(wanted)}, after ${deadline} ms (82599 §${register.section})`,
+          'reset the card (reload its kernel driver, or reboot) and try again',
+        )
+      }
+      sleepMilliseconds(1)
+    }
+  }
+
+  private locate(register: Register, index: number): number {
+    const offset = offsetOf(register, index)
+    if (offset + 4 > this.window.bytes) {
+      throw this.misuse(register, `at ${hex(offset)} lies outside of BAR0 (${this.window.bytes} bytes)`)
+    }
+    return offset
+  }
+
+  private misuse(register: Register, how: string): IxyError {
+    return new IxyError(
+      'IXY_ERR_REGISTER',
+      `${this.device}: ${register.name} ${how} (82599 §${register.section})`,
+    )
+  }
+}

@@ -1,0 +1,136 @@
+/** The worker's side of a run: what an app gets to work with. */
+import type { QueueSpec, RxQueue, TxQueue } from '../driver/device.ts'
+import { RxRing } from '../driver/ixgbe/rx-ring.ts'
+import { TxRing } from '../driver/ixgbe/tx-ring.ts'
+import { viewOf } from '../linux/mapping.ts'
+import { PacketMemory } from '../memory/packets.ts'
+import { DESCRIPTOR_BYTES } from '../driver/ixgbe/descriptors.ts'
+import {
+  COMMAND,
+  COMMAND_RUN,
+  COUNTERS,
+  FRAGMENTS,
+  POOL_EMPTY,
+  RX_BYTES,
+  RX_PACKETS,
+  TX_BYTES,
+  TX_PACKETS,
+  TX_UNSENT,
+  type WorkerSpec,
+} from './worker-spec.ts'
+
+/** Polls between two updates of the published counters. */
+const PUBLISH_EVERY = 64
+/** How long to wait at the end for the card to send what is in the rings, milliseconds. */
+const DRAIN_DEADLINE = 200
+
+/** One queue pair of one device. */
+export class DataPort {
+  readonly rx: RxQueue
+  readonly tx: TxQueue
+  /** Packets that were still in the transmit ring when the run ended. */
+  txUnsent = 0
+
+  constructor(rx: RxQueue, tx: TxQueue) {
+    this.rx = rx
+    this.tx = tx
+  }
+}
+
+/** Makes the queue pair's rings usable in this thread and arms the receive ring with buffers of `pool`. */
+export function attachPort(spec: QueueSpec, memory: PacketMemory, pool: number): DataPort {
+  const { rx, tx } = spec
+  return new DataPort(
+    new RxRing(
+      memory,
+      pool,
+      viewOf(rx.address, rx.entries * DESCRIPTOR_BYTES),
+      tailView(rx.tailPage),
+      rx.tailIndex,
+    ),
+    new TxRing(
+      memory,
+      viewOf(tx.address, tx.entries * DESCRIPTOR_BYTES),
+      tailView(tx.tailPage),
+      tx.tailIndex,
+    ),
+  )
+}
+
+function tailView(page: bigint): Int32Array {
+  return new Int32Array(viewOf(page, 4096))
+}
+
+/** Plays the cards between two polls; false when the rehearsal is over. */
+export interface Rehearsal {
+  next(): boolean
+}
+
+export class DataPlane {
+  readonly memory: PacketMemory
+  readonly ports: readonly DataPort[]
+  readonly batchSize: number
+  private readonly control: Int32Array
+  private readonly counters: Float64Array
+  private polls = 0
+  private readonly rehearsal: Rehearsal | null
+  /** Tells the main thread that everything asked for has been sent. Once per run. */
+  readonly finished: () => void
+
+  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. */
+  constructor(
+    spec: Pick<WorkerSpec, 'control' | 'counters' | 'batchSize'>,
+    memory: PacketMemory,
+    ports: readonly DataPort[],
+    finished: () => void,
+    rehearsal: Rehearsal | null = null,
+  ) {
+    this.finished = finished
+    this.rehearsal = rehearsal
+    this.memory = memory
+    this.ports = ports
+    this.batchSize = spec.batchSize
+    this.control = new Int32Array(spec.control)
+    this.counters = new Float64Array(spec.counters)
+  }
+
+  /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */
+  running(): boolean {
+    if (++this.polls === PUBLISH_EVERY) {
+      this.polls = 0
+      this.publish()
+    }
+    if (this.rehearsal !== null) return this.rehearsal.next()
+    return Atomics.load(this.control, COMMAND) === COMMAND_RUN
+  }
+
+  /**
+   * Ends the app: calls `step` until it moves nothing more (it returns how many packets it moved) and the card has sent
+   * what the rings hold. What it doesn't send in time is counted.
+   */
+  drain(step: () => number): void {
+    const deadline = performance.now() + DRAIN_DEADLINE
+    let pending = 1
+    while (pending > 0 && performance.now() < deadline) {
+      pending = step()
+      for (const port of this.ports) pending += port.tx.pending()
+    }
+    for (const port of this.ports) port.txUnsent = port.tx.pending()
+    this.publish()
+  }
+
+  publish(): void {
+    const { counters, ports } = this
+    for (let i = 0; i < ports.length; i++) {
+      const { rx, tx, txUnsent } = ports[i]
+      const base = i * COUNTERS
+      counters[base + RX_PACKETS] = rx.packets
+      counters[base + RX_BYTES] = rx.bytes
+      counters[base + TX_PACKETS] = tx.packets
+      counters[base + TX_BYTES] = tx.bytes
+      counters[base + POOL_EMPTY] = rx.poolEmpty
+      counters[base + FRAGMENTS] = rx.fragments
+      counters[base + TX_UNSENT] = txUnsent
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** What the main thread tells a worker, and the memory both look at while it runs. */
+import type { QueueSpec } from '../driver/device.ts'
+import type { PacketMemorySpec } from '../memory/packets.ts'
+
+/** The worker's orders, in `control[COMMAND]`; the main thread writes it and wakes the worker. */
+export const COMMAND = 0
+/** Rings are armed; wait for the devices to start. */
+export const COMMAND_WAIT = 0
+export const COMMAND_RUN = 1
+/** Empty the rings and end. */
+export const COMMAND_STOP = 2
+
+/** Counters of one port of one worker, in `counters[port * COUNTERS + …]`: exact doubles, written by the worker only. */
+export const COUNTERS = 8
+export const RX_PACKETS = 0
+export const RX_BYTES = 1
+export const TX_PACKETS = 2
+export const TX_BYTES = 3
+/** The first counter of packets dropped by the driver or the app; DROP_CAUSES names them in order. */
+export const FIRST_DROP = 4
+export const DROP_CAUSES = ['pool_empty', 'fragments', 'tx_unsent'] as const
+export const POOL_EMPTY = FIRST_DROP
+export const FRAGMENTS = FIRST_DROP + 1
+/** Still in the transmit ring when the worker gave up waiting. */
+export const TX_UNSENT = FIRST_DROP + 2
+
+export interface ForwardJob {
+  readonly kind: 'forward'
+  readonly touch: boolean
+}
+
+export interface PktgenJob {
+  readonly kind: 'pktgen'
+  /** Frames to send in turn, without FCS. */
+  readonly frames: readonly Uint8Array[]
+  /** True if the last four bytes of each frame are to hold a sequence number, little-endian, from 0. */
+  readonly sequence: boolean
+  /** Packets per second, null: as many as the ring takes. */
+  readonly rate: number | null
+  /** Packets to send, null: without end. */
+  readonly count: number | null
+}
+
+export type Job = ForwardJob | PktgenJob
+
+export interface WorkerSpec {
+  /** CPU to pin to, null: leave it to the scheduler. */
+  readonly cpu: number | null
+  readonly memory: PacketMemorySpec
+  /** One queue pair per device; its received packets take the buffers of the pool of the same number. */
+  readonly ports: readonly QueueSpec[]
+  /** Int32: COMMAND. */
+  readonly control: SharedArrayBuffer
+  /** Float64: COUNTERS per port. */
+  readonly counters: SharedArrayBuffer
+  readonly batchSize: number
+  readonly job: Job
+}
+
+/** What a worker posts to the main thread. */
+export type FromWorker =
+  /** Rings are armed; the devices may start. */
+  | 'armed'
+  /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
+  | 'finished'
+  /** The app has ended and the rings are empty. */
+  | 'drained'

@@ -1,0 +1,133 @@
+/**
+ * Packet buffers: where they lie and who owns them.
+ *
+ * A packet is an integer, its **buffer id**. There is no object per packet: everything known of a packet stands in
+ * typed arrays indexed by the id (a struct of arrays), so that the hot loops allocate nothing and the collector sees
+ * nothing. Each worker has id space, buffers and pools of its own; ids never cross workers.
+ *
+ *     id        0          1          2          3       …
+ *           ┌──────────┬──────────┬──────────┬──────────┬──
+ *     u8    │··████████│···███████│····██████│·····█████│      2^bufferShift bytes each
+ *           └──────────┴──────────┴──────────┴──────────┴──
+ *              ▲ dataOffset(id) = (id << bufferShift) + 64 + ((id & 7) << 6)
+ *
+ * The data doesn't start at the same place in each buffer: if it did, the first lines of all packets would compete
+ * for the same few sets of the CPU's caches. Eight starting points, one cache line apart, cost nothing and almost
+ * halve the time per packet (docs/performance.md).
+ */
+import { IxyError } from '../errors.ts'
+import { viewOf } from '../linux/mapping.ts'
+
+/** Free bytes in front of every packet at least, room for one more header. */
+const HEADROOM = 64
+/** Bytes that the stagger and the headroom take from a buffer at most. */
+const RESERVED = HEADROOM + 7 * 64
+
+/** Everything a thread needs to attach to its packet memory; can be posted to a worker. */
+export interface PacketMemorySpec {
+  /** Virtual address of buffer 0. Contiguous in the process; devices see it page by page. */
+  readonly address: bigint
+  /** IOVA of each page of the memory, in order. */
+  readonly pageIovas: Float64Array
+  /** Bytes per page, a power of two and a multiple of the buffer size. */
+  readonly pageBytes: number
+  /** Byte offset of `address` in its first page. */
+  readonly pageOffset: number
+  /** log2 of the bytes from one buffer to the next. */
+  readonly bufferShift: number
+  /** log2 of the buffers in one pool. */
+  readonly poolShift: number
+  readonly pools: number
+}
+
+/** log2 of the buffer stride that holds frames of `frameBytes` (without FCS). */
+export function bufferShiftFor(frameBytes: number): number {
+  return Math.ceil(Math.log2(frameBytes + RESERVED))
+}
+
+/** Bytes of DMA memory that a spec with these numbers takes. */
+export function packetMemoryBytes(bufferShift: number, poolShift: number, pools: number): number {
+  return (pools << poolShift) << bufferShift
+}
+
+export class PacketMemory {
+  /** All buffers of all pools. */
+  readonly u8: Uint8Array
+  /** Length in bytes of each packet, without FCS. Written by receive, read by transmit. */
+  readonly size: Uint16Array
+  /**
+   * IOVA of each packet's first byte, stored as the *bit pattern* of a 64-bit integer, so that writing an address
+   * into a descriptor is a single store. As a number the value is meaningless (a tiny denormal).
+   */
+  readonly iova: Float64Array
+  /** Free ids, one stack per pool: pool p owns the entries from p << poolShift on. */
+  readonly freeStack: Uint16Array
+  /** Number of free ids of each pool. */
+  readonly freeTop: Int32Array
+  readonly bufferShift: number
+  readonly poolShift: number
+  readonly pools: number
+
+  /** Attaches to the memory. All ids are free. `memory` stands in for the real thing in tests. */
+  constructor(spec: PacketMemorySpec, memory?: ArrayBufferLike) {
+    const { bufferShift, poolShift, pools, pageIovas, pageBytes, pageOffset } = spec
+    const count = pools << poolShift
+    if (count > 65536)
+      throw new IxyError('IXY_ERR_INTERNAL', `${count} packet buffers in one worker: ids have 16 bits`)
+    const bytes = count << bufferShift
+    this.bufferShift = bufferShift
+    this.poolShift = poolShift
+    this.pools = pools
+    this.u8 = new Uint8Array(memory ?? viewOf(spec.address, bytes), 0, bytes)
+    this.size = new Uint16Array(count)
+    this.iova = new Float64Array(count)
+    this.freeStack = new Uint16Array(count)
+    this.freeTop = new Int32Array(pools).fill(1 << poolShift)
+
+    const iovaWords = new Uint32Array(this.iova.buffer)
+    for (let id = 0; id < count; id++) {
+      const offset = this.dataOffset(id) + pageOffset
+      const page = Math.floor(offset / pageBytes)
+      const iova = pageIovas[page] + (offset - page * pageBytes)
+      iovaWords[id * 2] = iova >>> 0
+      iovaWords[id * 2 + 1] = Math.floor(iova / 2 ** 32)
+      // Low ids on top: a pool that is never emptied touches few buffers, which stay in the cache.
+      const pool = id >> poolShift
+      const nth = id - (pool << poolShift)
+      this.freeStack[(pool << poolShift) + (1 << poolShift) - 1 - nth] = id
+    }
+  }
+
+  /** Index in `u8` of the first byte of packet `id`. */
+  dataOffset(id: number): number {
+    return (id << this.bufferShift) + HEADROOM + ((id & 7) << 6)
+  }
+
+  /** Number of free buffers in `pool`. */
+  available(pool: number): number {
+    return this.freeTop[pool]
+  }
+
+  /**
+   * Takes `count` buffers out of `pool` into `ids[0…]`. Returns how many there were. The caller owns them until it
+   * transmits or frees them.
+   */
+  allocate(pool: number, ids: Int32Array, count: number): number {
+    let top = this.freeTop[pool]
+    const taken = Math.min(count, top)
+    const base = pool << this.poolShift
+    for (let i = 0; i < taken; i++) ids[i] = this.freeStack[base + --top]
+    this.freeTop[pool] = top
+    return taken
+  }
+
+  /** Gives `ids[from … from + count - 1]` back, each to its own pool. Freeing an id twice corrupts the pool. */
+  free(ids: Int32Array, from: number, count: number): void {
+    const { freeStack, freeTop, poolShift } = this
+    for (let i = from; i < from + count; i++) {
+      const id = ids[i]
+      const pool = id >> poolShift
+      freeStack[(pool << poolShift) + freeTop[pool]++] = id
+    }
+  }
+}
