@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { tryRead, tryWrite } from '../../src/linux/file.ts'
+import { pollOne, POLLIN } from '../../src/linux/poll.ts'
+import { openTap, type Tap } from '../../src/linux/tap.ts'
+
+const name = `ixt${process.pid}`.slice(0, 15)
+
+/** Why this machine can't make TAP interfaces, or null. */
+function obstacle(): string | null {
+  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun'
+  try {
+    openTap(name).close()
+    return null
+  } catch (error) {
+    return String(error)
+  }
+}
+
+const reason = obstacle()
+const withTap = reason === null ? describe : describe.skip
+
+withTap(`a TAP interface${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
+  let tap: Tap
+  let onTestEnd = (): unknown => undefined
+  beforeEach(() => {
+    tap = openTap(name)
+  })
+  afterEach(() => {
+    tap.close()
+    onTestEnd()
+    onTestEnd = () => undefined
+  })
+
+  const sysfs = `/sys/class/net/${name}`
+
+  test('exists and is up while it is open, and is gone afterwards', () => {
+    expect(Number(readFileSync(`${sysfs}/flags`, 'utf8')) & 1).toBe(1)
+    expect(readFileSync(`${sysfs}/carrier`, 'utf8').trim()).toBe('1')
+    tap.close()
+    tap.close()
+    expect(existsSync(sysfs)).toBe(false)
+  })
+
+  test('has one user at a time', () => {
+    expect(() => openTap(name)).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_IN_USE' }))
+  })
+
+  test('delivers frames to the kernel, which counts them', () => {
+    const frame = new Uint8Array(60)
+    frame.fill(0xff, 0, 6)
+    frame.set([2, 0, 0, 0, 0, 1, 0x88, 0xb5], 6)
+    const received = () => Number(readFileSync(`${sysfs}/statistics/rx_packets`, 'utf8'))
+    const before = received()
+    expect(tryWrite(tap.fd, frame, 60)).toBe(60)
+    expect(received()).toBe(before + 1)
+  })
+
+  test('gives what the kernel sends, frame by frame', () => {
+    const wanted = Buffer.from('0a000002', 'hex')
+    // In a network namespace of its own: the addresses are nobody's business.
+    execFileSync('ip', ['netns', 'add', name])
+    onTestEnd = () => execFileSync('ip', ['netns', 'delete', name])
+    execFileSync('ip', ['link', 'set', name, 'netns', name])
+    execFileSync('ip', ['-n', name, 'link', 'set', name, 'up'])
+    execFileSync('ip', ['-n', name, 'address', 'add', '10.0.0.1/24', 'dev', name])
+    execFileSync('ip', [
+      '-n',
+      name,
+      'neighbour',
+      'add',
+      '10.0.0.2',
+      'lladdr',
+      '02:00:00:00:00:02',
+      'dev',
+      name,
+    ])
+    execFileSync('ip', ['netns', 'exec', name, 'bash', '-c', 'echo -n hello > /dev/udp/10.0.0.2/9'])
+    const deadline = performance.now() + 5000
+    const buffer = new Uint8Array(2048)
+    let found = false
+    while (!found && performance.now() < deadline) {
+      pollOne(tap.fd, POLLIN, 1000)
+      const bytes = tryRead(tap.fd, buffer, buffer.length)
+      // IPv4 with our destination: other frames are the kernel's own (IPv6 neighbour discovery).
+      found = bytes === 14 + 20 + 8 + 5 && wanted.equals(buffer.subarray(30, 34))
+      if (found) expect(Buffer.from(buffer.subarray(42, 47)).toString()).toBe('hello')
+    }
+    expect(found).toBe(true)
+  })
+})
+
+test.each(['', 'a/b', 'a b', 'longer-than-an-interface', 'tap%d', '..', 'ääääääää'])(
+  'the name %j is refused',
+  (bad) => {
+    expect(() => openTap(bad)).toThrow(expect.objectContaining({ code: 'IXY_ERR_USAGE' }))
+  },
+)
+
+test('an interface of another kind is refused', () => {
+  expect(() => openTap('lo')).toThrow(/lo.*(no TAP interface|not permitted)|no \/dev\/net\/tun/)
+})
