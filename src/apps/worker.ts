@@ -33,7 +33,6 @@ function main(spec: WorkerSpec): void {
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
   if (Atomics.load(control, COMMAND) === COMMAND_RUN) run(plane, job)
-  tell('drained')
 }
 
 main(workerData as WorkerSpec)

@@ -63,5 +63,3 @@ export type FromWorker =
   | 'armed'
   /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
   | 'finished'
-  /** The app has ended and the rings are empty. */
-  | 'drained'

@@ -1,0 +1,125 @@
+/** The data-plane workers of a run, from the main thread's side. */
+import path from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { IxyError, asIxyError } from '../errors.ts'
+import type { QueueSet } from './session.ts'
+import {
+  COMMAND,
+  COMMAND_RUN,
+  COMMAND_STOP,
+  COUNTERS,
+  DROP_CAUSES,
+  FIRST_DROP,
+  type FromWorker,
+  type Job,
+  RX_BYTES,
+  RX_PACKETS,
+  TX_BYTES,
+  TX_PACKETS,
+  type WorkerSpec,
+} from './worker-spec.ts'
+import type { Traffic } from './types.ts'
+
+/** Milliseconds a worker may take to empty its rings before it is terminated. */
+const DRAIN_DEADLINE = 2_000
+
+export interface QueueCounters {
+  readonly rx: Traffic
+  readonly tx: Traffic
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export class Crew {
+  /** Resolves once every worker has sent all it was asked to. Never, if the job has no end. */
+  readonly finished: Promise<void>
+  /** Rejects when a worker dies; never resolves. */
+  readonly failed: Promise<never>
+  private readonly members: readonly Member[]
+
+  /** Starts one worker per queue set. They warm up and arm their rings, then wait for run(). */
+  constructor(
+    queueSets: readonly QueueSet[],
+    jobs: readonly Job[],
+    batchSize: number,
+    cpus: readonly number[],
+  ) {
+    this.members = queueSets.map(
+      (set, i) =>
+        new Member({ ...set, job: jobs[i], batchSize, cpu: cpus.length > 0 ? cpus[i % cpus.length] : null }),
+    )
+    this.finished = Promise.all(this.members.map((member) => member.once('finished'))).then(() => undefined)
+    this.failed = Promise.race(this.members.map((member) => member.failed))
+    // Whoever waits for it sees it; nobody has to.
+    this.failed.catch(() => undefined)
+  }
+
+  /** Resolves when all rings are armed. */
+  async armed(): Promise<void> {
+    await Promise.race([Promise.all(this.members.map((member) => member.once('armed'))), this.failed])
+  }
+
+  run(): void {
+    for (const member of this.members) member.command(COMMAND_RUN)
+  }
+
+  /** Lets every worker empty its rings and end; one that doesn't is terminated. Never rejects. */
+  async stop(): Promise<void> {
+    for (const member of this.members) member.command(COMMAND_STOP)
+    await Promise.all(this.members.map((member) => member.end()))
+  }
+
+  /** Totals of one queue pair: worker `queue`, device `port`. */
+  counters(queue: number, port: number): QueueCounters {
+    const { counters } = this.members[queue]
+    const at = (counter: number): number => counters[port * COUNTERS + counter]
+    return {
+      rx: { packets: at(RX_PACKETS), bytes: at(RX_BYTES) },
+      tx: { packets: at(TX_PACKETS), bytes: at(TX_BYTES) },
+      dropped: Object.fromEntries(DROP_CAUSES.map((cause, i) => [cause, at(FIRST_DROP + i)])),
+    }
+  }
+}
+
+class Member {
+  readonly counters: Float64Array
+  readonly failed: Promise<never>
+  private readonly control: Int32Array
+  private readonly worker: Worker
+  private readonly exited: Promise<void>
+
+  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>) {
+    const control = new SharedArrayBuffer(4)
+    const counters = new SharedArrayBuffer(spec.ports.length * COUNTERS * 8)
+    this.control = new Int32Array(control)
+    this.counters = new Float64Array(counters)
+    const workerData: WorkerSpec = { ...spec, control, counters }
+    this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+    this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()))
+    this.failed = new Promise((_, reject) => {
+      this.worker.once('error', (error) => {
+        const { message } = asIxyError(error)
+        reject(new IxyError('IXY_ERR_WORKER', `a data-plane worker failed: ${message}`, '', { cause: error }))
+      })
+    })
+    this.failed.catch(() => undefined)
+  }
+
+  once(message: FromWorker): Promise<void> {
+    return new Promise((resolve) => {
+      this.worker.on('message', (received: FromWorker) => {
+        if (received === message) resolve()
+      })
+    })
+  }
+
+  command(command: number): void {
+    Atomics.store(this.control, COMMAND, command)
+    Atomics.notify(this.control, COMMAND)
+  }
+
+  async end(): Promise<void> {
+    const deadline = setTimeout(() => void this.worker.terminate(), DRAIN_DEADLINE)
+    await this.exited
+    clearTimeout(deadline)
+  }
+}

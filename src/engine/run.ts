@@ -1,0 +1,221 @@
+/** One run of an app from first register to last: the control plane. */
+import { type IxyError, asIxyError } from '../errors.ts'
+import type { LinkState } from '../driver/device.ts'
+import { Crew } from './crew.ts'
+import { makeJobs } from './jobs.ts'
+import { Session } from './session.ts'
+import { StatisticsBoard } from './statistics-board.ts'
+import { serveTelemetry } from './telemetry.ts'
+import { runtimeDirectory } from '../linux/runtime-dir.ts'
+import type { EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
+import type { NicReport } from '../vnic/child-protocol.ts'
+import { VERSION } from '../version.ts'
+
+/** Milliseconds to wait for links before starting without them. */
+const LINK_DEADLINE = 10_000
+/** Milliseconds between two looks at links, devices and virtual wires. */
+const WATCH_EVERY = 100
+
+/**
+ * Runs one app on its devices until it ends, `stop` is aborted or something fails; then stops cleanly.
+ * Never rejects: a failure, also one before the start, is in the result, with every counter that could still be read.
+ */
+export async function run(options: RunOptions, observer: RunObserver, stop: AbortSignal): Promise<RunResult> {
+  let session: Session
+  try {
+    session = await Session.open(options)
+  } catch (error) {
+    return { elapsed: 0, reason: 'error', devices: [], virtual: [], error: asIxyError(error) }
+  }
+  try {
+    return await new Run(session, options, observer, stop).execute()
+  } finally {
+    await session.close()
+  }
+}
+
+class Run {
+  private readonly session: Session
+  private readonly options: RunOptions
+  private readonly observer: RunObserver
+  private readonly stop: AbortSignal
+  private links: readonly LinkState[] = []
+  private startedAt: number | null = null
+
+  constructor(session: Session, options: RunOptions, observer: RunObserver, stop: AbortSignal) {
+    this.session = session
+    this.options = options
+    this.observer = observer
+    this.stop = stop
+  }
+
+  async execute(): Promise<RunResult> {
+    const { session, options, observer } = this
+    const undo: (() => void)[] = []
+    let crew: Crew | null = null
+    let board: StatisticsBoard | null = null
+    let reason: EndReason = 'error'
+    let error: IxyError | null = null
+    try {
+      await this.waitForLinks()
+      const jobs = makeJobs(options, this.links[0].mbit)
+      crew = new Crew(session.queueSets, jobs, options.batchSize, options.cpus)
+      board = new StatisticsBoard(session.devices, crew, options.queues)
+      await crew.armed()
+      for (const device of session.devices) device.start()
+      this.startedAt = performance.now()
+      crew.run()
+      const devices = session.infos()
+      observer.started(devices)
+      const hello = { command: options.app.kind, version: VERSION, devices }
+      const telemetry = await serveTelemetry(runtimeDirectory(), hello, board.totals)
+      undo.push(() => telemetry.close())
+      undo.push(this.startIntervals(board))
+      reason = await this.untilEnd(crew)
+    } catch (cause) {
+      error = asIxyError(cause)
+    }
+
+    const elapsed = this.startedAt === null ? 0 : (performance.now() - this.startedAt) / 1000
+    for (const step of undo) step()
+    let reports: readonly NicReport[] = []
+    try {
+      if (crew !== null) reports = await this.windDown(crew)
+    } catch (cause) {
+      error ??= asIxyError(cause)
+    }
+    await crew?.stop()
+    if (error !== null) reason = 'error'
+    return {
+      elapsed,
+      reason,
+      devices: board?.finalTotals() ?? [],
+      virtual: this.virtualReports(reports),
+      error,
+    }
+  }
+
+  /** Returns once every link is up, after LINK_DEADLINE, or when the user wants to stop. */
+  private async waitForLinks(): Promise<void> {
+    const { session, observer, stop } = this
+    const deadline = performance.now() + LINK_DEADLINE
+    let told = 0
+    for (;;) {
+      session.assertAlive()
+      this.links = session.devices.map((device) => device.link())
+      const down = session.devices.filter((_, i) => !this.links[i].up).map((device) => device.name)
+      if (down.length === 0 || stop.aborted) return
+      const now = performance.now()
+      if (now > deadline) {
+        observer.warning(`no link on ${down.join(', ')} after ${LINK_DEADLINE / 1000} s: starting without`)
+        return
+      }
+      if (now - told >= 1000) {
+        observer.progress(
+          `waiting for the link of ${down.join(', ')} (${Math.ceil((deadline - now) / 1000)} s left)`,
+        )
+        told = now
+      }
+      await sleep(WATCH_EVERY, stop)
+    }
+  }
+
+  private startIntervals(board: StatisticsBoard): () => void {
+    const { observer, options } = this
+    const period = options.interval * 1000
+    const start = this.startedAt ?? 0
+    let number = 1
+    let before = start
+    const tick = (): void => {
+      const now = performance.now()
+      try {
+        const devices = board.interval()
+        observer.interval({ elapsed: (now - start) / 1000, seconds: (now - before) / 1000, devices })
+      } catch {
+        // A device that has gone is noticed and reported by the watch.
+      }
+      before = now
+      // From the start, not from the last one: the lines of an hour stay an hour apart.
+      number = Math.max(number + 1, Math.ceil((performance.now() - start) / period))
+      timer = setTimeout(tick, start + number * period - performance.now())
+    }
+    let timer = setTimeout(tick, start + period - performance.now())
+    return () => clearTimeout(timer)
+  }
+
+  /** Resolves with why the run ends. Rejects when a device or a worker is gone. */
+  private async untilEnd(crew: Crew): Promise<EndReason> {
+    const wake = new AbortController()
+    let finished = false
+    let failure: unknown = null
+    this.stop.addEventListener('abort', () => wake.abort())
+    void crew.finished.then(() => {
+      finished = true
+      wake.abort()
+    })
+    crew.failed.catch((cause: unknown) => {
+      failure = cause
+      wake.abort()
+    })
+    const deadline =
+      this.options.duration === null ? Infinity : (this.startedAt ?? 0) + this.options.duration * 1000
+    for (;;) {
+      if (failure !== null) throw failure
+      if (this.stop.aborted) return 'signal'
+      if (finished) return 'count'
+      if (this.wiresAreDone()) return 'done'
+      const left = deadline - performance.now()
+      if (left <= 0) return 'duration'
+      this.session.assertAlive()
+      this.watchLinks()
+      await sleep(Math.min(WATCH_EVERY, left), wake.signal)
+    }
+  }
+
+  /** True when the wires that have an end (there is at least one) have sent all they have. */
+  private wiresAreDone(): boolean {
+    if (this.options.app.kind !== 'forward') return false
+    const finite = (this.session.virtual?.latest() ?? []).filter((nic) => nic.finite)
+    return finite.length > 0 && finite.every((nic) => nic.ended)
+  }
+
+  private watchLinks(): void {
+    this.links = this.session.devices.map((device, index) => {
+      const link = device.link()
+      if (link.up !== this.links[index].up) this.observer.link({ index, device: device.name, up: link.up })
+      return link
+    })
+  }
+
+  /** Lets what is under way come out: first the wires stop sending, then the cards stop receiving. */
+  private async windDown(crew: Crew): Promise<readonly NicReport[]> {
+    const { session } = this
+    session.assertAlive()
+    const settled = session.virtual?.quiesce()
+    if (settled !== undefined) await Promise.race([settled, crew.failed])
+    for (const device of session.devices) device.stopReceiving()
+    await crew.stop()
+    return (await session.virtual?.report()) ?? []
+  }
+
+  private virtualReports(reports: readonly NicReport[]): VirtualReport[] {
+    return reports.map((report, i) => {
+      const index = this.session.virtualIndexes[i]
+      const { name } = this.session.devices[index]
+      return { index, device: name, wires: report.wires, breaches: report.breaches }
+    })
+  }
+}
+
+/** Resolves after `milliseconds`, or at once when `stop` is aborted. */
+function sleep(milliseconds: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      stop.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds)
+    stop.addEventListener('abort', done)
+  })
+}

@@ -1,0 +1,171 @@
+/** From device arguments to devices that are ready for workers, and back. */
+import type { Device, QueueSpec } from '../driver/device.ts'
+import { IxgbeDevice, ringBytes } from '../driver/ixgbe/device.ts'
+import { IxyError } from '../errors.ts'
+import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
+import { runtimeDirectory } from '../linux/runtime-dir.ts'
+import { DmaArena } from '../memory/arena.ts'
+import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
+import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
+import { identify } from '../pci/device-ids.ts'
+import { openTransport } from '../pci/open.ts'
+import type { Transport } from '../pci/transport.ts'
+import type { DeviceInfo, RunOptions } from './types.ts'
+import { VirtualNics } from './virtual.ts'
+
+/** Largest frame without jumbo frames: 1500 bytes, Ethernet header, FCS. */
+const STANDARD_FRAME = 1518
+const FCS = 4
+const VLAN_TAG = 4
+
+export type SessionOptions = Pick<RunOptions, 'devices' | 'access' | 'queues' | 'ringSize' | 'force'>
+
+/** The memory and the queue pairs of one worker: one per device. */
+export interface QueueSet {
+  readonly memory: PacketMemorySpec
+  readonly ports: readonly QueueSpec[]
+}
+
+export class Session {
+  readonly devices: readonly Device[]
+  /** One for each queue number; a worker takes one. */
+  readonly queueSets: readonly QueueSet[]
+  /** The virtual NICs among the devices, null if there are none. */
+  readonly virtual: VirtualNics | null
+  /** For each report of `virtual`, the index of its device. */
+  readonly virtualIndexes: readonly number[]
+  private readonly transports: readonly Transport[]
+  private readonly arena: DmaArena
+
+  private constructor(parts: {
+    devices: readonly Device[]
+    queueSets: readonly QueueSet[]
+    virtual: VirtualNics | null
+    virtualIndexes: readonly number[]
+    transports: readonly Transport[]
+    arena: DmaArena
+  }) {
+    this.devices = parts.devices
+    this.queueSets = parts.queueSets
+    this.virtual = parts.virtual
+    this.virtualIndexes = parts.virtualIndexes
+    this.transports = parts.transports
+    this.arena = parts.arena
+  }
+
+  /**
+   * Takes every device, resets and initialises it. Either all of them or none: what was taken is given back when one
+   * fails. No packet comes in before Device.start().
+   */
+  static async open(options: SessionOptions): Promise<Session> {
+    const addresses = options.devices.map(parseDevice)
+    const undo: (() => void | Promise<void>)[] = []
+    try {
+      const { virtual, indexes } = await startVirtual(addresses)
+      if (virtual !== null) undo.push(() => virtual.close())
+
+      const transports = addresses.map((address, i) => {
+        const socket = virtual?.sockets[indexes.indexOf(i)]
+        const target: DeviceAddress =
+          address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
+        const transport = openTransport(target, { ...options, name: formatDevice(address) })
+        undo.push(() => transport.close())
+        return transport
+      })
+
+      const bufferShift = bufferShiftFor(STANDARD_FRAME - FCS + VLAN_TAG)
+      // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
+      const poolShift = Math.log2(options.ringSize) + 2
+      const pools = Math.max(2, transports.length)
+      const packets = packetMemoryBytes(bufferShift, poolShift, pools)
+      const rings = ringBytes(options.queues, options.ringSize) * transports.length
+      const spare = options.queues * (1 << bufferShift)
+      const arena = new DmaArena(
+        options.queues * packets + rings + spare,
+        transports.some((transport) => transport.needsPhysicalAddresses),
+      )
+      undo.push(() => arena.close())
+      for (const transport of transports) for (const segment of arena.segments) transport.mapDma(segment)
+
+      const memories = Array.from({ length: options.queues }, () =>
+        arena.takePackets(bufferShift, poolShift, pools),
+      )
+      const devices = transports.map((transport) => {
+        const { vendorId, deviceId } = readIds(transport)
+        const { model, family } = identify(vendorId, deviceId)
+        const device = new IxgbeDevice(transport, arena, {
+          queues: options.queues,
+          ringSize: options.ringSize,
+          bufferShift,
+          maxFrame: STANDARD_FRAME,
+          model,
+          serialLink: family === '82599' || family === 'X520',
+        })
+        undo.push(() => device.close())
+        return device
+      })
+      // The cards have been reset: nothing writes any more to what a killed predecessor has left.
+      removeStaleHugepageFiles()
+
+      const queueSets = memories.map((memory, queue) => ({
+        memory,
+        ports: devices.map((device) => device.queues[queue]),
+      }))
+      return new Session({ devices, queueSets, virtual, virtualIndexes: indexes, transports, arena })
+    } catch (error) {
+      for (const step of undo.reverse()) await step()
+      throw error
+    }
+  }
+
+  infos(): DeviceInfo[] {
+    return this.devices.map((device, index) => ({
+      index,
+      device: device.name,
+      model: device.model,
+      mac: device.mac,
+      access: this.transports[index].access,
+      linkMbit: device.link().mbit,
+    }))
+  }
+
+  /** Throws why, if a device has gone. */
+  assertAlive(): void {
+    this.virtual?.assertAlive()
+    for (const device of this.devices) device.assertAlive()
+  }
+
+  /** Gives everything back. No worker may run any more. Idempotent, never rejects. */
+  async close(): Promise<void> {
+    for (const device of this.devices) device.close()
+    this.arena.close()
+    await this.virtual?.close()
+  }
+}
+
+/** One child process for all virtual NICs of the command. */
+async function startVirtual(
+  addresses: readonly DeviceAddress[],
+): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
+  const indexes: number[] = []
+  const specs: { name: string; wire: string }[] = []
+  addresses.forEach((address, i) => {
+    if (address.kind !== 'virtual') return
+    indexes.push(i)
+    specs.push({ name: formatDevice(address), wire: address.wire })
+  })
+  if (specs.length === 0) return { virtual: null, indexes }
+  return { virtual: await VirtualNics.start(runtimeDirectory(), specs), indexes }
+}
+
+function readIds(transport: Transport): { vendorId: number; deviceId: number } {
+  const vendorId = transport.config.read16(0)
+  if (vendorId === 0xffff) {
+    throw new IxyError(
+      'IXY_ERR_DEVICE_GONE',
+      `${transport.name} doesn't answer`,
+      'check that it is plugged in and powered',
+    )
+  }
+  return { vendorId, deviceId: transport.config.read16(2) }
+}
