@@ -33,6 +33,8 @@ export interface Register<F extends string = string> {
   readonly name: string
   /** Consecutive index ranges; a plain register is one range of count 1. */
   readonly ranges: readonly Range[]
+  /** Addresses where index 0… of this register appears a second time, kept from the 82598 (82599 §8.2.2). */
+  readonly aliases: readonly Range[]
   /** Total number of registers over all ranges. */
   readonly count: number
   readonly access: Access
