@@ -31,6 +31,7 @@ const libcIoctl = declare<(fd: number, request: number, argument: Pointer) => nu
 const libcIoctlInt = declare<(fd: number, request: number, value: number) => number>(
   'int ioctl(int fd, unsigned long request, long value)',
 )
+const libcFlock = declare<(fd: number, operation: number) => number>('int flock(int fd, int operation)')
 const libcMemfdCreate = declare<(name: string, flags: number) => number>(
   'int memfd_create(const char *name, unsigned int flags)',
 )
@@ -111,6 +112,20 @@ export function ioctl(fd: number, name: string, request: number, argument: Point
 /** ioctl with an integer instead of a pointer. */
 export function ioctlInt(fd: number, name: string, request: number, value: number): number {
   return check(libcIoctlInt(fd, request, value), `ioctl ${name}`)
+}
+
+const LOCK_EX = 2
+const LOCK_NB = 4
+
+/**
+ * Locks the open file (flock): until its last descriptor is closed, at the latest when the process ends, however it
+ * ends. Returns false if somebody else has it.
+ */
+export function tryLock(fd: number): boolean {
+  if (libcFlock(fd, LOCK_EX | LOCK_NB) === 0) return true
+  const errno = lastErrno()
+  if (errno === 'EAGAIN' || errno === 'EINTR') return false
+  throw new LinuxError('flock', errno)
 }
 
 const MFD_CLOEXEC = 0x1

@@ -34,6 +34,11 @@ const libcMunlock = declare<(address: bigint, bytes: number) => number>(
   'int munlock(const void *address, size_t bytes)',
 )
 
+const libcGetpagesize = declare<() => number>('int getpagesize()')
+
+/** Bytes of the system's ordinary memory page. */
+export const PAGE_BYTES = libcGetpagesize()
+
 export interface MapOptions {
   /** PROT_…; default: read and write. */
   readonly protection?: number

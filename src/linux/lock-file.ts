@@ -1,0 +1,91 @@
+/**
+ * Locks with a name, held by at most one process at a time.
+ *
+ * The kernel's lock on the file (flock) decides; it ends with its process. The file holds the owner's pid and is
+ * removed when the owner lets go properly. So a file that nobody has locked tells of a process that was killed:
+ * what it left behind may still be in use by hardware (see hugepages.ts).
+ */
+import { fstatSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { sleepMilliseconds } from './clock.ts'
+import { close, ftruncate, O_CREAT, O_RDONLY, O_RDWR, open, pwrite, tryLock } from './file.ts'
+
+const SUFFIX = '.lock'
+/** Milliseconds a lock may be held by someone who only looks at it (abandonedBy). */
+const GLANCE = 100
+
+export interface LockFile {
+  /** Lets go and removes the file. Idempotent, never throws. */
+  release(): void
+}
+
+/** Takes the lock `name` in `directory`. If another process has it, returns that process's pid (0 if unknown). */
+export function takeLock(directory: string, name: string): LockFile | number {
+  const path = join(directory, name + SUFFIX)
+  const deadline = performance.now() + GLANCE
+  while (true) {
+    const fd = open(path, O_RDWR | O_CREAT)
+    if (!tryLock(fd)) {
+      close(fd)
+      if (performance.now() > deadline) return readOwner(path)
+      sleepMilliseconds(10)
+      continue
+    }
+    // Between open and lock the former owner may have removed the file: then another lock may exist under its name.
+    if (!isFileAt(fd, path)) {
+      close(fd)
+      continue
+    }
+    ftruncate(fd, 0)
+    pwrite(fd, Buffer.from(`${process.pid}\n`), 0)
+    return lockFile(fd, path)
+  }
+}
+
+function lockFile(fd: number, path: string): LockFile {
+  let held = true
+  return {
+    release() {
+      if (!held) return
+      held = false
+      try {
+        unlinkSync(path)
+      } catch {
+        // Somebody has cleared the directory; the lock ends with the descriptor.
+      }
+      close(fd)
+    },
+  }
+}
+
+/** Pids in the files of `directory` that nobody has locked: processes that ended without letting go. */
+export function abandonedBy(directory: string): Set<number> {
+  const pids = new Set<number>()
+  for (const name of readdirSync(directory)) {
+    if (!name.endsWith(SUFFIX)) continue
+    const path = join(directory, name)
+    const fd = open(path, O_RDONLY)
+    try {
+      if (tryLock(fd)) pids.add(readOwner(path))
+    } finally {
+      close(fd)
+    }
+  }
+  return pids
+}
+
+function readOwner(path: string): number {
+  try {
+    return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0
+  } catch {
+    return 0
+  }
+}
+
+function isFileAt(fd: number, path: string): boolean {
+  try {
+    return statSync(path, { bigint: true }).ino === fstatSync(fd, { bigint: true }).ino
+  } catch {
+    return false
+  }
+}
