@@ -1,10 +1,9 @@
 import type { DataPlane } from '../engine/data-plane.ts'
 import type { PktgenJob } from '../engine/worker-spec.ts'
+import { Pacer } from '../packet/pacer.ts'
 
 /** The pools of a pktgen worker: what is received must not overwrite what is to be sent. */
 const TRANSMIT_POOL = 1
-/** How far behind its rate the generator may fall and still catch up, milliseconds. */
-const CATCH_UP = 10
 
 /** Sends the job's frames in turn out of the first port, and takes in what comes back, until told to stop. */
 export function pktgen(plane: DataPlane, job: PktgenJob): void {
@@ -12,8 +11,7 @@ export function pktgen(plane: DataPlane, job: PktgenJob): void {
   const { rx, tx } = plane.ports[0]
   const { frames, sequence } = job
   const limit = job.count ?? Infinity
-  const perMillisecond = (job.rate ?? 0) / 1000
-  const most = Math.max(batchSize, perMillisecond * CATCH_UP)
+  const pacer = job.rate === null ? null : new Pacer(job.rate)
   const received = new Int32Array(batchSize)
   const batch = new Int32Array(batchSize)
   /** Which frame each buffer holds, so that it is copied only when it changes. */
@@ -21,17 +19,10 @@ export function pktgen(plane: DataPlane, job: PktgenJob): void {
 
   let sent = 0
   let next = 0
-  let credit = 0
-  let before = performance.now()
   while (plane.running()) {
     memory.free(received, 0, rx.receive(received, batchSize))
     let wanted = Math.min(batchSize, limit - sent, tx.room())
-    if (perMillisecond > 0) {
-      const now = performance.now()
-      credit = Math.min(credit + (now - before) * perMillisecond, most)
-      before = now
-      wanted = Math.min(wanted, Math.floor(credit))
-    }
+    if (pacer !== null) wanted = Math.min(wanted, pacer.allowance(performance.now()))
     if (wanted <= 0) continue
 
     const count = memory.allocate(TRANSMIT_POOL, batch, wanted)
@@ -49,7 +40,7 @@ export function pktgen(plane: DataPlane, job: PktgenJob): void {
     }
     tx.transmit(batch, 0, count)
     sent += count
-    credit -= count
+    pacer?.spend(count)
     if (sent === limit) plane.finished()
   }
   plane.drain(() => {
