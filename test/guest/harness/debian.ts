@@ -1,0 +1,203 @@
+/**
+ * A private Debian tree: QEMU, a kernel and the guest's tools, unpacked beside each other and never installed.
+ *
+ * apt does the fetching, with its state, lists and cache in our own folder, so that nothing on this machine changes. The
+ * archive's address comes from the machine's own apt sources. Fetched once; the folder's name carries what was asked for.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Debian 13: a 6.12 kernel, which boots faster than 6.1, and backports with a QEMU that has vfio-user-pci. */
+const SUITE = 'trixie'
+const TOOLS = ['busybox-static', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump']
+const QEMU = ['qemu-system-x86']
+/** Raise when SUITE, TOOLS or QEMU change: a new folder is filled. */
+const TREE_VERSION = 1
+
+const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
+
+export interface DebianTree {
+  readonly root: string
+  /** `6.12.x+deb13-amd64` */
+  readonly kernelRelease: string
+  readonly kernelImage: string
+  readonly modules: string
+}
+
+/** The archive and keyring the machine itself uses, from /etc/apt. */
+function archiveOfThisMachine(): { url: string; suite: string; keyring: string | undefined } {
+  const codename =
+    /^VERSION_CODENAME=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]?.trim() ?? 'bookworm'
+  const override = process.env['IXY_GUEST_MIRROR']
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
+  const fallbackKeyring = existsSync(keyring) ? keyring : undefined
+  if (override !== undefined) return { url: override, suite: codename, keyring: fallbackKeyring }
+
+  const parts = '/etc/apt/sources.list.d'
+  const files = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : []
+  for (const file of ['/etc/apt/sources.list', ...files]) {
+    if (!existsSync(file)) continue
+    const text = readFileSync(file, 'utf8')
+    for (const line of text.split('\n')) {
+      const entry = /^deb\s+(\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line)
+      if (entry?.[3] !== codename || !entry[4]?.split(/\s+/).includes('main')) continue
+      return {
+        url: entry[2] ?? '',
+        suite: codename,
+        keyring: /signed-by=([^\s\]]+)/.exec(entry[1] ?? '')?.[1] ?? fallbackKeyring,
+      }
+    }
+    for (const stanza of text.replace(/^#.*\n/gm, '').split(/\n\s*\n/)) {
+      const field = (name: string): string[] =>
+        (new RegExp(`^${name}:(.*)$`, 'im').exec(stanza)?.[1] ?? '').trim().split(/\s+/)
+      if (!field('Types').includes('deb') || !field('Suites').includes(codename)) continue
+      const url = field('URIs')[0]
+      if (url !== undefined && url !== '')
+        return { url, suite: codename, keyring: field('Signed-By')[0] || fallbackKeyring }
+    }
+  }
+  throw new Error(
+    `no apt source for ${codename} main in /etc/apt: set IXY_GUEST_MIRROR to the address of a Debian archive`,
+  )
+}
+
+/** apt with all of its state under `dir`. The host's proxy and transport settings still apply. */
+class PrivateApt {
+  readonly #dir: string
+  readonly #options: string[]
+
+  constructor(dir: string) {
+    this.#dir = dir
+    for (const sub of ['lists/partial', 'archives/partial']) mkdirSync(join(dir, sub), { recursive: true })
+    writeFileSync(join(dir, 'status'), '')
+    this.#options = [
+      `Dir::Etc::sourcelist=${dir}/sources.list`,
+      'Dir::Etc::sourceparts=-',
+      `Dir::State=${dir}`,
+      `Dir::State::status=${dir}/status`,
+      `Dir::Cache=${dir}`,
+      'APT::Sandbox::User=root',
+      'Acquire::Languages=none',
+      'Acquire::Retries=3',
+      'Acquire::http::Timeout=60',
+    ].flatMap((option) => ['-o', option])
+  }
+
+  get archives(): string {
+    return join(this.#dir, 'archives')
+  }
+
+  sources(url: string, suites: readonly string[], keyring: string | undefined): void {
+    const options = keyring === undefined ? '' : `[signed-by=${keyring}] `
+    writeFileSync(
+      join(this.#dir, 'sources.list'),
+      suites.map((suite) => `deb ${options}${url} ${suite} main\n`).join(''),
+    )
+    this.run('apt-get', ['-qq', 'update'])
+  }
+
+  run(program: string, args: readonly string[]): string {
+    return execFileSync(program, [...this.#options, ...args], {
+      cwd: this.archives,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 300_000,
+    })
+  }
+}
+
+function unpack(archives: string, root: string): string[] {
+  mkdirSync(root, { recursive: true })
+  const packages = readdirSync(archives).filter((name) => name.endsWith('.deb'))
+  for (const name of packages) execFileSync('dpkg-deb', ['--extract', join(archives, name), root])
+  return packages
+}
+
+function fetchTree(dir: string, log: (line: string) => void): void {
+  const archive = archiveOfThisMachine()
+  rmSync(dir, { recursive: true, force: true })
+  const apt = new PrivateApt(join(dir, 'apt'))
+
+  // The newest keyring of the machine's own release also knows the next release's keys; an old machine may lack them.
+  log(`fetching Debian ${SUITE}'s QEMU, kernel and tools (once, about 160 MB)`)
+  apt.sources(archive.url, [archive.suite], archive.keyring)
+  apt.run('apt-get', ['-qq', 'download', 'debian-archive-keyring'])
+  const root = join(dir, 'root')
+  unpack(apt.archives, root)
+
+  apt.sources(
+    archive.url,
+    [SUITE, `${SUITE}-backports`],
+    `${root}/usr/share/keyrings/debian-archive-keyring.gpg`,
+  )
+  const install = [
+    '-qq',
+    '-y',
+    '--download-only',
+    '--no-install-recommends',
+    '-t',
+    `${SUITE}-backports`,
+    'install',
+  ]
+  apt.run('apt-get', [...install, ...QEMU, ...TOOLS])
+  const kernel = /Depends: (linux-image-\S+)/.exec(
+    apt.run('apt-cache', ['depends', 'linux-image-amd64']),
+  )?.[1]
+  if (kernel === undefined) throw new Error(`linux-image-amd64 of ${SUITE} names no kernel`)
+  apt.run('apt-get', ['-qq', 'download', kernel])
+
+  log('unpacking')
+  const packages = unpack(apt.archives, root)
+  for (const junk of ['apt', 'root/usr/share/doc', 'root/usr/share/locale', 'root/usr/share/man']) {
+    rmSync(join(dir, junk), { recursive: true, force: true })
+  }
+  writeFileSync(join(dir, 'packages.json'), JSON.stringify(packages.sort(), null, 2))
+}
+
+/** The tree in `cache`, fetched if it isn't there yet. */
+export function debianTree(cache: string, log: (line: string) => void): DebianTree {
+  if (process.arch !== 'x64') throw new Error(`the guest is x86-64, this machine is ${process.arch}`)
+  const dir = join(cache, `debian-${SUITE}-${TREE_VERSION}`)
+  if (!existsSync(dir)) {
+    const partial = `${dir}.partial`
+    fetchTree(partial, log)
+    renameSync(partial, dir)
+  }
+  const root = join(dir, 'root')
+  const kernelRelease = readdirSync(join(root, 'usr/lib/modules'))[0]
+  if (kernelRelease === undefined) throw new Error(`${root} holds no kernel: delete ${dir} and run again`)
+  return {
+    root,
+    kernelRelease,
+    kernelImage: join(root, 'boot', `vmlinuz-${kernelRelease}`),
+    modules: join(root, 'usr/lib/modules', kernelRelease),
+  }
+}
+
+/** Where a program lies in the tree. */
+export function programPath(tree: DebianTree, name: string): string {
+  for (const dir of ['usr/bin', 'usr/sbin']) {
+    const path = join(tree.root, dir, name)
+    if (existsSync(path)) return path
+  }
+  throw new Error(`${name} is not in ${tree.root}`)
+}
+
+/** The command line that runs a program with the tree's own loader and libraries, whatever this machine has. */
+export function privately(tree: DebianTree, program: string, args: readonly string[] = []): string[] {
+  const loader = join(tree.root, 'usr/lib64/ld-linux-x86-64.so.2')
+  return [loader, '--library-path', join(tree.root, LIBRARIES), program, ...args]
+}
+
+/** The libraries a program needs, by the name it asks for and the file that the tree's loader finds. */
+export function librariesOf(tree: DebianTree, program: string): Map<string, string> {
+  const [loader = '', ...options] = privately(tree, program)
+  const libraries = new Map<string, string>()
+  const listing = execFileSync(loader, ['--list', ...options], { encoding: 'utf8' })
+  for (const match of listing.matchAll(/^\s*(\S+) => (\S+)/gm)) {
+    const [, name = '', file = ''] = match
+    libraries.set(name.slice(name.lastIndexOf('/') + 1), file)
+  }
+  return libraries
+}

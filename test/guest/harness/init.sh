@@ -1,0 +1,31 @@
+#!/bin/sh
+# The guest's first process: runs the scripts that the harness sends over a virtio serial port. (The emulated 16550
+# loses characters under load.)
+# A request is one line, "<id> <script in base64>"; the answer is "RC <id> <exit code> <output in base64>".
+export PATH=/usr/bin:/bin HOME=/root LANG=C
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm /dev/hugepages
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /run
+ip link set lo up
+
+answer() {
+  echo "$2" | base64 -d >/run/$1.sh
+  sh /run/$1.sh >/run/$1.out 2>&1 </dev/null
+  echo "RC $1 $? $(base64 /run/$1.out | tr -d '\n')" >/run/$1.answer
+  until mkdir /run/answering 2>/dev/null; do usleep 1000; done
+  cat /run/$1.answer >&3
+  rmdir /run/answering
+  rm -f /run/$1.sh /run/$1.out /run/$1.answer
+}
+
+load virtio_pci && load virtio_console
+until [ -c /dev/vport0p1 ]; do usleep 10000; done
+exec 3<>/dev/vport0p1
+echo READY >&3
+while read -r id script <&3; do answer "$id" "$script" & done
+poweroff -f
