@@ -12,6 +12,7 @@ import {
   stopReceiveQueue,
 } from './receive.ts'
 import { RegisterFile } from './register-file.ts'
+import { initRss } from './rss.ts'
 import { type Register, offsetOf } from './register.ts'
 import { REG } from './registers.ts'
 import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, waitForEeprom } from './reset.ts'
@@ -77,6 +78,7 @@ export class IxgbeDevice implements Device {
       dropEnable: options.queues > 1,
     }
     initReceive(regs, receive) // §4.6.7
+    if (options.queues > 1) initRss(regs, options.queues) // §4.6.10.1.1
     initTransmit(regs) // §4.6.8
 
     const queues: QueueSpec[] = []
