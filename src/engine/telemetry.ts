@@ -7,7 +7,6 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { type Server, type Socket, createServer, connect } from 'node:net'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import type { DeviceCounters, DeviceInfo } from './types.ts'
 
 export interface Hello {
@@ -46,7 +45,7 @@ export async function serveTelemetry(
     // A client that goes away in the middle of a line is its own business.
     client.on('error', () => client.destroy())
     client.write(`${JSON.stringify({ pid: process.pid, ...hello } satisfies Hello)}\n`)
-    createInterface({ input: client }).on('line', () => {
+    onLine(client, () => {
       client.write(
         `${JSON.stringify({ time: performance.now() / 1000, devices: sample() } satisfies Sample)}\n`,
       )
@@ -145,7 +144,7 @@ class LineReader {
       this.open = false
       this.waiting?.(null)
     })
-    createInterface({ input: socket }).on('line', (line) => {
+    onLine(socket, (line) => {
       if (this.waiting === null) this.ready.push(line)
       else this.waiting(line)
     })
@@ -165,4 +164,18 @@ class LineReader {
       }
     })
   }
+}
+
+/** A peer that sends this much without a line break is none of ours, characters. */
+const LONGEST_LINE = 1 << 20
+
+/** Calls `use` with each line. (A readline interface would need an error handler of its own.) */
+function onLine(socket: Socket, use: (line: string) => void): void {
+  let rest = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > LONGEST_LINE) socket.destroy()
+    for (const line of lines) use(line)
+  })
 }

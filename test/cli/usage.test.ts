@@ -1,0 +1,99 @@
+import fc from 'fast-check'
+import { IxyError } from '../../src/errors.ts'
+import { cpuList, decimalNumber, ringSize, wholeNumber } from '../../src/cli/usage.ts'
+
+function refusal(read: () => unknown): IxyError {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof IxyError) return error
+    throw error
+  }
+  throw new Error('was accepted')
+}
+
+describe('wholeNumber', () => {
+  const read = wholeNumber('--batch-size', 1, 4095)
+
+  test.each([
+    '0',
+    '-1',
+    '1.5',
+    'NaN',
+    'Infinity',
+    '',
+    ' 1',
+    '1 ',
+    '0x10',
+    '1e3',
+    '4096',
+    '99999999999999999999',
+  ])('refuses %j and says what is allowed', (text) => {
+    const error = refusal(() => read(text))
+    expect(error.code).toBe('IXY_ERR_USAGE')
+    expect(error.message).toBe(`--batch-size ${text} is not valid; give a whole number from 1 to 4095`)
+  })
+
+  test('takes every whole number in its range', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 4095 }), (n) => read(String(n)) === n))
+  })
+})
+
+describe('decimalNumber', () => {
+  const read = decimalNumber('--interval', 0.01, 1000, 'seconds')
+
+  test.each(['0', '-1', 'NaN', '.', '', '1e2', '1001', '0.001', '1,5'])('refuses %j', (text) => {
+    expect(refusal(() => read(text)).message).toBe(
+      `--interval ${text} is not valid; give a number of seconds from 0.01 to 1000`,
+    )
+  })
+
+  test.each([
+    ['1', 1],
+    ['0.5', 0.5],
+    ['.25', 0.25],
+    ['2.', 2],
+  ])('reads %j', (text, value) => {
+    expect(read(text)).toBe(value)
+  })
+})
+
+describe('ringSize', () => {
+  test('takes exactly the powers of two from 64 to 4096', () => {
+    const accepted: number[] = []
+    for (let n = 0; n <= 9000; n++) {
+      try {
+        accepted.push(ringSize(String(n)))
+      } catch {
+        // Refused; the message is checked below.
+      }
+    }
+    expect(accepted).toEqual([64, 128, 256, 512, 1024, 2048, 4096])
+  })
+
+  test('says what is allowed', () => {
+    const error = refusal(() => ringSize('500'))
+    expect(error.exitCode).toBe(2)
+    expect(error.message).toBe(
+      '--ring-size 500 is not valid; give a power of two from 64 to 4096: 64, 128, 256, 512, 1024, 2048 or 4096',
+    )
+  })
+})
+
+describe('cpuList', () => {
+  test.each([
+    ['2,3', [2, 3]],
+    ['2-5', [2, 3, 4, 5]],
+    ['7,0-1', [7, 0, 1]],
+  ])('reads %s', (text, cpus) => {
+    expect(cpuList(text)).toEqual(cpus)
+  })
+
+  test.each(['', ',', '1,', '5-2', '-1', 'a', '1-', '1-2-3', '5000'])('refuses %j', (text) => {
+    expect(refusal(() => cpuList(text)).code).toBe('IXY_ERR_USAGE')
+  })
+
+  test('refuses a CPU named twice', () => {
+    expect(refusal(() => cpuList('1,0-2')).message).toMatch(/names a CPU twice/)
+  })
+})
