@@ -1,0 +1,56 @@
+/** What the kernel does with a network interface. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { close, ioctl } from './file.ts'
+import { check, declare } from './libc.ts'
+import { readNumber } from './sysfs.ts'
+
+const IFF_UP = 0x1
+const SIOCGIFADDR = 0x8915
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SOCK_CLOEXEC = 0o2000000
+
+const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
+  'int socket(int domain, int type, int protocol)',
+)
+
+/**
+ * Why taking the interface away from the kernel would hurt: it is up, has an address or a route. Null if it wouldn't.
+ * `sysfs` is the directory of the interface in sysfs, `procNet` one like /proc/net.
+ */
+export function interfaceUse(name: string, sysfs: string, procNet = '/proc/net'): string | null {
+  if (((readNumber(join(sysfs, 'flags')) ?? 0) & IFF_UP) !== 0) return 'is up'
+  if (hasIpv4Address(name) || tableHas(join(procNet, 'if_inet6'), -1, name)) return 'has an address'
+  if (tableHas(join(procNet, 'route'), 0, name) || tableHas(join(procNet, 'ipv6_route'), -1, name))
+    return 'has a route'
+  return null
+}
+
+/** An IPv4 address stays when the interface goes down; /proc doesn't tell whose it is. */
+function hasIpv4Address(name: string): boolean {
+  const socket = check(libcSocket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
+  try {
+    const request = new Uint8Array(40)
+    request.set(Buffer.from(name).subarray(0, 15))
+    ioctl(socket, 'SIOCGIFADDR', SIOCGIFADDR, request)
+    return true
+  } catch {
+    // EADDRNOTAVAIL: none. ENODEV: the interface has just gone.
+    return false
+  } finally {
+    close(socket)
+  }
+}
+
+/** True if a line of the table has `name` in this column; -1 is the last. */
+function tableHas(path: string, column: number, name: string): boolean {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch {
+    // No IPv6 in this kernel.
+    return false
+  }
+  return text.split('\n').some((line) => line.trim().split(/\s+/).at(column) === name)
+}
