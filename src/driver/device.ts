@@ -52,6 +52,8 @@ export interface RingSpec {
 export interface QueueSpec {
   readonly rx: RingSpec
   readonly tx: RingSpec
+  /** Eventfd that counts up when packets have come in; null if the device was opened without interrupts. */
+  readonly interrupt: number | null
 }
 
 export interface LinkState {

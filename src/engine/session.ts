@@ -99,6 +99,7 @@ export class Session {
           bufferShift,
           maxFrame: STANDARD_FRAME,
           model,
+          interrupts: false,
           serialLink: family === '82599' || family === 'X520',
         })
         undo.push(() => device.close())

@@ -2,6 +2,7 @@ import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
 import type { Device, DeviceStatistics, LinkState, QueueSpec, RingSpec } from '../device.ts'
 import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { enableInterrupts } from './interrupts.ts'
 import { readLink, startLink } from './link.ts'
 import {
   type ReceiveOptions,
@@ -31,6 +32,8 @@ export interface IxgbeOptions {
   readonly model: string
   /** True for the 82599, whose link the driver starts; X540 and X550 have a PHY that does it alone. */
   readonly serialLink: boolean
+  /** Have received packets raise interrupts. At most 16 queues can. */
+  readonly interrupts: boolean
 }
 
 /** Bytes of DMA memory the rings of one device take. */
@@ -81,15 +84,21 @@ export class IxgbeDevice implements Device {
     if (options.queues > 1) initRss(regs, options.queues) // §4.6.10.1.1
     initTransmit(regs) // §4.6.8
 
+    const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
     const queues: QueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       startReceiveQueue(regs, queue, rx, receive)
       startTransmitQueue(regs, queue, tx)
-      queues.push({ rx: this.ringSpec(rx, REG.RDT, queue), tx: this.ringSpec(tx, REG.TDT, queue) })
+      queues.push({
+        rx: this.ringSpec(rx, REG.RDT, queue),
+        tx: this.ringSpec(tx, REG.TDT, queue),
+        interrupt: eventfds[queue] ?? null,
+      })
     }
     this.queues = queues
+    if (options.interrupts) enableInterrupts(regs, options.queues) // §4.6.3.1
   }
 
   start(): void {
