@@ -1,0 +1,125 @@
+import { type Command, Option } from 'commander'
+import { run } from '../../engine/run.ts'
+import type { PktgenOptions } from '../../engine/types.ts'
+import { parseIpv4 } from '../../packet/ipv4.ts'
+import { parseMac } from '../../packet/mac.ts'
+import { checkPcap } from '../../packet/pcap-reader.ts'
+import { packetsPerSecond } from '../../packet/rate.ts'
+import { MAX_FLOWS } from '../../packet/template.ts'
+import { checkDevices } from '../device-argument.ts'
+import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
+import { grouped } from '../output/text.ts'
+import type { Finish } from '../program.ts'
+import { runApp } from '../run-app.ts'
+import { usageError, wholeNumber } from '../usage.ts'
+
+const EXAMPLES = `
+The default packet is IPv4/UDP, 10.0.0.1:42 to 10.0.0.2:1337, payload "ixy", and a 32-bit little-endian
+sequence number in the last four bytes.
+
+Examples:
+  sudo ixy-ts pktgen 0000:03:00.0                             as fast as the NIC takes packets
+  sudo ixy-ts pktgen 0000:03:00.0 --rate 10% --imix -d 60     a mix of sizes at a tenth of line rate
+  ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
+  ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5`
+
+interface PktgenFlags extends RunFlags {
+  readonly size: number
+  readonly imix?: true
+  readonly rate?: string
+  readonly count?: number
+  readonly flows: number
+  readonly srcMac?: string
+  readonly dstMac?: string
+  readonly srcIp?: string
+  readonly dstIp?: string
+  readonly srcPort?: number
+  readonly dstPort?: number
+  readonly vlan?: number
+  readonly pcap?: string
+}
+
+/** Options that say what a generated packet looks like; none of them goes with --pcap. */
+const SHAPE = ['size', 'imix', 'flows', 'srcMac', 'dstMac', 'srcIp', 'dstIp', 'srcPort', 'dstPort', 'vlan']
+
+export function addPktgen(program: Command, finish: Finish): void {
+  const command = program
+    .command('pktgen')
+    .alias('generate')
+    .description('Generate packets')
+    .argument('<device>', 'PCI address, vfio-user:<socket> or virtual:<wire>')
+    .option('--size <bytes>', 'packet size without FCS', wholeNumber('--size', 60, 1518), 60)
+    .addOption(new Option('--imix', 'sizes 60, 566 and 1514 in the ratio 7:4:1').conflicts('size'))
+    .option('--rate <rate>', 'rate to keep: 1.5Mpps, 500kpps, 2Gbit or 10% of the link', checked(checkRate))
+    .option(
+      '-n, --count <packets>',
+      'end after that many',
+      wholeNumber('--count', 1, Number.MAX_SAFE_INTEGER),
+    )
+    .option('--flows <n>', 'UDP source ports to take turns', wholeNumber('--flows', 1, MAX_FLOWS), 1)
+    .option('--src-mac <mac>', 'source MAC address', checked(parseMac))
+    .option('--dst-mac <mac>', 'destination MAC address', checked(parseMac))
+    .option('--src-ip <ip>', 'source IPv4 address', checked(parseIpv4))
+    .option('--dst-ip <ip>', 'destination IPv4 address', checked(parseIpv4))
+    .option('--src-port <port>', 'UDP source port, of the first flow', wholeNumber('--src-port', 0, 65_535))
+    .option('--dst-port <port>', 'UDP destination port', wholeNumber('--dst-port', 0, 65_535))
+    .option('--vlan <id>', 'VLAN tag', wholeNumber('--vlan', 1, 4094))
+    .addOption(new Option('--pcap <file>', 'send the packets of this capture over and over').conflicts(SHAPE))
+    .addHelpText('after', EXAMPLES)
+  addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
+    const options = { ...commonRunOptions(flags), devices: checkDevices([device]), app: pktgenOptions(flags) }
+    finish(
+      await runApp(
+        run,
+        options,
+        flags,
+        ({ devices }) => `sent ${grouped(devices[0]?.tx.packets ?? 0)} packets`,
+      ),
+    )
+  })
+}
+
+function pktgenOptions(flags: PktgenFlags): PktgenOptions {
+  if (flags.size > 1514 && flags.vlan === undefined) {
+    throw usageError(`--size ${flags.size} is not valid`, 'give at most 1514, or 1518 with --vlan')
+  }
+  const firstPort = flags.srcPort ?? 42
+  if (firstPort + flags.flows > 65_536) {
+    throw usageError(
+      `--flows ${flags.flows} needs ports up to ${firstPort + flags.flows - 1}`,
+      'give fewer flows or a lower --src-port',
+    )
+  }
+  if (flags.pcap !== undefined && checkPcap(flags.pcap).packets === 0) {
+    throw usageError(`${flags.pcap} holds no packet`, 'name a capture with at least one')
+  }
+  return {
+    kind: 'pktgen',
+    size: flags.size,
+    imix: flags.imix ?? false,
+    rate: flags.rate ?? null,
+    count: flags.count ?? null,
+    flows: flags.flows,
+    srcMac: flags.srcMac ?? null,
+    dstMac: flags.dstMac ?? null,
+    srcIp: flags.srcIp ?? null,
+    dstIp: flags.dstIp ?? null,
+    srcPort: flags.srcPort ?? null,
+    dstPort: flags.dstPort ?? null,
+    vlan: flags.vlan ?? null,
+    pcap: flags.pcap ?? null,
+  }
+}
+
+/** The link's speed doesn't matter for whether a rate makes sense. */
+function checkRate(text: string): void {
+  packetsPerSecond(text, 60, 10_000)
+}
+
+/** A reader that keeps the text if `check` doesn't throw. */
+function checked(check: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    check(text)
+    return text
+  }
+}

@@ -1,0 +1,48 @@
+/** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
+import { CommanderError } from 'commander'
+import { IxyError } from '../errors.ts'
+import { reportFailure } from './failure.ts'
+import { failedEnd } from './output/json.ts'
+import { createProgram } from './program.ts'
+import { usageError } from './usage.ts'
+
+const argv = process.argv.slice(2)
+
+/** Read by hand: a failure may come before, or be about, the parsing of options. */
+function given(option: string, value?: string): boolean {
+  const at = argv.indexOf(option)
+  if (value === undefined) return at >= 0
+  return argv.includes(`${option}=${value}`) || (at >= 0 && argv[at + 1] === value)
+}
+
+const debug = given('--log-level', 'debug') || given('--log-level', 'trace')
+const color = !given('--no-color')
+
+function fail(error: unknown): never {
+  if (given('--json')) process.stdout.write(`${failedEnd(error)}\n`)
+  process.exit(reportFailure(error, debug, color))
+}
+
+/** commander's complaints in this program's style: one line, what to do next, exit code 2. */
+function asUsageError(error: CommanderError): IxyError {
+  const what = error.message
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (.*)\?\)/s, ' (did you mean $1?)')
+    .replace(/\.$/, '')
+  return usageError(what, `see ixy-ts ${commandNames.includes(argv[0]) ? `${argv[0]} ` : ''}--help`)
+}
+
+process.on('uncaughtException', fail)
+if (debug) process.setSourceMapsEnabled(true)
+// Whoever read our messages has gone: that is no reason to stop forwarding.
+process.stderr.on('error', () => undefined)
+
+const program = createProgram((code) => process.exit(code))
+const commandNames = program.commands.flatMap((command) => [command.name(), ...command.aliases()])
+
+if (argv.length === 0) fail(usageError('a command is missing', 'see ixy-ts --help'))
+program.parseAsync(argv, { from: 'user' }).catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) fail(error)
+  if (error.exitCode === 0) process.exit(0)
+  fail(asUsageError(error))
+})

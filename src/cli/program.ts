@@ -1,0 +1,51 @@
+import { Command } from 'commander'
+import { addDevices } from './commands/devices.ts'
+import { addForward } from './commands/forward.ts'
+import { addPktgen } from './commands/pktgen.ts'
+import { addStats } from './commands/stats.ts'
+import { addVnic } from './commands/vnic.ts'
+import { VERSION } from '../version.ts'
+
+/** Called once by the command that ran, with the exit code. */
+export type Finish = (exitCode: number) => void
+
+export function createProgram(finish: Finish): Command {
+  const program = new Command('ixy-ts')
+    .description(
+      "User-space driver for Intel's 82599 family of 10 Gbit/s NICs: forwarder, generator, virtual NIC",
+    )
+    .version(VERSION)
+    .exitOverride()
+    // Errors are written by main.ts, in one style.
+    .configureOutput({ writeErr: () => undefined })
+    .showSuggestionAfterError(true)
+    .addHelpText('after', HELP)
+  addForward(program, finish)
+  addPktgen(program, finish)
+  addStats(program, finish)
+  addVnic(program, finish)
+  addDevices(program, finish)
+  return program
+}
+
+const HELP = `
+A <device> is one of
+  0000:03:00.0, 03:00.0   a PCI function
+  vfio-user:<socket>      a vfio-user server, such as ixy-ts vnic
+  virtual:<wire>          a virtual 82599 for the life of this command, with <wire> plugged into its port
+
+A <wire> is a comma-separated list of
+  gen                     traffic source that checks what comes back: rate=, size=, flows=, count=
+  sink, loop              swallows and counts; sends back
+  tap=<ifname>            a Linux TAP interface
+  replay=<file.pcap>      plays a capture into the NIC: repeat=<n>, rate=
+  record=<file.pcap>      writes what the NIC sends into a capture
+  fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>, seed=<n>, joined by +
+
+Exit codes: 0 done or stopped by a signal, 1 failed at run time, 2 wrong usage, 3 the device can't be used,
+4 the system isn't set up, 5 an --expect-... was not met.
+
+Examples:
+  ixy-ts forward virtual:gen virtual:gen --duration 10
+  sudo ixy-ts forward 0000:03:00.0 0000:03:00.1
+  ixy-ts forward --help`

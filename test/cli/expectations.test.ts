@@ -1,0 +1,47 @@
+import { unmetExpectation } from '../../src/cli/run-app.ts'
+import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
+
+function result(tx: number[], dropped = 0): RunResult {
+  return {
+    elapsed: 10,
+    reason: 'duration',
+    devices: tx.map(
+      (packets, index): DeviceCounters => ({
+        index,
+        device: `0000:03:00.${index}`,
+        queue: null,
+        rx: { packets: 0, bytes: 0 },
+        tx: { packets, bytes: 60 * packets },
+        dropped: { missed: dropped },
+      }),
+    ),
+    virtual: [],
+    error: null,
+  }
+}
+
+test('without expectations every run is fine', () => {
+  expect(unmetExpectation(result([0, 0], 99), {})).toBeNull()
+})
+
+test('--expect-mpps compares the average transmit rate of all devices', () => {
+  const run = result([6_000_000, 4_000_000])
+  expect(unmetExpectation(run, { expectMpps: 1 })).toBeNull()
+  const error = unmetExpectation(run, { expectMpps: 1.01 })
+  expect(error?.exitCode).toBe(5)
+  expect(error?.message).toBe('sent 1.000 Mpps on average, expected at least 1.01 (--expect-mpps)')
+})
+
+test('--expect-loss compares the share of packets lost', () => {
+  const run = result([90], 10)
+  expect(unmetExpectation(run, { expectLoss: 0.1 })).toBeNull()
+  const error = unmetExpectation(run, { expectLoss: 0.05 })
+  expect(error?.code).toBe('IXY_ERR_EXPECTATION')
+  expect(error?.message).toBe('lost 10 of 100 packets (0.100), expected at most 0.05 (--expect-loss)')
+})
+
+test('a run that sent nothing misses a rate and loses nothing', () => {
+  const run = { ...result([0]), elapsed: 0 }
+  expect(unmetExpectation(run, { expectMpps: 0.001 })?.exitCode).toBe(5)
+  expect(unmetExpectation(run, { expectLoss: 0 })).toBeNull()
+})
