@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { build } from 'esbuild'
 
 const entryPoints = Object.fromEntries(
-  Object.entries({ cli: 'src/cli/main.ts', worker: 'src/engine/worker.ts' }).filter(([, file]) =>
+  Object.entries({ cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts' }).filter(([, file]) =>
     existsSync(file),
   ),
 )

@@ -5,16 +5,14 @@ function result(tx: number[], dropped = 0): RunResult {
   return {
     elapsed: 10,
     reason: 'duration',
-    devices: tx.map(
-      (packets, index): DeviceCounters => ({
-        index,
-        device: `0000:03:00.${index}`,
-        queue: null,
-        rx: { packets: 0, bytes: 0 },
-        tx: { packets, bytes: 60 * packets },
-        dropped: { missed: dropped },
-      }),
-    ),
+    devices: tx.map((packets, index): DeviceCounters => ({
+      index,
+      device: `0000:03:00.${index}`,
+      queue: null,
+      rx: { packets: 0, bytes: 0 },
+      tx: { packets, bytes: 60 * packets },
+      dropped: { missed: dropped },
+    })),
     virtual: [],
     error: null,
   }

@@ -85,9 +85,9 @@ describe('watch', () => {
     const result = await watch(options({ devices: ['0000:03:00.0'], duration: 0.03 }), recorder)
     expect(result?.reason).toBe('duration')
     expect(result?.devices.map(({ device }) => device)).toEqual(['0000:03:00.0'])
-    expect(new Set(recorder.intervals.flatMap(({ event }) => event.devices.map(({ device }) => device)))).toEqual(
-      new Set(['0000:03:00.0']),
-    )
+    expect(
+      new Set(recorder.intervals.flatMap(({ event }) => event.devices.map(({ device }) => device))),
+    ).toEqual(new Set(['0000:03:00.0']))
   })
 
   test('a duration shorter than the interval still shows one', async () => {

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
+import { makeJobs } from '../../engine/jobs.ts'
 import { run } from '../../engine/run.ts'
 import type { PktgenOptions } from '../../engine/types.ts'
 import { parseIpv4 } from '../../packet/ipv4.ts'
 import { parseMac } from '../../packet/mac.ts'
-import { checkPcap } from '../../packet/pcap-reader.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
 import { checkDevices } from '../device-argument.ts'
@@ -39,6 +39,9 @@ interface PktgenFlags extends RunFlags {
   readonly pcap?: string
 }
 
+/** The link's speed as far as it matters for whether options make sense. */
+const NOMINAL_MBIT = 10_000
+
 /** Options that say what a generated packet looks like; none of them goes with --pcap. */
 const SHAPE = ['size', 'imix', 'flows', 'srcMac', 'dstMac', 'srcIp', 'dstIp', 'srcPort', 'dstPort', 'vlan']
 
@@ -68,6 +71,8 @@ export function addPktgen(program: Command, finish: Finish): void {
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
     const options = { ...commonRunOptions(flags), devices: checkDevices([device]), app: pktgenOptions(flags) }
+    // Whatever is wrong with a capture shows before a NIC is touched.
+    makeJobs(options, NOMINAL_MBIT)
     finish(
       await runApp(
         run,
@@ -90,9 +95,6 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
       'give fewer flows or a lower --src-port',
     )
   }
-  if (flags.pcap !== undefined && checkPcap(flags.pcap).packets === 0) {
-    throw usageError(`${flags.pcap} holds no packet`, 'name a capture with at least one')
-  }
   return {
     kind: 'pktgen',
     size: flags.size,
@@ -111,9 +113,8 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
   }
 }
 
-/** The link's speed doesn't matter for whether a rate makes sense. */
 function checkRate(text: string): void {
-  packetsPerSecond(text, 60, 10_000)
+  packetsPerSecond(text, 60, NOMINAL_MBIT)
 }
 
 /** A reader that keeps the text if `check` doesn't throw. */
