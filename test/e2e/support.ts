@@ -1,0 +1,167 @@
+/** Running the tool as a user does: bin/ixy-ts with the bundle in dist/. */
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { Readable } from 'node:stream'
+
+export const LAUNCHER = path.join(__dirname, '..', '..', 'bin', 'ixy-ts')
+
+/** Longest time anything in these tests may take, milliseconds. */
+const DEADLINE = 60_000
+
+export interface Outcome {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A running ixy-ts. */
+export class Tool {
+  stdout = ''
+  stderr = ''
+  readonly process: ChildProcessByStdio<null, Readable, Readable>
+  private readonly ended: Promise<Outcome>
+  private readonly listeners = new Set<() => void>()
+
+  constructor(
+    args: readonly string[],
+    { env = {}, netns }: { env?: Record<string, string>; netns?: string } = {},
+  ) {
+    const command = [process.execPath, LAUNCHER, ...args]
+    const [program, ...rest] = netns === undefined ? command : ['ip', 'netns', 'exec', netns, ...command]
+    this.process = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', ...env },
+    })
+    this.process.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text
+      for (const listener of this.listeners) listener()
+    })
+    this.process.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+      for (const listener of this.listeners) listener()
+    })
+    this.ended = new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => {
+        this.process.kill('SIGKILL')
+        reject(
+          new Error(
+            `${args.join(' ')} still runs after ${DEADLINE / 1000} s\n${this.stdout}\n${this.stderr}`,
+          ),
+        )
+      }, DEADLINE)
+      this.process.on('close', (code, signal) => {
+        clearTimeout(deadline)
+        for (const listener of this.listeners) listener()
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })
+      })
+    })
+    // Whoever waits for the end sees the failure.
+    this.ended.catch(() => undefined)
+  }
+
+  get pid(): number {
+    if (this.process.pid === undefined) throw new Error('not started')
+    return this.process.pid
+  }
+
+  end(): Promise<Outcome> {
+    return this.ended
+  }
+
+  /** Resolves with the match once what was printed so far matches; rejects when the tool ends before or takes too long. */
+  async until(
+    pattern: RegExp,
+    where: 'stdout' | 'stderr' = 'stdout',
+    deadline = 20_000,
+  ): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        this.listeners.delete(look)
+      }
+      const fail = (why: string): void => {
+        finish()
+        reject(
+          new Error(`${why} before ${pattern} on ${where}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`),
+        )
+      }
+      const look = (): void => {
+        const match = pattern.exec(this[where])
+        if (match !== null) {
+          finish()
+          resolve(match)
+        } else if (this.process.exitCode !== null || this.process.signalCode !== null) {
+          fail('ended')
+        }
+      }
+      const timer = setTimeout(() => fail(`${deadline} ms passed`), deadline)
+      this.listeners.add(look)
+      look()
+    })
+  }
+
+  /** Sends a signal and waits for the end. */
+  async kill(signal: NodeJS.Signals = 'SIGINT'): Promise<Outcome> {
+    this.process.kill(signal)
+    return this.end()
+  }
+}
+
+/** Runs ixy-ts to its end. */
+export function ixy(...args: string[]): Promise<Outcome> {
+  return new Tool(args).end()
+}
+
+/** The objects of NDJSON output, all of them or those of one event. */
+export function objects(stdout: string, event?: string): Record<string, unknown>[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter((object) => event === undefined || object['event'] === event)
+}
+
+/** A directory that goes after the test file. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ixy-ts-test-'))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** Runs a command that must succeed and returns its stdout. */
+export function sh(program: string, ...args: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    timeout: DEADLINE,
+  })
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')} exited with ${status}: ${stderr}${stdout}`)
+  return stdout
+}
+
+export function has(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+/** Why tests that need root or a program can't run here; null if they can. */
+export function missing({
+  root = false,
+  programs = [],
+}: {
+  root?: boolean
+  programs?: readonly string[]
+}): string | null {
+  if (root && process.getuid?.() !== 0) return 'needs root'
+  const absent = programs.filter((program) => !has(program))
+  return absent.length === 0 ? null : `needs ${absent.join(', ')}`
+}
+
+/** `describe`, or a skipped one whose title says why. */
+export function describeIf(reason: string | null, title: string, body: () => void): void {
+  if (reason === null) describe(title, body)
+  else describe.skip(`${title} (skipped: ${reason})`, body)
+}
