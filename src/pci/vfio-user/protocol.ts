@@ -127,9 +127,9 @@ export interface Capabilities {
   /** REGION_WRITE_MULTI is understood. */
   readonly write_multiple?: boolean
   /**
-   * Ours, not the specification's. A client that sets it polls no register in the doorbell pages of BAR0 (0x1000 and
-   * 0x6000) and writes its tail registers by memory; a server that answers with it offers these pages as a sparse
-   * mapping and polls them.
+   * Ours, not the specification's. A client that proposes it writes the tail registers (RDT, TDT) by memory and all
+   * others by message, and reads by message only. A server that agrees offers the pages 0x1000 and 0x6000 of BAR0 as
+   * sparse mappings of one file, polls the tails there, and puts tails that come by message there as well.
    */
   readonly ixy_shared_doorbells?: boolean
 }

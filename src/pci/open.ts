@@ -1,0 +1,31 @@
+/** The way to a device, from its address. */
+import { IxyError } from '../errors.ts'
+import { type DeviceAddress, formatDevice } from './address.ts'
+import { openSysfs } from './sysfs.ts'
+import type { Transport } from './transport.ts'
+import { openVfioUser } from './vfio-user/client.ts'
+
+export interface OpenOptions {
+  /** Which way to a PCI function; null or undefined: the best that the system offers. */
+  readonly access?: 'sysfs' | 'vfio' | null
+  /** Takes a NIC that is in use or of an unknown model. */
+  readonly force: boolean
+  /** Name of the device in output; its address by default. */
+  readonly name?: string
+}
+
+/**
+ * Takes the device and opens a way to it; close() gives it back. `virtual:` devices are started by the engine, which
+ * passes the socket of their server here.
+ */
+export function openTransport(device: DeviceAddress, options: OpenOptions): Transport {
+  const { force, name = formatDevice(device) } = options
+  switch (device.kind) {
+    case 'vfio-user':
+      return openVfioUser(device.socket, { force, name })
+    case 'pci':
+      return openSysfs(device.address, { force, name })
+    case 'virtual':
+      throw new IxyError('IXY_ERR_INTERNAL', `${name} has no server yet`)
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The way to a device that another process emulates (vfio-user): registers by message, tail registers and packet
+ * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
+ */
+import { fstatSync } from 'node:fs'
+import { IxyError } from '../../errors.ts'
+import { close, createEventFd } from '../../linux/file.ts'
+import { mmap, munmap } from '../../linux/mapping.ts'
+import type { DmaSegment } from '../../memory/arena.ts'
+import { requireSupported } from '../device-ids.ts'
+import { setBusMaster } from '../register-access.ts'
+import type { Transport } from '../transport.ts'
+import { UndoStack } from '../undo-stack.ts'
+import { Connection } from './connection.ts'
+import {
+  Command,
+  decodeDeviceInfo,
+  decodeIrqInfo,
+  decodeRegionInfo,
+  decodeVersion,
+  DEFAULT_MAX_MESSAGE_FDS,
+  DeviceFlag,
+  DmaFlag,
+  encodeDeviceInfo,
+  encodeDmaMap,
+  encodeIrqInfo,
+  encodeIrqSet,
+  encodeRegionInfoRequest,
+  encodeVersion,
+  Irq,
+  IrqSetFlag,
+  Region,
+  RegionFlag,
+  type RegionInfoReply,
+  type SparseArea,
+  VERSION_MAJOR,
+  VERSION_MINOR,
+} from './protocol.ts'
+import { RemoteConfigSpace, RemoteRegisters } from './remote-region.ts'
+
+/** Pages of BAR0 with the tail registers: RDT of queues 0–63 (82599 §8.2.3.8.5), TDT of 0–127 (§8.2.3.9.9, first page). */
+const DOORBELL_PAGES = [0x1000, 0x6000]
+const PAGE = 4096
+/** Room for a region's description with more sparse areas than any NIC needs. */
+const REGION_INFO_ROOM = 4096
+
+export interface VfioUserOptions {
+  /** Takes a NIC of an unknown model. */
+  readonly force: boolean
+  /** Name of the device in output; `vfio-user:<socket>` by default. */
+  readonly name?: string
+}
+
+/**
+ * Connects to the server at `socketPath`, resets the device and lets it do DMA. Throws IXY_ERR_DEVICE_NOT_FOUND,
+ * _UNSUPPORTED, _GONE, IXY_ERR_PROTOCOL.
+ */
+export function openVfioUser(socketPath: string, options: VfioUserOptions): Transport {
+  const name = options.name ?? `vfio-user:${socketPath}`
+  const undo = new UndoStack()
+  try {
+    const connection = Connection.open(socketPath, name)
+    undo.push(() => connection.close())
+    const maxFds = negotiate(connection, name)
+    const device = decodeDeviceInfo(
+      connection.request(Command.DEVICE_GET_INFO, encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 }))
+        .payload,
+    )
+    const config = new RemoteConfigSpace(connection)
+    if ((device.flags & DeviceFlag.PCI) === 0 || device.regions <= Region.CONFIG)
+      throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} is not a PCI device`, 'start another server')
+    requireSupported(
+      name,
+      { vendorId: config.read16(0), deviceId: config.read16(2), classCode: config.read16(10) },
+      options.force,
+    )
+    if ((device.flags & DeviceFlag.RESET) !== 0) connection.request(Command.DEVICE_RESET)
+    const { info, pages } = mapDoorbells(connection, name, undo)
+    undo.push(() => setBusMaster(config, false))
+    setBusMaster(config, true)
+    const bar0 = new RemoteRegisters(connection, info.size)
+    return new VfioUserTransport({ name, connection, config, bar0, pages, maxFds, undo })
+  } catch (error) {
+    undo.run()
+    throw error
+  }
+}
+
+/** Agrees on version and capabilities. Returns how many descriptors the server takes in one message. */
+function negotiate(connection: Connection, name: string): number {
+  const { payload, fds } = connection.request(
+    Command.VERSION,
+    encodeVersion({
+      major: VERSION_MAJOR,
+      minor: VERSION_MINOR,
+      capabilities: { max_msg_fds: 16, ixy_shared_doorbells: true },
+    }),
+  )
+  fds.forEach(close)
+  const { major, minor, capabilities } = decodeVersion(payload)
+  if (major !== VERSION_MAJOR || minor > VERSION_MINOR)
+    throw new IxyError(
+      'IXY_ERR_PROTOCOL',
+      `the server of ${name} speaks vfio-user ${major}.${minor}, this is ${VERSION_MAJOR}.${VERSION_MINOR}`,
+    )
+  return Math.max(1, capabilities.max_msg_fds ?? DEFAULT_MAX_MESSAGE_FDS)
+}
+
+interface MappedPage {
+  readonly offset: number
+  readonly address: bigint
+}
+
+/** Maps the pages of BAR0 that the data plane writes to. */
+function mapDoorbells(
+  connection: Connection,
+  name: string,
+  undo: UndoStack,
+): { info: RegionInfoReply; pages: MappedPage[] } {
+  const { payload, fds } = connection.request(
+    Command.DEVICE_GET_REGION_INFO,
+    encodeRegionInfoRequest(Region.BAR0, REGION_INFO_ROOM),
+  )
+  try {
+    const info = decodeRegionInfo(payload)
+    const [fd] = fds
+    const areas = (info.flags & RegionFlag.MMAP) === 0 ? [] : (info.areas ?? [{ offset: 0, size: info.size }])
+    const pages = DOORBELL_PAGES.map((offset) => {
+      if (fd === undefined || !areas.some((area) => contains(area, offset)))
+        throw new IxyError(
+          'IXY_ERR_DEVICE_UNSUPPORTED',
+          `the server of ${name} doesn't share the tail registers (page 0x${offset.toString(16)} of BAR0)`,
+          'use a server of this program: ixy-ts vnic',
+        )
+      const inFile = info.offset + offset
+      // Beyond the end of the file a mapping exists, but touching it would end this process.
+      if (inFile % PAGE !== 0 || fstatSync(fd).size < inFile + PAGE)
+        throw new IxyError(
+          'IXY_ERR_PROTOCOL',
+          `the server of ${name} shares a file without the tail registers`,
+        )
+      const address = mmap(PAGE, { fd, offset: inFile })
+      undo.push(() => munmap(address, PAGE))
+      return { offset, address }
+    })
+    return { info, pages }
+  } finally {
+    fds.forEach(close)
+  }
+}
+
+function contains(area: SparseArea, page: number): boolean {
+  return page >= area.offset && page + PAGE <= area.offset + area.size
+}
+
+interface Parts {
+  readonly name: string
+  readonly connection: Connection
+  readonly config: RemoteConfigSpace
+  readonly bar0: RemoteRegisters
+  readonly pages: readonly MappedPage[]
+  readonly maxFds: number
+  readonly undo: UndoStack
+}
+
+class VfioUserTransport implements Transport {
+  readonly access = 'vfio-user'
+  readonly needsPhysicalAddresses = false
+  readonly numaNode = -1
+  readonly name: string
+  readonly config: RemoteConfigSpace
+  readonly bar0: RemoteRegisters
+  private readonly parts: Parts
+
+  constructor(parts: Parts) {
+    this.name = parts.name
+    this.config = parts.config
+    this.bar0 = parts.bar0
+    this.parts = parts
+  }
+
+  mapDma(segment: DmaSegment): void {
+    const { iova, bytes, fd, fdOffset } = segment
+    const map = { flags: DmaFlag.READ | DmaFlag.WRITE, offset: fdOffset, address: iova, size: bytes }
+    this.parts.connection.request(Command.DMA_MAP, encodeDmaMap(map), [fd])
+  }
+
+  doorbellPage(offset: number): bigint {
+    const page = this.parts.pages.find((candidate) => candidate.offset === offset)
+    if (page === undefined) throw new RangeError(`page 0x${offset.toString(16)} of BAR0 is not shared`)
+    return page.address
+  }
+
+  enableInterrupts(count: number): readonly number[] {
+    const { connection, maxFds, undo } = this.parts
+    const info = decodeIrqInfo(
+      connection.request(Command.DEVICE_GET_IRQ_INFO, encodeIrqInfo({ flags: 0, index: Irq.MSIX, count: 0 }))
+        .payload,
+    )
+    if (info.count < count)
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `${this.name} has ${info.count} MSI-X vectors, ${count} are needed`,
+        'use fewer queues or --mode poll',
+      )
+    const fds = Array.from({ length: count }, () => {
+      const fd = createEventFd()
+      undo.push(() => close(fd))
+      return fd
+    })
+    const flags = IrqSetFlag.DATA_EVENTFD | IrqSetFlag.ACTION_TRIGGER
+    for (let start = 0; start < count; start += maxFds) {
+      const part = fds.slice(start, start + maxFds)
+      const set = { flags, index: Irq.MSIX, start, count: part.length, data: new Uint8Array(0) }
+      connection.request(Command.DEVICE_SET_IRQS, encodeIrqSet(set), part)
+    }
+    return fds
+  }
+
+  assertAlive(): void {
+    this.parts.connection.assertAlive()
+  }
+
+  close(): void {
+    this.parts.undo.run()
+  }
+}

@@ -1,0 +1,175 @@
+/** A connection to a vfio-user server: one request at a time, each answered within a deadline. */
+import { IxyError } from '../../errors.ts'
+import { close } from '../../linux/file.ts'
+import { isErrno } from '../../linux/libc.ts'
+import { PollSet, POLLRDHUP } from '../../linux/poll.ts'
+import { UnixSocket } from '../../linux/unix-socket.ts'
+import {
+  Command,
+  commandName,
+  decodeHeader,
+  encodeHeader,
+  type Header,
+  HEADER_BYTES,
+  MessageFlag,
+} from './protocol.ts'
+
+/** Milliseconds a server has to answer. */
+const DEADLINE = 5000
+const ENOTSUP = 95
+
+export interface Reply {
+  readonly payload: Uint8Array
+  /** Descriptors that came along; the caller's to close. */
+  readonly fds: readonly number[]
+}
+
+export class Connection {
+  /** The device's name, for messages. */
+  private readonly name: string
+  private readonly socket: UnixSocket
+  private readonly hangUp: PollSet
+  private nextId = 0
+  /** Why the connection can't be used any more. */
+  private failure: IxyError | undefined
+
+  private constructor(name: string, socket: UnixSocket) {
+    this.name = name
+    this.socket = socket
+    this.hangUp = new PollSet([socket.fd], POLLRDHUP)
+  }
+
+  /** Throws IXY_ERR_DEVICE_NOT_FOUND if no server listens at `path`, IXY_ERR_DEVICE_IN_USE if it takes nobody. */
+  static open(path: string, name: string): Connection {
+    try {
+      return new Connection(name, UnixSocket.connect(path))
+    } catch (cause) {
+      if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE'))
+        throw new IxyError(
+          'IXY_ERR_DEVICE_NOT_FOUND',
+          `no vfio-user server listens at ${path}`,
+          `start one: ixy-ts vnic ${path} --wire gen`,
+          { cause },
+        )
+      if (isErrno(cause, 'EAGAIN'))
+        throw new IxyError(
+          'IXY_ERR_DEVICE_IN_USE',
+          `the server at ${path} accepts no further client`,
+          'end the program that uses it',
+          { cause },
+        )
+      throw cause
+    }
+  }
+
+  /**
+   * Sends a command and waits for its reply (blocks the thread). `fds` stay the caller's. Throws
+   * IXY_ERR_DEVICE_GONE if the server has closed or doesn't answer, IXY_ERR_PROTOCOL if it answers nonsense or refuses.
+   * After either of the first two the connection is useless, and every later call throws the same at once.
+   */
+  request(command: number, payload = new Uint8Array(0), fds: readonly number[] = []): Reply {
+    if (this.failure !== undefined) throw this.failure
+    const id = this.nextId
+    this.nextId = (id + 1) & 0xffff
+    const size = HEADER_BYTES + payload.length
+    const header = encodeHeader({ id, command, size, flags: MessageFlag.COMMAND, error: 0 })
+    try {
+      this.socket.send([header, payload], fds, DEADLINE)
+      const { header: answer, ...reply } = this.receiveReply()
+      if (answer.id !== id || answer.command !== command) {
+        reply.fds.forEach(close)
+        throw new IxyError(
+          'IXY_ERR_PROTOCOL',
+          `${this.name} answered ${commandName(command)} with ${commandName(answer.command)}`,
+        )
+      }
+      if ((answer.flags & MessageFlag.ERROR) === 0) return reply
+      reply.fds.forEach(close)
+      throw new Refusal(this.name, command, answer.error)
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+      this.failure = this.explain(error, command)
+      throw this.failure
+    }
+  }
+
+  /** The next reply. Commands of the server in between are answered: it has all memory mapped and needs none. */
+  private receiveReply(): Reply & { header: Header } {
+    const deadline = performance.now() + DEADLINE
+    while (true) {
+      const message = this.receiveMessage(deadline)
+      const { id, command, flags } = message.header
+      if ((flags & MessageFlag.TYPE_MASK) === MessageFlag.REPLY) return message
+      message.fds.forEach(close)
+      if ((flags & MessageFlag.NO_REPLY) !== 0) continue
+      const error = MessageFlag.REPLY | MessageFlag.ERROR
+      this.socket.send(encodeHeader({ id, command, size: HEADER_BYTES, flags: error, error: ENOTSUP }))
+    }
+  }
+
+  /** Header first, then exactly the body: see unix-socket.ts. */
+  private receiveMessage(deadline: number): Reply & { header: Header } {
+    const bytes = new Uint8Array(HEADER_BYTES)
+    const first = this.receiveExactly(bytes, deadline)
+    try {
+      const header = decodeHeader(bytes)
+      const payload = new Uint8Array(header.size - HEADER_BYTES)
+      const second = this.receiveExactly(payload, deadline)
+      return { header, payload, fds: [...first, ...second] }
+    } catch (error) {
+      first.forEach(close)
+      throw error
+    }
+  }
+
+  private receiveExactly(target: Uint8Array, deadline: number): readonly number[] {
+    const { bytes, fds } = this.socket.receiveFully(target, deadline - performance.now())
+    if (bytes === target.length) return fds
+    fds.forEach(close)
+    throw this.gone()
+  }
+
+  private gone(): IxyError {
+    return new IxyError(
+      'IXY_ERR_DEVICE_GONE',
+      `the server of ${this.name} has closed the connection`,
+      'see what it wrote before it ended, and start it again',
+    )
+  }
+
+  private explain(error: unknown, command: number): IxyError {
+    if (isErrno(error, 'EPIPE', 'ECONNRESET')) return this.gone()
+    if (isErrno(error, 'ETIMEDOUT')) {
+      const hint =
+        command === Command.VERSION
+          ? 'it may be serving another client: end that one'
+          : 'it hangs: start it again'
+      return new IxyError(
+        'IXY_ERR_DEVICE_GONE',
+        `the server of ${this.name} didn't answer ${commandName(command)} within ${DEADLINE / 1000} s`,
+        hint,
+        { cause: error },
+      )
+    }
+    if (error instanceof IxyError) return error
+    return new IxyError('IXY_ERR_INTERNAL', String(error), '', { cause: error })
+  }
+
+  /** Throws if the server has closed or died. Costs one system call. */
+  assertAlive(): void {
+    if (this.failure === undefined && this.hangUp.wait(0) > 0) this.failure = this.gone()
+    if (this.failure !== undefined) throw this.failure
+  }
+
+  close(): void {
+    this.failure ??= new IxyError('IXY_ERR_INTERNAL', `${this.name} was closed`)
+    this.socket.close()
+  }
+}
+
+/** The server answered with an error; the connection lives. */
+class Refusal extends IxyError {
+  constructor(name: string, command: number, errno: number) {
+    super('IXY_ERR_PROTOCOL', `the server of ${name} refused ${commandName(command)} (errno ${errno})`)
+  }
+}
