@@ -3,7 +3,8 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
 
 /**
- * /run/ixy-ts for root, else $XDG_RUNTIME_DIR/ixy-ts, else /tmp/ixy-ts-<uid>; created if need be, for its owner only.
+ * $IXY_TS_RUNTIME_DIR if set, else /run/ixy-ts for root, else $XDG_RUNTIME_DIR/ixy-ts, else /tmp/ixy-ts-<uid>; created
+ * if need be, for its owner only.
  * Throws IXY_ERR_SYSTEM if it can't be created, IXY_ERR_PERMISSION if it is somebody else's.
  */
 export function runtimeDirectory(
@@ -33,6 +34,8 @@ export function runtimeDirectory(
 }
 
 function runtimePath(uid: number, environment: NodeJS.ProcessEnv): string {
+  const chosen = environment['IXY_TS_RUNTIME_DIR']
+  if (chosen !== undefined && chosen.startsWith('/')) return chosen
   if (uid === 0) return '/run/ixy-ts'
   const base = environment['XDG_RUNTIME_DIR']
   return base !== undefined && base.startsWith('/') ? `${base}/ixy-ts` : `/tmp/ixy-ts-${uid}`

