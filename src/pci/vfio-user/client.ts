@@ -49,6 +49,8 @@ export interface VfioUserOptions {
   readonly force: boolean
   /** Name of the device in output; `vfio-user:<socket>` by default. */
   readonly name?: string
+  /** Milliseconds the server has for each answer; 5 s by default. */
+  readonly deadline?: number
 }
 
 /**
@@ -59,7 +61,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
   const name = options.name ?? `vfio-user:${socketPath}`
   const undo = new UndoStack()
   try {
-    const connection = Connection.open(socketPath, name)
+    const connection = Connection.open(socketPath, name, options.deadline)
     undo.push(() => connection.close())
     const maxFds = negotiate(connection, name)
     const device = decodeDeviceInfo(

@@ -15,7 +15,7 @@ import {
 } from './protocol.ts'
 
 /** Milliseconds a server has to answer. */
-const DEADLINE = 5000
+export const DEADLINE = 5000
 const ENOTSUP = 95
 
 export interface Reply {
@@ -29,20 +29,22 @@ export class Connection {
   private readonly name: string
   private readonly socket: UnixSocket
   private readonly hangUp: PollSet
+  private readonly deadline: number
   private nextId = 0
   /** Why the connection can't be used any more. */
   private failure: IxyError | undefined
 
-  private constructor(name: string, socket: UnixSocket) {
+  private constructor(name: string, socket: UnixSocket, deadline: number) {
     this.name = name
     this.socket = socket
+    this.deadline = deadline
     this.hangUp = new PollSet([socket.fd], POLLRDHUP)
   }
 
   /** Throws IXY_ERR_DEVICE_NOT_FOUND if no server listens at `path`, IXY_ERR_DEVICE_IN_USE if it takes nobody. */
-  static open(path: string, name: string): Connection {
+  static open(path: string, name: string, deadline = DEADLINE): Connection {
     try {
-      return new Connection(name, UnixSocket.connect(path))
+      return new Connection(name, UnixSocket.connect(path, deadline), deadline)
     } catch (cause) {
       if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE'))
         throw new IxyError(
@@ -67,14 +69,14 @@ export class Connection {
    * IXY_ERR_DEVICE_GONE if the server has closed or doesn't answer, IXY_ERR_PROTOCOL if it answers nonsense or refuses.
    * After either of the first two the connection is useless, and every later call throws the same at once.
    */
-  request(command: number, payload = new Uint8Array(0), fds: readonly number[] = []): Reply {
+  request(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Reply {
     if (this.failure !== undefined) throw this.failure
     const id = this.nextId
     this.nextId = (id + 1) & 0xffff
     const size = HEADER_BYTES + payload.length
     const header = encodeHeader({ id, command, size, flags: MessageFlag.COMMAND, error: 0 })
     try {
-      this.socket.send([header, payload], fds, DEADLINE)
+      this.socket.send([header, payload], fds, this.deadline)
       const { header: answer, ...reply } = this.receiveReply()
       if (answer.id !== id || answer.command !== command) {
         reply.fds.forEach(close)
@@ -95,7 +97,7 @@ export class Connection {
 
   /** The next reply. Commands of the server in between are answered: it has all memory mapped and needs none. */
   private receiveReply(): Reply & { header: Header } {
-    const deadline = performance.now() + DEADLINE
+    const deadline = performance.now() + this.deadline
     while (true) {
       const message = this.receiveMessage(deadline)
       const { id, command, flags } = message.header
@@ -146,7 +148,7 @@ export class Connection {
           : 'it hangs: start it again'
       return new IxyError(
         'IXY_ERR_DEVICE_GONE',
-        `the server of ${this.name} didn't answer ${commandName(command)} within ${DEADLINE / 1000} s`,
+        `the server of ${this.name} didn't answer ${commandName(command)} within ${this.deadline / 1000} s`,
         hint,
         { cause: error },
       )

@@ -1,0 +1,243 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { drainEventFd } from '../../../src/linux/file.ts'
+import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
+import { viewOf } from '../../../src/linux/mapping.ts'
+import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
+import { openTransport } from '../../../src/pci/open.ts'
+import type { Transport } from '../../../src/pci/transport.ts'
+import { openVfioUser } from '../../../src/pci/vfio-user/client.ts'
+import { Command } from '../../../src/pci/vfio-user/protocol.ts'
+import type { Script } from './scripted-server.ts'
+import { bundleServer, type Server, startServer } from './start-server.ts'
+
+let directory: string
+let path: string
+let bundle: string
+let server: Server | undefined
+
+beforeAll(() => {
+  bundle = bundleServer()
+})
+afterAll(() => {
+  rmSync(bundle)
+})
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ixy-vfio-user-'))
+  path = join(directory, 'nic.sock')
+})
+afterEach(async () => {
+  await server?.stop()
+  server = undefined
+  rmSync(directory, { recursive: true })
+})
+
+async function serve(script: Omit<Script, 'path' | 'stop' | 'port'> = {}): Promise<Server> {
+  server = await startServer({ path, ...script })
+  return server
+}
+
+const openFds = () => readdirSync('/proc/self/fd').length
+
+describe('a device behind a server', () => {
+  let transport: Transport
+  let events: Server['events']
+  beforeEach(async () => {
+    events = (await serve({ maxFds: 3 })).events
+    transport = openTransport({ kind: 'vfio-user', socket: path }, { force: false, name: 'virtual:gen' })
+  })
+  afterEach(() => {
+    transport.close()
+  })
+
+  test('is reset and may do DMA once it is open, and no more after close', () => {
+    expect(transport).toMatchObject({
+      name: 'virtual:gen',
+      access: 'vfio-user',
+      needsPhysicalAddresses: false,
+    })
+    expect(
+      events().filter((event) => event.event === 'command' && event.command === Command.DEVICE_RESET),
+    ).toHaveLength(1)
+    expect(transport.config.read32(0)).toBe(0x10fb8086)
+    expect(transport.config.read8(1)).toBe(0x80)
+    expect(transport.config.read16(4)).toBe(6)
+    transport.close()
+    transport.close()
+    expect(() => transport.assertAlive()).toThrow(/was closed/)
+  })
+
+  test('keeps what is written to its registers, all 32 bits', () => {
+    expect(transport.bar0.bytes).toBe(512 * 1024)
+    transport.bar0.write32(0x5080, 0xfedcba98)
+    transport.bar0.write32(0x5084, 1)
+    expect(transport.bar0.read32(0x5080)).toBe(0xfedcba98)
+    expect(transport.bar0.read32(0x5084)).toBe(1)
+  })
+
+  test('shares the pages with the tail registers', () => {
+    for (const [page, register] of [
+      [0x1000, 0x1018],
+      [0x6000, 0x6018],
+    ]) {
+      const words = new Uint32Array(viewOf(transport.doorbellPage(page), 4096))
+      words[(register - page) / 4] = 511
+      expect(transport.bar0.read32(register)).toBe(511)
+      transport.bar0.write32(register, 7)
+      expect(words[(register - page) / 4]).toBe(7)
+    }
+    expect(() => transport.doorbellPage(0x2000)).toThrow(/0x2000 of BAR0 is not shared/)
+  })
+
+  test('sees the memory it is given', () => {
+    const block = allocateShared(2 * 4096)
+    new Uint8Array(viewOf(block.address, block.bytes)).set(Buffer.from('DMA!!'), 4096)
+    events()
+    transport.mapDma({
+      address: block.address,
+      iova: 2 ** 32 + 4096,
+      bytes: 4096,
+      fd: block.fd,
+      fdOffset: 4096,
+    })
+    expect(events()).toContainEqual({
+      event: 'map',
+      map: { flags: 3, offset: 4096, address: 2 ** 32 + 4096, size: 4096 },
+      text: 'DMA!!',
+    })
+    releaseBlock(block)
+  })
+
+  test('signals its interrupts through eventfds, as many in one message as it takes', () => {
+    events()
+    const fds = transport.enableInterrupts(4)
+    expect(events().filter((event) => event.event === 'irqs')).toEqual([
+      { event: 'irqs', start: 0, count: 3, fds: 3 },
+      { event: 'irqs', start: 3, count: 1, fds: 1 },
+    ])
+    expect(fds.map((fd) => pollOne(fd, POLLIN, 0))).toEqual([0, POLLIN, 0, POLLIN])
+    expect(drainEventFd(fds[3])).toBe(true)
+    expect(() => transport.enableInterrupts(65)).toThrow(/has 64 MSI-X vectors, 65 are needed/)
+  })
+
+  test('is alive until its server ends, and then gone at once', async () => {
+    transport.assertAlive()
+    await server?.stop()
+    server = undefined
+    const gone = expect.objectContaining({ code: 'IXY_ERR_DEVICE_GONE' })
+    expect(() => transport.assertAlive()).toThrow(gone)
+    expect(() => transport.bar0.read32(0)).toThrow(gone)
+    const start = performance.now()
+    transport.close()
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
+})
+
+test('opening and closing leaves no descriptor behind, neither does failing', async () => {
+  await serve({ vectors: 8 })
+  openVfioUser(path, { force: false }).close()
+  const before = openFds()
+  for (let round = 0; round < 3; round++) {
+    const transport = openVfioUser(path, { force: false })
+    transport.enableInterrupts(8)
+    transport.close()
+  }
+  await server?.stop()
+  await serve({ fileBytes: 4096 })
+  expect(() => openVfioUser(path, { force: false })).toThrow()
+  await server?.stop()
+  server = undefined
+  // The servers of this test live in this process too; what they had open is closed by now, but for one memfd each.
+  expect(openFds()).toBeLessThanOrEqual(before + 1)
+})
+
+describe('no device', () => {
+  const open = (options: { force?: boolean; deadline?: number } = {}) =>
+    openVfioUser(path, { force: false, ...options })
+
+  test('without a server', () => {
+    const notFound = expect.objectContaining({ code: 'IXY_ERR_DEVICE_NOT_FOUND' })
+    expect(() => open()).toThrow(notFound)
+    writeFileSync(path, 'not a socket')
+    expect(() => open()).toThrow(notFound)
+    expect(() => openVfioUser(join(path, 'below-a-file'), { force: false })).toThrow(notFound)
+  })
+
+  test.each([
+    ['something that is not PCI', { notPci: true }, /is not a PCI device/],
+    [
+      'something that is not a NIC',
+      { classCode: 0x0108 },
+      /is not a network card \(class 0108, id 8086:10fb\)/,
+    ],
+    ['an unknown NIC', { vendorId: 0x1af4 }, /doesn't know \(id 1af4:10fb\).*--force/],
+    ['a NIC without shared tail registers', { noMapping: true }, /doesn't share the tail registers/],
+  ])('behind a server of %s', async (_name, script, message) => {
+    await serve(script)
+    expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_UNSUPPORTED' }))
+    expect(() => open()).toThrow(message)
+  })
+
+  test('an unknown NIC is taken with force', async () => {
+    await serve({ vendorId: 0x1af4 })
+    const transport = open({ force: true })
+    expect(transport.config.read16(0)).toBe(0x1af4)
+    transport.close()
+  })
+
+  test('a shared file that is too short is refused before anyone touches it', async () => {
+    await serve({ fileBytes: 0x6000 })
+    expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_PROTOCOL' }))
+  })
+
+  test('a server of another version', async () => {
+    await serve({ major: 1 })
+    expect(() => open()).toThrow(/speaks vfio-user 1\.\d, this is 0\.2/)
+  })
+
+  test('a server that never answers ends at the deadline', async () => {
+    await serve({ ignore: Command.DEVICE_GET_INFO })
+    const start = performance.now()
+    expect(() => open({ deadline: 80 })).toThrow(/didn't answer DEVICE_GET_INFO within 0.08 s/)
+    expect(performance.now() - start).toBeGreaterThanOrEqual(79)
+  })
+
+  test('a server that serves somebody else', async () => {
+    await serve()
+    const first = open()
+    expect(() => open({ deadline: 50 })).toThrow(/didn't answer VERSION.*may be serving another client/)
+    first.close()
+  })
+
+  test.each([Command.VERSION, Command.DEVICE_GET_INFO, Command.DEVICE_GET_REGION_INFO, Command.REGION_READ])(
+    'a server that hangs up at command %i',
+    async (command) => {
+      await serve({ hangUp: command })
+      expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_GONE' }))
+    },
+  )
+
+  test('a server that refuses', async () => {
+    await serve({ refuse: Command.DEVICE_RESET })
+    expect(() => open()).toThrow(/refused DEVICE_RESET \(errno 22\)/)
+  })
+
+  test.each([
+    ['answers something else', { wrongId: Command.DEVICE_GET_INFO }],
+    ['announces an impossible message', { huge: Command.DEVICE_GET_INFO }],
+  ])('a server that %s', async (_name, script) => {
+    await serve(script)
+    expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_PROTOCOL' }))
+  })
+})
+
+test('a command of the server in between is refused politely, and the reply is found behind it', async () => {
+  const { events } = await serve({ interject: Command.DEVICE_RESET })
+  openVfioUser(path, { force: false }).close()
+  expect(events()).toContainEqual({ event: 'reply', error: 95 })
+})
+
+test('a virtual device must have been given a server', () => {
+  expect(() => openTransport({ kind: 'virtual', wire: 'gen' }, { force: false })).toThrow(/has no server yet/)
+})

@@ -1,0 +1,173 @@
+/**
+ * A small vfio-user server that runs in a worker thread of a test: a 82599's ids, registers that keep what is written,
+ * and one kind of misbehaviour, as workerData asks. Everything it is asked is reported to the parent.
+ */
+import { type MessagePort, workerData } from 'node:worker_threads'
+import { close, createMemfd, pread, pwrite, signalEventFd } from '../../../src/linux/file.ts'
+import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
+import { UnixListener, type UnixSocket } from '../../../src/linux/unix-socket.ts'
+import * as vfio from '../../../src/pci/vfio-user/protocol.ts'
+
+export interface Script {
+  readonly path: string
+  readonly vendorId?: number
+  readonly classCode?: number
+  readonly major?: number
+  readonly maxFds?: number
+  readonly notPci?: boolean
+  readonly vectors?: number
+  /** Bytes of the file behind BAR0. */
+  readonly fileBytes?: number
+  readonly noMapping?: boolean
+  /** Commands that get no answer, make the server hang up, or are refused. */
+  readonly ignore?: number
+  readonly hangUp?: number
+  readonly refuse?: number
+  /** Answers this command with another id, or sends a command of its own first. */
+  readonly wrongId?: number
+  readonly interject?: number
+  /** Announces a message of 4 GiB in reply to this command. */
+  readonly huge?: number
+  /** Where events go. */
+  readonly port: MessagePort
+  /** An Int32 the parent sets to 1 to end the server. */
+  readonly stop: Int32Array
+}
+
+export type Event =
+  | { readonly event: 'listening' }
+  | { readonly event: 'command'; readonly command: number; readonly flags: number }
+  | { readonly event: 'map'; readonly map: vfio.DmaMap; readonly text: string }
+  | { readonly event: 'irqs'; readonly start: number; readonly count: number; readonly fds: number }
+  | { readonly event: 'reply'; readonly error: number }
+  | { readonly event: 'closed' }
+
+const script = workerData as Script
+const report = (event: Event): void => script.port.postMessage(event)
+
+const BAR_BYTES = 512 * 1024
+const registers = createMemfd('bar0', script.fileBytes ?? BAR_BYTES)
+const config = new Uint8Array(4096)
+const ids = new DataView(config.buffer)
+ids.setUint16(0, script.vendorId ?? 0x8086, true)
+ids.setUint16(2, 0x10fb, true)
+ids.setUint16(10, script.classCode ?? 0x0200, true)
+
+type Answer = readonly [payload: Uint8Array, fds?: readonly number[]]
+const NOTHING = new Uint8Array(0)
+
+function answer(command: number, payload: Uint8Array, fds: readonly number[]): Answer {
+  switch (command) {
+    case vfio.Command.VERSION: {
+      const asked = vfio.decodeVersion(payload)
+      const shared = asked.capabilities.ixy_shared_doorbells === true
+      const capabilities = { max_msg_fds: script.maxFds ?? 8, ixy_shared_doorbells: shared }
+      return [vfio.encodeVersion({ major: script.major ?? 0, minor: asked.minor, capabilities })]
+    }
+    case vfio.Command.DEVICE_GET_INFO:
+      return [vfio.encodeDeviceInfo({ flags: script.notPci ? 1 : 3, regions: 9, irqs: 5 })]
+    case vfio.Command.DEVICE_GET_REGION_INFO:
+      return regionInfo(vfio.decodeRegionInfoRequest(payload))
+    case vfio.Command.DEVICE_GET_IRQ_INFO: {
+      const { index } = vfio.decodeIrqInfo(payload)
+      return [vfio.encodeIrqInfo({ flags: 9, index, count: script.vectors ?? 64 })]
+    }
+    case vfio.Command.DEVICE_SET_IRQS: {
+      const { start, count } = vfio.decodeIrqSet(payload)
+      report({ event: 'irqs', start, count, fds: fds.length })
+      fds.forEach((fd, index) => {
+        if ((start + index) % 2 === 1) signalEventFd(fd)
+      })
+      return [NOTHING]
+    }
+    case vfio.Command.DMA_MAP: {
+      const map = vfio.decodeDmaMap(payload)
+      const text = Buffer.alloc(5)
+      pread(fds[0], text, map.offset)
+      report({ event: 'map', map, text: text.toString() })
+      return [NOTHING]
+    }
+    case vfio.Command.REGION_READ: {
+      const { offset, region, count } = vfio.decodeRegionAccess(payload, false)
+      const data = new Uint8Array(count)
+      if (region === vfio.Region.CONFIG) data.set(config.subarray(offset, offset + count))
+      else pread(registers, data, offset)
+      return [vfio.encodeRegionAccess({ offset, region, count, data })]
+    }
+    case vfio.Command.REGION_WRITE: {
+      const { offset, region, count, data } = vfio.decodeRegionAccess(payload, true)
+      if (region === vfio.Region.CONFIG) config.set(data, offset)
+      else pwrite(registers, data, offset)
+      return [vfio.encodeRegionAccess({ offset, region, count, data: NOTHING })]
+    }
+    default:
+      return [NOTHING]
+  }
+}
+
+function regionInfo({ index, argsz }: vfio.RegionInfoRequest): Answer {
+  const info = { flags: 7, index, size: BAR_BYTES, offset: 0 }
+  if (script.noMapping) return [vfio.encodeRegionInfo({ ...info, flags: 3 }, argsz)]
+  const areas = [
+    { offset: 0x1000, size: 0x1000 },
+    { offset: 0x6000, size: 0x1000 },
+  ]
+  return [vfio.encodeRegionInfo({ ...info, areas }, argsz), [registers]]
+}
+
+/** One message: its header, its payload, its descriptors. Null when the client has closed. */
+function receive(socket: UnixSocket): [vfio.Header, Uint8Array, number[]] | null {
+  const bytes = new Uint8Array(vfio.HEADER_BYTES)
+  const first = socket.receiveFully(bytes, 1000)
+  if (first.bytes < bytes.length) return null
+  const header = vfio.decodeHeader(bytes)
+  const payload = new Uint8Array(header.size - vfio.HEADER_BYTES)
+  const second = socket.receiveFully(payload, 1000)
+  return [header, payload, [...first.fds, ...second.fds]]
+}
+
+function serve(socket: UnixSocket): void {
+  while (script.stop[0] === 0) {
+    if (pollOne(socket.fd, POLLIN, 10) === 0) continue
+    const message = receive(socket)
+    if (message === null) break
+    const [header, payload, fds] = message
+    const { command } = header
+    if ((header.flags & vfio.MessageFlag.TYPE_MASK) === vfio.MessageFlag.REPLY) {
+      report({ event: 'reply', error: header.error })
+      continue
+    }
+    report({ event: 'command', command, flags: header.flags })
+    if (command === script.hangUp) break
+    if (command === script.ignore) continue
+    if (command === script.interject) {
+      const ask = vfio.encodeDmaAccess({ address: 0, count: 4, data: NOTHING })
+      const size = vfio.HEADER_BYTES + ask.length
+      const own = { id: 7, command: vfio.Command.DMA_READ, size, flags: 0, error: 0 }
+      socket.send([vfio.encodeHeader(own), ask])
+    }
+    const refused = command === script.refuse
+    const [data, out] = refused ? [NOTHING] : answer(command, payload, fds)
+    fds.forEach(close)
+    const reply = {
+      id: command === script.wrongId ? header.id + 1 : header.id,
+      command,
+      size: command === script.huge ? 0xffff_ffff : vfio.HEADER_BYTES + data.length,
+      flags: refused ? vfio.MessageFlag.REPLY | vfio.MessageFlag.ERROR : vfio.MessageFlag.REPLY,
+      error: refused ? 22 : 0,
+    }
+    socket.send([vfio.encodeHeader(reply), data], out)
+  }
+}
+
+const listener = UnixListener.listen(script.path)
+report({ event: 'listening' })
+while (script.stop[0] === 0) {
+  if (pollOne(listener.fd, POLLIN, 10) === 0) continue
+  const socket = listener.accept()
+  if (socket === null) continue
+  serve(socket)
+  socket.close()
+  report({ event: 'closed' })
+}
+listener.close()
