@@ -1,0 +1,64 @@
+/**
+ * Sends by the clock: a token bucket that holds its average.
+ *
+ * A poll loop is late now and then (the scheduler, a collection). What is due by then stays due, for up to a second,
+ * but is not sent at once: a burst that no real source makes would overrun the receiver's ring. The backlog is worked
+ * off at a quarter more than the rate, at most `BURST` packets in a row.
+ */
+
+/** Half of the default receive ring. */
+const BURST = 256
+const CATCH_UP = 1.25
+/** Backlog that is still made up for, milliseconds. */
+const MEMORY = 1000
+/** So that a packet which is due at next() is also due for allowance(). */
+const ROUNDING = 1e-6
+
+export class Pacer {
+  private readonly perMillisecond: number
+  private readonly most: number
+  private due = 0
+  private burst = 1
+  private last = -1
+
+  /** `rate` in packets per second, above 0. */
+  constructor(rate: number) {
+    this.perMillisecond = rate / 1000
+    this.most = Math.max(1, this.perMillisecond * MEMORY)
+  }
+
+  /** How many packets may be sent at `now` (milliseconds, monotonic). The clock starts, at 1 packet, with the first call. */
+  allowance(now: number): number {
+    if (this.last < 0) {
+      this.due = 1
+      this.last = now
+    }
+    const tokens = (now - this.last) * this.perMillisecond
+    this.last = now
+    this.due = Math.min(this.due + tokens, this.most)
+    this.burst = Math.min(this.burst + tokens * CATCH_UP, BURST)
+    return Math.floor(Math.min(this.due, this.burst) + ROUNDING)
+  }
+
+  /** `count` packets were sent. */
+  spend(count: number): void {
+    this.due -= count
+    this.burst -= count
+  }
+
+  /** When the next packet may be sent: `now` or later, milliseconds. */
+  next(now: number): number {
+    if (this.last < 0) return now
+    const wait = Math.max(
+      (1 - this.due) / this.perMillisecond,
+      (1 - this.burst) / (this.perMillisecond * CATCH_UP),
+    )
+    return Math.max(now, this.last + wait)
+  }
+
+  /** Forgets what is due: the clock starts anew with the next allowance(). */
+  pause(): void {
+    this.last = -1
+    this.burst = 1
+  }
+}

@@ -1,0 +1,188 @@
+import type { Bytes } from '../../packet/bytes.ts'
+import { FaultLane, type FaultRates } from './fault-lane.ts'
+import type { Port, Wire, WireReport } from './wire.ts'
+
+/** How long a frame is held back at most for the next one to overtake it, milliseconds. */
+const HOLD = 10
+
+export interface FaultOptions extends FaultRates {
+  /** Milliseconds plugged and unplugged, in turn, from the first moment the host listens; null: always plugged. */
+  readonly linkFlap: { readonly plugged: number; readonly unplugged: number } | null
+  readonly seed: number
+}
+
+/**
+ * A faulty cable between the NIC and the wires behind it, in both directions: "in" is towards the NIC, "out" is what
+ * the NIC sends. Each direction draws its own random numbers from the seed, so that the faults depend on the number of
+ * the frame in its direction only.
+ *
+ * - drop: the frame vanishes.
+ * - corrupt: one bit is flipped, behind the NIC's FCS check and never in byte 48.
+ * - dup: the frame comes twice.
+ * - reorder: the next frame overtakes this one.
+ * - linkflap: the cable is out now and then; what is sent meanwhile vanishes.
+ */
+export class FaultWire implements Wire {
+  readonly wakeFds: readonly number[]
+  readonly finite: boolean
+  private readonly text: string
+  private readonly inner: Wire
+  private readonly options: FaultOptions
+  private readonly in: FaultLane
+  private readonly out: FaultLane
+  private readonly faultyPort: FaultyPort
+  private now = 0
+  /** When the cable is plugged or unplugged next. */
+  private nextFlap = Infinity
+  private flapping = false
+  private unplugged = false
+  private linkFlaps = 0
+  private lostUnplugged = 0
+  private stopped = false
+
+  constructor(text: string, options: FaultOptions, inner: Wire) {
+    this.text = text
+    this.options = options
+    this.inner = inner
+    this.wakeFds = inner.wakeFds
+    this.finite = inner.finite
+    this.faultyPort = new FaultyPort((memory, offset, length) => this.deliver(memory, offset, length))
+    this.in = new FaultLane(
+      options,
+      options.seed * 2,
+      (memory, offset, length) => this.faultyPort.real.deliver(memory, offset, length),
+      false,
+    )
+    this.out = new FaultLane(
+      options,
+      options.seed * 2 + 1,
+      (memory, offset, length) => inner.send(memory, offset, length, this.now),
+      true,
+    )
+  }
+
+  poll(port: Port, budget: number, now: number): number {
+    this.now = now
+    this.faultyPort.real = port
+    this.flap(port, now)
+    let moved = 0
+    if (this.out.holding && now >= this.out.holdingSince + HOLD && this.out.release()) moved++
+    if (this.in.holding && now >= this.in.holdingSince + HOLD && this.in.release()) moved++
+    this.faultyPort.most = this.in.most
+    this.faultyPort.held = this.in.holding ? 1 : 0
+    return moved + this.inner.poll(this.faultyPort, budget, now)
+  }
+
+  send(memory: Bytes, offset: number, length: number, now: number): boolean {
+    this.now = now
+    if (!this.unplugged) return this.out.pass(memory, offset, length, now)
+    this.lostUnplugged++
+    return true
+  }
+
+  nextEvent(now: number): number {
+    let next = Math.min(this.nextFlap, this.inner.nextEvent(now))
+    if (this.in.holding) next = Math.min(next, this.in.holdingSince + HOLD)
+    if (this.out.holding) next = Math.min(next, this.out.holdingSince + HOLD)
+    return Math.max(now, next)
+  }
+
+  ended(): boolean {
+    return this.inner.ended() && !this.in.holding
+  }
+
+  /** The cable is plugged once more if it is out, and stays plugged. */
+  stop(): void {
+    this.stopped = true
+    this.inner.stop()
+  }
+
+  /** `inReordered`, `outReordered`: overtaken by one frame. `lostUnplugged`: in both directions, while the cable was out. */
+  reports(): WireReport[] {
+    const { in: into, out, linkFlaps, lostUnplugged } = this
+    const counters = {
+      inDropped: into.dropped,
+      inCorrupted: into.corrupted,
+      inDuplicated: into.duplicated,
+      inReordered: into.reordered,
+      outDropped: out.dropped,
+      outCorrupted: out.corrupted,
+      outDuplicated: out.duplicated,
+      outReordered: out.reordered,
+      linkFlaps,
+      lostUnplugged,
+    }
+    return [...this.inner.reports(), { wire: this.text, counters }]
+  }
+
+  close(): void {
+    this.inner.close()
+  }
+
+  private deliver(memory: Bytes, offset: number, length: number): boolean {
+    if (!this.unplugged) return this.in.pass(memory, offset, length, this.now)
+    this.lostUnplugged++
+    return true
+  }
+
+  private flap(port: Port, now: number): void {
+    const times = this.options.linkFlap
+    if (times === null) return
+    if (!this.flapping) {
+      if (!port.listening()) return
+      this.flapping = true
+      this.nextFlap = now + times.plugged
+    }
+    if (now < this.nextFlap) return
+    if (this.unplugged) {
+      this.unplugged = false
+      port.setLink(true)
+      this.nextFlap = this.stopped ? Infinity : now + times.plugged
+    } else if (this.stopped) {
+      this.nextFlap = Infinity
+    } else {
+      this.unplugged = true
+      this.lostUnplugged += this.in.clear() + this.out.clear()
+      port.setLink(false)
+      this.linkFlaps++
+      this.nextFlap = now + times.unplugged
+    }
+  }
+}
+
+/** The NIC's port as the wires behind the fault see it. */
+class FaultyPort implements Port {
+  real: Port = NO_PORT
+  /** Frames that may come out for each that goes in, and one that is held already: they take descriptors, too. */
+  most = 1
+  held = 0
+  private readonly pass: Port['deliver']
+
+  constructor(pass: Port['deliver']) {
+    this.pass = pass
+  }
+
+  room(): number {
+    const room = this.real.room() - this.held
+    return this.most === 1 ? room : room >> 1
+  }
+
+  deliver(memory: Bytes, offset: number, length: number): boolean {
+    return this.pass(memory, offset, length)
+  }
+
+  listening(): boolean {
+    return this.real.listening()
+  }
+
+  setLink(up: boolean): void {
+    this.real.setLink(up)
+  }
+}
+
+const NO_PORT: Port = {
+  room: () => 0,
+  deliver: () => false,
+  listening: () => false,
+  setLink: () => undefined,
+}

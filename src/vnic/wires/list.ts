@@ -1,0 +1,155 @@
+/** Every kind of wire: how it is written, what its options may be, how it is made. */
+import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
+import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
+import { PcapReader } from '../../packet/pcap-reader.ts'
+import { averageBytes, packetsPerSecond } from '../../packet/rate.ts'
+import { loop } from './cable.ts'
+import { faultOptions } from './fault-options.ts'
+import { FaultWire } from './fault.ts'
+import { type GenOptions, GenWire } from './gen.ts'
+import type { Ledger } from './ledger.ts'
+import { usageError, wholeNumber } from './options.ts'
+import { RecordWire } from './record.ts'
+import { type ReplayOptions, ReplayWire } from './replay.ts'
+import { SinkWire } from './sink.ts'
+import { TapWire } from './tap.ts'
+import type { Wire } from './wire.ts'
+
+/** One wire of a list, as written. */
+export interface WireItem {
+  /** `gen,rate=1Mpps` */
+  readonly text: string
+  readonly kind: WireKind
+  /** What follows the `=` of the wire itself: `out.pcap`; '' if it takes nothing. */
+  readonly value: string
+  readonly options: ReadonlyMap<string, string>
+}
+
+export interface WireContext {
+  /** Shared by all wires of a process. */
+  readonly ledger: Ledger
+  /** What `rate=10%` refers to. */
+  readonly linkMbit: number
+}
+
+export interface WireKind {
+  /** How to write it. */
+  readonly usage: string
+  readonly takesValue: boolean
+  readonly options: readonly string[]
+  /**
+   * What it does with a frame from the NIC: it is its end, it copies it and lets it pass, or it hands it on to somewhere
+   * from where it may come back.
+   */
+  readonly role: 'end' | 'copy' | 'onward' | 'fault'
+  /** Throws IXY_ERR_USAGE or IXY_ERR_FILE; creates nothing. */
+  check(item: WireItem): void
+  /** `books`: the wire books in the ledger what the NIC sends. `inner`: what is behind a fault. */
+  create(item: WireItem, context: WireContext, books: boolean, inner: Wire): Wire
+}
+
+/** A link speed to check rates with. */
+const ANY_LINK = 10_000
+
+export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
+  gen: {
+    usage: 'gen[,rate=<r>][,size=<n>|,imix][,flows=<n>][,count=<n>]',
+    takesValue: false,
+    options: ['rate', 'size', 'imix', 'flows', 'count'],
+    role: 'end',
+    check: (item) => void genOptions(item, ANY_LINK),
+    create: (item, { ledger, linkMbit }, books) =>
+      new GenWire(item.text, genOptions(item, linkMbit), ledger, books),
+  },
+  sink: {
+    usage: 'sink',
+    takesValue: false,
+    options: [],
+    role: 'end',
+    check: () => undefined,
+    create: (item, { ledger }, books) => new SinkWire(item.text, books ? ledger : null),
+  },
+  loop: {
+    usage: 'loop',
+    takesValue: false,
+    options: [],
+    role: 'onward',
+    check: () => undefined,
+    create: (item) => loop(item.text),
+  },
+  tap: {
+    usage: 'tap=<ifname>',
+    takesValue: true,
+    options: [],
+    role: 'onward',
+    check: (item) => checkInterfaceName(item.value),
+    create: (item) => new TapWire(item.text, item.value),
+  },
+  replay: {
+    usage: 'replay=<file.pcap>[,repeat=<n>][,rate=<r>]',
+    takesValue: true,
+    options: ['repeat', 'rate'],
+    role: 'end',
+    check: (item) => {
+      replayOptions(item, ANY_LINK)
+      new PcapReader(item.value).close()
+    },
+    create: (item, { ledger, linkMbit }, books) =>
+      new ReplayWire(item.text, replayOptions(item, linkMbit), books ? ledger : null),
+  },
+  record: {
+    usage: 'record=<file.pcap>',
+    takesValue: true,
+    options: [],
+    role: 'copy',
+    check: () => undefined,
+    create: (item, { ledger }, books) => new RecordWire(item.text, item.value, books ? ledger : null),
+  },
+  fault: {
+    usage: 'fault=<list>',
+    takesValue: true,
+    options: [],
+    role: 'fault',
+    check: (item) => void faultOptions(item.value),
+    create: (item, _context, _books, inner) => new FaultWire(item.text, faultOptions(item.value), inner),
+  },
+}
+
+function genOptions({ options }: WireItem, linkMbit: number): GenOptions {
+  const imix = options.has('imix')
+  if (imix && (options.has('size') || options.get('imix') !== ''))
+    throw usageError('imix has sizes of its own', 'write gen,imix or gen,size=<n>')
+  const size = wholeNumber('size=', options.get('size') ?? '60', 60, MAX_FRAME_BYTES)
+  const sizes = imix ? IMIX_SIZES : [size]
+  const flows = wholeNumber('flows=', options.get('flows') ?? '1', 1, MAX_FLOWS)
+  checkTemplate(DEFAULT_TEMPLATE, size, flows)
+  return { sizes, flows, rate: rate(options, averageBytes(sizes), linkMbit), count: count(options) }
+}
+
+function count(options: ReadonlyMap<string, string>): number | null {
+  const text = options.get('count')
+  return text === undefined ? null : wholeNumber('count=', text, 1, Number.MAX_SAFE_INTEGER)
+}
+
+function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit: number): number | null {
+  const text = options.get('rate')
+  return text === undefined ? null : packetsPerSecond(text, frameBytes, linkMbit)
+}
+
+function replayOptions({ value, options }: WireItem, linkMbit: number): ReplayOptions {
+  const repeat = wholeNumber('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
+  const text = options.get('rate')
+  // A capture has frames of any size: only a rate in packets says how often the next one is due.
+  if (text !== undefined && !text.endsWith('pps'))
+    throw usageError(`rate=${text} is not possible for a capture`, 'give packets per second, as in 500kpps')
+  return { path: value, repeat, rate: rate(options, 60, linkMbit) }
+}
+
+/** The kernel's own rules (dev_valid_name), and no pattern. */
+function checkInterfaceName(name: string): void {
+  if (/^[^\s/:%]{1,15}$/.test(name) && name !== '.' && name !== '..') return
+  throw usageError(
+    `'${name}' can't be the name of a network interface`,
+    'use 1 to 15 characters without spaces, slashes, colons and percent signs',
+  )
+}

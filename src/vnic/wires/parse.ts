@@ -1,0 +1,106 @@
+/** From the text of a `<wire>` argument to a wire. */
+import { resolve } from 'node:path'
+import { CombinedWire } from './combine.ts'
+import { WIRE_KINDS, type WireContext, type WireItem } from './list.ts'
+import { usageError } from './options.ts'
+import type { Wire } from './wire.ts'
+
+/**
+ * Checks a `<wire>` argument without creating anything: names, options, numbers, and that a capture to be replayed can
+ * be read and starts as one. Throws IXY_ERR_USAGE or IXY_ERR_FILE.
+ */
+export function validateWire(text: string): void {
+  split(text)
+}
+
+/**
+ * Makes the wire that a `<wire>` argument describes; the caller closes it. Its parts, seen from the NIC:
+ *
+ *     NIC ---- record ---- fault ---- gen, sink, loop, tap, replay
+ *
+ * Everything the NIC sends is recorded, then goes through the faults, then to each of the others. What they send comes
+ * through the faults to the NIC. Exactly one part books in the ledger what the NIC sends, unless a loop sends it back.
+ *
+ * Throws IXY_ERR_USAGE, IXY_ERR_FILE, and what opening a TAP throws; nothing stays open then.
+ */
+export function parseWires(text: string, context: WireContext): Wire {
+  const items = split(text)
+  const bookkeeper = bookkeeperOf(items)
+  const made: Wire[] = []
+  const make = (item: WireItem, inner: Wire): Wire => {
+    const wire = item.kind.create(item, context, item === bookkeeper, inner)
+    made.push(wire)
+    return wire
+  }
+  const all = (role: (item: WireItem) => boolean) => items.filter(role).map((item) => make(item, NOTHING))
+  try {
+    let wire = join(all(({ kind }) => kind.role === 'end' || kind.role === 'onward'))
+    for (const item of items) if (item.kind.role === 'fault') wire = make(item, wire)
+    // Recorders come last: they never refuse a frame, so whoever does refuses it before it is recorded.
+    const records = all(({ kind }) => kind.role === 'copy')
+    return records.length === 0 ? wire : join(wire === NOTHING ? records : [wire, ...records])
+  } catch (error) {
+    for (const wire of made) wire.close()
+    throw error
+  }
+}
+
+const NOTHING: Wire = new CombinedWire([])
+
+function join(wires: readonly Wire[]): Wire {
+  if (wires.length === 0) return NOTHING
+  return wires.length === 1 ? wires[0] : new CombinedWire(wires)
+}
+
+function bookkeeperOf(items: readonly WireItem[]): WireItem | undefined {
+  if (items.some(({ kind }) => kind === WIRE_KINDS.loop)) return undefined
+  return items.find(({ kind }) => kind.role === 'end') ?? items.find(({ kind }) => kind.role === 'copy')
+}
+
+function split(text: string): WireItem[] {
+  const items: WireItem[] = []
+  let options = new Map<string, string>()
+  for (const token of text.split(',')) {
+    const equals = token.indexOf('=')
+    const name = equals < 0 ? token : token.slice(0, equals)
+    const value = equals < 0 ? '' : token.slice(equals + 1)
+    const last = items.at(-1)
+    if (Object.hasOwn(WIRE_KINDS, name)) {
+      const kind = WIRE_KINDS[name]
+      if (kind.takesValue ? value === '' : equals >= 0)
+        throw usageError(`'${token}' is not a complete wire`, `write ${kind.usage}`)
+      options = new Map()
+      items.push({ text: token, kind, value, options })
+    } else if (last?.kind.options.includes(name) === true) {
+      if (options.has(name)) throw usageError(`'${text}' gives ${name}= twice`, 'give it once')
+      options.set(name, value)
+      items[items.length - 1] = { ...last, text: `${last.text},${token}` }
+    } else {
+      throw unknown(token, last)
+    }
+  }
+  for (const item of items) item.kind.check(item)
+  checkFiles(items)
+  return items
+}
+
+/** A capture that is written must not be the one that is read, or written twice. */
+function checkFiles(items: readonly WireItem[]): void {
+  const written = new Set<string>()
+  for (const { kind, value } of items) {
+    if (kind !== WIRE_KINDS.record) continue
+    const file = resolve(value)
+    const read = items.some((item) => item.kind === WIRE_KINDS.replay && resolve(item.value) === file)
+    if (read || written.has(file)) throw usageError(`${value} is used twice`, 'record into a file of its own')
+    written.add(file)
+  }
+}
+
+function unknown(token: string, last: WireItem | undefined): Error {
+  const usages = Object.values(WIRE_KINDS).map(({ usage }) => usage)
+  if (last === undefined) return usageError(`'${token}' is not a wire`, `use one of ${usages.join(' ')}`)
+  return usageError(
+    `'${token}' is neither a wire nor an option of '${last.text}'`,
+    `write ${last.kind.usage}, or one of the wires ${usages.join(' ')}`,
+  )
+}

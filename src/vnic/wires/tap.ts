@@ -1,0 +1,106 @@
+import { IxyError } from '../../errors.ts'
+import { isErrno } from '../../linux/libc.ts'
+import { tryRead, tryWrite } from '../../linux/file.ts'
+import { openTap, type Tap } from '../../linux/tap.ts'
+import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
+import type { Port, Wire, WireReport } from './wire.ts'
+
+/** A TAP has an MTU of at most 65521: no frame is cut. */
+const MAX_FRAME = 65536
+/** Frames per poll: each costs a system call, and the NIC wants its turn. */
+const BATCH = 64
+
+/**
+ * A Linux TAP interface: the kernel's own stack is at the far end. Frames wait in the interface's queue while the host
+ * has no descriptor free; the kernel drops and counts when that is full. Short frames are padded with zeros to 60
+ * bytes, as every Ethernet card does.
+ */
+export class TapWire implements Wire {
+  readonly wakeFds: readonly number[]
+  readonly finite = false
+  private readonly text: string
+  private readonly tap: Tap
+  private readonly incoming = allocateBytes(MAX_FRAME)
+  private readonly outgoing = allocateBytes(MAX_FRAME)
+  private arrived = 0
+  private refused = 0
+  private sent = 0
+  private undelivered = 0
+  private stopped = false
+
+  /** Throws what openTap() throws. */
+  constructor(text: string, name: string) {
+    this.text = text
+    this.tap = openTap(name)
+    this.wakeFds = [this.tap.fd]
+  }
+
+  /** Throws IXY_ERR_DEVICE_GONE when the interface has been deleted. */
+  poll(port: Port, budget: number): number {
+    if (this.stopped) return 0
+    const { incoming } = this
+    const limit = Math.min(budget, BATCH, port.room())
+    let count = 0
+    for (; count < limit; count++) {
+      let length = this.read(incoming)
+      if (length < 0) break
+      while (length < MIN_FRAME_BYTES) incoming.u8[length++] = 0
+      if (!port.deliver(incoming, 0, length)) this.undelivered++
+    }
+    this.sent += count
+    return count
+  }
+
+  /** Throws IXY_ERR_DEVICE_GONE when the interface has been deleted. */
+  send(memory: Bytes, offset: number, length: number): boolean {
+    copyBytes(memory, offset, this.outgoing, 0, length)
+    try {
+      if (tryWrite(this.tap.fd, this.outgoing.u8, length) < 0) return false
+    } catch (error) {
+      if (isErrno(error, 'EBADFD')) throw this.gone(error)
+      // EIO: the interface is down. EINVAL: not a frame.
+      if (!isErrno(error, 'EIO', 'EINVAL', 'ENOMEM', 'ENOBUFS')) throw error
+      this.refused++
+    }
+    this.arrived++
+    return true
+  }
+
+  nextEvent(): number {
+    return Infinity
+  }
+
+  ended(): boolean {
+    return this.stopped
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** `arrived`: from the NIC. `refused`: of these, not taken by the kernel (interface down). `sent`: to the NIC. */
+  reports(): WireReport[] {
+    const { arrived, refused, sent, undelivered } = this
+    return [{ wire: this.text, counters: { arrived, refused, sent, undelivered } }]
+  }
+
+  close(): void {
+    this.stopped = true
+    this.tap.close()
+  }
+
+  private read(target: Bytes): number {
+    try {
+      return tryRead(this.tap.fd, target.u8, MAX_FRAME)
+    } catch (error) {
+      if (isErrno(error, 'EBADFD', 'EIO')) throw this.gone(error)
+      throw error
+    }
+  }
+
+  private gone(cause: unknown): IxyError {
+    const what = `the TAP interface ${this.tap.name} has been deleted`
+    return new IxyError('IXY_ERR_DEVICE_GONE', what, 'start again', { cause })
+  }
+}
