@@ -25,7 +25,7 @@ export const TRANSMIT = {
     at(0x04a88),
     'DMA transmit TCP flags, first and middle segment',
     { FIRST: bits(11, 0), MIDDLE: bits(27, 16) },
-    { reset: 0x0ff60ff6, reserved: 0xf000f000 },
+    { reset: 0x0f760ff6, reserved: 0xf000f000 },
   ),
   DTXTCPFLGH: define(
     '8.2.3.9.4',

@@ -1,0 +1,329 @@
+/** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
+import { get, type Register } from '../../driver/ixgbe/register.ts'
+import { REG } from '../../driver/ixgbe/registers.ts'
+import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { fold, sumPseudoHeader, sumWords } from './checksum.ts'
+import { crc32 } from './crc32.ts'
+import type { DmaMap } from './dma.ts'
+import { Filters } from './filters.ts'
+import type { Interrupts } from './interrupts.ts'
+import { PacketInfo, PacketType } from './packet-info.ts'
+import type { RegisterFile } from './registers.ts'
+import { Rss } from './rss.ts'
+import { RxQueue, RxStatus } from './rx-queue.ts'
+import { MAX_FRAME, type Statistics, Sum } from './statistics.ts'
+import type { Strict } from './strict.ts'
+
+const FCS = 4
+/** Shortest frame without FCS (IEEE 802.3 §3.2.7); what comes shorter from a wire was padded on the way. */
+const MIN_FRAME = 60
+const HEADER = 14
+const VLAN_TAG = 4
+const STANDARD_FRAME = 1518
+
+export class Receive {
+  readonly filters: Filters
+  readonly rss: Rss
+  readonly queues: readonly RxQueue[]
+  /** Frames come in: RXCTRL.RXEN is set and nothing else holds them back. Set by the device. */
+  open = false
+  /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
+  inspectAll = true
+
+  private readonly registers: RegisterFile
+  private readonly statistics: Statistics
+  private readonly interrupts: Interrupts
+  private readonly strict: Strict
+  private readonly info = new PacketInfo()
+  /** A frame that has to be changed on its way: padded, tag or FCS added or removed. */
+  private readonly scratch = allocateBytes(MAX_FRAME + 64)
+  /** Queues that are enabled, so that a poll looks at these only. */
+  private active: RxQueue[] = []
+  /** Frames and bytes (without FCS) since the last fold: for TPR, TOR. */
+  private readonly arrivals = new Int32Array(2)
+  private missed = 0
+  private maxFrame = STANDARD_FRAME - FCS
+  /** Frames must be looked into: RSS, VLANs, checksums. */
+  private inspect = true
+  private stripCrc = true
+  private pcsd = false
+
+  constructor(
+    registers: RegisterFile,
+    dma: DmaMap,
+    statistics: Statistics,
+    interrupts: Interrupts,
+    strict: Strict,
+  ) {
+    this.registers = registers
+    this.statistics = statistics
+    this.interrupts = interrupts
+    this.strict = strict
+    this.filters = new Filters(registers, strict)
+    this.rss = new Rss(registers)
+    this.queues = Array.from(
+      { length: REG.RXDCTL.count },
+      (_, index) => new RxQueue(index, registers, dma, strict),
+    )
+    registers.onWrite(REG.RXDCTL, (value, index) => this.writeControl(value, index))
+    for (const register of [REG.RDBAL, REG.RDBAH, REG.RDLEN, REG.RDH]) this.guard(register)
+    registers.onWrite(REG.SRRCTL, (value, index) => {
+      registers.set(REG.SRRCTL, value, index)
+      this.queues[index].configure()
+    })
+    for (const register of [REG.MAXFRS, REG.RXCSUM]) {
+      registers.onWrite(register, (value) => {
+        registers.set(register, value)
+        this.update()
+      })
+    }
+    registers.onRead(REG.RDH, (index) => {
+      this.queues[index].publishHead()
+      return registers.get(REG.RDH, index)
+    })
+  }
+
+  /** A register that may not be written while its queue is enabled. */
+  private guard(register: Register): void {
+    this.registers.onWrite(register, (value, index) => {
+      if (this.queues[index].enabled)
+        this.strict.report(register.section, `${register.name} written while its queue is enabled`)
+      this.registers.set(register, value, index)
+      if (register === REG.RDH) this.queues[index].head = value
+      this.queues[index].invalidate()
+    })
+  }
+
+  private writeControl(value: number, index: number): void {
+    const { ENABLE, SWFLSH } = REG.RXDCTL.fields
+    const queue = this.queues[index]
+    this.registers.set(REG.RXDCTL, value & ~SWFLSH.mask, index)
+    queue.configure()
+    const enable = (value & ENABLE.mask) !== 0
+    if (enable && !queue.enabled) {
+      if (this.registers.get(REG.RDT, index) !== this.registers.get(REG.RDH, index))
+        this.strict.report('4.6.7.1', 'RDT moved before the receive queue was enabled')
+      queue.enable()
+    } else if (!enable && queue.enabled) {
+      this.flushQueue(queue)
+      queue.disable()
+    }
+    this.active = this.queues.filter((one) => one.enabled)
+    this.update()
+  }
+
+  reset(): void {
+    for (const queue of this.queues) {
+      queue.disable()
+      queue.head = 0
+      queue.sums.fill(0)
+    }
+    this.active = []
+    this.arrivals.fill(0)
+    this.missed = 0
+    this.filters.update()
+    this.rss.reset()
+    this.update()
+  }
+
+  /** Views of host memory may have become invalid. */
+  invalidate(): void {
+    for (const queue of this.active) queue.invalidate()
+  }
+
+  /** Takes over what the registers say. */
+  update(): void {
+    const { registers, rss } = this
+    const { RXCRCSTRP, JUMBOEN } = REG.HLREG0.fields
+    const hlreg0 = registers.get(REG.HLREG0)
+    this.stripCrc = (hlreg0 & RXCRCSTRP.mask) !== 0
+    const limit = get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS))
+    this.maxFrame = Math.min((hlreg0 & JUMBOEN.mask) === 0 ? STANDARD_FRAME : limit, MAX_FRAME) - FCS
+    this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
+    this.inspect =
+      this.inspectAll ||
+      rss.enabled ||
+      !this.stripCrc ||
+      this.active.some((queue) => queue.stripVlan) ||
+      registers.test(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+  }
+
+  /** How many frames of the largest size find descriptors, in every queue they may be steered to. */
+  room(): number {
+    if (!this.open || this.active.length === 0) return 0
+    let least = Infinity
+    for (const queue of this.active) {
+      const perFrame = Math.ceil(this.maxFrame / queue.bufferBytes)
+      least = Math.min(least, Math.floor(queue.refresh() / perFrame))
+    }
+    return least
+  }
+
+  /** A frame from the wire. Returns false if it was dropped; a counter has noted why. */
+  deliver(memory: Bytes, offset: number, length: number): boolean {
+    if (!this.open) return false
+    if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
+    const { arrivals } = this
+    arrivals[0]++
+    arrivals[1] += length
+    if (length > this.maxFrame && !this.acceptsLength(memory, offset, length)) return false
+    if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) return false
+    if (this.inspect) return this.deliverInspected(memory, offset, length)
+    const queue = this.queues[0]
+    if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.miss(queue)
+    if ((memory.u8[offset] & 1) === 1) this.countMulticast(queue, memory.u8, offset)
+    return true
+  }
+
+  private deliverShort(memory: Bytes, offset: number, length: number): boolean {
+    if (length < HEADER) {
+      this.statistics.add(REG.RUC)
+      return false
+    }
+    copyBytes(memory, offset, this.scratch, 0, length)
+    this.scratch.u8.fill(0, length, MIN_FRAME)
+    return this.deliver(this.scratch, 0, MIN_FRAME)
+  }
+
+  /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
+  private acceptsLength(memory: Bytes, offset: number, length: number): boolean {
+    const { vlanType } = this.filters
+    const tagged = ((memory.u8[offset + 12] << 8) | memory.u8[offset + 13]) === vlanType
+    if (length <= this.maxFrame + (tagged ? VLAN_TAG : 0) && length <= MAX_FRAME) return true
+    this.statistics.add(REG.ROC)
+    return false
+  }
+
+  private deliverInspected(memory: Bytes, offset: number, length: number): boolean {
+    const { info, rss, filters } = this
+    info.parse(memory.u8, offset, length, filters.vlanType)
+    if (!filters.acceptsVlan(info.vlan)) return false
+    let queue = this.queues[0]
+    let word0 = info.type
+    let hash = 0
+    if (rss.enabled) {
+      rss.classify(memory.u8, offset, info)
+      queue = this.queues[rss.queue]
+      if (this.pcsd) {
+        word0 |= rss.rssType
+        hash = rss.hash
+      }
+    }
+    let status = this.inspectAll ? this.verify(memory.u8, offset) : 0
+    let from = memory
+    let at = offset
+    let bytes = length
+    let tag = 0
+    if (info.vlan >= 0 && queue.stripVlan) {
+      from = this.withoutTag(memory, offset, length)
+      at = 0
+      bytes = length - VLAN_TAG
+      tag = info.vlan
+      status |= RxStatus.VP
+    }
+    if (!this.stripCrc) {
+      from = this.withCrc(from, at, bytes, memory, offset, length)
+      at = 0
+      bytes += FCS
+    }
+    if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.miss(queue)
+    // The MAC counts the frame as it came.
+    queue.sums[Sum.BYTES] += length - bytes
+    if ((memory.u8[offset] & 1) === 1) this.countMulticast(queue, memory.u8, offset)
+    return true
+  }
+
+  private withoutTag(memory: Bytes, offset: number, length: number): Bytes {
+    copyBytes(memory, offset, this.scratch, 0, 12)
+    copyBytes(memory, offset + 16, this.scratch, 12, length - 16)
+    return this.scratch
+  }
+
+  /** `from` with the FCS behind, which is that of the frame as it was on the wire. */
+  private withCrc(
+    from: Bytes,
+    at: number,
+    bytes: number,
+    memory: Bytes,
+    offset: number,
+    length: number,
+  ): Bytes {
+    const { scratch } = this
+    const crc = crc32(memory.u8, offset, length)
+    if (from !== scratch) copyBytes(from, at, scratch, 0, bytes)
+    for (let i = 0; i < FCS; i++) scratch.u8[bytes + i] = crc >>> (8 * i)
+    return scratch
+  }
+
+  /** Checks IP, TCP and UDP checksums of the frame just parsed; returns status and error bits (82599 §7.1.11). */
+  private verify(u8: Uint8Array, offset: number): number {
+    const { info } = this
+    const { l3, l4, end, type } = info
+    if (l3 === 0) return 0
+    const v6 = (type & PacketType.IPV6) !== 0
+    let status = 0
+    if (!v6) {
+      const headerBytes = (u8[offset + l3] & 0xf) << 2
+      status = RxStatus.IPCS
+      if (fold(sumWords(u8, offset + l3, headerBytes)) !== 0xffff) {
+        this.statistics.add(REG.XEC)
+        return status | RxStatus.IPE
+      }
+    }
+    if (l4 === 0 || (type & (PacketType.TCP | PacketType.UDP)) === 0) return status
+    const udp = (type & PacketType.UDP) !== 0
+    if (udp && u8[offset + l4 + 6] === 0 && u8[offset + l4 + 7] === 0) return status
+    const pseudo = sumPseudoHeader(u8, offset + l3, v6, udp ? 17 : 6, end - l4)
+    status |= udp ? RxStatus.L4CS | RxStatus.UDPCS : RxStatus.L4CS
+    if (fold(pseudo + sumWords(u8, offset + l4, end - l4)) === 0xffff) return status
+    this.statistics.add(REG.XEC)
+    return status | RxStatus.L4E
+  }
+
+  /**
+   * No descriptor. Queues that drop count for themselves; otherwise the packet buffer would fill up and the MAC count
+   * the frame as missed. On this card GPRC has then counted it already.
+   */
+  private miss(queue: RxQueue): false {
+    if (queue.dropEnabled) this.statistics.add(REG.QPRDC, 1, this.statisticsSet(queue))
+    else {
+      this.statistics.add(REG.MPC)
+      this.statistics.add(REG.GPRC)
+      this.missed++
+    }
+    return false
+  }
+
+  private countMulticast(queue: RxQueue, u8: Uint8Array, offset: number): void {
+    for (let i = 0; i < 6; i++) {
+      if (u8[offset + i] === 0xff) continue
+      queue.sums[Sum.MULTICAST]++
+      return
+    }
+    queue.sums[Sum.BROADCAST]++
+  }
+
+  /** RQSMR: four queues per register, a byte each (82599 §8.2.3.23.71). */
+  private statisticsSet(queue: RxQueue): number {
+    return (this.registers.get(REG.RQSMR, queue.index >> 2) >>> ((queue.index & 3) << 3)) & 0xf
+  }
+
+  /** Once per poll, after frames were delivered: counters, heads, interrupts. */
+  flush(): void {
+    const { arrivals } = this
+    if (arrivals[0] === 0) return
+    this.statistics.addArrivals(arrivals)
+    for (const queue of this.active) this.flushQueue(queue)
+    if (this.missed > 0) {
+      this.missed = 0
+      this.interrupts.raiseOther(REG.EICR.fields.RX_MISS.mask)
+    }
+  }
+
+  private flushQueue(queue: RxQueue): void {
+    if (queue.sums[Sum.PACKETS] === 0) return
+    this.statistics.addReceived(queue.sums, this.statisticsSet(queue), this.stripCrc)
+    queue.publishHead()
+    this.interrupts.queueEvent(false, queue.index)
+  }
+}

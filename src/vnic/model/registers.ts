@@ -1,0 +1,152 @@
+/**
+ * BAR0 as the host sees it: the register table brought to life.
+ *
+ * Values live in 32-bit words over a buffer that the caller provides, so that a client may map pages of it. A host
+ * access goes through read() and write(), which behave as the table's access mode says; units of the model hook into
+ * single registers where that isn't enough. The units themselves use get() and set(), which have no side effects.
+ */
+import { offsetOf, type Register } from '../../driver/ixgbe/register.ts'
+import { REG } from '../../driver/ixgbe/registers.ts'
+import type { Strict } from './strict.ts'
+
+/** Size of BAR0. Registers fill the first 128 KiB, the rest reads as zero (82599 §8.1.1). */
+export const BAR0_BYTES = 512 * 1024
+const REGISTER_WORDS = (128 * 1024) / 4
+
+/** Returns what the host reads from `register[index]`; clears it if reading does that. */
+export type ReadHook = (index: number) => number
+/** Does what the host's write means, storing included. `value` is unsigned and has no reserved bits. */
+export type WriteHook = (value: number, index: number) => void
+
+interface Entry {
+  readonly register: Register
+  read: ReadHook | undefined
+  write: WriteHook | undefined
+}
+
+export class RegisterFile {
+  readonly words: Uint32Array
+  private readonly strict: Strict
+  private readonly entries: Entry[]
+  private readonly byName = new Map<string, Entry>()
+  /** For each word: which entry, which index of it, and which word holds the value (aliases: another). */
+  private readonly entryAt = new Int16Array(REGISTER_WORDS).fill(-1)
+  private readonly indexAt = new Uint16Array(REGISTER_WORDS)
+  private readonly homeOf = new Uint16Array(REGISTER_WORDS)
+
+  /** `buffer` has BAR0_BYTES bytes. Registers hold what the buffer holds until reset() is called. */
+  constructor(buffer: ArrayBufferLike, strict: Strict) {
+    this.words = new Uint32Array(buffer, 0, BAR0_BYTES / 4)
+    this.strict = strict
+    this.entries = Object.values<Register>(REG).map((register) => ({
+      register,
+      read: undefined,
+      write: undefined,
+    }))
+    this.entries.forEach((entry, number) => {
+      const { register } = entry
+      this.byName.set(register.name, entry)
+      for (let index = 0; index < register.count; index++)
+        this.place(number, index, offsetOf(register, index), offsetOf(register, index))
+      let index = 0
+      for (const range of register.aliases)
+        for (let i = 0; i < range.count; i++, index++)
+          this.place(number, index, range.base + i * range.stride, offsetOf(register, index))
+    })
+  }
+
+  private place(entry: number, index: number, offset: number, home: number): void {
+    this.entryAt[offset >> 2] = entry
+    this.indexAt[offset >> 2] = index
+    this.homeOf[offset >> 2] = home >> 2
+  }
+
+  private entryOf(register: Register): Entry {
+    const entry = this.byName.get(register.name)
+    if (entry === undefined) throw new RangeError(`${register.name} is not in the register table`)
+    return entry
+  }
+
+  /** Replaces what a host read of `register` does. */
+  onRead(register: Register, hook: ReadHook): void {
+    this.entryOf(register).read = hook
+  }
+
+  /** Replaces what a host write of `register` does. */
+  onWrite(register: Register, hook: WriteHook): void {
+    this.entryOf(register).write = hook
+  }
+
+  get(register: Register, index = 0): number {
+    return this.words[offsetOf(register, index) >> 2]
+  }
+
+  set(register: Register, value: number, index = 0): void {
+    this.words[offsetOf(register, index) >> 2] = value
+  }
+
+  /** Sets and clears bits. */
+  change(register: Register, set: number, clear: number, index = 0): void {
+    this.set(register, (this.get(register, index) & ~clear) | set, index)
+  }
+
+  /** True if any bit of `mask` is set. */
+  test(register: Register, mask: number, index = 0): boolean {
+    return (this.get(register, index) & mask) !== 0
+  }
+
+  /** Every register gets its reset value, except those listed. */
+  reset(except: readonly Register[] = []): void {
+    for (const { register } of this.entries) {
+      if (except.includes(register)) continue
+      for (let index = 0; index < register.count; index++) this.set(register, register.reset, index)
+    }
+  }
+
+  /** A host read of the register at byte `offset` (a multiple of 4, below BAR0_BYTES). Unsigned. */
+  read(offset: number): number {
+    const word = offset >>> 2
+    const number = word < REGISTER_WORDS ? this.entryAt[word] : -1
+    if (number < 0) {
+      this.strict.report('8.2.3', `read of 0x${offset.toString(16)}, where no register is`)
+      return 0
+    }
+    const { register, read } = this.entries[number]
+    if (read !== undefined) return read(this.indexAt[word]) >>> 0
+    const home = this.homeOf[word]
+    const value = this.words[home]
+    if (register.access === 'WO') return 0
+    if (register.access === 'RC' || register.access === 'RCW') this.words[home] = 0
+    return value
+  }
+
+  /** A host write of the register at byte `offset` (a multiple of 4, below BAR0_BYTES). */
+  write(offset: number, raw: number): void {
+    const word = offset >>> 2
+    const number = word < REGISTER_WORDS ? this.entryAt[word] : -1
+    if (number < 0) {
+      this.strict.report('8.2.3', `write to 0x${offset.toString(16)}, where no register is`)
+      return
+    }
+    const { register, write } = this.entries[number]
+    const value = (raw & ~register.reserved) >>> 0
+    if ((raw & register.reserved) !== 0)
+      this.strict.report(register.section, `reserved bits of ${register.name} written with ones`)
+    if (write !== undefined) return write(value, this.indexAt[word])
+    const home = this.homeOf[word]
+    switch (register.access) {
+      case 'RW':
+      case 'RWS':
+        this.words[home] = value
+        return
+      case 'RCW':
+        this.words[home] &= ~value
+        return
+      case 'RO':
+      case 'RC':
+        this.strict.report(register.section, `write to ${register.name}, which is read-only`)
+        return
+      case 'WO':
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/** One receive queue: frames into the host's buffers, advanced one-buffer descriptors (82599 §7.1.6). */
+import { get } from '../../driver/ixgbe/register.ts'
+import { REG } from '../../driver/ixgbe/registers.ts'
+import { type Bytes, copyBytes } from '../../packet/bytes.ts'
+import type { DmaMap } from './dma.ts'
+import type { RegisterFile } from './registers.ts'
+import { Ring, type RingRegisters } from './ring.ts'
+import { SIZE_CLASS, Sum, SUMS } from './statistics.ts'
+import type { Strict } from './strict.ts'
+import { store } from './write-back.ts'
+
+const REGISTERS: RingRegisters = {
+  kind: 'receive',
+  baseLow: REG.RDBAL,
+  baseHigh: REG.RDBAH,
+  length: REG.RDLEN,
+  head: REG.RDH,
+  tail: REG.RDT,
+}
+
+/** Status bits in word 2 of the write-back descriptor (82599 §7.1.6.2). */
+export const RxStatus = {
+  DD: 1 << 0,
+  EOP: 1 << 1,
+  /** The VLAN tag was taken off and is in word 3. */
+  VP: 1 << 3,
+  UDPCS: 1 << 4,
+  L4CS: 1 << 5,
+  IPCS: 1 << 6,
+  /** Errors: bad TCP/UDP checksum, bad IP header checksum. */
+  L4E: 1 << 30,
+  IPE: 1 << 31,
+} as const
+
+/** SRRCTL.DESCTYPE: the only one modelled. */
+const ONE_BUFFER = 1
+
+export class RxQueue extends Ring {
+  readonly sums = new Int32Array(SUMS)
+  /** Bytes of each buffer: SRRCTL.BSIZEPACKET. */
+  bufferBytes = 2048
+  stripVlan = false
+  dropEnabled = false
+
+  constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
+    super(REGISTERS, index, registers, dma, strict)
+  }
+
+  override enable(): void {
+    this.configure()
+    const type = get(REG.SRRCTL.fields.DESCTYPE, this.registers.get(REG.SRRCTL, this.index))
+    if (type !== ONE_BUFFER)
+      this.strict.report(
+        '8.2.3.8.7',
+        'receive queue enabled with a descriptor type other than advanced one-buffer',
+      )
+    super.enable()
+  }
+
+  /** Takes over SRRCTL and RXDCTL. */
+  configure(): void {
+    const srrctl = this.registers.get(REG.SRRCTL, this.index)
+    this.bufferBytes = get(REG.SRRCTL.fields.BSIZEPACKET, srrctl) * 1024
+    if (this.bufferBytes === 0) {
+      this.strict.report('8.2.3.8.7', 'SRRCTL.BSIZEPACKET is 0')
+      this.bufferBytes = 2048
+    }
+    this.dropEnabled = (srrctl & REG.SRRCTL.fields.DROP_EN.mask) !== 0
+    this.stripVlan = this.registers.test(REG.RXDCTL, REG.RXDCTL.fields.VME.mask, this.index)
+  }
+
+  /**
+   * Writes a frame of `length` bytes and its descriptors. `word0` (RSS and packet type), `hash`, `status` (without DD
+   * and EOP) and `tag` go into the last descriptor. Returns false if there are not enough descriptors.
+   */
+  put(
+    memory: Bytes,
+    offset: number,
+    length: number,
+    word0: number,
+    hash: number,
+    status: number,
+    tag: number,
+  ): boolean {
+    if (this.head === this.tail && this.refresh() === 0) return false
+    if (length > this.bufferBytes) return this.putChain(memory, offset, length, word0, hash, status, tag)
+    this.fill(memory, offset, length)
+    this.writeBack(word0, hash, status | RxStatus.DD | RxStatus.EOP, length | (tag << 16))
+    const { sums } = this
+    sums[Sum.PACKETS]++
+    sums[Sum.BYTES] += length
+    sums[Sum.SIZES + SIZE_CLASS[length]]++
+    return true
+  }
+
+  /** Copies into the buffer of the descriptor at the head. */
+  private fill(memory: Bytes, offset: number, length: number): void {
+    const { words } = this
+    const word = this.first + (this.head << 2)
+    const iova = words[word] + words[word + 1] * 4294967296
+    let at = iova - this.bufferBase
+    if (at < 0 || at + length > this.bufferSize) {
+      if (!this.seek(iova, length, true)) return
+      at = iova - this.bufferBase
+    }
+    copyBytes(memory, offset, this.buffer, at | 0, length)
+  }
+
+  /** Overwrites the descriptor at the head, the status last, and moves on. */
+  private writeBack(word0: number, hash: number, status: number, word3: number): void {
+    const { words, head } = this
+    const word = this.first + (head << 2)
+    words[word] = word0
+    words[word + 1] = hash
+    words[word + 3] = word3
+    store(words, word + 2, status)
+    this.head = head + 1 === this.entries ? 0 : head + 1
+  }
+
+  /** A frame larger than a buffer takes several descriptors; only the last has EOP (82599 §7.1.6.2). */
+  private putChain(
+    memory: Bytes,
+    offset: number,
+    length: number,
+    word0: number,
+    hash: number,
+    status: number,
+    tag: number,
+  ): boolean {
+    const { bufferBytes, sums } = this
+    if (this.refresh() < Math.ceil(length / bufferBytes)) return false
+    let done = 0
+    while (length - done > bufferBytes) {
+      this.fill(memory, offset + done, bufferBytes)
+      this.writeBack(0, 0, RxStatus.DD, bufferBytes)
+      done += bufferBytes
+    }
+    this.fill(memory, offset + done, length - done)
+    this.writeBack(word0, hash, status | RxStatus.DD | RxStatus.EOP, (length - done) | (tag << 16))
+    sums[Sum.PACKETS]++
+    sums[Sum.BYTES] += length
+    sums[Sum.SIZES + SIZE_CLASS[length]]++
+    return true
+  }
+}

@@ -1,0 +1,147 @@
+/** The transmit path: queues in turn, towards the wire (82599 §7.2). */
+import type { Register } from '../../driver/ixgbe/register.ts'
+import { REG } from '../../driver/ixgbe/registers.ts'
+import type { DmaMap } from './dma.ts'
+import type { Interrupts } from './interrupts.ts'
+import type { RegisterFile } from './registers.ts'
+import { type Statistics, Sum } from './statistics.ts'
+import type { Strict } from './strict.ts'
+import { type Egress, TxQueue } from './tx-queue.ts'
+
+export class Transmit {
+  readonly queues: readonly TxQueue[]
+  /** Frames go out: the link is up and the host lets the card master the bus. Set by the device. */
+  open = false
+  private readonly registers: RegisterFile
+  private readonly dma: DmaMap
+  private readonly statistics: Statistics
+  private readonly interrupts: Interrupts
+  private readonly strict: Strict
+  private active: TxQueue[] = []
+  /** Which active queue is served first in the next poll. */
+  private turn = 0
+
+  constructor(
+    registers: RegisterFile,
+    dma: DmaMap,
+    statistics: Statistics,
+    interrupts: Interrupts,
+    strict: Strict,
+  ) {
+    this.registers = registers
+    this.dma = dma
+    this.statistics = statistics
+    this.interrupts = interrupts
+    this.strict = strict
+    this.queues = Array.from(
+      { length: REG.TXDCTL.count },
+      (_, index) => new TxQueue(index, registers, dma, strict),
+    )
+    registers.onWrite(REG.TXDCTL, (value, index) => this.writeControl(value, index))
+    for (const register of [REG.TDBAL, REG.TDBAH, REG.TDLEN, REG.TDH]) this.guard(register)
+    registers.onRead(REG.TDH, (index) => {
+      this.queues[index].publishHead()
+      return registers.get(REG.TDH, index)
+    })
+    registers.onWrite(REG.MTQC, (value) => {
+      const arbiterOff = registers.test(REG.RTTDCS, REG.RTTDCS.fields.ARBDIS.mask)
+      if (!arbiterOff && value !== registers.get(REG.MTQC))
+        strict.report('8.2.3.9.15', 'MTQC changed while RTTDCS.ARBDIS is clear')
+      registers.set(REG.MTQC, value)
+    })
+    registers.onWrite(REG.DMATXCTL, (value) => {
+      registers.set(REG.DMATXCTL, value)
+      this.collect()
+    })
+  }
+
+  private guard(register: Register): void {
+    this.registers.onWrite(register, (value, index) => {
+      if (this.queues[index].enabled)
+        this.strict.report(register.section, `${register.name} written while its queue is enabled`)
+      this.registers.set(register, value, index)
+      if (register === REG.TDH) this.queues[index].head = value
+      this.queues[index].invalidate()
+    })
+  }
+
+  private writeControl(value: number, index: number): void {
+    const { ENABLE, SWFLSH } = REG.TXDCTL.fields
+    const { registers, strict } = this
+    const queue = this.queues[index]
+    registers.set(REG.TXDCTL, value & ~SWFLSH.mask, index)
+    const enable = (value & ENABLE.mask) !== 0
+    if (enable && !queue.enabled) {
+      if (!registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask))
+        strict.report('4.6.8.1', 'transmit queue enabled before DMATXCTL.TE')
+      queue.enable()
+    } else if (!enable && queue.enabled) queue.disable()
+    this.collect()
+  }
+
+  private collect(): void {
+    const on = this.registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask)
+    this.active = on ? this.queues.filter((queue) => queue.enabled) : []
+  }
+
+  reset(): void {
+    for (const queue of this.queues) {
+      queue.disable()
+      queue.head = 0
+      queue.sums.fill(0)
+    }
+    this.active = []
+  }
+
+  invalidate(): void {
+    for (const queue of this.active) queue.invalidate()
+  }
+
+  /** True if a queue has something to send and may. */
+  pending(): boolean {
+    return this.open && this.active.some((queue) => queue.refresh() > 0)
+  }
+
+  /** Sends up to `budget` packets of each queue. Returns the number of descriptors used. */
+  poll(egress: Egress, budget: number, now: number): number {
+    if (!this.open) return 0
+    const { active } = this
+    const count = active.length
+    if (count === 0) return 0
+    const pad = this.registers.test(REG.HLREG0, REG.HLREG0.fields.TXPADEN.mask)
+    let done = 0
+    for (let i = 0; i < count; i++) {
+      const queue = active[(this.turn + i) % count]
+      const used = queue.run(egress, budget, pad, now)
+      if (used > 0) {
+        done += used
+        this.finish(queue)
+      }
+    }
+    this.turn++
+    return done
+  }
+
+  /** Head, write-back, counters, interrupt. */
+  private finish(queue: TxQueue): void {
+    const { registers } = this
+    const { index } = queue
+    queue.publishHead()
+    if (queue.sums[Sum.PACKETS] > 0) {
+      const set = (registers.get(REG.TQSM, index >> 2) >>> ((index & 3) << 3)) & 0xf
+      this.statistics.addTransmitted(queue.sums, set)
+    }
+    if (!queue.statusReported) return
+    const low = registers.get(REG.TDWBAL, index)
+    if ((low & REG.TDWBAL.fields.HEAD_WB_EN.mask) !== 0)
+      this.writeHead(queue, (low & ~3) >>> 0, registers.get(REG.TDWBAH, index))
+    this.interrupts.queueEvent(true, index)
+  }
+
+  /** Head write-back (82599 §7.2.3.5.2). */
+  private writeHead(queue: TxQueue, low: number, high: number): void {
+    const iova = low + high * 2 ** 32
+    const region = this.dma.access(iova, 4, true, 'transmit head write-back')
+    if (region !== null) Atomics.store(region.bytes.u32, (iova - region.iova) >>> 2, queue.head)
+  }
+}
