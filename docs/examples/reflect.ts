@@ -27,6 +27,8 @@ async function main(device: string, seconds: number): Promise<void> {
     access: null,
     queues: 1,
     ringSize: 512,
+    mtu: 1500,
+    mode: 'poll',
     force: false,
   })
   const [{ memory: spec, ports }] = session.queueSets

@@ -10,8 +10,7 @@ export function forward(plane: DataPlane, touch: boolean): void {
   const { memory, batchSize } = plane
   const batch = new Int32Array(batchSize)
   while (plane.running()) {
-    move(memory, a, b, batch, touch)
-    move(memory, b, a, batch, touch)
+    plane.rest(move(memory, a, b, batch, touch) + move(memory, b, a, batch, touch))
   }
   plane.drain(() => move(memory, a, b, batch, touch) + move(memory, b, a, batch, touch))
 }
@@ -20,7 +19,13 @@ export function forward(plane: DataPlane, touch: boolean): void {
  * Moves up to one batch and returns its size. Takes only what the other side has room for: the rest waits in the
  * card, whose packet buffer is larger than any ring, and what overflows there is counted there (MPC).
  */
-function move(memory: PacketMemory, from: DataPort, to: DataPort, batch: Int32Array, touch: boolean): number {
+export function move(
+  memory: PacketMemory,
+  from: DataPort,
+  to: DataPort,
+  batch: Int32Array,
+  touch: boolean,
+): number {
   const room = to.tx.room()
   const received = from.rx.receive(batch, room < batch.length ? room : batch.length)
   if (received === 0) return 0

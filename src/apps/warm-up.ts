@@ -74,5 +74,9 @@ export function warmUp(spec: WorkerSpec, app: (plane: DataPlane) => void): void 
     counters: new SharedArrayBuffer(ports.length * COUNTERS * 8),
     batchSize: spec.batchSize,
   }
-  app(new DataPlane(shared, memory, ports, () => undefined, new PretendedCards(receive, transmit)))
+  app(
+    new DataPlane(shared, memory, ports, () => undefined, {
+      rehearsal: new PretendedCards(receive, transmit),
+    }),
+  )
 }

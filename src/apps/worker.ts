@@ -1,6 +1,7 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DataPlane, attachPort } from '../engine/data-plane.ts'
+import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
   COMMAND_RUN,
@@ -28,7 +29,9 @@ function main(spec: WorkerSpec): void {
 
   const memory = new PacketMemory(spec.memory)
   const ports = spec.ports.map((port, i) => attachPort(port, memory, i))
-  const plane = new DataPlane(spec, memory, ports, () => tell('finished'))
+  const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
+  const sleeper = eventfds.length === 0 ? null : new Sleeper(eventfds, spec.mode)
+  const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)

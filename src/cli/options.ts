@@ -1,6 +1,6 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
-import type { RunOptions } from '../engine/types.ts'
+import type { PollMode, RunOptions } from '../engine/types.ts'
 import { LOG_LEVELS } from './log.ts'
 import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
 
@@ -23,6 +23,8 @@ export interface RunFlags extends WatchFlags {
   readonly batchSize: number
   readonly queues: number
   readonly ringSize: number
+  readonly mtu: number
+  readonly mode: PollMode
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
@@ -71,8 +73,24 @@ export function addRunOptions(command: Command): Command {
         wholeNumber('--batch-size', 1, MAX_BATCH),
         32,
       )
-      .option('-q, --queues <n>', 'receive/transmit queue pairs per device', wholeNumber('--queues', 1, 1), 1)
+      .option(
+        '-q, --queues <n>',
+        'receive/transmit queue pairs per device',
+        wholeNumber('--queues', 1, 16),
+        1,
+      )
       .option('--ring-size <n>', 'descriptors per ring: a power of two from 64 to 4096', ringSize, 512)
+      .option(
+        '--mtu <bytes>',
+        'largest packet after the Ethernet header',
+        wholeNumber('--mtu', 1500, 9000),
+        1500,
+      )
+      .addOption(
+        new Option('--mode <mode>', 'poll always, sleep until an interrupt, or adaptive: poll under load')
+          .default('poll')
+          .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),
+      )
       .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, [])
       .addOption(
         new Option('--access <path>', 'way to a PCI device: sysfs or vfio (default: what the system offers)')
@@ -110,6 +128,8 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
     ringSize: flags.ringSize,
     duration: flags.duration ?? null,
     interval: flags.interval,
+    mtu: flags.mtu,
+    mode: flags.mode,
     cpus: flags.cpus,
     force: flags.force,
   }

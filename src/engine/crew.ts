@@ -18,7 +18,7 @@ import {
   TX_PACKETS,
   type WorkerSpec,
 } from './worker-spec.ts'
-import type { Traffic } from './types.ts'
+import type { RunOptions, Traffic } from './types.ts'
 
 /** Milliseconds a worker may take to empty its rings before it is terminated. */
 const DRAIN_DEADLINE = 2_000
@@ -40,13 +40,12 @@ export class Crew {
   constructor(
     queueSets: readonly QueueSet[],
     jobs: readonly Job[],
-    batchSize: number,
-    cpus: readonly number[],
+    { batchSize, mode, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'cpus'>,
   ) {
-    this.members = queueSets.map(
-      (set, i) =>
-        new Member({ ...set, job: jobs[i], batchSize, cpu: cpus.length > 0 ? cpus[i % cpus.length] : null }),
-    )
+    this.members = queueSets.map((set, i) => {
+      const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
+      return new Member({ ...set, job: jobs[i], batchSize, mode, cpu })
+    })
     this.finished = Promise.all(this.members.map((member) => member.once('finished'))).then(() => undefined)
     this.failed = Promise.race(this.members.map((member) => member.failed))
     // Whoever waits for it sees it; nobody has to.

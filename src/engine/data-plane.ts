@@ -4,6 +4,7 @@ import { RxRing } from '../driver/ixgbe/rx-ring.ts'
 import { TxRing } from '../driver/ixgbe/tx-ring.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { PacketMemory } from '../memory/packets.ts'
+import { Sleeper } from './sleeper.ts'
 import { DESCRIPTOR_BYTES } from '../driver/ixgbe/descriptors.ts'
 import {
   COMMAND,
@@ -74,19 +75,21 @@ export class DataPlane {
   private readonly counters: Float64Array
   private polls = 0
   private readonly rehearsal: Rehearsal | null
+  private readonly sleeper: Sleeper | null
   /** Tells the main thread that everything asked for has been sent. Once per run. */
   readonly finished: () => void
 
-  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. */
+  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. Without `sleeper` the worker never sleeps. */
   constructor(
     spec: Pick<WorkerSpec, 'control' | 'counters' | 'batchSize'>,
     memory: PacketMemory,
     ports: readonly DataPort[],
     finished: () => void,
-    rehearsal: Rehearsal | null = null,
+    { rehearsal = null, sleeper = null }: { rehearsal?: Rehearsal | null; sleeper?: Sleeper | null } = {},
   ) {
     this.finished = finished
     this.rehearsal = rehearsal
+    this.sleeper = sleeper
     this.memory = memory
     this.ports = ports
     this.batchSize = spec.batchSize
@@ -104,6 +107,13 @@ export class DataPlane {
     return Atomics.load(this.control, COMMAND) === COMMAND_RUN
   }
 
+  /** Called once per poll with the number of packets moved by it: lets the worker sleep when there is nothing to do. */
+  rest(moved: number): void {
+    if (this.sleeper === null) return
+    if (moved > 0) this.sleeper.busy()
+    else this.sleeper.idle(this.pending() > 0)
+  }
+
   /**
    * Ends the app: calls `step` until it moves nothing more (it returns how many packets it moved) and the card has sent
    * what the rings hold. What it doesn't send in time is counted.
@@ -112,14 +122,19 @@ export class DataPlane {
     const deadline = performance.now() + DRAIN_DEADLINE
     let pending = 1
     while (pending > 0 && performance.now() < deadline) {
-      pending = step()
-      for (const port of this.ports) pending += port.tx.pending()
+      pending = step() + this.pending()
     }
     for (const port of this.ports) port.txUnsent = port.tx.pending()
     this.publish()
   }
 
-  publish(): void {
+  private pending(): number {
+    let sum = 0
+    for (const port of this.ports) sum += port.tx.pending()
+    return sum
+  }
+
+  private publish(): void {
     const { counters, ports } = this
     for (let i = 0; i < ports.length; i++) {
       const { rx, tx, txUnsent } = ports[i]

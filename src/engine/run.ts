@@ -59,7 +59,7 @@ class Run {
     try {
       await this.waitForLinks()
       const jobs = makeJobs(options, this.links[0].mbit)
-      crew = new Crew(session.queueSets, jobs, options.batchSize, options.cpus)
+      crew = new Crew(session.queueSets, jobs, options)
       board = new StatisticsBoard(session.devices, crew, options.queues)
       await crew.armed()
       for (const device of session.devices) device.start()

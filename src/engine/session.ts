@@ -13,12 +13,14 @@ import type { Transport } from '../pci/transport.ts'
 import type { DeviceInfo, RunOptions } from './types.ts'
 import { VirtualNics } from './virtual.ts'
 
-/** Largest frame without jumbo frames: 1500 bytes, Ethernet header, FCS. */
-const STANDARD_FRAME = 1518
+const ETHERNET_HEADER = 14
 const FCS = 4
 const VLAN_TAG = 4
 
-export type SessionOptions = Pick<RunOptions, 'devices' | 'access' | 'queues' | 'ringSize' | 'force'>
+export type SessionOptions = Pick<
+  RunOptions,
+  'devices' | 'access' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
+>
 
 /** The memory and the queue pairs of one worker: one per device. */
 export interface QueueSet {
@@ -73,7 +75,7 @@ export class Session {
         return transport
       })
 
-      const bufferShift = bufferShiftFor(STANDARD_FRAME - FCS + VLAN_TAG)
+      const bufferShift = bufferShiftFor(ETHERNET_HEADER + VLAN_TAG + options.mtu)
       // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
       const poolShift = Math.log2(options.ringSize) + 2
       const pools = Math.max(2, transports.length)
@@ -97,9 +99,9 @@ export class Session {
           queues: options.queues,
           ringSize: options.ringSize,
           bufferShift,
-          maxFrame: STANDARD_FRAME,
+          maxFrame: ETHERNET_HEADER + options.mtu + FCS,
           model,
-          interrupts: false,
+          interrupts: options.mode !== 'poll',
           serialLink: family === '82599' || family === 'X520',
         })
         undo.push(() => device.close())

@@ -16,6 +16,9 @@ export interface RunOptions {
   readonly queues: number
   /** Descriptors per ring, a power of two from 64 to 4096. */
   readonly ringSize: number
+  /** Largest packet, bytes of payload after the Ethernet header: 1500, up to 9000 for jumbo frames. */
+  readonly mtu: number
+  readonly mode: PollMode
   /** Seconds from the moment the data plane starts; null: until a signal, or until everything is sent. */
   readonly duration: number | null
   /** Seconds between two interval events. */
@@ -25,6 +28,9 @@ export interface RunOptions {
   /** Take a NIC that is in use, or of an unknown model. */
   readonly force: boolean
 }
+
+/** What a worker with nothing to do does: go on polling, sleep until an interrupt, or the one and after a while the other. */
+export type PollMode = 'poll' | 'interrupt' | 'adaptive'
 
 export interface ForwardOptions {
   readonly kind: 'forward'

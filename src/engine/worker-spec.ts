@@ -1,6 +1,7 @@
 /** What the main thread tells a worker, and the memory both look at while it runs. */
 import type { QueueSpec } from '../driver/device.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
+import type { PollMode } from './types.ts'
 
 /** The worker's orders, in `control[COMMAND]`; the main thread writes it and wakes the worker. */
 export const COMMAND = 0
@@ -54,6 +55,7 @@ export interface WorkerSpec {
   /** Float64: COUNTERS per port. */
   readonly counters: SharedArrayBuffer
   readonly batchSize: number
+  readonly mode: PollMode
   readonly job: Job
 }
 
