@@ -1,17 +1,17 @@
 // Bundles the harness (it is TypeScript) and runs it: node test/guest/run.mjs [scenario…]
-import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
-const outfile = join(root, '.cache', 'guest', 'harness.cjs')
-mkdirSync(dirname(outfile), { recursive: true })
+const outdir = join(root, '.cache', 'guest')
+mkdirSync(outdir, { recursive: true })
 await build({
-  entryPoints: [join(here, 'main.ts')],
-  outfile,
+  entryPoints: { harness: join(here, 'main.ts'), 'far-end': join(here, 'far-end.ts') },
+  outdir,
+  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -20,8 +20,6 @@ await build({
   sourcemap: 'inline',
   logLevel: 'warning',
 })
-const run = spawnSync(process.execPath, ['--enable-source-maps', outfile, ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: 'inherit',
-})
-process.exit(run.status ?? 1)
+process.chdir(root)
+process.setSourceMapsEnabled(true)
+await import(pathToFileURL(join(outdir, 'harness.cjs')).href)

@@ -10,10 +10,10 @@ import { join } from 'node:path'
 
 /** Debian 13: a 6.12 kernel, which boots faster than 6.1, and backports with a QEMU that has vfio-user-pci. */
 const SUITE = 'trixie'
-const TOOLS = ['busybox-static', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump']
+const TOOLS = ['busybox-static', 'dash', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump']
 const QEMU = ['qemu-system-x86']
 /** Raise when SUITE, TOOLS or QEMU change: a new folder is filled. */
-const TREE_VERSION = 1
+const TREE_VERSION = 2
 
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
 

@@ -6,7 +6,7 @@ import { CpioArchive } from './cpio.ts'
 import { type DebianTree, librariesOf, programPath } from './debian.ts'
 import type { KernelModules } from './modules.ts'
 
-const PROGRAMS = ['ip', 'ethtool', 'iperf3', 'ping', 'tcpdump']
+const PROGRAMS = ['dash', 'ip', 'ethtool', 'iperf3', 'ping', 'tcpdump']
 
 const MODULES = [
   ...['ixgbe', 'e1000e', 'igb', 'virtio_net', 'virtio_pci', 'virtio_console'],
@@ -60,8 +60,11 @@ export function buildInitramfs(
   const busybox = programPath(tree, 'busybox')
   archive.copy('/bin/busybox', busybox)
   for (const applet of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
-    if (applet !== 'busybox') archive.symlink(`/bin/${applet}`, 'busybox')
+    if (applet !== 'busybox' && applet !== 'sh') archive.symlink(`/bin/${applet}`, 'busybox')
   }
+
+  // busybox's own shell would take its built-in ip and ping before those of /usr/bin.
+  archive.symlink('/bin/sh', '/usr/bin/dash')
 
   const libraries = new Map<string, string>()
   for (const name of PROGRAMS) addProgram(archive, tree, libraries, programPath(tree, name))

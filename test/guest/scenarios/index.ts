@@ -1,5 +1,9 @@
 import type { Scenario } from '../harness/scenario.ts'
+import { linuxCable } from './linux-cable.ts'
+import { linuxFrames } from './linux-frames.ts'
+import { linuxIxgbe } from './linux-ixgbe.ts'
 import { smoke } from './smoke.ts'
+import { soak } from './soak.ts'
 
 /** In the order in which they run. */
-export const scenarios: readonly Scenario[] = [smoke]
+export const scenarios: readonly Scenario[] = [smoke, linuxIxgbe, linuxFrames, linuxCable, soak]

@@ -1,0 +1,115 @@
+/** The host's end of a virtual NIC's cable: a network namespace with a TAP interface in it. */
+import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import type { FarEndRequest } from '../far-end.ts'
+import { privately, programPath } from './debian.ts'
+import { event, run, start } from './processes.ts'
+import type { ScenarioContext } from './scenario.ts'
+
+export interface InterfaceCounters {
+  readonly rxPackets: number
+  readonly rxBytes: number
+  readonly txPackets: number
+  readonly txBytes: number
+  readonly dropped: number
+}
+
+export class HostNetwork {
+  readonly name: string
+  readonly tap = 'ixytap0'
+  readonly #test: ScenarioContext
+
+  /** Adds a namespace that goes away with the scenario. Nothing in it speaks unasked: no IPv6, no multicast. */
+  static async create(test: ScenarioContext): Promise<HostNetwork> {
+    const network = new HostNetwork(test)
+    await network.#ip('netns', 'add', network.name)
+    test.cleanup(() => network.#ip('netns', 'delete', network.name))
+    await network.#ip('-n', network.name, 'tuntap', 'add', 'dev', network.tap, 'mode', 'tap')
+    await network.exec(['sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${network.tap}/disable_ipv6`])
+    return network
+  }
+
+  private constructor(test: ScenarioContext) {
+    this.#test = test
+    this.name = `ixy-guest-${process.pid}-${test.name}`
+  }
+
+  /** The command line that runs `command` in the namespace. */
+  inside(command: readonly string[]): string[] {
+    const { tree } = this.#test.environment
+    return privately(tree, programPath(tree, 'ip'), ['netns', 'exec', this.name, ...command])
+  }
+
+  async exec(command: readonly string[], seconds = 60): Promise<string> {
+    return run(this.inside(command), seconds)
+  }
+
+  /** Runs a program of the private Debian tree (ping, iperf3, tcpdump…) in the namespace. */
+  async tool(name: string, args: readonly string[], seconds = 60): Promise<string> {
+    const { tree } = this.#test.environment
+    return this.exec(privately(tree, programPath(tree, name), args), seconds)
+  }
+
+  async ip(...args: string[]): Promise<string> {
+    return this.#ip('-n', this.name, ...args)
+  }
+
+  async #ip(...args: string[]): Promise<string> {
+    const { tree } = this.#test.environment
+    return run(privately(tree, programPath(tree, 'ip'), args))
+  }
+
+  /** What the TAP interface has counted. Its receive side is what the NIC has sent. */
+  async counters(): Promise<InterfaceCounters> {
+    const [link] = JSON.parse(await this.ip('-j', '-s', 'link', 'show', 'dev', this.tap)) as {
+      stats64: Record<'rx' | 'tx', { packets: number; bytes: number; dropped: number }>
+    }[]
+    if (link === undefined) throw new Error(`no ${this.tap}`)
+    const { rx, tx } = link.stats64
+    return {
+      ...{ rxPackets: rx.packets, rxBytes: rx.bytes, txPackets: tx.packets, txBytes: tx.bytes },
+      dropped: rx.dropped + tx.dropped,
+    }
+  }
+
+  /** Starts the process that sends and collects raw frames on the TAP interface. */
+  async farEnd(): Promise<FarEnd> {
+    const program = join(this.#test.environment.repository, '.cache/guest/far-end.cjs')
+    const { child, stop, output } = start(this.inside([process.execPath, program, this.tap]), {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#test.cleanup(stop)
+    const farEnd = new FarEnd(child, output)
+    await farEnd.collect()
+    return farEnd
+  }
+}
+
+export class FarEnd {
+  readonly #child: ChildProcess
+  readonly #output: () => string
+
+  constructor(child: ChildProcess, output: () => string) {
+    this.#child = child
+    this.#output = output
+  }
+
+  async send(frames: readonly Uint8Array[]): Promise<void> {
+    await this.#ask({ type: 'send', frames: frames.map((frame) => Buffer.from(frame).toString('hex')) })
+  }
+
+  /** The frames received since the last call. */
+  async collect(): Promise<Buffer[]> {
+    return (await this.#ask({ type: 'collect' })).map((frame) => Buffer.from(frame, 'hex'))
+  }
+
+  async #ask(request: FarEndRequest): Promise<string[]> {
+    const answer = event(this.#child, 'message', 10)
+    this.#child.send(request)
+    try {
+      return (await answer) as string[]
+    } catch (error) {
+      throw new Error(`the far end did not answer: ${this.#output()}`, { cause: error })
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Two-way traffic of random sizes between Linux's ixgbe and a Linux stack at the cable's far end. Each datagram carries
+ * its number; what does not arrive must be in some counter. 30 s, or as many as IXY_SOAK_SECONDS says.
+ */
+import assert from 'node:assert/strict'
+import { HostNetwork } from '../harness/host-network.ts'
+import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
+import type { Scenario } from '../harness/scenario.ts'
+import { start } from '../harness/processes.ts'
+import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
+
+const HOST = '10.77.4.1'
+const GUEST = '10.77.4.2'
+const PORT = 6000
+const SECONDS = Number(process.env['IXY_SOAK_SECONDS'] ?? 30)
+
+/**
+ * Runs at both ends: node udp.cjs <peer> <seconds> <packets per second>. Sends datagrams of 8 to 1472 bytes whose every
+ * byte follows from number and length; checks what comes. Goes on receiving for 2 s after its own end.
+ */
+const UDP_PEER = `
+const [peer, seconds, rate] = process.argv.slice(-3)
+const socket = require('dgram').createSocket({ type: 'udp4', recvBufferSize: 4 << 20 })
+const totals = { sent: 0, received: 0, duplicated: 0, reordered: 0, corrupted: 0 }
+const seen = new Uint8Array(1 << 22)
+let newest = -1
+let random = 12345
+const next = () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0)
+socket.on('message', (data) => {
+  totals.received++
+  const number = data.readUInt32LE(0)
+  for (let i = 4; i < data.length; i++) if (data[i] !== ((number + i + data.length) & 255)) { totals.corrupted++; break }
+  if (seen[number]++) totals.duplicated++
+  if (number < newest) totals.reordered++
+  else newest = number
+})
+socket.bind(${PORT}, () => {
+  const started = Date.now()
+  const sending = setInterval(() => {
+    const elapsed = Date.now() - started
+    if (elapsed > seconds * 1000) {
+      clearInterval(sending)
+      setTimeout(() => { console.log(JSON.stringify(totals)); process.exit(0) }, 2000)
+      return
+    }
+    const due = Math.min(Math.floor((elapsed * rate) / 1000), totals.sent + 200)
+    while (totals.sent < due) {
+      const data = Buffer.alloc(8 + (next() >>> 8) % 1465)
+      data.writeUInt32LE(totals.sent, 0)
+      for (let i = 4; i < data.length; i++) data[i] = totals.sent + i + data.length
+      socket.send(data, ${PORT}, peer)
+      totals.sent++
+    }
+  }, 5)
+})
+`
+
+interface Totals {
+  readonly sent: number
+  readonly received: number
+  readonly duplicated: number
+  readonly reordered: number
+  readonly corrupted: number
+}
+
+export const soak: Scenario = {
+  name: 'soak',
+  deadline: SECONDS + 120,
+  async run(test) {
+    const network = await HostNetwork.create(test)
+    await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
+    await network.ip('link', 'set', network.tap, 'up')
+    const socket = test.socket('nic')
+    await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
+      network.inside(command),
+    )
+    const guest = await test.boot({ devices: vnicDevice(socket) })
+    const nic = new LinuxNic(guest)
+    await test.require('link up, neighbours known', async () => {
+      await guest.sh('echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; load ixgbe', 60)
+      await guest.sh('echo 8388608 > /proc/sys/net/core/rmem_max')
+      await nic.up(`${GUEST}/24`)
+      await nic.ping(HOST, '-c 2')
+    })
+
+    const script = Buffer.from(UDP_PEER).toString('base64')
+    await guest.sh(`echo ${script} | base64 -d > /tmp/udp.cjs`)
+    const before = { nic: await nic.counters(), tap: await network.counters() }
+    let far: Totals | undefined
+    let near: Totals | undefined
+    await test.require(`${SECONDS} s of datagrams of random size, both ways`, async () => {
+      const host = start(
+        network.inside([process.execPath, '-e', UDP_PEER, '--', GUEST, String(SECONDS), '2000']),
+      )
+      test.cleanup(() => host.stop())
+      const output = await guest.sh(
+        `node --single-threaded /tmp/udp.cjs ${HOST} ${SECONDS} 1000`,
+        SECONDS + 60,
+      )
+      assert.equal(await host.ended, 0, host.output())
+      near = JSON.parse(output) as Totals
+      far = JSON.parse(host.output()) as Totals
+      return `host ${JSON.stringify(far)}, guest ${JSON.stringify(near)}`
+    })
+    if (near === undefined || far === undefined) return
+    const ends = { near, far }
+
+    await test.check('nothing corrupted, duplicated or reordered', () => {
+      for (const { duplicated, corrupted, reordered } of [ends.near, ends.far]) {
+        assert.deepEqual({ duplicated, corrupted, reordered }, { duplicated: 0, corrupted: 0, reordered: 0 })
+      }
+    })
+    await test.check('every frame is accounted for', async () => {
+      const nicNow = await nic.counters()
+      const tapNow = await network.counters()
+      const grown = (name: string): number => (nicNow.get(name) ?? 0) - (before.nic.get(name) ?? 0)
+      const missed = grown('rx_missed_errors') + grown('rx_no_dma_resources') + grown('rx_no_buffer_count')
+      assert.equal(
+        grown('tx_pkts_nic'),
+        tapNow.rxPackets - before.tap.rxPackets,
+        'sent by the guest, got by the far end',
+      )
+      assert.equal(
+        tapNow.txPackets - before.tap.txPackets,
+        grown('rx_pkts_nic') + missed,
+        'sent by the far end',
+      )
+      const overflow = await socketOverflows(nic)
+      const lost = ends.far.sent - ends.near.received
+      assert.equal(
+        lost,
+        missed + overflow + (tapNow.dropped - before.tap.dropped),
+        'datagrams lost towards the guest',
+      )
+      assert.equal(ends.near.sent, ends.far.received, 'datagrams lost towards the far end')
+      return `${lost} lost towards the guest, all counted`
+    })
+    await test.check('no transmit hang', () => assertNoDisaster(nic))
+  },
+}
+
+/** Datagrams that the guest's sockets had no room for. */
+async function socketOverflows(nic: LinuxNic): Promise<number> {
+  const [names = '', values = ''] = (await nic.guest.sh('grep ^Udp: /proc/net/snmp')).split('\n')
+  const column = names.split(' ').indexOf('RcvbufErrors')
+  return Number(values.split(' ')[column])
+}
