@@ -3,12 +3,12 @@
  *
  * A poll loop is late now and then (the scheduler, a collection). What is due by then stays due, for up to a second,
  * but is not sent at once: a burst that no real source makes would overrun the receiver's ring. The backlog is worked
- * off at a quarter more than the rate, at most `BURST` packets in a row.
+ * off at up to twice the rate, at most `BURST` packets in a row.
  */
 
 /** Half of the default receive ring. */
 const BURST = 256
-const CATCH_UP = 1.25
+const CATCH_UP = 2
 /** Backlog that is still made up for, milliseconds. */
 const MEMORY = 1000
 /** So that a packet which is due at next() is also due for allowance(). */

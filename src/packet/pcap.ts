@@ -35,7 +35,8 @@ export const ORIGINAL_LENGTH = 12
 
 /** An IXY_ERR_FILE for whatever node:fs has thrown about `path`. */
 export function fileError(action: 'read' | 'write', path: string, cause: unknown): IxyError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  const code =
+    typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : String(cause)
   const fixes: Readonly<Record<string, string>> = {
     ENOENT: action === 'read' ? 'check the name' : 'create its folder first',
     ENOTDIR: 'check the path',
