@@ -11,12 +11,14 @@ import { sleepMilliseconds } from './clock.ts'
 import { close, ftruncate, O_CREAT, O_RDONLY, O_RDWR, open, pwrite, tryLock } from './file.ts'
 
 const SUFFIX = '.lock'
-/** Milliseconds a lock may be held by someone who only looks at it (abandonedBy). */
+/** Milliseconds a lock may be held by someone who only looks whether it is held. */
 const GLANCE = 100
 
 export interface LockFile {
   /** Lets go and removes the file. Idempotent, never throws. */
   release(): void
+  /** Lets go and leaves the file as it was found: what a killed owner left behind is still there. Else as release. */
+  putBack(): void
 }
 
 /** Takes the lock `name` in `directory`. If another process has it, returns that process's pid (0 if unknown). */
@@ -36,26 +38,37 @@ export function takeLock(directory: string, name: string): LockFile | number {
       close(fd)
       continue
     }
-    ftruncate(fd, 0)
-    pwrite(fd, Buffer.from(`${process.pid}\n`), 0)
-    return lockFile(fd, path)
+    const previous = readOwner(path)
+    writeOwner(fd, process.pid)
+    return lockFile(fd, path, previous)
   }
 }
 
-function lockFile(fd: number, path: string): LockFile {
+function lockFile(fd: number, path: string, previous: number): LockFile {
   let held = true
-  return {
-    release() {
-      if (!held) return
-      held = false
-      try {
-        unlinkSync(path)
-      } catch {
-        // Somebody has cleared the directory; the lock ends with the descriptor.
-      }
-      close(fd)
-    },
+  const end = (last: () => void): void => {
+    if (!held) return
+    held = false
+    try {
+      last()
+    } catch {
+      // Somebody has cleared the directory; the lock ends with the descriptor.
+    }
+    close(fd)
   }
+  const release = (): void => end(() => unlinkSync(path))
+  return { release, putBack: previous === 0 ? release : () => end(() => writeOwner(fd, previous)) }
+}
+
+function writeOwner(fd: number, pid: number): void {
+  ftruncate(fd, 0)
+  pwrite(fd, Buffer.from(`${pid}\n`), 0)
+}
+
+/** Pid of the process that holds the lock `name` (0 if unknown); null if nobody does. Changes nothing. */
+export function lockOwner(directory: string, name: string): number | null {
+  const path = join(directory, name + SUFFIX)
+  return isFree(path) ? null : readOwner(path)
 }
 
 /** Pids in the files of `directory` that nobody has locked: processes that ended without letting go. */
@@ -64,14 +77,24 @@ export function abandonedBy(directory: string): Set<number> {
   for (const name of readdirSync(directory)) {
     if (!name.endsWith(SUFFIX)) continue
     const path = join(directory, name)
-    const fd = open(path, O_RDONLY)
-    try {
-      if (tryLock(fd)) pids.add(readOwner(path))
-    } finally {
-      close(fd)
-    }
+    if (isFree(path)) pids.add(readOwner(path))
   }
   return pids
+}
+
+function isFree(path: string): boolean {
+  let fd: number
+  try {
+    fd = open(path, O_RDONLY)
+  } catch {
+    // Removed: its owner has just let go.
+    return true
+  }
+  try {
+    return tryLock(fd)
+  } finally {
+    close(fd)
+  }
 }
 
 function readOwner(path: string): number {

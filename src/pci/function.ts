@@ -1,9 +1,21 @@
 /** A PCI function as sysfs describes it. */
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
 import { interfaceUse } from '../linux/interfaces.ts'
 import { listNames, readLinkName, readNumber, readText } from '../linux/sysfs.ts'
+
+/** Where the system describes itself; other places in tests. */
+export interface Roots {
+  /** /sys */
+  readonly sysfsRoot?: string
+  /** /proc/net */
+  readonly procNet?: string
+  /** The runtime directory, for locks. */
+  readonly lockDirectory?: string
+  /** /dev/vfio */
+  readonly vfioDirectory?: string
+}
 
 export interface PciFunction {
   readonly address: string
@@ -15,7 +27,7 @@ export interface PciFunction {
   readonly classCode: number
   /** The kernel driver bound to it, null if there is none. */
   readonly driver: string | null
-  /** Network interfaces of that driver. */
+  /** Its network interfaces in the kernel, also those of a driver on top of its driver (virtio). */
   readonly interfaces: readonly string[]
   /** -1 if the system doesn't tell. */
   readonly numaNode: number
@@ -42,10 +54,22 @@ export function readFunction(address: string, sysfsRoot = '/sys'): PciFunction {
     deviceId,
     classCode: classCode >>> 8,
     driver: readLinkName(join(path, 'driver')),
-    interfaces: listNames(join(path, 'net')),
+    interfaces: interfacesBelow(path, join(sysfsRoot, 'class/net')),
     numaNode: readNumber(join(path, 'numa_node')) ?? -1,
     iommuGroup: readLinkName(join(path, 'iommu_group')),
   }
+}
+
+function interfacesBelow(path: string, classDirectory: string): string[] {
+  const directory = realpathSync(path)
+  return listNames(classDirectory).filter((name) => {
+    try {
+      return realpathSync(join(classDirectory, name)).startsWith(`${directory}/`)
+    } catch {
+      // It has just gone.
+      return false
+    }
+  })
 }
 
 /** Addresses of all PCI functions, sorted. */
@@ -54,17 +78,17 @@ export function listFunctions(sysfsRoot = '/sys'): string[] {
 }
 
 /** Why the kernel needs the function: `eth0 is up`. Null if it doesn't. */
-export function kernelUse(fn: PciFunction, procNet?: string): string | null {
+export function kernelUse(fn: PciFunction, roots: Roots = {}): string | null {
   for (const name of fn.interfaces) {
-    const use = interfaceUse(name, join(fn.path, 'net', name), procNet)
+    const use = interfaceUse(name, join(roots.sysfsRoot ?? '/sys', 'class/net', name), roots.procNet)
     if (use !== null) return `${name} ${use}`
   }
   return null
 }
 
 /** Throws IXY_ERR_DEVICE_IN_USE if the kernel needs the function and `force` isn't set. */
-export function requireUnused(fn: PciFunction, force: boolean, procNet?: string): void {
-  const use = force ? null : kernelUse(fn, procNet)
+export function requireUnused(fn: PciFunction, force: boolean, roots: Roots = {}): void {
+  const use = force ? null : kernelUse(fn, roots)
   if (use === null) return
   const name = use.split(' ')[0]
   throw new IxyError(
@@ -104,12 +128,7 @@ export function barBytes(fn: PciFunction, bar: number): number {
   }
 }
 
-/** True if sysfs is there at all: in some containers it isn't. */
-export function hasPci(sysfsRoot = '/sys'): boolean {
-  try {
-    readdirSync(join(sysfsRoot, 'bus/pci/devices'))
-    return true
-  } catch {
-    return false
-  }
+/** True if the vfio-pci driver is loaded. */
+export function vfioPciLoaded(sysfsRoot = '/sys'): boolean {
+  return existsSync(join(sysfsRoot, 'bus/pci/drivers/vfio-pci'))
 }

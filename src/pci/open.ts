@@ -1,8 +1,11 @@
 /** The way to a device, from its address. */
 import { IxyError } from '../errors.ts'
 import { type DeviceAddress, formatDevice } from './address.ts'
-import { openSysfs } from './sysfs.ts'
+import { readFunction } from './function.ts'
+import { chooseAccess } from './nics.ts'
+import { openSysfs, type PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
+import { openVfio } from './vfio.ts'
 import { openVfioUser } from './vfio-user/client.ts'
 
 export interface OpenOptions {
@@ -24,8 +27,13 @@ export function openTransport(device: DeviceAddress, options: OpenOptions): Tran
     case 'vfio-user':
       return openVfioUser(device.socket, { force, name })
     case 'pci':
-      return openSysfs(device.address, { force, name })
+      return openPci(device.address, options.access ?? null, { force, name })
     case 'virtual':
       throw new IxyError('IXY_ERR_INTERNAL', `${name} has no server yet`)
   }
+}
+
+function openPci(address: string, access: 'sysfs' | 'vfio' | null, options: PciOptions): Transport {
+  const way = access ?? chooseAccess(readFunction(address))
+  return way === 'vfio' ? openVfio(address, options) : openSysfs(address, options)
 }

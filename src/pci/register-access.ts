@@ -1,5 +1,6 @@
 /** Configuration space in a file, registers in a mapping: as sysfs and VFIO offer them. */
 import { close, pread, pwrite } from '../linux/file.ts'
+import { IxyError } from '../errors.ts'
 import { munmap, viewOf } from '../linux/mapping.ts'
 import type { ConfigSpace, RegisterWindow } from './transport.ts'
 
@@ -7,6 +8,9 @@ import type { ConfigSpace, RegisterWindow } from './transport.ts'
 export const COMMAND = 0x04
 export const COMMAND_MEMORY = 0x2
 export const COMMAND_BUS_MASTER = 0x4
+
+/** Status register (PCI 3.0 §6.2.3): some of its bits are always 0, unless nobody answers. */
+const STATUS = 0x06
 
 /** Configuration space that starts at byte `base` of an open file. */
 export class FileConfigSpace implements ConfigSpace {
@@ -52,6 +56,22 @@ export class FileConfigSpace implements ConfigSpace {
 export function setBusMaster(config: ConfigSpace, on: boolean): void {
   const command = config.read16(COMMAND)
   config.write16(COMMAND, on ? command | COMMAND_MEMORY | COMMAND_BUS_MASTER : command & ~COMMAND_BUS_MASTER)
+}
+
+/** Throws IXY_ERR_DEVICE_GONE if the function doesn't answer: reads of a device that has gone return all ones. */
+export function requireAnswer(config: ConfigSpace, name: string): void {
+  let status = 0xffff
+  try {
+    status = config.read16(STATUS)
+  } catch {
+    // The files of a removed device can't be read.
+  }
+  if (status === 0xffff)
+    throw new IxyError(
+      'IXY_ERR_DEVICE_GONE',
+      `${name} is gone`,
+      'check card and slot, see the kernel log (dmesg)',
+    )
 }
 
 /** A BAR mapped into this process. */

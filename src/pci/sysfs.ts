@@ -10,29 +10,25 @@ import { isErrno } from '../linux/libc.ts'
 import { mmap } from '../linux/mapping.ts'
 import { unbindDriver } from './binding.ts'
 import { requireSupported } from './device-ids.ts'
-import { barBytes, iommuMode, type PciFunction, readFunction, requireUnused } from './function.ts'
+import { barBytes, iommuMode, type PciFunction, readFunction, requireUnused, type Roots } from './function.ts'
 import { lockDevice } from './lock.ts'
-import { FileConfigSpace, MappedBar, setBusMaster } from './register-access.ts'
+import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { Transport } from './transport.ts'
 import { UndoStack } from './undo-stack.ts'
 
-export interface SysfsOptions {
+export interface PciOptions extends Roots {
   /** Takes a NIC that is in use or of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; its address by default. */
   readonly name?: string
-  /** For tests: trees like /sys, /proc/net and the runtime directory. */
-  readonly sysfsRoot?: string
-  readonly procNet?: string
-  readonly lockDirectory?: string
 }
 
 /**
  * Takes the function from its kernel driver, maps its registers and lets it do DMA. close() gives it back; so does a
  * failure half way. Throws IXY_ERR_DEVICE_NOT_FOUND, _UNSUPPORTED, _IN_USE, IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
  */
-export function openSysfs(address: string, options: SysfsOptions): Transport {
-  const { force, sysfsRoot, procNet } = options
+export function openSysfs(address: string, options: PciOptions): Transport {
+  const { force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
   requireSupported(address, fn, force)
   if (fn.driver === 'vfio-pci')
@@ -41,19 +37,24 @@ export function openSysfs(address: string, options: SysfsOptions): Transport {
       `${address} is bound to vfio-pci`,
       'use --access vfio, or bind it to ixgbe again',
     )
-  requireUnused(fn, force, procNet)
+  requireUnused(fn, force, options)
   requirePassThrough(fn)
   const undo = new UndoStack()
   try {
     const lock = lockDevice(address, options.lockDirectory)
-    undo.push(() => lock.release())
+    // A killed predecessor's device still does DMA until it is off the bus or reset; a kernel driver has reset it.
+    let quiet = fn.driver !== null
+    undo.push(() => (quiet ? lock.release() : lock.putBack()))
     undo.push(unbindDriver(fn, sysfsRoot))
     powerUp(fn, undo)
     const config = new FileConfigSpace(openFile(fn, 'config', O_RDWR))
     undo.push(() => config.close())
+    undo.push(() => {
+      setBusMaster(config, false)
+      quiet = true
+    })
     const bar = mapBar0(fn)
     undo.push(() => bar.unmap())
-    undo.push(() => setBusMaster(config, false))
     setBusMaster(config, true)
     return new SysfsTransport(options.name ?? address, fn, config, bar, undo)
   } catch (error) {
@@ -63,7 +64,7 @@ export function openSysfs(address: string, options: SysfsOptions): Transport {
 }
 
 /** With an IOMMU that translates, physical addresses lead nowhere. */
-function requirePassThrough(fn: PciFunction): void {
+export function requirePassThrough(fn: PciFunction): void {
   if (iommuMode(fn) === 'translated')
     throw new IxyError(
       'IXY_ERR_NO_VFIO',
@@ -142,14 +143,7 @@ class SysfsTransport implements Transport {
   }
 
   assertAlive(): void {
-    let vendorId = 0xffff
-    try {
-      vendorId = this.config.read16(0)
-    } catch {
-      // The file of a removed device can't be read.
-    }
-    if (vendorId === 0xffff)
-      throw new IxyError('IXY_ERR_DEVICE_GONE', `${this.name} is gone`, 'check card and slot, see dmesg')
+    requireAnswer(this.config, this.name)
   }
 
   close(): void {

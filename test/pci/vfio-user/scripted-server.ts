@@ -4,6 +4,7 @@
  */
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { close, createMemfd, pread, pwrite, signalEventFd } from '../../../src/linux/file.ts'
+import { isErrno } from '../../../src/linux/libc.ts'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { UnixListener, type UnixSocket } from '../../../src/linux/unix-socket.ts'
 import * as vfio from '../../../src/pci/vfio-user/protocol.ts'
@@ -166,7 +167,12 @@ while (script.stop[0] === 0) {
   if (pollOne(listener.fd, POLLIN, 10) === 0) continue
   const socket = listener.accept()
   if (socket === null) continue
-  serve(socket)
+  try {
+    serve(socket)
+  } catch (error) {
+    // A client that has given up and gone.
+    if (!isErrno(error, 'EPIPE')) throw error
+  }
   socket.close()
   report({ event: 'closed' })
 }
