@@ -1,4 +1,4 @@
-# make            what there is
+# make            lists the targets
 # make demo       install, build, and forward between two virtual NICs for ten seconds
 # make test       install, build, lint, type check, tests
 
@@ -8,7 +8,7 @@ STAMP := node_modules/.ixy-ts-installed
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint bench test-guest clean
+.PHONY: help install build demo test lint test-guest clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -17,7 +17,6 @@ help:
 	@echo "make demo        forwards between two virtual NICs for ten seconds (no root, no NIC)"
 	@echo "make test        lint, type check and all tests that need no root"
 	@echo "make lint        eslint, prettier and the type check"
-	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make clean       removes dist/ and node_modules/"
 
@@ -41,8 +40,13 @@ lint: $(STAMP)
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
 
+# JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build lint
-	@npx jest
+	@npx jest $(JEST_FLAGS)
+
+# ONLY: names of scenarios, as in make test-guest ONLY=linux-ixgbe
+test-guest: build
+	@$(NODE) test/guest/run.mjs $(ONLY)
 
 clean:
 	@rm -rf dist coverage node_modules

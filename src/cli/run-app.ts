@@ -56,7 +56,6 @@ export async function runApp(
     loss: lossOf(result.devices, result.virtual),
     error,
   })
-  stop.release()
   return error === null ? 0 : reportFailure(error, log.isLevelEnabled('debug'), flags.color)
 }
 

@@ -1,10 +1,8 @@
-/** Ending on request: the first signal asks for a clean stop, the second ends the process at once. */
+/** Ending on request: the first signal asks for a clean stop, the second ends the process at once with exit code 1. */
 export interface StopRequest {
   readonly signal: AbortSignal
   /** Asks for a clean stop for another reason: nobody reads stdout any more. */
   stop(): void
-  /** Gives the signals back to Node.js. */
-  release(): void
 }
 
 /** SIGHUP counts as well: the terminal was closed, and a NIC must not be left doing DMA. */
@@ -18,11 +16,5 @@ export function listenForStop(): StopRequest {
     controller.abort()
   }
   for (const name of SIGNALS) process.on(name, onSignal)
-  return {
-    signal: controller.signal,
-    stop: () => controller.abort(),
-    release() {
-      for (const name of SIGNALS) process.off(name, onSignal)
-    },
-  }
+  return { signal: controller.signal, stop: () => controller.abort() }
 }

@@ -49,7 +49,6 @@ async function stats(devices: readonly string[], flags: WatchFlags): Promise<num
     },
     reporter,
   )
-  stop.release()
   if (result === null) {
     const what =
       devices.length === 0 ? 'no ixy-ts is running' : `no running ixy-ts has ${devices.join(' or ')}`
