@@ -1,0 +1,227 @@
+import { type DataPort, attachPort } from '../../../src/engine/data-plane.ts'
+import { IxgbeDevice, type IxgbeOptions, ringBytes } from '../../../src/driver/ixgbe/device.ts'
+import { REG } from '../../../src/driver/ixgbe/registers.ts'
+import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { DmaArena } from '../../../src/memory/arena.ts'
+import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../../src/memory/packets.ts'
+import { TestWire } from '../../vnic/model/host.ts'
+import { ModelTransport } from './model-transport.ts'
+
+const POOL_SHIFT = 8
+
+class Bench {
+  readonly wire = new TestWire()
+  readonly transport = new ModelTransport(this.wire)
+  readonly device: IxgbeDevice
+  readonly memory: PacketMemory
+  readonly ports: DataPort[]
+  private readonly arena: DmaArena
+  private now = 1000
+
+  constructor(options: Partial<IxgbeOptions> = {}) {
+    const { queues = 1, ringSize = 64, maxFrame = 1518 } = options
+    const bufferShift = bufferShiftFor(maxFrame)
+    const pools = Math.max(2, queues)
+    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ringBytes(queues, ringSize)
+    this.arena = new DmaArena(bytes + 4096, false)
+    for (const segment of this.arena.segments) this.transport.mapDma(segment)
+    const spec = this.arena.takePackets(bufferShift, POOL_SHIFT, pools)
+    this.device = new IxgbeDevice(this.transport, this.arena, {
+      queues,
+      ringSize,
+      bufferShift,
+      maxFrame,
+      model: 'virtual',
+      serialLink: true,
+      interrupts: false,
+      ...options,
+    })
+    this.memory = new PacketMemory(spec)
+    this.ports = this.device.queues.map((queue, i) => attachPort(queue, this.memory, i))
+    for (let i = 0; i < 1000 && !this.device.link().up; i++) this.poll()
+    this.device.start()
+  }
+
+  poll(): void {
+    this.transport.model.poll((this.now += 1))
+  }
+
+  breaches(): string[] {
+    return this.transport.model.strict.breaches().map(({ rule }) => rule)
+  }
+
+  release(): void {
+    this.device.close()
+    this.transport.release()
+    this.arena.close()
+  }
+}
+
+function frame(length: number, fill: number): Uint8Array {
+  return new Uint8Array(length).fill(fill)
+}
+
+let bench: Bench
+afterEach(() => bench.release())
+
+test('brings the card up without a breach of the datasheet, and finds MAC address and link', () => {
+  bench = new Bench()
+  expect(bench.breaches()).toEqual([])
+  expect(bench.device.mac).toBe('02:11:22:33:44:55')
+  expect(bench.device.link()).toEqual({ up: true, mbit: 10_000 })
+})
+
+test('receives what comes in and sends it out again, byte for byte', () => {
+  bench = new Bench()
+  const frames = [frame(60, 1), frame(61, 2), frame(1514, 3), frame(64, 4)]
+  bench.wire.waiting.push(...frames)
+  bench.poll()
+  const batch = new Int32Array(32)
+  const [{ rx, tx }] = bench.ports
+  expect(rx.receive(batch, 32)).toBe(4)
+  expect(tx.transmit(batch, 0, 4)).toBe(4)
+  bench.poll()
+  expect(bench.wire.sent).toEqual(frames)
+  expect(tx.pending()).toBe(0)
+  expect(bench.breaches()).toEqual([])
+})
+
+test('goes round the rings many times without loss', () => {
+  bench = new Bench()
+  const batch = new Int32Array(32)
+  const [{ rx, tx }] = bench.ports
+  for (let i = 0; i < 1000; i++) {
+    bench.wire.waiting.push(frame(60 + (i % 1400), i & 0xff))
+    if (i % 7 === 0) bench.poll()
+    tx.transmit(batch, 0, rx.receive(batch, Math.min(32, tx.room())))
+  }
+  for (let i = 0; i < 10; i++) {
+    bench.poll()
+    tx.transmit(batch, 0, rx.receive(batch, Math.min(32, tx.room())))
+  }
+  bench.poll()
+  expect(bench.wire.sent.length).toBe(1000)
+  bench.wire.sent.forEach((sent, i) => {
+    expect(sent.length).toBe(60 + (i % 1400))
+    expect(sent[0]).toBe(i & 0xff)
+  })
+  expect(bench.breaches()).toEqual([])
+})
+
+test('statistics count packets, bytes without FCS, and drops by cause, exactly once', () => {
+  bench = new Bench()
+  const batch = new Int32Array(64)
+  const [{ rx, tx }] = bench.ports
+  bench.wire.waiting.push(frame(100, 1), frame(200, 2), frame(1600, 3))
+  bench.poll()
+  tx.transmit(batch, 0, rx.receive(batch, 64))
+  bench.poll()
+  for (const _ of [1, 2]) {
+    expect(bench.device.statistics()).toMatchObject({
+      rxPackets: 2,
+      rxBytes: 300,
+      txPackets: 2,
+      txBytes: 300,
+    })
+  }
+  expect(bench.device.statistics().dropped).toMatchObject({ oversize: 1, missed: 0, crc: 0 })
+})
+
+test('jumbo frames arrive whole in larger buffers', () => {
+  bench = new Bench({ maxFrame: 9018 })
+  bench.wire.waiting.push(frame(9014, 7), frame(60, 8))
+  bench.poll()
+  const batch = new Int32Array(32)
+  const [{ rx, tx }] = bench.ports
+  expect(rx.receive(batch, 32)).toBe(2)
+  tx.transmit(batch, 0, 2)
+  bench.poll()
+  expect(bench.wire.sent.map(({ length }) => length)).toEqual([9014, 60])
+  expect(bench.breaches()).toEqual([])
+})
+
+test('several queues share the load; each flow stays on one', () => {
+  bench = new Bench({ queues: 4 })
+  const udp = (port: number): Uint8Array => {
+    const bytes = new Uint8Array(60)
+    bytes.set(
+      [8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, port >> 8, port & 0xff],
+      12,
+    )
+    return bytes
+  }
+  const ports = Array.from({ length: 40 }, (_, i) => 1000 + i)
+  for (let round = 0; round < 3; round++) {
+    bench.wire.waiting.push(...ports.map(udp))
+    bench.poll()
+  }
+  const queueOf = new Map<number, number>()
+  let received = 0
+  bench.ports.forEach(({ rx }, queue) => {
+    const batch = new Int32Array(64)
+    const count = rx.receive(batch, 64)
+    received += count
+    expect(count).toBeGreaterThan(0)
+    for (const id of batch.subarray(0, count)) {
+      const at = bench.memory.dataOffset(id) + 34
+      const port = (bench.memory.u8[at] << 8) | bench.memory.u8[at + 1]
+      expect(queueOf.get(port) ?? queue).toBe(queue)
+      queueOf.set(port, queue)
+    }
+  })
+  expect(received).toBe(120)
+  expect(queueOf.size).toBe(40)
+  expect(bench.device.statistics().rxPackets).toBe(120)
+  expect(bench.breaches()).toEqual([])
+})
+
+test('received packets raise the interrupt of their queue', () => {
+  bench = new Bench({ interrupts: true })
+  expect(bench.device.queues[0].interrupt).toBe(100)
+  const before = bench.transport.signals.length
+  bench.wire.waiting.push(frame(60, 1))
+  bench.poll()
+  bench.poll()
+  expect(bench.transport.signals.slice(before)).toContain(0)
+  expect(bench.breaches()).toEqual([])
+})
+
+test('closing stops all DMA and leaves no queue enabled', () => {
+  bench = new Bench()
+  bench.device.close()
+  const read = (register: (typeof REG)[keyof typeof REG]): number =>
+    bench.transport.model.registers.read(offsetOf(register))
+  expect(read(REG.RXCTRL) & REG.RXCTRL.fields.RXEN.mask).toBe(0)
+  expect(read(REG.RXDCTL) & REG.RXDCTL.fields.ENABLE.mask).toBe(0)
+  expect(read(REG.TXDCTL) & REG.TXDCTL.fields.ENABLE.mask).toBe(0)
+  expect(read(REG.STATUS) & REG.STATUS.fields.MASTER_ENABLE.mask).toBe(0)
+  expect(bench.transport.closed).toBe(true)
+  expect(bench.breaches()).toEqual([])
+})
+
+test('a bit that does not come is named, with register and section', () => {
+  bench = new Bench()
+  const transport = new ModelTransport(new TestWire())
+  const { read32 } = transport.bar0
+  // A card whose EEPROM never finishes loading.
+  const broken = {
+    ...transport.bar0,
+    read32: (offset: number) => (offset === offsetOf(REG.EEC) ? 0 : read32(offset)),
+  }
+  Object.assign(transport, { bar0: broken })
+  const arena = new DmaArena(1 << 16, false)
+  expect(
+    () =>
+      new IxgbeDevice(transport, arena, {
+        queues: 1,
+        ringSize: 64,
+        bufferShift: 11,
+        maxFrame: 1518,
+        model: 'virtual',
+        serialLink: true,
+        interrupts: false,
+      }),
+  ).toThrow(/virtual:test: EEC & 0x00000200 is 0x00000000.*82599 §8\.2\.3\.2\.1/)
+  arena.close()
+  transport.release()
+})

@@ -1,0 +1,85 @@
+/** The driver and the virtual 82599 in one thread, without a socket between them. */
+import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
+import type { DmaSegment } from '../../../src/memory/arena.ts'
+import type { ConfigSpace, RegisterWindow, Transport } from '../../../src/pci/transport.ts'
+import { Device } from '../../../src/vnic/model/device.ts'
+import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
+import type { Wire } from '../../../src/vnic/wires/wire.ts'
+
+const NUMBER_OF_BYTES = { read8: 1, read16: 2, read32: 4 } as const
+
+export class ModelTransport implements Transport {
+  readonly name = 'virtual:test'
+  readonly access = 'vfio-user'
+  readonly numaNode = -1
+  readonly needsPhysicalAddresses = false
+  readonly model: Device
+  readonly signals: number[] = []
+  /** Writes to registers, in order, as `offset=value` in hexadecimal. */
+  readonly writes: string[] = []
+  closed = false
+  private readonly registers = mmap(BAR0_BYTES)
+
+  constructor(wire: Wire) {
+    this.model = new Device({
+      mac: Uint8Array.of(0x02, 0x11, 0x22, 0x33, 0x44, 0x55),
+      wire,
+      strict: true,
+      interrupts: { signal: (vector) => this.signals.push(vector) },
+      bar0: viewOf(this.registers, BAR0_BYTES),
+    })
+    // What a transport does when it takes a function: memory space and bus master on.
+    this.config.write16(4, 0x0006)
+  }
+
+  readonly config: ConfigSpace = {
+    read8: (offset) => this.readConfig('read8', offset),
+    read16: (offset) => this.readConfig('read16', offset),
+    read32: (offset) => this.readConfig('read32', offset),
+    write16: (offset, value) => {
+      this.model.config.write(offset, Uint8Array.of(value, value >> 8))
+      this.model.update()
+    },
+  }
+
+  readonly bar0: RegisterWindow = {
+    bytes: BAR0_BYTES,
+    read32: (offset) => this.model.registers.read(offset) >>> 0,
+    write32: (offset, value) => {
+      this.writes.push(`${offset.toString(16)}=${value.toString(16)}`)
+      this.model.registers.write(offset, value)
+    },
+  }
+
+  mapDma({ iova, bytes, address }: DmaSegment): void {
+    this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size))
+    this.model.invalidate()
+  }
+
+  doorbellPage(offset: number): bigint {
+    return this.registers + BigInt(offset)
+  }
+
+  enableInterrupts(count: number): readonly number[] {
+    return Array.from({ length: count }, (_, vector) => 100 + vector)
+  }
+
+  assertAlive(): void {
+    if (this.closed) throw new Error('closed')
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  /** Unmaps the registers: nothing may touch model or rings any more. */
+  release(): void {
+    munmap(this.registers, BAR0_BYTES)
+  }
+
+  private readConfig(how: keyof typeof NUMBER_OF_BYTES, offset: number): number {
+    const bytes = new Uint8Array(NUMBER_OF_BYTES[how])
+    this.model.config.read(offset, bytes)
+    return bytes.reduce((value, byte, i) => value + byte * 2 ** (8 * i), 0)
+  }
+}
