@@ -84,7 +84,7 @@ function openTun(): number {
       throw new IxyError('IXY_ERR_SYSTEM', 'this system has no /dev/net/tun', 'load it: sudo modprobe tun', {
         cause,
       })
-    if (isErrno(cause, 'EACCES', 'EPERM')) throw notPermitted('/dev/net/tun', cause)
+    if (isErrno(cause, 'EACCES', 'EPERM')) throw notPermitted('opening /dev/net/tun', cause)
     throw cause
   }
 }
@@ -93,7 +93,7 @@ function attach(fd: number, name: string, request: Uint8Array): void {
   try {
     ioctl(fd, 'TUNSETIFF', TUNSETIFF, request)
   } catch (cause) {
-    if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`the TAP interface ${name}`, cause)
+    if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`using the TAP interface ${name}`, cause)
     if (isErrno(cause, 'EBUSY'))
       throw new IxyError(
         'IXY_ERR_DEVICE_IN_USE',
