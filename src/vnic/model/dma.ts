@@ -18,8 +18,6 @@ export interface Region {
 
 /** Views are cut to this size, so that every offset within one is a small integer. */
 const CHUNK_BYTES = 2 ** 30
-/** More mappings than any client needs; a hostile one must not fill the memory. */
-export const MAX_REGIONS = 4096
 
 export class DmaMap {
   /** Changes whenever a view may have become invalid. */
@@ -29,18 +27,11 @@ export class DmaMap {
   private readonly strict: Strict
   /** Sorted by iova, never overlapping. */
   private regions: Region[] = []
+  /** Memory of the host that it doesn't share: ROMs, or all of a virtual machine's if it was started wrongly. */
+  private unshared: { readonly iova: number; readonly size: number }[] = []
 
   constructor(strict: Strict) {
     this.strict = strict
-  }
-
-  get count(): number {
-    return this.regions.length
-  }
-
-  /** True if any part of the range is mapped. */
-  overlaps(iova: number, size: number): boolean {
-    return this.regions.some((region) => region.iova < iova + size && iova < region.iova + region.size)
   }
 
   /**
@@ -66,16 +57,17 @@ export class DmaMap {
     this.generation++
   }
 
-  /** Unmaps everything that lies within the range. */
-  remove(iova: number, size: number): void {
-    this.regions = this.regions.filter(
-      (region) => region.iova < iova || region.iova + region.size > iova + size,
-    )
-    this.generation++
+  /** There is memory here, but the device can't reach it. */
+  addUnshared(iova: number, size: number): void {
+    this.unshared.push({ iova, size })
   }
 
-  clear(): void {
-    this.regions = []
+  /** Unmaps everything that lies within the range. */
+  remove(iova: number, size: number): void {
+    const stays = (one: { iova: number; size: number }): boolean =>
+      one.iova < iova || one.iova + one.size > iova + size
+    this.regions = this.regions.filter(stays)
+    this.unshared = this.unshared.filter(stays)
     this.generation++
   }
 
@@ -98,10 +90,11 @@ export class DmaMap {
     const region = this.find(iova, size)
     if (region !== null && (region.writable || !write)) return region
     this.faults++
-    this.strict.report(
-      '5.2.5',
-      `${what}: DMA ${write ? 'write' : 'read'} outside the memory shared with the device`,
-    )
+    const hidden = this.unshared.some((one) => one.iova < iova + size && iova < one.iova + one.size)
+    const where = hidden
+      ? 'in memory the client has but does not share (QEMU needs memory-backend-memfd with share=on)'
+      : 'outside the memory shared with the device'
+    this.strict.report('5.2.5', `${what}: DMA ${write ? 'write' : 'read'} ${where}`)
     return null
   }
 }
