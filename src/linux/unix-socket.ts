@@ -87,7 +87,7 @@ export class UnixSocket {
   }
 
   /**
-   * Takes what has arrived, at most `target.length` bytes. Null if there is nothing now; `bytes` 0 if the peer has
+   * Takes what has arrived, at most `target.length` bytes (at least 1). Null if there is nothing now; `bytes` 0 if the peer has
    * closed (also if it was killed). Descriptors: see the top of this file. Throws LinuxError.
    */
   receive(target: Uint8Array): Received | null {

@@ -53,6 +53,13 @@ export class Connection {
           `start one: ixy-ts vnic ${path} --wire gen`,
           { cause },
         )
+      if (isErrno(cause, 'EACCES', 'EPERM'))
+        throw new IxyError(
+          'IXY_ERR_PERMISSION',
+          `the socket ${path} belongs to another user`,
+          'run as the user who started the server',
+          { cause },
+        )
       if (isErrno(cause, 'EAGAIN'))
         throw new IxyError(
           'IXY_ERR_DEVICE_IN_USE',

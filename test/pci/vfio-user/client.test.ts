@@ -10,18 +10,19 @@ import type { Transport } from '../../../src/pci/transport.ts'
 import { openVfioUser } from '../../../src/pci/vfio-user/client.ts'
 import { Command } from '../../../src/pci/vfio-user/protocol.ts'
 import type { Script } from './scripted-server.ts'
-import { bundleServer, type Server, startServer } from './start-server.ts'
+import { bundle } from './bundle.ts'
+import { type Server, startServer } from './start-server.ts'
 
 let directory: string
 let path: string
-let bundle: string
+let script: string
 let server: Server | undefined
 
 beforeAll(() => {
-  bundle = bundleServer()
+  script = bundle('scripted-server.ts')
 })
 afterAll(() => {
-  rmSync(bundle)
+  rmSync(script)
 })
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'ixy-vfio-user-'))
@@ -33,8 +34,8 @@ afterEach(async () => {
   rmSync(directory, { recursive: true })
 })
 
-async function serve(script: Omit<Script, 'path' | 'stop' | 'port'> = {}): Promise<Server> {
-  server = await startServer({ path, ...script })
+async function serve(behaviour: Omit<Script, 'path' | 'stop' | 'port'> = {}): Promise<Server> {
+  server = await startServer(script, { path, ...behaviour })
   return server
 }
 
@@ -173,8 +174,8 @@ describe('no device', () => {
     ],
     ['an unknown NIC', { vendorId: 0x1af4 }, /doesn't know \(id 1af4:10fb\).*--force/],
     ['a NIC without shared tail registers', { noMapping: true }, /doesn't share the tail registers/],
-  ])('behind a server of %s', async (_name, script, message) => {
-    await serve(script)
+  ])('behind a server of %s', async (_name, behaviour, message) => {
+    await serve(behaviour)
     expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_UNSUPPORTED' }))
     expect(() => open()).toThrow(message)
   })
@@ -226,8 +227,8 @@ describe('no device', () => {
   test.each([
     ['answers something else', { wrongId: Command.DEVICE_GET_INFO }],
     ['announces an impossible message', { huge: Command.DEVICE_GET_INFO }],
-  ])('a server that %s', async (_name, script) => {
-    await serve(script)
+  ])('a server that %s', async (_name, behaviour) => {
+    await serve(behaviour)
     expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_PROTOCOL' }))
   })
 })
