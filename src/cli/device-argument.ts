@@ -17,10 +17,10 @@ export function deviceName(text: string): string {
   return formatDevice(parseDevice(text))
 }
 
-/** The same for the wires of `ixy-ts vnic`, which belong to sockets. */
-export function checkWires(wires: readonly string[]): void {
-  for (const wire of wires) validateWire(wire)
-  refuseSharing(wires, wires.map(wireClaims))
+/** The same for the wire of `ixy-ts vnic`, which belongs to a socket. */
+export function checkWire(wire: string): void {
+  validateWire(wire)
+  refuseSharing([wire], [wireClaims(wire)])
 }
 
 /** What only one device at a time can have. Any number of them may be `virtual:gen`. */

@@ -1,6 +1,6 @@
 /** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
 import { CommanderError } from 'commander'
-import { IxyError } from '../errors.ts'
+import type { IxyError } from '../errors.ts'
 import { reportFailure } from './failure.ts'
 import { failedEnd } from './output/json.ts'
 import { createProgram } from './program.ts'

@@ -3,6 +3,7 @@ import { addDevices } from './commands/devices.ts'
 import { addForward } from './commands/forward.ts'
 import { addPktgen } from './commands/pktgen.ts'
 import { addStats } from './commands/stats.ts'
+import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
 import { VERSION } from '../version.ts'
 
@@ -25,6 +26,7 @@ export function createProgram(finish: Finish): Command {
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)
+  addVnicChild(program)
   return program
 }
 

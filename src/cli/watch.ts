@@ -143,7 +143,7 @@ function less(now: Traffic, before: Traffic): Traffic {
 }
 
 /** Resolves at `time` (milliseconds, performance.now()) or when `stop` is aborted. */
-function sleepUntil(time: number, stop: AbortSignal): Promise<void> {
+export function sleepUntil(time: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (stop.aborted) return resolve()
     const done = (): void => {

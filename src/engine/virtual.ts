@@ -44,7 +44,7 @@ export class VirtualNics {
     this.directory = directory
     this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
     this.sockets = specs.map((_, i) => path.join(directory, `${i}.sock`))
-    const child = fork(launcher, ['vnic', '--child'], {
+    const child = fork(launcher, ['vnic-child'], {
       // Its own options, not ours: two processes can't both be debugged on one port.
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

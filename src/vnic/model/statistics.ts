@@ -90,13 +90,16 @@ export const SUMS = Sum.SIZES + 6
 
 export class Statistics {
   readonly counters = new Float64Array(slotCount)
+  /** What the host has read, and so cleared, or reset. */
+  private readonly taken = new Float64Array(slotCount)
 
   constructor(registers: RegisterFile) {
-    const { counters } = this
+    const { counters, taken } = this
     for (const register of NARROW) {
       const slot = slotOf(register)
       registers.onRead(register, (index) => {
         const value = Math.min(counters[slot + index], MAX_32)
+        taken[slot + index] += counters[slot + index]
         counters[slot + index] = 0
         return value
       })
@@ -105,6 +108,7 @@ export class Statistics {
       const slot = slotOf(low)
       registers.onRead(low, (index) => {
         const value = Math.min(counters[slot + index], MAX_36)
+        taken[slot + index] += counters[slot + index]
         counters[slot + index] = 0
         registers.set(high, Math.floor(value / 2 ** 32), index)
         return value % 2 ** 32
@@ -113,7 +117,17 @@ export class Statistics {
   }
 
   reset(): void {
-    this.counters.fill(0)
+    const { counters, taken } = this
+    for (let slot = 0; slot < slotCount; slot++) taken[slot] += counters[slot]
+    counters.fill(0)
+  }
+
+  /** What a register has counted since the model was made, whatever the host has read; of an array, all of it. */
+  total(register: Register): number {
+    const slot = slotOf(register)
+    let total = 0
+    for (let i = slot; i < slot + register.count; i++) total += this.taken[i] + this.counters[i]
+    return total
   }
 
   add(register: Register, amount = 1, index = 0): void {

@@ -1,0 +1,155 @@
+import path from 'node:path'
+import type { Command } from 'commander'
+import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
+import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
+import { type IxyError, asIxyError } from '../../errors.ts'
+import { runtimeDirectory } from '../../linux/runtime-dir.ts'
+import { VERSION } from '../../version.ts'
+import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
+import { checkWire } from '../device-argument.ts'
+import { reportFailure } from '../failure.ts'
+import { createLog } from '../log.ts'
+import { type WatchFlags, addWatchOptions } from '../options.ts'
+import { createReporter } from '../output/create.ts'
+import { openStdout } from '../output/stdout.ts'
+import { Tally, sum } from '../output/tally.ts'
+import { grouped } from '../output/text.ts'
+import type { Finish } from '../program.ts'
+import { listenForStop } from '../stop.ts'
+import { usageError } from '../usage.ts'
+import { difference, sleepUntil } from '../watch.ts'
+
+const EXAMPLES = `
+Seen from the host that uses the NIC: RX is what reaches its memory, TX what it sends.
+
+Examples:
+  ixy-ts vnic /run/nic.sock --wire gen           then: ixy-ts forward vfio-user:/run/nic.sock virtual:sink
+  sudo ixy-ts vnic /run/nic.sock --wire tap=nic0
+  ixy-ts vnic /run/a.sock /run/b.sock            two NICs with a cable between them
+
+A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (docs/virtual-nic.md).`
+
+interface VnicFlags extends WatchFlags {
+  readonly wire?: string
+}
+
+export function addVnic(program: Command, finish: Finish): void {
+  const command = program
+    .command('vnic')
+    .description('Run a virtual 82599 as a vfio-user server; two of them are joined by a cable')
+    .argument('<socket>', 'UNIX socket to listen on')
+    .argument('[socket-b]', 'socket of a second NIC, joined to the first by a cable')
+    .option('--wire <wire>', 'what is plugged into the port (ixy-ts --help lists them)')
+    .addHelpText('after', EXAMPLES)
+  addWatchOptions(command).action(async (socket: string, socketB: string | undefined, flags: VnicFlags) => {
+    finish(await vnic(socketB === undefined ? [socket] : [socket, socketB], flags))
+  })
+}
+
+async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<number> {
+  const cabled = sockets.length === 2
+  checkArguments(sockets, flags.wire)
+  const stop = listenForStop()
+  const output = openStdout(flags.color, stop.stop)
+  const log = createLog(flags.logLevel, flags.color)
+  const host = new NicHost(
+    sockets.map((socket) => ({ name: `vfio-user:${socket}`, wire: flags.wire ?? '', socket })),
+    cabled,
+    {
+      oneClient: false,
+      onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
+    },
+  )
+  for (const socket of sockets) log.info(`listening on ${socket}`)
+
+  const reporter = createReporter('vnic', flags, output, ({ devices }) => {
+    const packets = sum(devices.map(({ rx, tx }) => rx.packets + tx.packets))
+    return `moved ${grouped(packets)} packets`
+  })
+  const tally = new Tally()
+  const infos = sockets.map((_, index) => infoOf(host, index))
+  const totals = (): DeviceCounters[] => sockets.map((_, index) => countersOf(host, index))
+  const begin = performance.now()
+  const elapsed = (): number => (performance.now() - begin) / 1000
+  const end = flags.duration ?? Infinity
+  let failure: IxyError | null = null
+  let telemetry: TelemetryServer | null = null
+  try {
+    telemetry = await serveTelemetry(
+      runtimeDirectory(),
+      { command: 'vnic', version: VERSION, devices: infos },
+      totals,
+    )
+    reporter.start(infos)
+    const failed = host.run()
+    let before = { time: 0, devices: totals() }
+    for (let tick = 1; !stop.signal.aborted && elapsed() < end; tick++) {
+      const due = Math.min(tick * flags.interval, end)
+      await Promise.race([failed, sleepUntil(begin + due * 1000, stop.signal)])
+      // A rest shorter than the interval counts for the summary only, as in forward.
+      if (stop.signal.aborted || due < tick * flags.interval) break
+      const now = { time: elapsed(), devices: totals() }
+      const seconds = now.time - before.time
+      const event = { elapsed: now.time, seconds, devices: difference(now.devices, before.devices) }
+      before = now
+      tally.add(event)
+      reporter.interval(event)
+    }
+  } catch (error) {
+    failure = asIxyError(error)
+  }
+  telemetry?.close()
+  const ran = elapsed()
+  const virtual = host.reports().map(({ wires, breaches }, index) => ({
+    index,
+    device: infos[index].device,
+    wires,
+    breaches,
+  }))
+  const counted = totals()
+  try {
+    host.close()
+  } catch (error) {
+    failure ??= asIxyError(error)
+  }
+  reporter.end({
+    elapsed: ran,
+    reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',
+    devices: tally.summarize(counted, ran),
+    virtual,
+    loss: null,
+    error: failure,
+  })
+  return failure === null ? 0 : reportFailure(failure, log.isLevelEnabled('debug'), flags.color)
+}
+
+function checkArguments(sockets: readonly string[], wire: string | undefined): void {
+  if (sockets.length === 1) {
+    if (wire === undefined) {
+      throw usageError('a wire is missing', 'give --wire <wire>, or a second socket for a cable')
+    }
+    checkWire(wire)
+    return
+  }
+  if (wire !== undefined)
+    throw usageError('--wire goes with one socket', 'leave it out: the two NICs share a cable')
+  if (path.resolve(sockets[0]) === path.resolve(sockets[1])) {
+    throw usageError(`${sockets[1]} is named twice`, 'give two different sockets')
+  }
+}
+
+function infoOf(host: NicHost, index: number): DeviceInfo {
+  const mac = host.mac(index)
+  return {
+    index,
+    device: host.specs[index].name,
+    model: MODEL,
+    mac,
+    access: 'vfio-user',
+    linkMbit: LINK_MBIT,
+  }
+}
+
+function countersOf(host: NicHost, index: number): DeviceCounters {
+  return { index, device: host.specs[index].name, queue: null, ...host.totals(index) }
+}

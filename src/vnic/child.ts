@@ -1,0 +1,71 @@
+/** The child process of a command with `virtual:<wire>` devices; see child-protocol.ts. */
+import { asIxyError } from '../errors.ts'
+import type { FromChild, NicReport, ToChild } from './child-protocol.ts'
+import { NicHost } from './host.ts'
+
+/** Milliseconds between two looks at whether a wire has ended. */
+const LOOK_EVERY = 20
+
+/** Serves the parent behind the IPC channel until it says stop or goes away, then exits. Needs process.send. */
+export function serveParent(): void {
+  // A terminal sends these to both; the parent decides what becomes of us.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
+  let host: NicHost | null = null
+  const tell = (message: FromChild): void => {
+    if (process.connected) process.send?.(message)
+  }
+  const leave = (error: unknown): void => {
+    let failure = error
+    try {
+      host?.close()
+    } catch (closing) {
+      failure ??= closing
+    }
+    if (failure === null) process.exit(0)
+    const { code, message, stack } = asIxyError(failure)
+    if (code === 'IXY_ERR_INTERNAL') process.stderr.write(`${stack}\n`)
+    if (!process.connected) process.exit(1)
+    process.send?.({ type: 'error', code, message } satisfies FromChild, () => process.exit(1))
+  }
+
+  const receive = (message: ToChild): void => {
+    switch (message.type) {
+      case 'start':
+        host = new NicHost(message.nics, false, { oneClient: true })
+        host.run().catch(leave)
+        reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }))
+        tell({ type: 'listening' })
+        break
+      case 'report':
+        tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] })
+        break
+      case 'quiesce':
+        host
+          ?.quiesce()
+          .then(() => tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] }), leave)
+        break
+      case 'stop':
+        leave(null)
+    }
+  }
+  process.on('message', (message: ToChild) => {
+    try {
+      receive(message)
+    } catch (error) {
+      leave(error)
+    }
+  })
+  process.on('disconnect', () => leave(null))
+}
+
+/** Calls `tell` when a wire has ended or all has settled, or the other way round. */
+function reportChanges(host: NicHost, tell: (nics: readonly NicReport[]) => void): void {
+  let before = ''
+  setInterval(() => {
+    const nics = host.reports()
+    const state = nics.map(({ ended, settled }) => `${ended} ${settled}`).join()
+    if (state !== before) tell(nics)
+    before = state
+  }, LOOK_EVERY).unref()
+}

@@ -1,0 +1,172 @@
+/**
+ * The virtual NICs of one process: makes them with their wires, listens, runs them, and tells how they are doing.
+ * `ixy-ts vnic` has one or two; the child process of a command has one per `virtual:<wire>` device.
+ */
+import { createHash } from 'node:crypto'
+import { REG } from '../driver/ixgbe/registers.ts'
+import { formatMac } from '../packet/mac.ts'
+import type { NicReport, NicSpec } from './child-protocol.ts'
+import { runLoop } from './loop.ts'
+import { VirtualNic } from './nic.ts'
+import { cable } from './wires/cable.ts'
+import { Ledger } from './wires/ledger.ts'
+import { parseWires } from './wires/parse.ts'
+import type { Wire } from './wires/wire.ts'
+
+export const LINK_MBIT = 10_000
+/** What every NIC here is. */
+export const MODEL = '82599ES 10GbE SFP+ (virtual)'
+
+/** Milliseconds between two looks at whether anything moves. */
+const LOOK_EVERY = 20
+/** Milliseconds without any movement after which nothing more is expected to come. */
+const QUIET = 200
+/** The same when every generated frame is accounted for: only duplicates can still be under way. */
+const QUIET_WHEN_COMPLETE = 40
+
+export interface NicTotals {
+  readonly rx: { readonly packets: number; readonly bytes: number }
+  readonly tx: { readonly packets: number; readonly bytes: number }
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface HostOptions {
+  /** Stop listening once a client has come: the socket is nobody else's. */
+  readonly oneClient: boolean
+  /** Called when a client has connected or gone. */
+  readonly onClient?: (nic: NicSpec, connected: boolean) => void
+}
+
+export class NicHost {
+  readonly specs: readonly NicSpec[]
+  private readonly nics: VirtualNic[] = []
+  private readonly macs: Uint8Array[]
+  private readonly ledger = new Ledger()
+  private readonly stopLoop = new AbortController()
+  private moved = 0
+  private quietSince = performance.now()
+
+  /**
+   * Makes the NICs; `specs` name their wires, or are two NICs with a cable between them. Nothing stays behind when that
+   * fails. Throws IXY_ERR_USAGE, IXY_ERR_FILE, and what a TAP or a socket throws.
+   */
+  constructor(specs: readonly NicSpec[], cabled: boolean, options: HostOptions) {
+    this.specs = specs
+    this.macs = specs.map(({ name, socket }, i) => macOf(options.oneClient ? `${name} ${i}` : socket))
+    try {
+      const ends = cabled ? cable([specs[0].name, specs[1].name]) : null
+      specs.forEach((spec, i) => {
+        const wire = ends?.[i] ?? parseWires(spec.wire, { ledger: this.ledger, linkMbit: LINK_MBIT })
+        this.nics.push(this.make(spec, this.macs[i], wire, options))
+      })
+      specs.forEach(({ socket }, i) => this.nics[i].listen(socket))
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  private make(spec: NicSpec, mac: Uint8Array, wire: Wire, { oneClient, onClient }: HostOptions): VirtualNic {
+    try {
+      const nic: VirtualNic = new VirtualNic({
+        name: spec.name,
+        mac,
+        wire,
+        strict: true,
+        onClient: (connected) => {
+          if (oneClient && connected) nic.stopListening()
+          onClient?.(spec, connected)
+        },
+      })
+      return nic
+    } catch (error) {
+      wire.close()
+      throw error
+    }
+  }
+
+  /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. */
+  run(): Promise<void> {
+    return runLoop(this.nics, this.stopLoop.signal)
+  }
+
+  stop(): void {
+    this.stopLoop.abort()
+  }
+
+  /** `52:54:00:00:00:01` */
+  mac(index: number): string {
+    return formatMac(this.macs[index])
+  }
+
+  /** Seen from the host: RX is what reached its memory. Bytes without FCS. */
+  totals(index: number): NicTotals {
+    const { statistics } = this.nics[index].device
+    return {
+      rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
+      tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },
+      dropped: {
+        missed: statistics.total(REG.MPC),
+        no_descriptor: statistics.total(REG.QPRDC),
+        undersize: statistics.total(REG.RUC),
+        oversize: statistics.total(REG.ROC),
+      },
+    }
+  }
+
+  reports(): NicReport[] {
+    const settled = this.settled()
+    return this.nics.map((nic) => ({
+      finite: nic.wire.finite,
+      ended: nic.wire.ended(),
+      settled,
+      wires: nic.wires(),
+      breaches: nic.breaches(),
+    }))
+  }
+
+  /** Stops the wires, and resolves once what they have sent has come out again or nothing moves any more. */
+  async quiesce(): Promise<void> {
+    for (const nic of this.nics) nic.wire.stop()
+    this.quietSince = performance.now()
+    while (!this.settled()) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
+  }
+
+  /** To be asked again and again: it compares with what it saw the last time. */
+  settled(): boolean {
+    const now = performance.now()
+    const moved = this.movements()
+    if (moved !== this.moved) this.quietSince = now
+    this.moved = moved
+    return now - this.quietSince >= (this.ledger.outstanding() === 0 ? QUIET_WHEN_COMPLETE : QUIET)
+  }
+
+  /** A number that changes with every frame. */
+  private movements(): number {
+    let moved = 0
+    for (const { device } of this.nics) {
+      moved += device.statistics.total(REG.TPR) + device.statistics.total(REG.GPTC)
+    }
+    return moved
+  }
+
+  /** Closes connections, sockets, files and TAPs. Throws IXY_ERR_FILE if a capture can't be completed. Idempotent. */
+  close(): void {
+    this.stop()
+    let failure: unknown = null
+    for (const nic of this.nics) {
+      try {
+        nic.close()
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    if (failure !== null) throw failure
+  }
+}
+
+/** The same name gives the same address; unicast and locally administered. */
+function macOf(name: string): Uint8Array {
+  const hash = createHash('sha256').update(name).digest()
+  return Uint8Array.of(0x02, 0x82, 0x59, hash[0], hash[1], hash[2])
+}
