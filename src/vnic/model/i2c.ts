@@ -47,7 +47,8 @@ export class I2cSlave {
   private rise(sda: number): void {
     if (this.state === 'idle' || this.state === 'ignore') return
     if (this.bits < 8) {
-      this.shift = ((this.shift << 1) | sda) & 0xff
+      // While the slave sends, the shift register holds its byte.
+      if (this.state !== 'read') this.shift = ((this.shift << 1) | sda) & 0xff
       return
     }
     // The master's answer to a byte we sent: 1 means no more.
