@@ -1,4 +1,4 @@
-/** The host's end of a virtual NIC's cable: a network namespace with a TAP interface in it. */
+/** The host's end of a virtual NIC's cable: a network namespace with TAP interfaces in it. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import type { FarEndRequest } from '../far-end.ts'
@@ -16,21 +16,26 @@ export interface InterfaceCounters {
 
 export class HostNetwork {
   readonly name: string
-  readonly tap = 'ixytap0'
+  /** The first TAP interface. */
+  readonly tap: string
   readonly #test: ScenarioContext
 
   /** Adds a namespace that goes away with the scenario. Nothing in it speaks unasked: no IPv6, no multicast. */
-  static async create(test: ScenarioContext): Promise<HostNetwork> {
-    const network = new HostNetwork(test)
+  static async create(test: ScenarioContext, taps: readonly string[] = ['ixytap0']): Promise<HostNetwork> {
+    const network = new HostNetwork(test, taps[0] ?? '')
     await network.#ip('netns', 'add', network.name)
     test.cleanup(() => network.#ip('netns', 'delete', network.name))
-    await network.#ip('-n', network.name, 'tuntap', 'add', 'dev', network.tap, 'mode', 'tap')
-    await network.exec(['sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${network.tap}/disable_ipv6`])
+    for (const tap of taps) {
+      await network.ip('tuntap', 'add', 'dev', tap, 'mode', 'tap')
+      await network.exec(['sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${tap}/disable_ipv6`])
+      await network.ip('link', 'set', tap, 'mtu', '9000', 'up')
+    }
     return network
   }
 
-  private constructor(test: ScenarioContext) {
+  private constructor(test: ScenarioContext, tap: string) {
     this.#test = test
+    this.tap = tap
     this.name = `ixy-guest-${process.pid}-${test.name}`
   }
 
@@ -72,10 +77,10 @@ export class HostNetwork {
     }
   }
 
-  /** Starts the process that sends and collects raw frames on the TAP interface. */
-  async farEnd(): Promise<FarEnd> {
+  /** Starts the process that sends and collects raw frames on a TAP interface. */
+  async farEnd(tap = this.tap): Promise<FarEnd> {
     const program = join(this.#test.environment.repository, '.cache/guest/far-end.cjs')
-    const { child, stop, output } = start(this.inside([process.execPath, program, this.tap]), {
+    const { child, stop, output } = start(this.inside([process.execPath, program, tap]), {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#test.cleanup(stop)

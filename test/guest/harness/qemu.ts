@@ -129,7 +129,8 @@ export class Guest {
         this.#agent = socket
         socket.setEncoding('latin1')
         socket.on('data', (text: string) => this.#take(text))
-        socket.on('error', (error) => this.#fail(error))
+        // A broken connection means that QEMU has ended; its exit code and output say more.
+        socket.on('error', () => undefined)
       })
     })
     await this.#within('boot', seconds, ready)

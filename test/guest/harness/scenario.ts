@@ -1,5 +1,5 @@
 /** What a scenario is, and what it is given to work with. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DebianTree } from './debian.ts'
 import { type Accelerator, Guest, type GuestOptions } from './qemu.ts'
@@ -46,7 +46,10 @@ export class ScenarioContext {
   /** Boots a guest, which is stopped when the scenario ends. */
   async boot(options: Partial<GuestOptions> = {}): Promise<Guest> {
     const guest = await Guest.boot({ ...this.environment, ...options, name: options.name ?? this.name })
-    this.cleanup(() => guest.stop())
+    this.cleanup(async () => {
+      if (guest.alive) await saveKernelLog(guest, join(this.environment.logs, `${guest.name}.dmesg`))
+      await guest.stop()
+    })
     this.note(`${guest.name} up after ${guest.bootSeconds.toFixed(1)} s`)
     return guest
   }
@@ -94,6 +97,11 @@ export class ScenarioContext {
       }
     }
   }
+}
+
+async function saveKernelLog(guest: Guest, path: string): Promise<void> {
+  const { output } = await guest.shell('dmesg', 20)
+  writeFileSync(path, output)
 }
 
 /** Runs one scenario to its end or its deadline, and cleans up after it. */

@@ -20,7 +20,6 @@ export const linuxFrames: Scenario = {
   deadline: 180,
   async run(test) {
     const network = await HostNetwork.create(test)
-    await network.ip('link', 'set', network.tap, 'mtu', '9000', 'up')
     const socket = test.socket('nic')
     await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),

@@ -18,7 +18,6 @@ export const linuxIxgbe: Scenario = {
   async run(test) {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
-    await network.ip('link', 'set', network.tap, 'mtu', '9000', 'up')
     const socket = test.socket('nic')
     const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),

@@ -69,7 +69,6 @@ export const soak: Scenario = {
   async run(test) {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
-    await network.ip('link', 'set', network.tap, 'up')
     const socket = test.socket('nic')
     await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),
