@@ -1,19 +1,11 @@
 /** What the kernel does with a network interface. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { close, ioctl } from './file.ts'
-import { check, declare } from './libc.ts'
+import { InterfaceRequest } from './socket.ts'
 import { readNumber } from './sysfs.ts'
 
 const IFF_UP = 0x1
 const SIOCGIFADDR = 0x8915
-const AF_INET = 2
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
-
-const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
-  'int socket(int domain, int type, int protocol)',
-)
 
 /**
  * Why taking the interface away from the kernel would hurt: it is up, has an address or a route. Null if it wouldn't.
@@ -29,17 +21,12 @@ export function interfaceUse(name: string, sysfs: string, procNet = '/proc/net')
 
 /** An IPv4 address stays when the interface goes down; /proc doesn't tell whose it is. */
 function hasIpv4Address(name: string): boolean {
-  const socket = check(libcSocket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
   try {
-    const request = new Uint8Array(40)
-    request.set(Buffer.from(name).subarray(0, 15))
-    ioctl(socket, 'SIOCGIFADDR', SIOCGIFADDR, request)
+    new InterfaceRequest(name).run('SIOCGIFADDR', SIOCGIFADDR)
     return true
   } catch {
     // EADDRNOTAVAIL: none. ENODEV: the interface has just gone.
     return false
-  } finally {
-    close(socket)
   }
 }
 

@@ -3,12 +3,11 @@
  * descriptor, what is written there the kernel receives. One read or write is one Ethernet frame without FCS.
  */
 import { IxyError } from '../errors.ts'
-import { close, ioctl, O_RDWR, open, setNonBlocking } from './file.ts'
-import { check, declare, isErrno } from './libc.ts'
+import { close, O_RDWR, open, setNonBlocking } from './file.ts'
+import { isErrno } from './libc.ts'
+import { InterfaceRequest } from './socket.ts'
 
-/** linux/if.h, linux/if_tun.h: struct ifreq is a name of 16 bytes and a union of 24. */
-const IFREQ_BYTES = 40
-const IF_NAME_BYTES = 16
+/** linux/if.h, linux/if_tun.h */
 const IFF_UP = 0x1
 const IFF_TAP = 0x0002
 /** Frames come without the four bytes of flags and protocol in front. */
@@ -16,14 +15,6 @@ const IFF_NO_PI = 0x1000
 const TUNSETIFF = 0x4004_54ca
 const SIOCGIFFLAGS = 0x8913
 const SIOCSIFFLAGS = 0x8914
-
-const AF_INET = 2
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
-
-const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
-  'int socket(int domain, int type, int protocol)',
-)
 
 export interface Tap {
   /** Non-blocking; readable when the kernel has sent a frame. */
@@ -39,11 +30,10 @@ export interface Tap {
  * plugged in), IXY_ERR_SYSTEM (no TUN/TAP in this kernel, or the interface is of another kind).
  */
 export function openTap(name: string): Tap {
-  const request = interfaceRequest(name)
+  requireName(name)
   let fd = openTun()
   try {
-    new DataView(request.buffer).setUint16(IF_NAME_BYTES, IFF_TAP | IFF_NO_PI, true)
-    attach(fd, name, request)
+    attach(fd, name)
     setNonBlocking(fd)
     bringUp(name)
   } catch (error) {
@@ -60,20 +50,14 @@ export function openTap(name: string): Tap {
   }
 }
 
-function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
+function requireName(name: string): void {
   // The kernel's own rules (dev_valid_name), and no pattern.
-  if (!/^[^\s/:%]{1,15}$/.test(name) || name === '.' || name === '..')
-    throw new IxyError(
-      'IXY_ERR_USAGE',
-      `'${name}' can't be the name of a network interface`,
-      'use 1 to 15 characters without spaces, slashes, colons and percent signs',
-    )
-  const request = new Uint8Array(IFREQ_BYTES)
-  const bytes = Buffer.from(name)
-  if (bytes.length >= IF_NAME_BYTES)
-    throw new IxyError('IXY_ERR_USAGE', `the interface name '${name}' is too long`, 'use up to 15 bytes')
-  request.set(bytes)
-  return request
+  if (/^[^\s/:%]+$/.test(name) && name !== '.' && name !== '..' && Buffer.byteLength(name) <= 15) return
+  throw new IxyError(
+    'IXY_ERR_USAGE',
+    `'${name}' can't be the name of a network interface`,
+    'use 1 to 15 bytes without spaces, slashes, colons and percent signs',
+  )
 }
 
 function openTun(): number {
@@ -89,9 +73,11 @@ function openTun(): number {
   }
 }
 
-function attach(fd: number, name: string, request: Uint8Array): void {
+function attach(fd: number, name: string): void {
+  const request = new InterfaceRequest(name)
+  request.flags = IFF_TAP | IFF_NO_PI
   try {
-    ioctl(fd, 'TUNSETIFF', TUNSETIFF, request)
+    request.run('TUNSETIFF', TUNSETIFF, fd)
   } catch (cause) {
     if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`using the TAP interface ${name}`, cause)
     if (isErrno(cause, 'EBUSY'))
@@ -113,20 +99,14 @@ function attach(fd: number, name: string, request: Uint8Array): void {
 }
 
 function bringUp(name: string): void {
-  const socket = check(libcSocket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
   try {
-    const request = interfaceRequest(name)
-    const view = new DataView(request.buffer)
-    ioctl(socket, 'SIOCGIFFLAGS', SIOCGIFFLAGS, request)
-    const flags = view.getUint16(IF_NAME_BYTES, true)
-    if ((flags & IFF_UP) !== 0) return
-    view.setUint16(IF_NAME_BYTES, flags | IFF_UP, true)
-    ioctl(socket, 'SIOCSIFFLAGS', SIOCSIFFLAGS, request)
+    const request = new InterfaceRequest(name).run('SIOCGIFFLAGS', SIOCGIFFLAGS)
+    if ((request.flags & IFF_UP) !== 0) return
+    request.flags |= IFF_UP
+    request.run('SIOCSIFFLAGS', SIOCSIFFLAGS)
   } catch (cause) {
     if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`bringing ${name} up`, cause)
     throw cause
-  } finally {
-    close(socket)
   }
 }
 

@@ -9,34 +9,18 @@ import { fchmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
 import { sleepMilliseconds } from './clock.ts'
 import { close } from './file.ts'
-import { check, declare, isErrno, lastErrno, LinuxError, type Pointer } from './libc.ts'
+import { check, isErrno, lastErrno, LinuxError } from './libc.ts'
 import { pollOne, POLLIN, POLLOUT, POLLRDHUP } from './poll.ts'
 import { CHUNK, dataArea, fdsWereLost, MAX_FDS, receiveBytes, sendBytes } from './scm.ts'
-
-const AF_UNIX = 1
-const SOCK_STREAM = 1
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const SOCKET_TYPE = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
-/** sizeof(sockaddr_un.sun_path), with the terminating zero. */
-const PATH_BYTES = 108
-
-const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
-  'int socket(int domain, int type, int protocol)',
-)
-const libcSocketpair = declare<(domain: number, type: number, protocol: number, fds: Pointer) => number>(
-  'int socketpair(int domain, int type, int protocol, void *fds)',
-)
-const libcBind = declare<(fd: number, name: Pointer, bytes: number) => number>(
-  'int bind(int fd, const void *name, unsigned int bytes)',
-)
-const libcListen = declare<(fd: number, backlog: number) => number>('int listen(int fd, int backlog)')
-const libcConnect = declare<(fd: number, name: Pointer, bytes: number) => number>(
-  'int connect(int fd, const void *name, unsigned int bytes)',
-)
-const libcAccept = declare<(fd: number, name: bigint, bytes: bigint, flags: number) => number>(
-  'int accept4(int fd, void *name, void *bytes, int flags)',
-)
+import {
+  createUnixPair,
+  createUnixSocket,
+  tryAccept,
+  tryBind,
+  tryConnect,
+  tryListen,
+  unixName,
+} from './socket.ts'
 
 export interface Received {
   /** Bytes placed at the start of the target; 0: the peer has closed. */
@@ -64,10 +48,10 @@ export class UnixSocket {
    * Throws LinuxError: ENOENT (no such file), ECONNREFUSED (nobody listens), EACCES, EAGAIN (queue full)…
    */
   static connect(path: string, timeout = 5000): UnixSocket {
-    const name = socketName(path)
-    const fd = check(libcSocket(AF_UNIX, SOCKET_TYPE, 0), 'socket')
+    const name = unixName(path)
+    const fd = createUnixSocket()
     const deadline = performance.now() + timeout
-    while (libcConnect(fd, name, name.byteLength) < 0) {
+    while (tryConnect(fd, name) < 0) {
       const errno = lastErrno()
       // A full queue of a UNIX socket can't be waited for with poll.
       if (errno === 'EINTR' || (errno === 'EAGAIN' && performance.now() < deadline)) sleepMilliseconds(5)
@@ -81,9 +65,8 @@ export class UnixSocket {
 
   /** Two connected sockets. */
   static pair(): [UnixSocket, UnixSocket] {
-    const fds = new Int32Array(2)
-    check(libcSocketpair(AF_UNIX, SOCKET_TYPE, 0, fds), 'socketpair')
-    return [new UnixSocket(fds[0]), new UnixSocket(fds[1])]
+    const [a, b] = createUnixPair()
+    return [new UnixSocket(a), new UnixSocket(b)]
   }
 
   /**
@@ -216,18 +199,18 @@ export class UnixListener {
    * is another kind of file, LinuxError otherwise (ENOENT: no such directory).
    */
   static listen(path: string): UnixListener {
-    const name = socketName(path)
-    const fd = check(libcSocket(AF_UNIX, SOCKET_TYPE, 0), 'socket')
+    const name = unixName(path)
+    const fd = createUnixSocket()
     try {
       // The file takes over the socket's mode, so there is no moment at which others could connect.
       fchmodSync(fd, 0o600)
-      if (libcBind(fd, name, name.byteLength) < 0) {
+      if (tryBind(fd, name) < 0) {
         const errno = lastErrno()
         if (errno !== 'EADDRINUSE') throw new LinuxError('bind', errno, path)
         removeStaleSocket(path)
-        check(libcBind(fd, name, name.byteLength), 'bind', path)
+        check(tryBind(fd, name), 'bind', path)
       }
-      check(libcListen(fd, 16), 'listen', path)
+      check(tryListen(fd, 16), 'listen', path)
       return new UnixListener(fd, path)
     } catch (error) {
       close(fd)
@@ -237,7 +220,7 @@ export class UnixListener {
 
   /** The next connection; null if nobody is waiting. Throws LinuxError (EMFILE…). */
   accept(): UnixSocket | null {
-    const fd = libcAccept(this.fd, 0n, 0n, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    const fd = tryAccept(this.fd)
     if (fd >= 0) return new UnixSocket(fd)
     const errno = lastErrno()
     if (errno === 'EAGAIN' || errno === 'EINTR' || errno === 'ECONNABORTED') return null
@@ -255,21 +238,6 @@ export class UnixListener {
     }
     close(this.fd)
   }
-}
-
-/** struct sockaddr_un for `path`. */
-function socketName(path: string): Uint8Array {
-  const bytes = Buffer.from(path)
-  if (bytes.length === 0 || bytes.length >= PATH_BYTES || bytes.includes(0))
-    throw new IxyError(
-      'IXY_ERR_USAGE',
-      `the socket path '${path}' has ${bytes.length} bytes`,
-      `use one of 1 to ${PATH_BYTES - 1} bytes`,
-    )
-  const name = new Uint8Array(2 + bytes.length + 1)
-  name[0] = AF_UNIX
-  name.set(bytes, 2)
-  return name
 }
 
 function removeStaleSocket(path: string): void {

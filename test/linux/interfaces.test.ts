@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process'
+import { interfaceUse } from '../../src/linux/interfaces.ts'
+import { openTap, type Tap } from '../../src/linux/tap.ts'
+
+const name = `ixi${process.pid}`.slice(0, 15)
+const sysfs = `/sys/class/net/${name}`
+
+function obstacle(): string {
+  try {
+    openTap(name).close()
+    return ''
+  } catch (error) {
+    return String(error)
+  }
+}
+
+const reason = obstacle()
+const withTap = reason === '' ? describe : describe.skip
+
+withTap(`the use of a real interface${reason === '' ? '' : ` (skipped: ${reason})`}`, () => {
+  let tap: Tap
+  beforeEach(() => {
+    tap = openTap(name)
+  })
+  afterEach(() => {
+    tap.close()
+  })
+  const ip = (...words: string[]) => execFileSync('ip', words)
+
+  test('is that it is up, or else that it has an address, or else none', () => {
+    expect(interfaceUse(name, sysfs)).toBe('is up')
+    ip('link', 'set', name, 'down')
+    expect(interfaceUse(name, sysfs)).toBeNull()
+    // From the range for documentation (RFC 5737); an interface that is down has no route to it.
+    ip('address', 'add', '192.0.2.77/32', 'dev', name)
+    expect(interfaceUse(name, sysfs)).toBe('has an address')
+    ip('address', 'flush', 'dev', name)
+    expect(interfaceUse(name, sysfs)).toBeNull()
+  })
+})
+
+test('an interface that does not exist is not used', () => {
+  expect(interfaceUse('ixy-no-such-if', '/sys/class/net/ixy-no-such-if')).toBeNull()
+})
