@@ -1,82 +1,93 @@
 /**
- * A dress rehearsal of an app on cards that exist in this thread's memory only.
+ * A dress rehearsal of an app.
  *
  * V8 runs a function interpreted first and compiles it once it has proved to be hot; the papers' JavaScript driver lost
- * packets meanwhile. So each worker runs its app on pretended rings before its real ones are armed. It must use the
- * very same classes and loops: optimised code is tied to the shapes it has seen.
+ * packets meanwhile. So each worker runs its app on its rings before the cards know of them: the doorbells lead nowhere,
+ * and this file plays the cards. Later the app goes on with the same rings, because machine code made for one ring is
+ * of no use to another (see driver/ixgbe/specialise.ts).
  */
-import { DESCRIPTOR_BYTES, RX_DD, RX_EOP, TX_DD } from '../driver/ixgbe/descriptors.ts'
-import { RxRing } from '../driver/ixgbe/rx-ring.ts'
-import { TxRing } from '../driver/ixgbe/tx-ring.ts'
+import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
+import type { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
 import { COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
-import { PacketMemory } from '../memory/packets.ts'
+import type { PacketMemory } from '../memory/packets.ts'
 
-/** Polls of the app: enough for V8's optimising compiler to be done, some 50 ms. */
+/** Polls of the app: enough for V8's optimising compiler to be done. */
 const POLLS = 20_000
-const RING = 512
+/** Once in so many packets a part of one comes in, which is dropped. */
+const FRAGMENT_EVERY = 1009
+const FRAME = 60
 
-/** Pretends that received packets of 60 bytes are always there and that everything sent is gone at the next poll. */
+/** One card: between two polls it sends what is in the transmit ring and receives packets of 60 bytes. */
+class PretendedCard {
+  private readonly tails = new Int32Array(2)
+  private readonly rx: Uint32Array
+  private readonly tx: Uint32Array
+  private rdh = 0
+  private tdh = 0
+  private received = 0
+
+  constructor(rings: RingPair) {
+    this.rx = new Uint32Array(rings.rxDescriptors)
+    this.tx = new Uint32Array(rings.txDescriptors)
+    rings.rehearse(this.tails)
+  }
+
+  receive(packets: number): void {
+    const { rx } = this
+    const mask = (rx.length >> 2) - 1
+    for (; packets > 0 && this.rdh !== this.tails[0]; packets--) {
+      const word = this.rdh << 2
+      rx[word + 3] = FRAME
+      rx[word + 2] = ++this.received % FRAGMENT_EVERY === 0 ? RX_DD : RX_DD | RX_EOP
+      this.rdh = (this.rdh + 1) & mask
+    }
+  }
+
+  transmit(): void {
+    const { tx } = this
+    const mask = (tx.length >> 2) - 1
+    for (; this.tdh !== this.tails[1]; this.tdh = (this.tdh + 1) & mask) {
+      const word = this.tdh << 2
+      if ((tx[word + 2] & TX_RS) !== 0) tx[word + 3] |= TX_DD
+    }
+  }
+}
+
 class PretendedCards implements Rehearsal {
-  private readonly receive: Uint32Array[]
-  private readonly transmit: Uint32Array[]
+  private readonly cards: PretendedCard[]
+  private readonly batchSize: number
   private polls = 0
 
-  constructor(receive: readonly ArrayBuffer[], transmit: readonly ArrayBuffer[]) {
-    this.receive = receive.map((ring) => new Uint32Array(ring))
-    this.transmit = transmit.map((ring) => new Uint32Array(ring))
+  constructor(rings: readonly RingPair[], batchSize: number) {
+    this.cards = rings.map((pair) => new PretendedCard(pair))
+    this.batchSize = batchSize
   }
 
   next(): boolean {
-    // Now and then a poll finds nothing, so that this path is compiled too.
-    const status = this.polls % 4 === 3 ? 0 : RX_DD | RX_EOP
-    for (const words of this.receive) {
-      for (let i = 0; i < words.length; i += 4) {
-        words[i + 2] = status
-        words[i + 3] = 60
-      }
+    // Full batches, smaller ones, and polls that find nothing: all three have to be compiled.
+    const packets = [this.batchSize, this.batchSize, 3, 0][this.polls & 3]
+    for (const card of this.cards) {
+      card.transmit()
+      card.receive(packets)
     }
-    for (const words of this.transmit) for (let i = 3; i < words.length; i += 4) words[i] |= TX_DD
     return ++this.polls < POLLS
   }
 }
 
-/** Runs `app` on a plane like the one `spec` describes. */
-export function warmUp(spec: WorkerSpec, app: (plane: DataPlane) => void): void {
-  const { bufferShift } = spec.memory
-  const pools = spec.memory.pools
-  const poolShift = 11
-  const bytes = (pools << poolShift) << bufferShift
-  const memory = new PacketMemory(
-    {
-      address: 0n,
-      pageIovas: new Float64Array([0]),
-      pageBytes: bytes,
-      pageOffset: 0,
-      bufferShift,
-      poolShift,
-      pools,
-    },
-    new ArrayBuffer(bytes),
-  )
-  const ring = (): ArrayBuffer => new ArrayBuffer(RING * DESCRIPTOR_BYTES)
-  const receive = spec.ports.map(ring)
-  const transmit = spec.ports.map(ring)
-  const ports = spec.ports.map((_, i) => {
-    const tails = new Int32Array(2)
-    return new DataPort(
-      new RxRing(memory, i, receive[i], tails, 0),
-      new TxRing(memory, transmit[i], tails, 1),
-    )
-  })
+/** Runs `app` on a plane like the one `spec` describes. Afterwards memory and rings have to be started anew. */
+export function warmUp(
+  spec: WorkerSpec,
+  memory: PacketMemory,
+  rings: readonly RingPair[],
+  app: (plane: DataPlane) => void,
+): void {
   const shared = {
     control: new SharedArrayBuffer(4),
-    counters: new SharedArrayBuffer(ports.length * COUNTERS * 8),
+    counters: new SharedArrayBuffer(rings.length * COUNTERS * 8),
     batchSize: spec.batchSize,
   }
-  app(
-    new DataPlane(shared, memory, ports, () => undefined, {
-      rehearsal: new PretendedCards(receive, transmit),
-    }),
-  )
+  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
+  const rehearsal = new PretendedCards(rings, spec.batchSize)
+  app(new DataPlane(shared, memory, ports, () => undefined, { rehearsal }))
 }

@@ -1,6 +1,7 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { DataPlane, attachPort } from '../engine/data-plane.ts'
+import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
@@ -25,10 +26,15 @@ function main(spec: WorkerSpec): void {
   const tell = (message: FromWorker): void => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
   const job = spec.job
-  warmUp(spec, (plane) => run(plane, job.kind === 'pktgen' ? { ...job, count: null, rate: null } : job))
-
   const memory = new PacketMemory(spec.memory)
-  const ports = spec.ports.map((port, i) => attachPort(port, memory, i))
+  const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
+  warmUp(spec, memory, rings, (plane) => {
+    run(plane, job.kind === 'pktgen' ? { ...job, count: null, rate: null } : job)
+  })
+  memory.reset()
+  for (const pair of rings) pair.start()
+
+  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = eventfds.length === 0 ? null : new Sleeper(eventfds, spec.mode)
   const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })

@@ -1,11 +1,8 @@
 /** The worker's side of a run: what an app gets to work with. */
 import type { QueueSpec, RxQueue, TxQueue } from '../driver/device.ts'
-import { RxRing } from '../driver/ixgbe/rx-ring.ts'
-import { TxRing } from '../driver/ixgbe/tx-ring.ts'
-import { viewOf } from '../linux/mapping.ts'
-import { PacketMemory } from '../memory/packets.ts'
-import { Sleeper } from './sleeper.ts'
-import { DESCRIPTOR_BYTES } from '../driver/ixgbe/descriptors.ts'
+import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import type { PacketMemory } from '../memory/packets.ts'
+import type { Sleeper } from './sleeper.ts'
 import {
   COMMAND,
   COMMAND_RUN,
@@ -40,26 +37,9 @@ export class DataPort {
 
 /** Makes the queue pair's rings usable in this thread and arms the receive ring with buffers of `pool`. */
 export function attachPort(spec: QueueSpec, memory: PacketMemory, pool: number): DataPort {
-  const { rx, tx } = spec
-  return new DataPort(
-    new RxRing(
-      memory,
-      pool,
-      viewOf(rx.address, rx.entries * DESCRIPTOR_BYTES),
-      tailView(rx.tailPage),
-      rx.tailIndex,
-    ),
-    new TxRing(
-      memory,
-      viewOf(tx.address, tx.entries * DESCRIPTOR_BYTES),
-      tailView(tx.tailPage),
-      tx.tailIndex,
-    ),
-  )
-}
-
-function tailView(page: bigint): Int32Array {
-  return new Int32Array(viewOf(page, 4096))
+  const rings = new RingPair(spec, memory, pool)
+  rings.start()
+  return new DataPort(rings.rx, rings.tx)
 }
 
 /** Plays the cards between two polls; false when the rehearsal is over. */
@@ -103,8 +83,9 @@ export class DataPlane {
       this.polls = 0
       this.publish()
     }
-    if (this.rehearsal !== null) return this.rehearsal.next()
-    return Atomics.load(this.control, COMMAND) === COMMAND_RUN
+    // Asked in a rehearsal too, so that the code compiled there fits the real run.
+    const run = Atomics.load(this.control, COMMAND) === COMMAND_RUN
+    return this.rehearsal === null ? run : this.rehearsal.next()
   }
 
   /** Called once per poll with the number of packets moved by it: lets the worker sleep when there is nothing to do. */

@@ -82,7 +82,7 @@ export class PacketMemory {
     this.size = new Uint16Array(count)
     this.iova = new Float64Array(count)
     this.freeStack = new Uint16Array(count)
-    this.freeTop = new Int32Array(pools).fill(1 << poolShift)
+    this.freeTop = new Int32Array(pools)
 
     const iovaWords = new Uint32Array(this.iova.buffer)
     for (let id = 0; id < count; id++) {
@@ -91,16 +91,24 @@ export class PacketMemory {
       const iova = pageIovas[page] + (offset - page * pageBytes)
       iovaWords[id * 2] = iova >>> 0
       iovaWords[id * 2 + 1] = Math.floor(iova / 2 ** 32)
+    }
+    this.reset()
+  }
+
+  /** Makes all ids free. No ring and no app may hold one. */
+  reset(): void {
+    const { freeStack, poolShift } = this
+    this.freeTop.fill(1 << poolShift)
+    for (let id = 0; id < freeStack.length; id++) {
       // Low ids on top: a pool that is never emptied touches few buffers, which stay in the cache.
-      const pool = id >> poolShift
-      const nth = id - (pool << poolShift)
-      this.freeStack[(pool << poolShift) + (1 << poolShift) - 1 - nth] = id
+      const base = (id >> poolShift) << poolShift
+      freeStack[base + (1 << poolShift) - 1 - (id - base)] = id
     }
   }
 
   /** Index in `u8` of the first byte of packet `id`. */
   dataOffset(id: number): number {
-    return (id << this.bufferShift) + HEADROOM + ((id & 7) << 6)
+    return ((id << this.bufferShift) + (HEADROOM + ((id & 7) << 6))) | 0
   }
 
   /** Number of free buffers in `pool`. */

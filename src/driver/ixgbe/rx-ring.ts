@@ -1,6 +1,12 @@
 import { RX_DD, RX_EOP } from './descriptors.ts'
+import { specialise } from './specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
+
+const PACKETS = 0
+const BYTES = 1
+const POOL_EMPTY = 2
+const FRAGMENTS = 3
 
 /**
  * The software side of a receive descriptor ring (82599 §7.1.9).
@@ -16,105 +22,176 @@ import type { RxQueue } from '../device.ts'
  * One stays ours: head = tail means that the card has none (82599 §7.1.9).
  */
 export class RxRing implements RxQueue {
-  /** Packets and bytes (without FCS) taken out, over the life of the ring. */
-  packets = 0
-  bytes = 0
-  /** Packets dropped because the pool had no buffer to replace theirs. */
-  poolEmpty = 0
-  /** Buffers dropped because they held only a part of a packet: larger than the ring was set up for. */
-  fragments = 0
-
-  private readonly memory: PacketMemory
-  private readonly pool: number
-  /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
-  private readonly words: Uint32Array
-  private readonly quads: Float64Array
-  /** Buffer id behind each descriptor. */
-  private readonly ids: Uint16Array
-  private readonly mask: number
-  private readonly tail: Int32Array
-  private readonly tailIndex: number
-  private index = 0
-
   /**
-   * Arms all descriptors but one with buffers of `pool` and tells the card. `ring` is the descriptors' memory, its
-   * entries a power of two; `tail[tailIndex]` is RDT. The queue must be enabled and its RDH and RDT zero.
+   * Takes up to `limit` received packets and puts their ids into `batch[0…]`; returns how many. The caller owns them.
+   * At most `limit` descriptors are looked at: fewer packets may come out than there are if some had to be dropped.
    */
-  constructor(
-    memory: PacketMemory,
-    pool: number,
-    ring: ArrayBufferLike,
-    tail: Int32Array,
-    tailIndex: number,
-  ) {
-    this.memory = memory
-    this.pool = pool
-    this.words = new Uint32Array(ring)
-    this.quads = new Float64Array(ring)
-    const entries = this.words.length >> 2
-    this.ids = new Uint16Array(entries)
-    this.mask = entries - 1
-    this.tail = tail
-    this.tailIndex = tailIndex
+  readonly receive: (batch: Int32Array, limit: number) => number
+  private readonly restart: (tail: Int32Array, tailIndex: number) => void
+  private readonly counters = new Float64Array(4)
 
-    const ids = new Int32Array(entries)
-    memory.allocate(pool, ids, entries)
-    for (let i = 0; i < entries; i++) {
-      this.ids[i] = ids[i]
-      this.quads[i * 2] = memory.iova[ids[i]]
-      this.quads[i * 2 + 1] = 0
-    }
-    Atomics.store(tail, tailIndex, this.mask)
+  /** `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. */
+  constructor(memory: PacketMemory, pool: number, ring: ArrayBufferLike) {
+    const make = specialise(makeReceive)
+    const loops = make(memory, pool, ring, this.counters, {
+      RX_DD,
+      RX_EOP,
+      PACKETS,
+      BYTES,
+      POOL_EMPTY,
+      FRAGMENTS,
+    })
+    this.receive = loops.receive
+    this.restart = loops.start
   }
 
   /**
-   * Takes up to `limit` received packets and puts their ids into `batch[0…]`; returns how many. The caller owns them.
-   *
-   * The acquiring load of the first status keeps what follows behind it on any machine. The other descriptors are
-   * read plainly: x86 keeps loads in order, and V8 does not move a typed array's load across a store to another.
+   * Begins anew: forgets all packets and counts, arms all descriptors but one with fresh buffers and tells the card.
+   * `tail[tailIndex]` is RDT. The queue must be enabled and its RDH and RDT zero.
    */
-  receive(batch: Int32Array, limit: number): number {
-    const words = this.words
-    let index = this.index
-    let status = Atomics.load(words, (index << 2) + 2)
-    if ((status & RX_DD) === 0 || limit <= 0) return 0
+  start(tail: Int32Array, tailIndex: number): void {
+    this.restart(tail, tailIndex)
+  }
 
-    const { memory, quads, ids, mask, pool } = this
-    const { size, iova, freeStack, freeTop } = memory
-    const freeBase = pool << memory.poolShift
-    let top = freeTop[pool]
+  /** Packets and bytes (without FCS) taken out since start(). */
+  get packets(): number {
+    return this.counters[PACKETS]
+  }
+
+  get bytes(): number {
+    return this.counters[BYTES]
+  }
+
+  /** Packets dropped because the pool had no buffer to replace theirs. */
+  get poolEmpty(): number {
+    return this.counters[POOL_EMPTY]
+  }
+
+  /** Buffers dropped because they held only a part of a packet: larger than the ring was set up for. */
+  get fragments(): number {
+    return this.counters[FRAGMENTS]
+  }
+}
+
+interface ReceiveLoops {
+  receive(batch: Int32Array, limit: number): number
+  start(tail: Int32Array, tailIndex: number): void
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each ring. Typed arrays only: they don't allocate, and a double in one is changed in place. */
+function makeReceive(
+  memory: PacketMemory,
+  pool: number,
+  ring: ArrayBufferLike,
+  counters: Float64Array,
+  names: Readonly<Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS', number>>,
+): ReceiveLoops {
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS } = names
+  const { size, iova, freeStack, freeTop } = memory
+  const bottom = pool << memory.poolShift
+  /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
+  const words = new Uint32Array(ring)
+  const quads = new Float64Array(ring)
+  const entries = words.length >> 2
+  const mask = entries - 1
+  /** Buffer id behind each descriptor. */
+  const ids = new Uint16Array(entries)
+  /** [0]: next descriptor to look at. */
+  const index = new Int32Array(1)
+  let tail: Int32Array = new Int32Array(1)
+  let tailIndex = 0
+
+  /**
+   * First counts the descriptors that are done, by plain loads. Then an acquiring load of the last of them: the card
+   * writes back in order, so whatever is read after it (lengths, packet data) is what the card wrote, on machines that
+   * reorder loads as well. One such load per batch, none in a poll that finds nothing.
+   */
+  function receive(batch: Int32Array, limit: number): number {
+    const first = index[0] & mask
+    let at = first
     let count = 0
-    let bytes = 0
-    do {
-      const id = ids[index]
-      if ((status & RX_EOP) !== 0 && top > 0) {
-        const length = words[(index << 2) + 3] & 0xffff
-        const fresh = freeStack[freeBase + --top]
-        ids[index] = fresh
-        size[id] = length
-        batch[count++] = id
-        bytes += length
-        quads[index << 1] = iova[fresh]
-      } else {
-        this.drop(status)
-        quads[index << 1] = iova[id]
-      }
-      quads[(index << 1) + 1] = 0 // clears DD
-      index = (index + 1) & mask
-      status = words[(index << 2) + 2]
-    } while (count < limit && (status & RX_DD) !== 0)
+    let all = RX_EOP
+    while (count < limit) {
+      const status = words[(at << 2) + 2] | 0
+      if ((status & RX_DD) === 0) break
+      all &= status
+      at = (at + 1) & mask
+      count = (count + 1) | 0
+    }
+    if (count === 0) return 0
+    Atomics.load(words, (((at - 1) & mask) << 2) + 2)
 
-    freeTop[pool] = top
-    this.index = index
-    this.packets += count
-    this.bytes += bytes
-    Atomics.store(this.tail, this.tailIndex, (index - 1) & mask)
+    let top = freeTop[pool]
+    if (all === 0 || top < count) return receiveOneByOne(batch, count)
+    freeTop[pool] = top - count
+    top = (top + bottom) | 0
+    let bytes = 0
+    at = first
+    for (let i = 0; i < count; i++) {
+      const id = ids[at]
+      const length = words[(at << 2) + 3] & 0xffff
+      top = (top - 1) | 0
+      const fresh = freeStack[top]
+      ids[at] = fresh
+      size[id] = length
+      batch[i] = id
+      bytes = (bytes + length) | 0
+      quads[at << 1] = iova[fresh]
+      quads[(at << 1) + 1] = 0 // clears DD
+      at = (at + 1) & mask
+    }
+    finish(at, count, bytes)
     return count
   }
 
-  /** Counts a descriptor whose packet is thrown away; its buffer goes back to the card. */
-  private drop(status: number): void {
-    if ((status & RX_EOP) === 0) this.fragments++
-    else this.poolEmpty++
+  /** The same for `ready` descriptors, some of which have to be dropped: their buffers go back to the card. */
+  function receiveOneByOne(batch: Int32Array, ready: number): number {
+    let at = index[0] & mask
+    let count = 0
+    let bytes = 0
+    for (let i = 0; i < ready; i++) {
+      const id = ids[at]
+      let armed = id
+      if ((words[(at << 2) + 2] & RX_EOP) === 0) counters[FRAGMENTS]++
+      else if (freeTop[pool] === 0) counters[POOL_EMPTY]++
+      else {
+        const length = words[(at << 2) + 3] & 0xffff
+        armed = freeStack[bottom + --freeTop[pool]]
+        ids[at] = armed
+        size[id] = length
+        batch[count++] = id
+        bytes += length
+      }
+      quads[at << 1] = iova[armed]
+      quads[(at << 1) + 1] = 0
+      at = (at + 1) & mask
+    }
+    finish(at, count, bytes)
+    return count
   }
+
+  /** The doorbell is a releasing store: the card sees it after the descriptors. */
+  function finish(at: number, packets: number, bytes: number): void {
+    index[0] = at
+    counters[PACKETS] += packets
+    counters[BYTES] += bytes
+    Atomics.store(tail, tailIndex, (at - 1) & mask)
+  }
+
+  function start(newTail: Int32Array, newTailIndex: number): void {
+    tail = newTail
+    tailIndex = newTailIndex
+    index[0] = 0
+    counters.fill(0)
+    quads.fill(0)
+    for (let at = 0; at < entries; at++) {
+      const id = freeStack[bottom + --freeTop[pool]]
+      ids[at] = id
+      quads[at << 1] = iova[id]
+    }
+    Atomics.store(tail, tailIndex, mask)
+  }
+
+  return { receive, start }
 }

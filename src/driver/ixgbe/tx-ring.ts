@@ -1,13 +1,17 @@
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from './descriptors.ts'
+import { specialise } from './specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
 
 const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
 
+const PACKETS = 0
+const BYTES = 1
+
 /**
  * The software side of a transmit descriptor ring (82599 §7.2.3.3).
  *
- *          clean: oldest not yet freed        index = tail register: next to fill
+ *          oldest: not yet freed                 index = tail register: next to fill
  *            ▼                                     ▼
  *     ┌───┬───┬───┬───┬───┬───┬───┬───┬───┬───┬───┬───┬───┐
  *     │   │ s │ s │ S │ s │ s │ s │ S │ w │ w │ W │   │   │     s sent   w waiting   capital letter: RS is set
@@ -18,91 +22,118 @@ const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
  * Head is never read: the last descriptor written back decides (82599 §7.2.3.5.2).
  */
 export class TxRing implements TxQueue {
-  /** Packets and bytes (without FCS) handed to the card, over the life of the ring. */
-  packets = 0
-  bytes = 0
-
-  private readonly memory: PacketMemory
-  private readonly words: Uint32Array
-  private readonly quads: Float64Array
-  private readonly ids: Uint16Array
-  private readonly batchEnd: Uint16Array
-  private readonly mask: number
-  private readonly tail: Int32Array
-  private readonly tailIndex: number
-  private index = 0
-  private oldest = 0
-
-  /** `ring` is the descriptors' memory, its entries a power of two; `tail[tailIndex]` is TDT. The queue is empty. */
-  constructor(memory: PacketMemory, ring: ArrayBufferLike, tail: Int32Array, tailIndex: number) {
-    this.memory = memory
-    this.words = new Uint32Array(ring)
-    this.quads = new Float64Array(ring)
-    const entries = this.words.length >> 2
-    this.ids = new Uint16Array(entries)
-    this.batchEnd = new Uint16Array(entries)
-    this.mask = entries - 1
-    this.tail = tail
-    this.tailIndex = tailIndex
-  }
-
   /**
    * Hands `batch[from … from + count - 1]` to the card, in order, as far as the ring has room; returns how many it
    * took. Those now belong to the ring, which frees them once they are sent; the rest stays the caller's.
    */
-  transmit(batch: Int32Array, from: number, count: number): number {
-    const { mask } = this
-    let index = this.index
-    let accepted = (this.oldest - index - 1) & mask
-    if (accepted < count) accepted = this.room()
+  readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  /** Frees what the card has sent and returns how many packets transmit() would take now. */
+  readonly room: () => number
+  /** Frees what the card has sent; returns how many packets were handed to it and are not known to be sent. */
+  readonly pending: () => number
+  private readonly restart: (tail: Int32Array, tailIndex: number) => void
+  private readonly counters = new Float64Array(2)
+
+  /** `ring` is the descriptors' memory, its entries a power of two. */
+  constructor(memory: PacketMemory, ring: ArrayBufferLike) {
+    const make = specialise(makeTransmit)
+    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES }
+    const loops = make(memory, ring, this.counters, names)
+    this.transmit = loops.transmit
+    this.room = loops.room
+    this.pending = loops.pending
+    this.restart = loops.start
+  }
+
+  /** Begins anew, empty, with counts of zero. `tail[tailIndex]` is TDT; the queue must be enabled, TDH and TDT zero. */
+  start(tail: Int32Array, tailIndex: number): void {
+    this.restart(tail, tailIndex)
+  }
+
+  /** Packets and bytes (without FCS) handed to the card since start(). */
+  get packets(): number {
+    return this.counters[PACKETS]
+  }
+
+  get bytes(): number {
+    return this.counters[BYTES]
+  }
+}
+
+interface TransmitLoops {
+  transmit(batch: Int32Array, from: number, count: number): number
+  room(): number
+  pending(): number
+  start(tail: Int32Array, tailIndex: number): void
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each ring. */
+function makeTransmit(
+  memory: PacketMemory,
+  ring: ArrayBufferLike,
+  counters: Float64Array,
+  names: Readonly<Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'PACKETS' | 'BYTES', number>>,
+): TransmitLoops {
+  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES } = names
+  const { size, iova, freeStack, freeTop, poolShift } = memory
+  /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
+  const words = new Uint32Array(ring)
+  const quads = new Float64Array(ring)
+  const entries = words.length >> 2
+  const mask = entries - 1
+  /** Buffer id behind each descriptor. */
+  const ids = new Uint16Array(entries)
+  const batchEnd = new Uint16Array(entries)
+  /** [0]: next descriptor to fill; [1]: oldest one not yet freed. */
+  const state = new Int32Array(2)
+  let tail: Int32Array = new Int32Array(1)
+  let tailIndex = 0
+
+  function transmit(batch: Int32Array, from: number, count: number): number {
+    const first = state[0] & mask
+    let accepted = (state[1] - first - 1) & mask
+    if (accepted < count) accepted = room()
     if (accepted > count) accepted = count
     if (accepted === 0) return 0
 
-    const { memory, words, quads, ids } = this
-    const { size, iova } = memory
-    const first = index
+    const end = (from + accepted) | 0
+    let at = first
+    let last = first
+    let command = 0
     let bytes = 0
-    let last = index
-    for (let i = from; i < from + accepted; i++) {
+    for (let i = from | 0; i < end; i++) {
       const id = batch[i]
       const length = size[id]
-      ids[index] = id
-      quads[index << 1] = iova[id]
-      words[(index << 2) + 2] = COMMAND | length
-      words[(index << 2) + 3] = length << TX_PAYLEN_SHIFT // clears DD
-      bytes += length
-      last = index
-      index = (index + 1) & mask
+      command = COMMAND | length
+      ids[at] = id
+      quads[at << 1] = iova[id]
+      words[(at << 2) + 2] = command
+      words[(at << 2) + 3] = length << TX_PAYLEN_SHIFT // clears DD
+      bytes = (bytes + length) | 0
+      last = at
+      at = (at + 1) & mask
     }
-    words[(last << 2) + 2] = COMMAND | TX_RS | size[ids[last]]
-    this.batchEnd[first] = last
-    this.index = index
-    this.packets += accepted
-    this.bytes += bytes
-    Atomics.store(this.tail, this.tailIndex, index)
+    words[(last << 2) + 2] = command | TX_RS
+    batchEnd[first] = last
+    state[0] = at
+    counters[PACKETS] += accepted
+    counters[BYTES] += bytes
+    // A releasing store: the card sees it after the descriptors and the packets.
+    Atomics.store(tail, tailIndex, at)
     return accepted
   }
 
-  /** Frees what the card has sent and returns how many packets transmit() would take now. */
-  room(): number {
-    this.clean()
-    return (this.oldest - this.index - 1) & this.mask
-  }
-
-  /** Packets handed to the card and not known to be sent. */
-  pending(): number {
-    this.clean()
-    return (this.index - this.oldest) & this.mask
-  }
-
-  /** Frees the packets of every batch the card has finished. */
-  private clean(): void {
-    const { words, batchEnd, index, mask } = this
-    let oldest = this.oldest
-    if (oldest === index || (words[(batchEnd[oldest] << 2) + 3] & TX_DD) === 0) return
-
-    const { ids, memory } = this
-    const { freeStack, freeTop, poolShift } = memory
+  /**
+   * Frees the packets of every batch the card has finished. DD is read plainly: what depends on it are stores only,
+   * and no machine stores before a branch is decided.
+   */
+  function room(): number {
+    const index = state[0] & mask
+    let oldest = state[1] & mask
+    if (oldest === index || (words[((batchEnd[oldest] & mask) << 2) + 3] & TX_DD) === 0) {
+      return (oldest - index - 1) & mask
+    }
     let pool = ids[oldest] >> poolShift
     let base = pool << poolShift
     let top = freeTop[pool]
@@ -116,11 +147,28 @@ export class TxRing implements TxQueue {
           base = pool << poolShift
           top = freeTop[pool]
         }
-        freeStack[base + top++] = id
+        freeStack[(base + top) | 0] = id
+        top = (top + 1) | 0
         oldest = (oldest + 1) & mask
       } while (oldest !== end)
-    } while (oldest !== index && (words[(batchEnd[oldest] << 2) + 3] & TX_DD) !== 0)
+    } while (oldest !== index && (words[((batchEnd[oldest] & mask) << 2) + 3] & TX_DD) !== 0)
     freeTop[pool] = top
-    this.oldest = oldest
+    state[1] = oldest
+    return (oldest - index - 1) & mask
   }
+
+  function pending(): number {
+    room()
+    return (state[0] - state[1]) & mask
+  }
+
+  function start(newTail: Int32Array, newTailIndex: number): void {
+    tail = newTail
+    tailIndex = newTailIndex
+    state.fill(0)
+    counters.fill(0)
+    quads.fill(0)
+  }
+
+  return { transmit, room, pending, start }
 }

@@ -80,8 +80,10 @@ function setUp(poolShift?: number): {
 } {
   const memory = makeMemory(poolShift)
   const card = new Card()
-  const rx = new RxRing(memory, 0, card.rxRing, card.tails, 0)
-  const tx = new TxRing(memory, card.txRing, card.tails, 1)
+  const rx = new RxRing(memory, 0, card.rxRing)
+  const tx = new TxRing(memory, card.txRing)
+  rx.start(card.tails, 0)
+  tx.start(card.tails, 1)
   return { memory, card, rx, tx, batch: new Int32Array(32) }
 }
 
