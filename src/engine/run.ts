@@ -191,6 +191,8 @@ class Run {
   private async windDown(crew: Crew): Promise<readonly NicReport[]> {
     const { session } = this
     session.assertAlive()
+    // A generator has to stop before anything can settle.
+    if (this.options.app.kind === 'pktgen') await crew.stop()
     const settled = session.virtual?.quiesce()
     if (settled !== undefined) await Promise.race([settled, crew.failed])
     for (const device of session.devices) device.stopReceiving()

@@ -23,6 +23,8 @@ const LOOK_EVERY = 20
 const QUIET = 200
 /** The same when every generated frame is accounted for: only duplicates can still be under way. */
 const QUIET_WHEN_COMPLETE = 40
+/** Longest wait for that, milliseconds: between two loops a frame goes round for ever. */
+const QUIESCE_DEADLINE = 3_000
 
 export interface NicTotals {
   readonly rx: { readonly packets: number; readonly bytes: number }
@@ -125,11 +127,16 @@ export class NicHost {
     }))
   }
 
-  /** Stops the wires, and resolves once what they have sent has come out again or nothing moves any more. */
+  /**
+   * Stops the wires, and resolves once what they have sent has come out again or nothing moves any more; at the latest
+   * after QUIESCE_DEADLINE.
+   */
   async quiesce(): Promise<void> {
     for (const nic of this.nics) nic.wire.stop()
-    this.quietSince = performance.now()
-    while (!this.settled()) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
+    const begin = performance.now()
+    this.quietSince = begin
+    while (!this.settled() && performance.now() - begin < QUIESCE_DEADLINE)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
   }
 
   /** To be asked again and again: it compares with what it saw the last time. */

@@ -32,8 +32,9 @@ export function addForward(program: Command, finish: Finish): void {
     } as const
     finish(
       await runApp(run, options, flags, ({ devices }) => {
-        const forwarded = sum(devices.filter(({ queue }) => queue === null).map(({ tx }) => tx.packets))
-        return `forwarded ${grouped(forwarded)} packets`
+        const whole = devices.filter(({ queue }) => queue === null)
+        const mpps = sum(whole.map(({ tx }) => tx.average.mpps)).toFixed(2)
+        return `forwarded ${grouped(sum(whole.map(({ tx }) => tx.packets)))} packets (${mpps} Mpps)`
       }),
     )
   })
