@@ -28,7 +28,7 @@ export interface NicInfo {
   /** The kernel driver bound to it, null if there is none. */
   readonly driver: string | null
   readonly interfaces: readonly string[]
-  /** As the kernel sees it: Mbit/s, 0 while it is down, null if no interface tells. */
+  /** As the kernel sees it: Mbit/s, 0 while the link is down, null if the kernel doesn't know. */
   readonly linkMbit: number | null
   readonly numaNode: number
   readonly iommuGroup: string | null
@@ -77,8 +77,9 @@ function linkMbit({ interfaces }: PciFunction, { sysfsRoot = '/sys' }: Roots): n
     // The kernel answers only while the interface is up.
     const carrier = readNumber(join(directory, 'carrier'))
     if (carrier === null) continue
+    if (carrier === 0) return 0
     const speed = readNumber(join(directory, 'speed')) ?? -1
-    return carrier === 1 ? Math.max(speed, 0) : 0
+    return speed > 0 ? speed : null
   }
   return null
 }

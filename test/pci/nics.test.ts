@@ -42,7 +42,13 @@ describe('the list of NICs', () => {
       interfaces: [{ name: 'ixyfake0', flags: 3, carrier: 0 }],
     })
     add({ address: '0000:00:01.0', classCode: 0x060000 })
-    add({ address: '0000:00:02.0', vendorId: 0x1af4, deviceId: 0x1041, driver: 'virtio-pci' })
+    add({
+      address: '0000:00:02.0',
+      vendorId: 0x1af4,
+      deviceId: 0x1041,
+      driver: 'virtio-pci',
+      interfaces: [{ name: 'ixyfake2', flags: 3, carrier: 1, speed: -1 }],
+    })
     expect(listNics(roots)).toMatchObject([
       {
         address: '0000:00:02.0',
