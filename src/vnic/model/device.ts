@@ -80,8 +80,9 @@ export class Device implements Port, Egress {
     const { registers } = this
     registers.onWrite(REG.CTRL, (value) => {
       const { MASTER_DISABLE, LRST, RST } = CTRL
+      // A reset also ends the master disable that has to come before it (82599 §5.2.5.3.2).
       if ((value & (LRST.mask | RST.mask)) !== 0) this.softReset()
-      registers.set(REG.CTRL, value & MASTER_DISABLE.mask)
+      else registers.set(REG.CTRL, value & MASTER_DISABLE.mask)
       this.update()
     })
     registers.onRead(REG.STATUS, () => {
