@@ -192,8 +192,8 @@ function startsLittleEndian(view: DataView): boolean {
 
 export interface PcapSummary {
   readonly packets: number
-  /** Of the longest packet; 0 for a capture without packets. */
-  readonly longest: number
+  /** Without the headers of the format. */
+  readonly bytes: number
   /** Packets of which the capture holds only the beginning. */
   readonly cut: number
 }
@@ -202,13 +202,13 @@ export interface PcapSummary {
 export function checkPcap(path: string): PcapSummary {
   const reader = new PcapReader(path)
   try {
-    let longest = 0
+    let bytes = 0
     let cut = 0
     while (reader.next()) {
-      longest = Math.max(longest, reader.length)
+      bytes += reader.length
       if (reader.length < reader.originalLength) cut++
     }
-    return { packets: reader.packets, longest, cut }
+    return { packets: reader.packets, bytes, cut }
   } finally {
     reader.close()
   }

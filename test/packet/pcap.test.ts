@@ -96,7 +96,7 @@ describe('reading', () => {
   test('a capture without packets', () => {
     writeFileSync(file, capture([], true))
     expect(readAll()).toEqual([])
-    expect(checkPcap(file)).toEqual({ packets: 0, longest: 0, cut: 0 })
+    expect(checkPcap(file)).toEqual({ packets: 0, bytes: 0, cut: 0 })
   })
 
   test('a capture much larger than the buffer, twice', () => {
@@ -129,7 +129,7 @@ describe('reading', () => {
       capture([{ seconds: 0, fraction: 0, data: frame(64), originalLength: 1514 }, ...some()], false),
     )
     expect(readAll()[0].originalLength).toBe(1514)
-    expect(checkPcap(file)).toEqual({ packets: 4, longest: 1514, cut: 1 })
+    expect(checkPcap(file)).toEqual({ packets: 4, bytes: 64 + 60 + 61 + 1514, cut: 1 })
   })
 
   test('an FCS that the file announces is taken off', () => {

@@ -1,5 +1,8 @@
-import type { Bytes } from '../../packet/bytes.ts'
+import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
+
+/** The largest an 82599 sends has 15.5 KiB. */
+const MAX_FRAME = 16384
 
 /** Several wires in one port, as behind a hub: each may send, and each gets whatever the NIC sends. */
 export class CombinedWire implements Wire {
@@ -8,8 +11,10 @@ export class CombinedWire implements Wire {
   private readonly parts: readonly Wire[]
   /** The part that comes first in the next poll, so that none starves. */
   private first = 0
-  /** How many parts have taken the frame that the next one refused. */
-  private taken = 0
+  /** A frame that some parts have taken and one has refused: its copy, its length (0: none), and who refused it. */
+  private readonly held = allocateBytes(MAX_FRAME)
+  private heldLength = 0
+  private heldFor = 0
 
   constructor(parts: readonly Wire[]) {
     this.parts = parts
@@ -19,6 +24,7 @@ export class CombinedWire implements Wire {
 
   poll(port: Port, budget: number, now: number): number {
     const { parts } = this
+    this.release(now)
     let index = this.first
     this.first = index + 1 < parts.length ? index + 1 : 0
     let moved = 0
@@ -30,16 +36,33 @@ export class CombinedWire implements Wire {
     return moved
   }
 
-  /** After false the same frame is expected again, and offered to the parts that haven't had it. */
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
-    const { parts } = this
-    for (let i = this.taken; i < parts.length; i++) {
-      if (!parts[i].send(memory, offset, length, now)) {
-        this.taken = i
-        return false
-      }
+    if (!this.release(now)) return false
+    const taken = this.offer(0, memory, offset, length, now)
+    if (taken === 0 && this.parts.length > 0) return false
+    // The NIC's next frame may be another one, from another queue: the rest of the parts get this one from a copy.
+    if (taken < this.parts.length) {
+      copyBytes(memory, offset, this.held, 0, length)
+      this.heldLength = length
+      this.heldFor = taken
     }
-    this.taken = 0
+    return true
+  }
+
+  /** Offers a frame to the parts from `first` on; returns the index of the one that refuses it, or their number. */
+  private offer(first: number, memory: Bytes, offset: number, length: number, now: number): number {
+    const { parts } = this
+    let index = first
+    while (index < parts.length && parts[index].send(memory, offset, length, now)) index++
+    return index
+  }
+
+  /** Offers the held frame again; false while it is still held. */
+  private release(now: number): boolean {
+    if (this.heldLength === 0) return true
+    this.heldFor = this.offer(this.heldFor, this.held, 0, this.heldLength, now)
+    if (this.heldFor < this.parts.length) return false
+    this.heldLength = 0
     return true
   }
 

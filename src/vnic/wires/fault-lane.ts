@@ -42,7 +42,7 @@ export class FaultLane {
   private heldLength = 0
   private heldSince = 0
   private heldIsDuplicate = false
-  /** The decision on a frame that was refused and will be offered again; -1 if there is none. */
+  /** The decision on the next frame, made for one that was then refused; -1 if there is none. */
   private undone = -1
   private bit = 0
 
@@ -77,7 +77,7 @@ export class FaultLane {
 
   /**
    * Passes a frame on, or not. Returns what handOver() has said about the frame itself; true for one that was dropped or
-   * held back here. With false and `canRefuse`, the next call must offer the same frame.
+   * held back here.
    */
   pass(memory: Bytes, offset: number, length: number, now: number): boolean {
     if (length > MAX_FRAME) return this.handOver(memory, offset, length)
@@ -141,7 +141,7 @@ export class FaultLane {
 
   private flipBit(memory: Bytes, offset: number, length: number): void {
     copyBytes(memory, offset, this.corruptCopy, 0, length)
-    // A frame offered again may be another one, after a reset of the NIC.
+    // The next frame offered may be another one, from another of the NIC's queues.
     const byte = (this.bit >>> 3) % length
     this.corruptCopy.u8[byte === TOUCHED ? byte - 1 : byte] ^= 1 << (this.bit & 7)
   }

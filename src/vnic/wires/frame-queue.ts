@@ -35,6 +35,8 @@ export class FrameQueue {
   /** Copies a frame in. False if there is no space for it now. */
   push(memory: Bytes, offset: number, length: number): boolean {
     const bytes = LENGTH_BYTES + ((length + 3) & ~3)
+    // Empty: start over, so that the first record is never behind a SKIP.
+    if (this.used === 0) this.head = this.tail = 0
     const rest = this.capacity - this.tail
     const skipped = bytes > rest ? rest : 0
     if (this.used + skipped + bytes > this.capacity) return false

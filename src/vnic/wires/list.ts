@@ -1,7 +1,7 @@
 /** Every kind of wire: how it is written, what its options may be, how it is made. */
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
-import { PcapReader } from '../../packet/pcap-reader.ts'
+import { checkPcap, PcapReader } from '../../packet/pcap-reader.ts'
 import { averageBytes, packetsPerSecond } from '../../packet/rate.ts'
 import { loop } from './cable.ts'
 import { faultOptions } from './fault-options.ts'
@@ -91,11 +91,14 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     options: ['repeat', 'rate'],
     role: 'end',
     check: (item) => {
-      replayOptions(item, ANY_LINK)
+      replayOptions(item, ANY_LINK, 60)
       new PcapReader(item.value).close()
     },
-    create: (item, { ledger, linkMbit }, books) =>
-      new ReplayWire(item.text, replayOptions(item, linkMbit), books ? ledger : null),
+    create: (item, { ledger, linkMbit }, books) => {
+      const summary = checkPcap(item.value)
+      const options = replayOptions(item, linkMbit, summary.bytes / Math.max(1, summary.packets))
+      return new ReplayWire(item.text, options, summary, books ? ledger : null)
+    },
   },
   record: {
     usage: 'record=<file.pcap>',
@@ -136,13 +139,10 @@ function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit
   return text === undefined ? null : packetsPerSecond(text, frameBytes, linkMbit)
 }
 
-function replayOptions({ value, options }: WireItem, linkMbit: number): ReplayOptions {
+/** A rate in bits is met on average over the whole capture, not from packet to packet. */
+function replayOptions({ value, options }: WireItem, linkMbit: number, averageBytes: number): ReplayOptions {
   const repeat = wholeNumber('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
-  const text = options.get('rate')
-  // A capture has frames of any size: only a rate in packets says how often the next one is due.
-  if (text !== undefined && !text.endsWith('pps'))
-    throw usageError(`rate=${text} is not possible for a capture`, 'give packets per second, as in 500kpps')
-  return { path: value, repeat, rate: rate(options, 60, linkMbit) }
+  return { path: value, repeat, rate: rate(options, averageBytes, linkMbit) }
 }
 
 /** The kernel's own rules (dev_valid_name), and no pattern. */

@@ -1,7 +1,7 @@
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { HEADER_BYTES, MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { Pacer } from '../../packet/pacer.ts'
-import { checkPcap, PcapReader, type PcapSummary } from '../../packet/pcap-reader.ts'
+import { PcapReader, type PcapSummary } from '../../packet/pcap-reader.ts'
 import type { Ledger } from './ledger.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
@@ -53,14 +53,14 @@ export class ReplayWire implements Wire {
   private arrived = 0
   private foreign = 0
 
-  /** Reads through the whole file first: throws IXY_ERR_FILE if anything is wrong with it. */
-  constructor(text: string, options: ReplayOptions, ledger: Ledger | null) {
+  /** `summary`: what checkPcap() has found, so that nothing is sent of a file that can't be sent to its end. */
+  constructor(text: string, options: ReplayOptions, summary: PcapSummary, ledger: Ledger | null) {
     this.text = text
     this.ledger = ledger
     this.finite = options.repeat !== 0
     this.roundsLeft = options.repeat === 0 ? Infinity : options.repeat
     this.pacer = options.rate === null ? null : new Pacer(options.rate)
-    this.summary = checkPcap(options.path)
+    this.summary = summary
     this.reader = new PcapReader(options.path)
     if (this.summary.packets === 0) this.done = true
   }

@@ -1,0 +1,126 @@
+import { cable, loop } from '../../../src/vnic/wires/cable.ts'
+import { GenWire } from '../../../src/vnic/wires/gen.ts'
+import { Ledger } from '../../../src/vnic/wires/ledger.ts'
+import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
+
+function sendAll(wire: ReturnType<typeof loop>, from: number, to: number, now = 0): number {
+  let taken = 0
+  for (let i = from; i < to && wire.send(someFrame(i, 60 + (i % 9)), 0, 60 + (i % 9), now); i++) taken++
+  return taken
+}
+
+const frames = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) =>
+    Buffer.from(someFrame(from + i, 60 + ((from + i) % 9)).u8.subarray(0, 60 + ((from + i) % 9))),
+  )
+
+describe('a cable', () => {
+  test('what one NIC sends the other gets, byte for byte and in order, both ways', () => {
+    const [a, b] = cable(['A', 'B'])
+    const [portA, portB] = [new FakePort(), new FakePort()]
+    sendAll(a, 0, 100)
+    sendAll(b, 100, 150)
+    expect(pollAll(a, portA)).toBe(50)
+    expect(pollAll(b, portB)).toBe(100)
+    expect(portB.take()).toEqual(frames(0, 100))
+    expect(portA.take()).toEqual(frames(100, 150))
+    expect(a.reports()).toEqual([
+      { wire: 'cable to B', counters: { arrived: 100, overrun: 0, sent: 50, undelivered: 0 } },
+    ])
+    expect(pollAll(a, portA) + pollAll(b, portB)).toBe(0)
+  })
+
+  test('holds the sender up while the receiver has no descriptor, and loses nothing', () => {
+    const [a, b] = cable(['A', 'B'], 4096)
+    const port = new FakePort(0)
+    const total = 500
+    let next = 0
+    for (let now = 0; port.frames.length < total; now += 10) {
+      next += sendAll(a, next, total, now)
+      port.descriptors = 7
+      pollAll(b, port, now)
+      expect(now).toBeLessThan(2000)
+    }
+    expect(port.take()).toEqual(frames(0, total))
+    expect([countersOf(a).overrun, countersOf(b).undelivered, port.missed]).toEqual([0, 0, 0])
+  })
+
+  test('gives up on a receiver that takes nothing for 100 ms; frames are then missed there', () => {
+    const [a, b] = cable(['A', 'B'])
+    const port = new FakePort(0)
+    sendAll(a, 0, 10)
+    expect(b.poll(port, 64, 1000)).toBe(0)
+    expect(b.nextEvent(1000)).toBe(1100)
+    expect(b.poll(port, 64, 1099)).toBe(0)
+    expect(b.poll(port, 64, 1100)).toBe(10)
+    expect(port.missed).toBe(10)
+    expect(countersOf(b).undelivered).toBe(10)
+    sendAll(a, 10, 12)
+    expect(b.poll(port, 64, 1101)).toBe(2)
+    port.descriptors = 1
+    sendAll(a, 12, 14)
+    expect(b.poll(port, 64, 1102)).toBe(1)
+    expect(b.poll(port, 64, 1103)).toBe(0)
+    expect(port.take()).toEqual(frames(12, 13))
+  })
+
+  test('what arrives while nobody listens is lost at once', () => {
+    const [a, b] = cable(['A', 'B'])
+    const port = new FakePort()
+    port.receiving = false
+    sendAll(a, 0, 3)
+    expect(b.poll(port, 64, 0)).toBe(3)
+    expect(port.missed).toBe(3)
+  })
+
+  test('an end that is never polled stops the sender for 100 ms only', () => {
+    const [a] = cable(['A', 'B'], 1024)
+    const taken = sendAll(a, 0, 100, 50)
+    expect(taken).toBeGreaterThan(5)
+    expect(taken).toBeLessThan(20)
+    expect(sendAll(a, taken, taken + 1, 149)).toBe(0)
+    expect(sendAll(a, taken, taken + 1, 150)).toBe(1)
+    expect(countersOf(a)).toMatchObject({ arrived: taken + 1, overrun: 1 })
+  })
+
+  test('ends once it was stopped and what is on its way has arrived', () => {
+    const [a, b] = cable(['A', 'B'])
+    sendAll(a, 0, 3)
+    b.stop()
+    expect(b.ended()).toBe(false)
+    expect(pollAll(b, new FakePort())).toBe(3)
+    expect(b.ended()).toBe(true)
+  })
+})
+
+test('a loop gives back what it gets', () => {
+  const wire = loop('loop')
+  const port = new FakePort()
+  sendAll(wire, 0, 40)
+  expect(pollAll(wire, port)).toBe(40)
+  expect(port.take()).toEqual(frames(0, 40))
+  expect(wire.reports()).toEqual([
+    { wire: 'loop', counters: { arrived: 40, overrun: 0, sent: 40, undelivered: 0 } },
+  ])
+})
+
+test('a generator’s frames survive loop after loop', () => {
+  const ledger = new Ledger(1)
+  const source = new GenWire('gen', { sizes: [61], flows: 3, rate: null, count: 5000 }, ledger, true)
+  const back = loop('loop', 16384)
+  const [near, far] = [new FakePort(100), new FakePort(100)]
+  for (let now = 0; countersOf(source).received < 5000 && now < 10_000; now++) {
+    near.descriptors = far.descriptors = 100
+    pollAll(source, near, now)
+    near.forward(back, now)
+    pollAll(back, far, now)
+    far.forward(source, now)
+  }
+  expect(countersOf(source)).toMatchObject({
+    received: 5000,
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+    corrupted: 0,
+  })
+})

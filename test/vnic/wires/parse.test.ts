@@ -1,0 +1,286 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { PcapReader } from '../../../src/packet/pcap-reader.ts'
+import { PcapWriter } from '../../../src/packet/pcap-writer.ts'
+import { Ledger } from '../../../src/vnic/wires/ledger.ts'
+import { parseWires, validateWire } from '../../../src/vnic/wires/parse.ts'
+import type { Wire } from '../../../src/vnic/wires/wire.ts'
+import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'ixy-parse-'))
+const input = path.join(folder, 'in.pcap')
+const output = path.join(folder, 'out.pcap')
+const open: Wire[] = []
+beforeAll(() => {
+  const writer = new PcapWriter(input)
+  for (let i = 0; i < 10; i++) writer.write(someFrame(i), 0, 60, 0, 0)
+  writer.close()
+})
+afterEach(() => open.splice(0).forEach((wire) => wire.close()))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function parse(text: string, ledger = new Ledger(1)): Wire {
+  validateWire(text)
+  const wire = parseWires(text, { ledger, linkMbit: 10_000 })
+  open.push(wire)
+  return wire
+}
+
+const names = (wire: Wire) => wire.reports().map((report) => report.wire)
+
+describe('what is written becomes', () => {
+  test('a generator with its options', () => {
+    const wire = parse('gen,rate=1kpps,size=100,flows=2,count=50')
+    const port = new FakePort()
+    for (let now = 0; now < 100; now++) wire.poll(port, 64, now)
+    expect(port.lengths).toEqual(Array(50).fill(100))
+    expect(new Set(port.frames.map(({ u8 }) => u8[35]))).toEqual(new Set([42, 43]))
+    expect([wire.finite, wire.ended()]).toEqual([true, true])
+    expect(names(wire)).toEqual(['gen,rate=1kpps,size=100,flows=2,count=50'])
+  })
+
+  test('a share of the link’s speed', () => {
+    const wire = parseWires('gen,rate=1%', { ledger: new Ledger(1), linkMbit: 1000 })
+    const port = new FakePort()
+    for (let now = 0; now <= 1000; now += 0.05) wire.poll(port, 64, now)
+    // 10 Mbit/s in frames of 84 bytes.
+    expect(Math.abs(port.frames.length - 14_881)).toBeLessThan(5)
+  })
+
+  test('a replay at a rate in bits, on average', () => {
+    const wire = parse(`replay=${input},repeat=0,rate=6.72Mbit`)
+    const port = new FakePort()
+    for (let now = 0; now <= 100; now += 0.05) wire.poll(port, 64, now)
+    // Frames of 84 bytes on the wire.
+    expect(Math.abs(port.frames.length - 1001)).toBeLessThan(3)
+  })
+
+  test('the mix of sizes', () => {
+    const port = new FakePort(12)
+    pollAll(parse('gen,imix'), port)
+    expect([...port.lengths].sort((a, b) => a - b)).toEqual([
+      ...Array(7).fill(60),
+      ...Array(4).fill(566),
+      1514,
+    ])
+  })
+
+  test('every kind of wire', () => {
+    const text = `gen,count=1,sink,loop,replay=${input},repeat=2,record=${output},fault=drop=0.5+seed=9`
+    const wire = parse(text)
+    expect(names(wire)).toEqual([
+      'gen,count=1',
+      'sink',
+      'loop',
+      `replay=${input},repeat=2`,
+      'fault=drop=0.5+seed=9',
+      `record=${output}`,
+    ])
+  })
+})
+
+describe('together', () => {
+  test('all sources are heard, all ends get everything', () => {
+    const wire = parse(`gen,count=5,replay=${input},sink`)
+    const port = new FakePort()
+    pollAll(wire, port)
+    expect(port.frames.length).toBe(15)
+    expect(wire.ended()).toBe(true)
+    for (let i = 0; i < 7; i++) wire.send(someFrame(i), 0, 60, 0)
+    for (const part of [0, 1, 2]) expect(countersOf(wire, part).arrived).toBe(7)
+  })
+
+  test('none of them starves', () => {
+    const wire = parse('gen,gen,size=100')
+    const port = new FakePort()
+    for (let i = 0; i < 10; i++) expect(wire.poll(port, 64, 0)).toBe(64)
+    expect(port.lengths.filter((length) => length === 60).length).toBe(320)
+  })
+
+  test('one that has an end is waited for, those without are not', () => {
+    const wire = parse('sink,gen,count=100')
+    expect(wire.finite).toBe(true)
+    expect(wire.ended()).toBe(false)
+    pollAll(wire, new FakePort())
+    expect(wire.ended()).toBe(true)
+    const endless = parse('sink,gen')
+    expect([endless.finite, endless.ended()]).toEqual([false, false])
+    endless.stop()
+    expect(endless.ended()).toBe(true)
+  })
+
+  test('a frame is booked once, whoever sees it', () => {
+    const ledger = new Ledger(1)
+    const wire = parse(`gen,count=10,sink,replay=${input},record=${output}`, ledger)
+    const port = new FakePort(10)
+    wire.poll(port, 10, 0)
+    const frames = port.frames.length
+    port.forward(wire)
+    expect(ledger.tally(0)).toMatchObject({ duplicated: 0, corrupted: 0 })
+    expect(ledger.tally(0).received).toBe(frames - countersOf(wire, 0).foreign)
+  })
+
+  test('with a loop, nothing is booked before it really comes out', () => {
+    const ledger = new Ledger(1)
+    const source = parse('gen,count=10', ledger)
+    const wire = parse(`loop,record=${output}`, ledger)
+    const [near, far] = [new FakePort(), new FakePort()]
+    pollAll(source, near)
+    near.forward(wire)
+    expect(ledger.tally(0).received).toBe(0)
+    pollAll(wire, far)
+    far.forward(source)
+    expect(ledger.tally(0)).toMatchObject({ received: 10, duplicated: 0 })
+  })
+
+  test('a refused frame reaches everyone exactly once', () => {
+    const wire = parse(`loop,sink,record=${output}`)
+    let sent = 0
+    while (wire.send(someFrame(sent), 0, 60, 0)) sent++
+    expect([countersOf(wire, 0).arrived, countersOf(wire, 1).arrived, countersOf(wire, 2).arrived]).toEqual(
+      Array(3).fill(sent),
+    )
+    pollAll(wire, new FakePort())
+    expect(wire.send(someFrame(sent), 0, 60, 0)).toBe(true)
+    expect([countersOf(wire, 0).arrived, countersOf(wire, 1).arrived, countersOf(wire, 2).arrived]).toEqual(
+      Array(3).fill(sent + 1),
+    )
+  })
+
+  test('two that refuse: each gets every frame once, in order, even if the NIC then offers another one', () => {
+    const wire = parse('sink,loop,loop')
+    const port = new FakePort()
+    const expected: string[] = []
+    for (let i = 0; i < 100_000; i++) {
+      if (wire.send(someFrame(i), 0, 60, 0)) expected.push(String(i))
+      if (i % 30_000 === 29_999) pollAll(wire, port)
+    }
+    pollAll(wire, port)
+    const got = port.frames.map(({ u32 }) => String((u32[0] ^ 0x03020100) >>> 0))
+    const count = new Map<string, number>()
+    for (const i of got) count.set(i, (count.get(i) ?? 0) + 1)
+    expect([...count.keys()]).toEqual(expected)
+    expect(new Set(count.values())).toEqual(new Set([2]))
+    expect(wire.reports().map(({ counters }) => counters.arrived)).toEqual(Array(3).fill(expected.length))
+  })
+
+  test('the recorder sees what the NIC sends, before the faults', () => {
+    const wire = parse(`fault=drop=1,record=${output},sink`)
+    for (let i = 0; i < 5; i++) wire.send(someFrame(i), 0, 60, 0)
+    wire.close()
+    expect(countersOf(wire, 0).arrived).toBe(0)
+    const reader = new PcapReader(output)
+    while (reader.next());
+    expect(reader.packets).toBe(5)
+    reader.close()
+  })
+
+  test('faults may be around nothing, and around each other', () => {
+    const wire = parse('fault=drop=0.5+seed=1,fault=drop=0.5+seed=2')
+    for (let i = 0; i < 1000; i++) wire.send(someFrame(i), 0, 60, 0)
+    const [inner, outer] = wire.reports().map(({ counters }) => counters.outDropped)
+    expect(Math.abs(outer - 500)).toBeLessThan(80)
+    expect(Math.abs(inner - (1000 - outer) / 2)).toBeLessThan(60)
+  })
+})
+
+describe('wrong lists', () => {
+  const usage = (message: RegExp) =>
+    expect.objectContaining({
+      code: 'IXY_ERR_USAGE',
+      message: expect.stringMatching(message),
+      fix: expect.stringMatching(/./),
+    })
+
+  test.each([
+    ['', /'' is not a wire.*gen.*sink.*loop.*tap=<ifname>.*replay=.*record=.*fault=/],
+    ['nonsense', /'nonsense' is not a wire/],
+    ['gen,', /'' is neither a wire nor an option of 'gen'/],
+    ['rate=1Mpps', /'rate=1Mpps' is not a wire/],
+    ['gen,speed=1', /'speed=1' is neither a wire nor an option of 'gen'; write gen\[,rate=<r>\]/],
+    ['sink,rate=1Mpps', /neither a wire nor an option of 'sink'/],
+    ['gen,size=60,size=61', /gives size= twice/],
+    ['gen=1', /'gen=1' is not a complete wire/],
+    ['tap', /'tap' is not a complete wire; write tap=<ifname>/],
+    ['tap=', /write tap=<ifname>/],
+    ['tap=a-name-of-an-interface', /can't be the name of a network interface/],
+    ['tap=a/b', /can't be the name/],
+    ['record=', /write record=<file.pcap>/],
+    ['toString', /'toString' is not a wire/],
+    ['gen,size=59', /size=59/],
+    ['gen,size=1515', /from 60 to 1514/],
+    ['gen,size=NaN', /size=NaN/],
+    ['gen,size=-60', /size=-60/],
+    ['gen,count=0', /count=0/],
+    ['gen,count=1.5', /count=1.5/],
+    ['gen,flows=0', /flows=0/],
+    ['gen,flows=16385', /from 1 to 16384/],
+    ['gen,rate=0pps', /'0pps' is not a packet rate/],
+    ['gen,rate=fast', /'fast' is not a packet rate/],
+    ['gen,rate', /'' is not a packet rate/],
+    ['gen,imix,size=60', /imix has sizes of its own/],
+    ['gen,imix=7', /imix has sizes of its own/],
+    ['fault=', /write fault=<list>/],
+    ['fault=drop', /'drop' is not a fault; use drop=<p>, corrupt=<p>.*seed=<n>/],
+    ['fault=burn=1', /'burn=1' is not a fault/],
+    ['fault=drop=1.1', /drop=1.1 is not possible; give a probability from 0 to 1/],
+    ['fault=drop=-0.1', /drop=-0.1/],
+    ['fault=drop=NaN', /drop=NaN/],
+    ['fault=drop=0.1=2', /not a fault/],
+    ['fault=drop=0.1+drop=0.2', /gives drop= twice/],
+    ['fault=seed=1', /names no fault/],
+    ['fault=drop=0.1+seed=-1', /seed=-1/],
+    ['fault=linkflap=1', /linkflap=1 is not possible; give a time as in 1s or 500ms/],
+    ['fault=linkflap=0s', /linkflap=0s/],
+    ['fault=linkflap=1s/2s/3s', /too many times/],
+  ])('%s', (text, message) => {
+    expect(() => validateWire(text)).toThrow(usage(message))
+    expect(() => parse(text)).toThrow(usage(message))
+  })
+
+  test('captures that can’t be read or are used twice', () => {
+    const file = (message: RegExp) =>
+      expect.objectContaining({ code: 'IXY_ERR_FILE', message: expect.stringMatching(message) })
+    expect(() => validateWire(`replay=${folder}/none.pcap`)).toThrow(file(/ENOENT/))
+    const text = path.join(folder, 'text.pcap')
+    writeFileSync(text, 'this is not a capture, but long enough to be one')
+    expect(() => validateWire(`replay=${text}`)).toThrow(file(/doesn't start like a pcap file/))
+    expect(() => validateWire(`replay=${input},repeat=-1`)).toThrow(usage(/repeat=-1/))
+    expect(() =>
+      validateWire(`replay=${input},record=${folder}/../${path.basename(folder)}/in.pcap`),
+    ).toThrow(usage(/used twice/))
+    expect(() => validateWire(`record=${output},record=${output}`)).toThrow(usage(/used twice/))
+    expect(() => parse(`gen,record=${folder}/none/x.pcap`)).toThrow(file(/can't write/))
+  })
+})
+
+test('validating creates nothing', () => {
+  const file = path.join(folder, 'never.pcap')
+  validateWire(`record=${file},tap=ixnever0,gen`)
+  expect(existsSync(file)).toBe(false)
+  expect(readFileSync('/proc/net/dev', 'utf8')).not.toContain('ixnever0')
+})
+
+test('when one wire can’t be made, the others are closed', () => {
+  const usersOf = (file: string) =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === file
+      } catch {
+        return false
+      }
+    }).length
+  parse(`replay=${input}`)
+  expect(usersOf(input)).toBe(1)
+  expect(() => parse(`replay=${input},record=${folder}/none/x.pcap`)).toThrow()
+  expect(usersOf(input)).toBe(1)
+})
