@@ -170,7 +170,7 @@ export class Receive {
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) return false
     if (this.inspect) return this.deliverInspected(memory, offset, length)
     const queue = this.queues[0]
-    if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.miss(queue)
+    if (!queue.putPlain(memory, offset, length)) return this.miss(queue)
     if ((memory.u8[offset] & 1) === 1) this.countMulticast(queue, memory.u8, offset)
     return true
   }

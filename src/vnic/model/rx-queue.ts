@@ -70,6 +70,32 @@ export class RxQueue extends Ring {
   }
 
   /**
+   * The fast path: a frame of which nothing but its bytes is reported, into one buffer. Returns false if there is no
+   * descriptor.
+   */
+  putPlain(memory: Bytes, offset: number, length: number): boolean {
+    let { head } = this
+    if (head === this.tail && this.refresh() === 0) return false
+    if (length > this.bufferBytes) return this.put(memory, offset, length, 0, 0, 0, 0)
+    const { words, sums } = this
+    const word = this.first + (head << 2)
+    const iova = words[word] + words[word + 1] * 4294967296
+    const at = iova - this.bufferBase
+    if (at >= 0 && at + length <= this.bufferSize) copyBytes(memory, offset, this.buffer, at | 0, length)
+    else this.fill(memory, offset, length)
+    words[word] = 0
+    words[word + 1] = 0
+    words[word + 3] = length
+    store(words, word + 2, RxStatus.DD | RxStatus.EOP)
+    if (++head === this.entries) head = 0
+    this.head = head
+    sums[Sum.PACKETS]++
+    sums[Sum.BYTES] += length
+    sums[Sum.SIZES + SIZE_CLASS[length]]++
+    return true
+  }
+
+  /**
    * Writes a frame of `length` bytes and its descriptors. `word0` (RSS and packet type), `hash`, `status` (without DD
    * and EOP) and `tag` go into the last descriptor. Returns false if there are not enough descriptors.
    */
