@@ -155,11 +155,11 @@ export class Device implements Port, Egress {
     this.registers.set(REG.RAH, (mac[4] | (mac[5] << 8) | REG.RAH.fields.AV.mask) >>> 0)
     this.registers.set(REG.MPSAR, 1)
     this.nvm.reset()
+    this.link.reset()
     this.interrupts.reset()
     this.statistics.reset()
     this.receive.reset()
     this.transmit.reset()
-    this.link.reset()
     this.update()
   }
 

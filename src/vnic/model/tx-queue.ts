@@ -23,6 +23,8 @@ const REGISTERS: RingRegisters = {
 const MIN_FRAME = 60
 /** The card pads only frames of at least this size (82599 §7.2.3.2.4: DTALEN). */
 const SHORTEST = 17
+/** Word 3 below PAYLEN. */
+const OPTIONS = (1 << D.PAYLEN_SHIFT) - 1
 /** Descriptors one packet may use (82599 §7.2.3.3). */
 const MAX_DESCRIPTORS = 40
 
@@ -204,7 +206,7 @@ export class TxQueue extends Ring {
     const bytes = command & 0xffff
     if (
       (command & D.DATA_RESERVED) !== 0 ||
-      (options & 0x7fff & ~(D.CC | D.IXSM | D.TXSM | D.IPSEC | 0x70)) !== 0
+      (options & OPTIONS & ~(D.CC | D.IXSM | D.TXSM | D.IPSEC | 0x70)) !== 0
     )
       strict.report('7.2.3.2.4', 'reserved bits of a transmit data descriptor are not zero')
     if ((command & D.IFCS) === 0) strict.report('7.2.3.2.4', 'transmit data descriptor without IFCS')
