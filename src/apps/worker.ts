@@ -5,10 +5,11 @@ import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
-  COMMAND_RUN,
+  COMMAND_STOP,
   COMMAND_WAIT,
   type FromWorker,
   type Job,
+  type PktgenJob,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { pinThread } from '../linux/affinity.ts'
@@ -22,6 +23,11 @@ function run(plane: DataPlane, job: Job): void {
   else pktgen(plane, job)
 }
 
+/** Never at its end, and at a rate that doesn't hold it up. */
+function rehearsed(job: PktgenJob): PktgenJob {
+  return { ...job, count: null, rate: job.rate === null ? null : 1e9 }
+}
+
 function main(spec: WorkerSpec): void {
   const tell = (message: FromWorker): void => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
@@ -29,7 +35,7 @@ function main(spec: WorkerSpec): void {
   const memory = new PacketMemory(spec.memory)
   const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
   warmUp(spec, memory, rings, (plane) => {
-    run(plane, job.kind === 'pktgen' ? { ...job, count: null, rate: null } : job)
+    run(plane, job.kind === 'pktgen' ? rehearsed(job) : job)
   })
   memory.reset()
   for (const pair of rings) pair.start()
@@ -41,7 +47,7 @@ function main(spec: WorkerSpec): void {
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
-  if (Atomics.load(control, COMMAND) === COMMAND_RUN) run(plane, job)
+  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) run(plane, job)
 }
 
 main(workerData as WorkerSpec)

@@ -5,6 +5,7 @@ import { IxyError, asIxyError } from '../errors.ts'
 import type { QueueSet } from './session.ts'
 import {
   COMMAND,
+  COMMAND_QUIET,
   COMMAND_RUN,
   COMMAND_STOP,
   COUNTERS,
@@ -59,6 +60,11 @@ export class Crew {
 
   run(): void {
     for (const member of this.members) member.command(COMMAND_RUN)
+  }
+
+  /** Ends what the workers send of their own accord; they go on receiving and forwarding. */
+  quiet(): void {
+    for (const member of this.members) member.command(COMMAND_QUIET)
   }
 
   /** Lets every worker empty its rings and end; one that doesn't is terminated. Never rejects. */

@@ -5,7 +5,8 @@ import type { PacketMemory } from '../memory/packets.ts'
 import type { Sleeper } from './sleeper.ts'
 import {
   COMMAND,
-  COMMAND_RUN,
+  COMMAND_QUIET,
+  COMMAND_STOP,
   COUNTERS,
   FRAGMENTS,
   POOL_EMPTY,
@@ -53,6 +54,8 @@ export class DataPlane {
   readonly batchSize: number
   private readonly control: Int32Array
   private readonly counters: Float64Array
+  /** Send no packets of one's own any more. Renewed by running(). */
+  quiet = false
   private polls = 0
   private readonly rehearsal: Rehearsal | null
   private readonly sleeper: Sleeper | null
@@ -84,8 +87,10 @@ export class DataPlane {
       this.publish()
     }
     // Asked in a rehearsal too, so that the code compiled there fits the real run.
-    const run = Atomics.load(this.control, COMMAND) === COMMAND_RUN
-    return this.rehearsal === null ? run : this.rehearsal.next()
+    const command = Atomics.load(this.control, COMMAND)
+    if (this.rehearsal !== null) return this.rehearsal.next()
+    this.quiet = command === COMMAND_QUIET
+    return command !== COMMAND_STOP
   }
 
   /** Called once per poll with the number of packets moved by it: lets the worker sleep when there is nothing to do. */

@@ -187,12 +187,11 @@ class Run {
     })
   }
 
-  /** Lets what is under way come out: first the wires stop sending, then the cards stop receiving. */
+  /** Lets what is under way come out: first apps and wires stop sending, then the cards stop receiving. */
   private async windDown(crew: Crew): Promise<readonly NicReport[]> {
     const { session } = this
     session.assertAlive()
-    // A generator has to stop before anything can settle.
-    if (this.options.app.kind === 'pktgen') await crew.stop()
+    crew.quiet()
     const settled = session.virtual?.quiesce()
     if (settled !== undefined) await Promise.race([settled, crew.failed])
     for (const device of session.devices) device.stopReceiving()

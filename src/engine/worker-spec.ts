@@ -8,8 +8,10 @@ export const COMMAND = 0
 /** Rings are armed; wait for the devices to start. */
 export const COMMAND_WAIT = 0
 export const COMMAND_RUN = 1
+/** Send nothing of one's own any more; go on taking in and passing on what arrives. */
+export const COMMAND_QUIET = 2
 /** Empty the rings and end. */
-export const COMMAND_STOP = 2
+export const COMMAND_STOP = 3
 
 /** Counters of one port of one worker, in `counters[port * COUNTERS + …]`: exact doubles, written by the worker only. */
 export const COUNTERS = 8

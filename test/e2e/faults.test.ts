@@ -44,10 +44,7 @@ test('what a wire drops is what the summary says is lost, and the same each time
     expect(code).toBe(0)
     const end = endOf(stdout)
     const fault = wire(end, 0, 'fault')
-    const dropped = Object.entries(fault)
-      .filter(([name]) => name.includes('drop'))
-      .reduce((sum, [, count]) => sum + count, 0)
-    return [dropped, wire(end, 0, 'gen')['lost']]
+    return [fault['inDropped'], wire(end, 0, 'gen')['lost']]
   }
   const [dropped, lost] = await run()
   expect(dropped).toBeGreaterThan(1800)
@@ -72,10 +69,10 @@ test('duplicates, reordering and corruption are each seen for what they are', as
 
 test('a link that flaps is reported, survived, and traffic resumes', async () => {
   const tool = new Tool(['forward', '--json', 'virtual:gen,rate=50kpps,fault=linkflap=1s', 'virtual:sink'])
-  await tool.until(/"event":"link","device":"[^"]*","up":false/)
-  await tool.until(/"event":"link","device":"[^"]*","up":true/)
+  await tool.until(/"event":"link".*"up":false/)
+  await tool.until(/"event":"link".*"up":true/)
   const seen = objects(tool.stdout).length
-  await tool.until(new RegExp(`^(.*\n){${seen + 2}}.*"event":"interval"`))
+  await tool.until(new RegExp(`^(.*\n){${seen + 2},}.*"event":"interval"`))
   const { code, stdout } = await tool.kill()
   expect(code).toBe(0)
   const after = objects(stdout)
