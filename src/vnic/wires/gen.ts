@@ -4,6 +4,7 @@ import type { Ledger } from './ledger.ts'
 import {
   buildTestFrame,
   CHECK_WORD,
+  MIN_TEST_FRAME,
   OWNER_WEIGHT,
   OWNER_WORD,
   SEQUENCE_WEIGHT,
@@ -77,6 +78,11 @@ export class GenWire implements Wire {
     this.checkWords = new Int32Array(sizes.length * flows)
     const stride = (Math.max(...sizes) + 63) & ~63
     this.frames = allocateBytes(sizes.length * stride)
+    for (let flow = 0; flow < flows; flow++) {
+      const { u32 } = buildTestFrame(ledger.nonce, this.generator, MIN_TEST_FRAME, flow)
+      this.portWords[flow] = u32[SOURCE_PORT_WORD]
+      this.ownerWords[flow] = u32[OWNER_WORD]
+    }
     for (let i = 0; i < sizes.length; i++) {
       this.offsets[i] = i * stride
       this.prepare(i, sizes[i])
@@ -85,14 +91,11 @@ export class GenWire implements Wire {
 
   private prepare(index: number, size: number): void {
     const { flows, frames, portWords, ownerWords, checkWords } = this
-    const base = buildTestFrame(this.ledger.nonce, this.generator, size, 0)
-    frames.u8.set(base.u8.subarray(0, size), this.offsets[index])
+    const first = buildTestFrame(this.ledger.nonce, this.generator, size, 0)
+    frames.u8.set(first.u8.subarray(0, size), this.offsets[index])
     for (let flow = 0; flow < flows; flow++) {
-      const { u32 } = flow === 0 ? base : buildTestFrame(this.ledger.nonce, this.generator, 60, flow)
-      portWords[flow] = u32[SOURCE_PORT_WORD]
-      ownerWords[flow] = u32[OWNER_WORD]
       checkWords[index * flows + flow] =
-        base.u32[CHECK_WORD] +
+        first.u32[CHECK_WORD] +
         Math.imul(portWords[flow] - portWords[0], SOURCE_PORT_WEIGHT) +
         Math.imul(ownerWords[flow] - ownerWords[0], OWNER_WEIGHT)
     }
