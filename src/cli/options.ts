@@ -1,6 +1,7 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
 import type { PollMode, RunOptions } from '../engine/types.ts'
+import { allowedCpus } from '../linux/affinity.ts'
 import { LOG_LEVELS } from './log.ts'
 import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
 
@@ -120,6 +121,11 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
       `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
     )
+  }
+  const allowed = allowedCpus()
+  const absent = flags.cpus.find((cpu) => !allowed.includes(cpu))
+  if (absent !== undefined) {
+    throw usageError(`--cpus: this process can't run on CPU ${absent}`, `choose from ${allowed.join(', ')}`)
   }
   return {
     access: flags.access ?? null,

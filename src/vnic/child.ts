@@ -1,4 +1,6 @@
 /** The child process of a command with `virtual:<wire>` devices; see child-protocol.ts. */
+import { rmdirSync } from 'node:fs'
+import path from 'node:path'
 import { asIxyError } from '../errors.ts'
 import type { FromChild, NicReport, ToChild } from './child-protocol.ts'
 import { NicHost } from './host.ts'
@@ -12,6 +14,8 @@ export function serveParent(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
   let host: NicHost | null = null
+  /** Where the sockets are. A parent that was killed doesn't remove them any more. */
+  let directories: readonly string[] = []
   const tell = (message: FromChild): void => {
     if (process.connected) process.send?.(message)
   }
@@ -22,6 +26,7 @@ export function serveParent(): void {
     } catch (closing) {
       failure ??= closing
     }
+    for (const directory of directories) removeEmpty(directory)
     if (failure === null) process.exit(0)
     const { code, message, stack } = asIxyError(failure)
     if (code === 'IXY_ERR_INTERNAL') process.stderr.write(`${stack}\n`)
@@ -32,6 +37,7 @@ export function serveParent(): void {
   const receive = (message: ToChild): void => {
     switch (message.type) {
       case 'start':
+        directories = message.nics.map(({ socket }) => path.dirname(socket))
         host = new NicHost(message.nics, false, { oneClient: true })
         host.run().catch(leave)
         reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }))
@@ -57,6 +63,14 @@ export function serveParent(): void {
     }
   })
   process.on('disconnect', () => leave(null))
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // Gone already, or not ours alone.
+  }
 }
 
 /** Calls `tell` when a wire has ended or all has settled, or the other way round. */

@@ -1,8 +1,9 @@
+import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
-import { type IxyError, asIxyError } from '../../errors.ts'
+import { IxyError, asIxyError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { VERSION } from '../../version.ts'
 import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
@@ -124,6 +125,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
 }
 
 function checkArguments(sockets: readonly string[], wire: string | undefined): void {
+  for (const socket of sockets) checkFolder(socket)
   if (sockets.length === 1) {
     if (wire === undefined) {
       throw usageError('a wire is missing', 'give --wire <wire>, or a second socket for a cable')
@@ -135,6 +137,16 @@ function checkArguments(sockets: readonly string[], wire: string | undefined): v
     throw usageError('--wire goes with one socket', 'leave it out: the two NICs share a cable')
   if (path.resolve(sockets[0]) === path.resolve(sockets[1])) {
     throw usageError(`${sockets[1]} is named twice`, 'give two different sockets')
+  }
+}
+
+function checkFolder(socket: string): void {
+  const folder = path.dirname(path.resolve(socket))
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    const what = `can't create the socket ${socket}: the folder ${folder} doesn't exist or can't be written to`
+    throw new IxyError('IXY_ERR_FILE', what, 'create it, or choose another', { cause })
   }
 }
 

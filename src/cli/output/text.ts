@@ -1,7 +1,6 @@
 /** Lines for people, in the ixy family's format, and the summary at the end. */
 import type { ChalkInstance } from 'chalk'
 import type { IntervalEvent, VirtualReport } from '../../engine/types.ts'
-import type { WireReport } from '../../vnic/wires/wire.ts'
 import { type Rate, rateOf } from './rates.ts'
 import type { EndReport, Owner, Reporter } from './reporter.ts'
 import { type DeviceSummary, sequenceCheck, sum } from './tally.ts'
@@ -40,7 +39,8 @@ export class TextReporter implements Reporter {
   }
 
   end(report: EndReport): void {
-    if (report.devices.length === 0 && report.error !== null) return
+    // It failed before it had begun: the error says all there is.
+    if (report.elapsed === 0 && report.error !== null) return
     if (!this.quiet) this.write('')
     for (const line of summaryLines(report, this.headline, this.chalk)) this.write(line)
   }
@@ -100,14 +100,12 @@ function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
   const causes = Object.entries(device.dropped).filter(([, packets]) => packets > 0)
   if (causes.length === 0) return 'dropped: 0'
   const total = sum(causes.map(([, packets]) => packets))
-  const list = causes
-    .map(([cause, packets]) => `${cause.replaceAll('_', ' ')} ${grouped(packets)}`)
-    .join(', ')
+  const list = causes.map(([cause, packets]) => `${words(cause)} ${grouped(packets)}`).join(', ')
   return chalk.red(`dropped: ${grouped(total)} (${list})`)
 }
 
 function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
-  const lines = virtual.wires.map((report) => `wire ${report.wire}: ${wireText(report)}`)
+  const lines = virtual.wires.map((report) => `wire ${report.wire}: ${countersText(report.counters)}`)
   if (virtual.breaches.length === 0) lines.push('breaches of the datasheet: 0')
   for (const { rule, count } of virtual.breaches) {
     lines.push(chalk.red(`breach of the datasheet, ${grouped(count)} ×: ${rule}`))
@@ -115,14 +113,15 @@ function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
   return lines
 }
 
-function wireText(report: WireReport): string {
-  return countersText(report.counters)
-}
-
 function countersText(counters: Readonly<Record<string, number>>): string {
   return Object.entries(counters)
-    .map(([name, count]) => `${name.replaceAll('_', ' ')} ${grouped(count)}`)
+    .map(([name, count]) => `${words(name)} ${grouped(count)}`)
     .join(', ')
+}
+
+/** tx_ring_full → tx ring full, inDropped → in dropped */
+function words(name: string): string {
+  return name.replaceAll('_', ' ').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 }
 
 /** 1234567 → 1,234,567 */

@@ -119,9 +119,10 @@ describe('text', () => {
     expect(lines.join('\n')).not.toContain('] RX:')
   })
 
-  test('a run that failed before it had devices has no summary', () => {
+  test('a run that failed before it had begun has no summary, one that failed later has', () => {
     const error = new IxyError('IXY_ERR_DEVICE_NOT_FOUND', 'no such device')
-    expect(textLines((reporter) => reporter.end(endReport({ devices: [], error })))).toEqual([])
+    expect(textLines((reporter) => reporter.end(endReport({ elapsed: 0, error })))).toEqual([])
+    expect(textLines((reporter) => reporter.end(endReport({ error })))).not.toEqual([])
   })
 })
 
