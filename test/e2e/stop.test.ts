@@ -51,7 +51,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
   })
 
   test('while the link is awaited', async () => {
-    const tool = new Tool(['forward', '--json', 'virtual:gen,fault=linkflap=3600s', 'virtual:sink'], { env })
+    const tool = new Tool(['forward', '--json', 'virtual:gen,fault=unplugged=3600s', 'virtual:sink'], { env })
     await tool.until(/waiting for the link/, 'stderr')
     const children = descendants(tool.pid)
     const { code, stdout } = await tool.kill(signal)

@@ -17,6 +17,12 @@ export interface Outcome {
   readonly stderr: string
 }
 
+/** Those that a failed test has left running. */
+const running = new Set<Tool>()
+afterAll(() => {
+  for (const tool of running) tool.process.kill('SIGKILL')
+})
+
 /** A running ixy-ts. */
 export class Tool {
   stdout = ''
@@ -43,6 +49,7 @@ export class Tool {
       this.stderr += text
       for (const listener of this.listeners) listener()
     })
+    running.add(this)
     this.ended = new Promise((resolve, reject) => {
       const deadline = setTimeout(() => {
         this.process.kill('SIGKILL')
@@ -54,6 +61,7 @@ export class Tool {
       }, DEADLINE)
       this.process.on('close', (code, signal) => {
         clearTimeout(deadline)
+        running.delete(this)
         for (const listener of this.listeners) listener()
         resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })
       })

@@ -2,11 +2,11 @@ import { duration, probability, usageError, wholeNumber } from './options.ts'
 import type { FaultOptions } from './fault.ts'
 
 const KINDS =
-  'drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<plugged>[/<unplugged>] and seed=<n>, joined by +'
+  'drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<plugged>[/<unplugged>], unplugged=<time> and seed=<n>, joined by +'
 
 /**
  * `drop=0.01+linkflap=3s/1s+seed=1`. With a single time, linkflap=1s, the cable is plugged and unplugged for as long
- * each. Throws IXY_ERR_USAGE.
+ * each. With unplugged=2s it is plugged in two seconds after the start only. Throws IXY_ERR_USAGE.
  */
 export function faultOptions(list: string): FaultOptions {
   const given = new Map<string, string>()
@@ -15,7 +15,7 @@ export function faultOptions(list: string): FaultOptions {
     if (
       value === undefined ||
       more !== undefined ||
-      !['drop', 'corrupt', 'dup', 'reorder', 'linkflap', 'seed'].includes(name)
+      !['drop', 'corrupt', 'dup', 'reorder', 'linkflap', 'unplugged', 'seed'].includes(name)
     )
       throw usageError(`'${part}' is not a fault`, `use ${KINDS}`)
     if (given.has(name)) throw usageError(`fault=${list} gives ${name}= twice`, 'give it once')
@@ -30,6 +30,7 @@ export function faultOptions(list: string): FaultOptions {
     dup: chance('dup'),
     reorder: chance('reorder'),
     linkFlap: linkFlap(given.get('linkflap')),
+    unplugged: given.has('unplugged') ? duration('unplugged=', given.get('unplugged') ?? '') : 0,
     seed: wholeNumber('seed=', given.get('seed') ?? '1', 0, 0xffff_ffff),
   }
 }

@@ -8,6 +8,8 @@ const HOLD = 10
 export interface FaultOptions extends FaultRates {
   /** Milliseconds plugged and unplugged, in turn, from the first moment the host listens; null: always plugged. */
   readonly linkFlap: { readonly plugged: number; readonly unplugged: number } | null
+  /** Milliseconds from the start until the cable is plugged in for the first time. */
+  readonly unplugged: number
   readonly seed: number
 }
 
@@ -21,6 +23,7 @@ export interface FaultOptions extends FaultRates {
  * - dup: the frame comes twice.
  * - reorder: the next frame overtakes this one.
  * - linkflap: the cable is out now and then; what is sent meanwhile vanishes.
+ * - unplugged: the cable is out at first.
  */
 export class FaultWire implements Wire {
   readonly wakeFds: readonly number[]
@@ -34,6 +37,7 @@ export class FaultWire implements Wire {
   private now = 0
   /** When the cable is plugged or unplugged next. */
   private nextFlap = Infinity
+  private begun = false
   private flapping = false
   private unplugged = false
   private linkFlaps = 0
@@ -126,9 +130,15 @@ export class FaultWire implements Wire {
   }
 
   private flap(port: Port, now: number): void {
-    const times = this.options.linkFlap
-    if (times === null) return
-    if (!this.flapping) {
+    const { linkFlap: times, unplugged } = this.options
+    if (times === null && unplugged === 0) return
+    if (unplugged > 0 && !this.begun) {
+      this.begun = true
+      this.unplugged = true
+      port.setLink(false)
+      this.nextFlap = now + unplugged
+    }
+    if (!this.flapping && !this.unplugged && times !== null) {
       if (!port.listening()) return
       this.flapping = true
       this.nextFlap = now + times.plugged
@@ -137,8 +147,9 @@ export class FaultWire implements Wire {
     if (this.unplugged) {
       this.unplugged = false
       port.setLink(true)
-      this.nextFlap = this.stopped ? Infinity : now + times.plugged
-    } else if (this.stopped) {
+      this.nextFlap = Infinity
+      if (times !== null && this.flapping && !this.stopped) this.nextFlap = now + times.plugged
+    } else if (this.stopped || times === null) {
       this.nextFlap = Infinity
     } else {
       this.unplugged = true

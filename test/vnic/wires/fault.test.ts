@@ -6,7 +6,15 @@ import { SinkWire } from '../../../src/vnic/wires/sink.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
 import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
 
-const NO_FAULTS: FaultOptions = { drop: 0, corrupt: 0, dup: 0, reorder: 0, linkFlap: null, seed: 1 }
+const NO_FAULTS: FaultOptions = {
+  drop: 0,
+  corrupt: 0,
+  dup: 0,
+  reorder: 0,
+  linkFlap: null,
+  unplugged: 0,
+  seed: 1,
+}
 
 /** Keeps what it gets; refuses every `refuseEvery`th offer. */
 class Keeper extends SinkWire {
@@ -203,6 +211,18 @@ describe('link flaps', () => {
     expect(states).toEqual([...up, 'down', 'down', ...up, 'down', 'down', 'up', 'up'])
     expect(countersOf(wire, 1).linkFlaps).toBe(2)
     expect(wire.nextEvent(13_300)).toBe(14_000)
+  })
+
+  test('unplugged= keeps the cable out at first, then it stays in', () => {
+    const port = new FakePort()
+    const wire = new FaultWire('fault', { ...NO_FAULTS, unplugged: 500 }, new SinkWire('sink', null))
+    const states: string[] = []
+    for (let now = 10_000; now <= 11_000; now += 250) {
+      wire.poll(port, 64, now)
+      states.push(port.up ? 'up' : 'down')
+    }
+    expect(states).toEqual(['down', 'down', 'up', 'up', 'up'])
+    expect(wire.nextEvent(11_000)).toBe(Infinity)
   })
 
   test('what is sent or held while the cable is out vanishes, in both directions', () => {
