@@ -1,5 +1,7 @@
 import type { DataPlane } from '../engine/data-plane.ts'
 import type { PktgenJob } from '../engine/worker-spec.ts'
+import { MonotonicClock } from '../linux/monotonic.ts'
+import type { PacketMemory } from '../memory/packets.ts'
 import { Pacer } from '../packet/pacer.ts'
 
 /** The pools of a pktgen worker: what is received must not overwrite what is to be sent. */
@@ -9,45 +11,83 @@ const TRANSMIT_POOL = 1
 export function pktgen(plane: DataPlane, job: PktgenJob): void {
   const { memory, batchSize } = plane
   const { rx, tx } = plane.ports[0]
-  const { frames, sequence } = job
   const limit = job.count ?? Infinity
   const pacer = job.rate === null ? null : new Pacer(job.rate)
+  const clock = new MonotonicClock()
+  const source = new FrameSource(memory, TRANSMIT_POOL, job.frames, job.sequence)
   const received = new Int32Array(batchSize)
   const batch = new Int32Array(batchSize)
-  /** Which frame each buffer holds, so that it is copied only when it changes. */
-  const holds = new Int32Array(memory.size.length).fill(-1)
 
-  let sent = 0
-  let next = 0
+  /** Packets that the pacer has allowed and that are not sent yet. */
+  let allowed = pacer === null ? Infinity : 0
   while (plane.running()) {
     memory.free(received, 0, rx.receive(received, batchSize))
-    let wanted = Math.min(batchSize, limit - sent, tx.room())
-    if (pacer !== null) wanted = Math.min(wanted, pacer.allowance(performance.now()))
-    if (wanted <= 0) continue
+    // The clock is asked only when there is too little left for a batch.
+    if (pacer !== null && allowed < batchSize) allowed = pacer.allowance(clock.now())
+    const wanted = Math.min(batchSize, limit - source.sent, tx.room(), allowed)
+    if (wanted <= 0 || plane.quiet) continue
 
-    const count = memory.allocate(TRANSMIT_POOL, batch, wanted)
-    for (let i = 0; i < count; i++) {
-      const id = batch[i]
-      const offset = memory.dataOffset(id)
-      const frame = frames[next]
-      if (holds[id] !== next) {
-        copy(frame, memory.u8, offset)
-        memory.size[id] = frame.length
-        holds[id] = next
-      }
-      if (sequence) writeSequence(memory.u8, offset + frame.length - 4, sent + i)
-      next = next + 1 === frames.length ? 0 : next + 1
-    }
+    const count = source.next(batch, wanted)
     tx.transmit(batch, 0, count)
-    sent += count
+    allowed -= count
     pacer?.spend(count)
-    if (sent === limit) plane.finished()
+    if (source.sent === limit) plane.finished()
   }
   plane.drain(() => {
     const count = rx.receive(received, batchSize)
     memory.free(received, 0, count)
     return count
   })
+}
+
+/** Packets ready to be sent: frames in turn, each with a sequence number if there is to be one. */
+export class FrameSource {
+  private readonly memory: PacketMemory
+  private readonly pool: number
+  private readonly frames: readonly Uint8Array[]
+  private readonly sequence: boolean
+  /** Which frame each buffer holds, so that it is copied only when it changes. */
+  private readonly holds: Int32Array
+  private turn = 0
+  /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
+  private readonly count = new Float64Array(1)
+
+  constructor(memory: PacketMemory, pool: number, frames: readonly Uint8Array[], sequence: boolean) {
+    this.memory = memory
+    this.pool = pool
+    this.frames = frames
+    this.sequence = sequence
+    this.holds = new Int32Array(memory.size.length).fill(-1)
+  }
+
+  /** Packets made so far. */
+  get sent(): number {
+    return this.count[0]
+  }
+
+  /** Puts the ids of up to `wanted` packets into `batch[0…]`; returns how many. They are the caller's. */
+  next(batch: Int32Array, wanted: number): number {
+    const { memory, frames, sequence, holds } = this
+    const { u8, size } = memory
+    const count = memory.allocate(this.pool, batch, wanted)
+    let number = this.count[0] >>> 0
+    let turn = this.turn
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      const offset = memory.dataOffset(id)
+      if (holds[id] !== turn) {
+        copy(frames[turn], u8, offset)
+        size[id] = frames[turn].length
+        holds[id] = turn
+      }
+      if (sequence) writeSequence(u8, (offset + size[id] - 4) | 0, number)
+      number = (number + 1) >>> 0
+      turn = turn + 1 === frames.length ? 0 : turn + 1
+    }
+    this.turn = turn
+    this.count[0] += count
+    return count
+  }
 }
 
 function copy(frame: Uint8Array, to: Uint8Array, offset: number): void {

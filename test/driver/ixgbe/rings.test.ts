@@ -248,3 +248,19 @@ test('a forwarder over both rings loses, duplicates and reorders nothing, whatev
     }),
   )
 })
+
+test('start() begins anew on the same rings, wherever they were', () => {
+  const { memory, card, rx, tx, batch } = setUp()
+  for (let i = 0; i < 3; i++) card.receive(60)
+  tx.transmit(batch, 0, rx.receive(batch, 2))
+
+  const tails = new Int32Array(4)
+  memory.reset()
+  rx.start(tails, 2)
+  tx.start(tails, 3)
+  expect([...tails]).toEqual([0, 0, ENTRIES - 1, 0])
+  expect(rx.packets + rx.bytes + tx.packets + tx.bytes).toBe(0)
+  expect(tx.pending()).toBe(0)
+  expect(rx.receive(batch, 32)).toBe(0)
+  expect(memory.available(0)).toBe(32 - ENTRIES)
+})

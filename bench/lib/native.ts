@@ -1,0 +1,72 @@
+/** The C half of the benchmark, and memory that both halves see. */
+import koffi from 'koffi'
+import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_POPULATE, MAP_PRIVATE, mmap } from '../../src/linux/mapping.ts'
+
+/** An address; opaque to JavaScript. */
+export type Handle = bigint
+
+const HUGEPAGE = 2 * 1024 * 1024
+
+export interface Memory {
+  readonly address: bigint
+  readonly bytes: number
+  readonly hugepages: boolean
+}
+
+/** Zeroed memory, all pages present; in hugepages if there are any. Lives until the process ends. */
+export function allocate(bytes: number): Memory {
+  const rounded = Math.ceil(bytes / HUGEPAGE) * HUGEPAGE
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE
+  try {
+    return { address: mmap(rounded, { flags: flags | MAP_HUGETLB }), bytes: rounded, hugepages: true }
+  } catch {
+    return { address: mmap(rounded, { flags }), bytes: rounded, hugepages: false }
+  }
+}
+
+/** Functions of bench/c. Handles are pointers; times are nanoseconds. */
+export interface Native {
+  benchNew(rings: Handle, entries: number, tails: Handle, frameBytes: number, forwarding: number): Handle
+  benchFree(bench: Handle): void
+  benchBegin(bench: Handle, ports: number, packets: number): void
+  benchEnd(bench: Handle): number
+  benchErrors(bench: Handle): number
+  benchSent(bench: Handle): number
+  benchPort(bench: Handle, index: number): Handle
+  ixyNew(ports: Handle, memory: Handle, entries: number): Handle
+  ixyFree(driver: Handle): void
+  ixyForward(driver: Handle, steps: number, limit: number): number
+  ixyReceive(driver: Handle, steps: number, limit: number): number
+  ixyGenerate(driver: Handle, steps: number, limit: number): number
+  ownNew(ports: Handle, memory: Handle, poolShift: number): Handle
+  ownFree(driver: Handle): void
+  ownForward(driver: Handle, steps: number, limit: number): number
+  ownReceive(driver: Handle, steps: number, limit: number): number
+  ownGenerate(driver: Handle, steps: number, limit: number): number
+}
+
+const PROTOTYPES: Readonly<Record<keyof Native, string>> = {
+  benchNew: 'void *bench_new(void *rings, uint32_t entries, void *tails, uint32_t frame, int forwarding)',
+  benchFree: 'void bench_free(void *bench)',
+  benchBegin: 'void bench_begin(void *bench, uint32_t ports, uint32_t packets)',
+  benchEnd: 'double bench_end(void *bench)',
+  benchErrors: 'uint32_t bench_errors(void *bench)',
+  benchSent: 'uint32_t bench_sent(void *bench)',
+  benchPort: 'void *bench_port(void *bench, int index)',
+  ixyNew: 'void *ixy_new(void *ports, void *memory, uint32_t entries)',
+  ixyFree: 'void ixy_free(void *driver)',
+  ixyForward: 'double ixy_forward(void *driver, uint32_t steps, uint32_t limit)',
+  ixyReceive: 'double ixy_receive(void *driver, uint32_t steps, uint32_t limit)',
+  ixyGenerate: 'double ixy_generate(void *driver, uint32_t steps, uint32_t limit)',
+  ownNew: 'void *own_new(void *ports, void *memory, uint32_t pool_shift)',
+  ownFree: 'void own_free(void *driver)',
+  ownForward: 'double own_forward(void *driver, uint32_t steps, uint32_t limit)',
+  ownReceive: 'double own_receive(void *driver, uint32_t steps, uint32_t limit)',
+  ownGenerate: 'double own_generate(void *driver, uint32_t steps, uint32_t limit)',
+}
+
+export function loadNative(path: string): Native {
+  const library = koffi.load(path)
+  const entries = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, library.func(prototype)])
+  return Object.fromEntries(entries) as Native
+}

@@ -1,0 +1,142 @@
+/** Runs the benchmark's parts, prints a table, writes the figures to bench/results. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { ContestSpec } from './contest.ts'
+import type { Work } from './driver-share.ts'
+import type { Comparison } from './lib/measure.ts'
+
+/** Set by run.mjs. */
+const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '' } = process.env
+
+/** What steady.ts prints when it is warm, and at the end. */
+const MARK = '=== steady ==='
+
+const IXY = 'C, ixy layout'
+const OWN = 'C, own layout'
+const OURS = 'TypeScript'
+const CONTESTS: readonly { work: Work; batches: readonly number[] }[] = [
+  { work: 'forward', batches: [1, 8, 32, 64, 256] },
+  { work: 'receive', batches: [32] },
+  { work: 'generate', batches: [32] },
+]
+
+type Contest = Comparison & { work: Work; batchSize: number; hugepages: boolean }
+
+function contest(work: Work, batchSize: number, blocks: number): Promise<Contest> {
+  const spec: ContestSpec = {
+    library: join(BENCH_BUILD, 'native.so'),
+    work,
+    batchSize,
+    effort: { blocks, roundsPerBlock: 200, warmUp: 3000 },
+  }
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(join(BENCH_BUILD, 'contest.cjs'), { workerData: spec })
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+}
+
+function row(cells: readonly string[]): void {
+  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(14) : cell.padStart(18))).join(''))
+}
+
+function percent(value: number): string {
+  return `${Math.round(value * 100)} %`
+}
+
+async function driverShare(blocks: number): Promise<Contest[]> {
+  console.log(
+    '\nThe driver alone: ns per packet, minimum (median); speed against C, median (10th–90th percentile)\n',
+  )
+  row(['', IXY, OWN, OURS, 'against ixy', 'against own'])
+  const contests: Contest[] = []
+  for (const { work, batches } of CONTESTS) {
+    for (const batchSize of batches) {
+      const result = await contest(work, batchSize, blocks)
+      contests.push(result)
+      const times = [IXY, OWN, OURS].map((name) => {
+        const { min, median } = result.times[name]
+        return `${min.toFixed(1)} (${median.toFixed(1)})`
+      })
+      const ratios = [IXY, OWN].map((name) => {
+        const { median, low, high } = result.ratios[name]
+        return `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`
+      })
+      row([`${work} ${batchSize}`, ...times, ...ratios])
+    }
+  }
+  return contests
+}
+
+interface Steady {
+  readonly work: Work
+  readonly seconds: number
+  readonly collections: number
+  readonly deoptimisations: number
+}
+
+/** What V8 does besides running the loop, once it is warm. */
+function steady(work: Work, seconds: number): Steady {
+  const args = [
+    '--trace-gc',
+    '--trace-deopt',
+    join(BENCH_BUILD, 'steady.cjs'),
+    join(BENCH_BUILD, 'native.so'),
+  ]
+  const output = execFileSync(process.execPath, [...args, work, '2', String(seconds)], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  })
+  const [, inside] = output.split(MARK)
+  if (inside === undefined) throw new Error('the steady run left no marks')
+  const lines = inside.split('\n')
+  return {
+    work,
+    seconds,
+    collections: lines.filter((line) => /Scavenge|Mark-Compact|Minor/.test(line)).length,
+    deoptimisations: lines.filter((line) => line.includes('bailout')).length,
+  }
+}
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes('--quick')
+  const machine = {
+    cpu: cpus()[0].model,
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    kernel: release(),
+    arch: process.arch,
+    compiler: BENCH_COMPILER,
+    node: process.version,
+    v8: process.versions.v8,
+  }
+  console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}`)
+  console.log(`Node.js ${machine.node} (V8 ${machine.v8}), ${machine.compiler}`)
+  const contests = await driverShare(quick ? 15 : 60)
+  if (!contests[0].hugepages) console.log('\nno huge pages: run ./setup-hugetlbfs.sh for better figures')
+
+  const steadies = (['forward', 'generate'] as const).map((work) => steady(work, quick ? 3 : 15))
+  console.log('\nSteady state')
+  for (const { work, seconds, collections, deoptimisations } of steadies) {
+    console.log(
+      `  ${work}, ${seconds} s: ${collections} garbage collections, ${deoptimisations} deoptimisations`,
+    )
+  }
+
+  const date = new Date().toISOString().slice(0, 10)
+  const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
+  mkdirSync(BENCH_RESULTS, { recursive: true })
+  writeFileSync(
+    file,
+    `${JSON.stringify({ date, machine, driverShare: contests, steady: steadies }, null, 2)}\n`,
+  )
+  console.log(`\nwritten to ${file}`)
+}
+
+main().catch((error: unknown) => {
+  console.error(error)
+  process.exitCode = 1
+})

@@ -1,0 +1,45 @@
+// Compiles the C half, bundles the TypeScript half, runs it: node bench/run.mjs [--quick]
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const out = join(here, '..', '.cache', 'bench')
+mkdirSync(out, { recursive: true })
+
+const compiler = process.env.CC ?? 'cc'
+const flags = ['-O3', '-march=native', '-Wall', '-Wextra', '-shared', '-fPIC']
+const sources = readdirSync(join(here, 'c')).filter((name) => name.endsWith('.c'))
+execFileSync(
+  compiler,
+  [...flags, '-o', join(out, 'native.so'), ...sources.map((name) => join(here, 'c', name))],
+  {
+    stdio: 'inherit',
+  },
+)
+const version = execFileSync(compiler, ['--version'], { encoding: 'utf8' }).split('\n')[0]
+
+await build({
+  entryPoints: ['main', 'contest', 'steady'].map((name) => join(here, `${name}.ts`)),
+  outdir: out,
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  external: ['koffi'],
+  logLevel: 'warning',
+})
+
+const { status } = spawnSync(process.execPath, [join(out, 'main.cjs'), ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: {
+    ...process.env,
+    BENCH_BUILD: out,
+    BENCH_RESULTS: join(here, 'results'),
+    BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
+  },
+})
+process.exitCode = status ?? 1
