@@ -8,7 +8,7 @@ STAMP := node_modules/.ixy-ts-installed
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint test-guest clean
+.PHONY: help install build demo test lint bench test-guest clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make demo        forwards between two virtual NICs for ten seconds (no root, no NIC)"
 	@echo "make test        lint, type check and all tests that need no root"
 	@echo "make lint        eslint, prettier and the type check"
+	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make clean       removes dist/ and node_modules/"
 
@@ -47,6 +48,10 @@ test: build lint
 # ONLY: names of scenarios, as in make test-guest ONLY=linux-ixgbe
 test-guest: build
 	@$(NODE) test/guest/run.mjs $(ONLY)
+
+# about two minutes; nothing else should run
+bench: $(STAMP)
+	@$(NODE) bench/run.mjs
 
 clean:
 	@rm -rf dist coverage node_modules
