@@ -59,7 +59,13 @@ export class ClientMemory {
       if (isErrno(error, 'ENOMEM')) throw new Refusal(Errno.ENOMEM, `no room to map ${size} bytes`)
       throw new Refusal(Errno.EINVAL, `DMA_MAP: ${String(error)}`)
     }
-    this.device.dma.add(iova, size, writable, (start, bytes) => viewOf(address + BigInt(start), bytes))
+    try {
+      this.device.dma.add(iova, size, writable, (start, bytes) => viewOf(address + BigInt(start), bytes))
+    } catch (error) {
+      this.device.dma.remove(iova, size)
+      munmap(address, size)
+      throw error
+    }
     return address
   }
 

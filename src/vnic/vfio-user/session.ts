@@ -187,9 +187,9 @@ export class Session {
   }
 }
 
-/** The errno for what the client did wrong; null if it was not the client. */
+/** The errno for what the client did wrong, or the system can't do for it; null for a bug of ours. */
 function errnoOf(error: unknown): number | null {
   if (error instanceof Refusal) return error.errno
-  if (error instanceof IxyError && error.code === 'IXY_ERR_PROTOCOL') return Errno.EINVAL
-  return null
+  if (!(error instanceof IxyError) || error.code === 'IXY_ERR_INTERNAL') return null
+  return error.code === 'IXY_ERR_PROTOCOL' ? Errno.EINVAL : Errno.EIO
 }
