@@ -38,7 +38,11 @@ export function serveParent(): void {
     switch (message.type) {
       case 'start':
         directories = message.nics.map(({ socket }) => path.dirname(socket))
-        host = new NicHost(message.nics, false, { oneClient: true })
+        host = new NicHost(message.nics, false, {
+          oneClient: true,
+          // The last client that connects leaves it empty.
+          onClient: ({ socket }) => removeEmpty(path.dirname(socket)),
+        })
         host.run().catch(leave)
         reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }))
         tell({ type: 'listening' })

@@ -79,9 +79,9 @@ function trafficTable(devices: readonly DeviceSummary[], chalk: ChalkInstance): 
         name.toUpperCase(),
         `${grouped(packets)} packets`,
         `${grouped(bytes)} bytes`,
-        `${average.mpps.toFixed(2)} Mpps`,
+        packetRate(average.mpps),
         `${average.mbit.toFixed(2)} Mbit/s`,
-        `peak ${peak.mpps.toFixed(2)} Mpps`,
+        `peak ${packetRate(peak.mpps)}`,
         `${peak.mbit.toFixed(2)} Mbit/s`,
       ]
     }),
@@ -117,6 +117,11 @@ function countersText(counters: Readonly<Record<string, number>>): string {
   return Object.entries(counters)
     .map(([name, count]) => `${words(name)} ${grouped(count)}`)
     .join(', ')
+}
+
+/** In the unit that leaves something before the decimal point. */
+function packetRate(mpps: number): string {
+  return mpps >= 0.1 || mpps === 0 ? `${mpps.toFixed(2)} Mpps` : `${(mpps * 1000).toFixed(2)} kpps`
 }
 
 /** tx_ring_full → tx ring full, inDropped → in dropped */

@@ -1,0 +1,36 @@
+import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { REG } from '../../../src/driver/ixgbe/registers.ts'
+import { BAR0_BYTES, RegisterFile } from '../../../src/vnic/model/registers.ts'
+import { Statistics } from '../../../src/vnic/model/statistics.ts'
+import { Strict } from '../../../src/vnic/model/strict.ts'
+
+test('totals outlive what the host reads and resets', () => {
+  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const statistics = new Statistics(registers)
+  statistics.add(REG.GPTC, 5)
+  expect(registers.read(offsetOf(REG.GPTC))).toBe(5)
+  expect(registers.read(offsetOf(REG.GPTC))).toBe(0)
+  statistics.add(REG.GPTC, 2)
+  statistics.reset()
+  statistics.add(REG.GPTC, 1)
+  expect(statistics.total(REG.GPTC)).toBe(8)
+  expect(registers.read(offsetOf(REG.GPTC))).toBe(1)
+})
+
+test('the total of an array of counters is that of all its elements', () => {
+  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const statistics = new Statistics(registers)
+  statistics.add(REG.MPC, 3, 0)
+  statistics.add(REG.MPC, 4, 7)
+  expect(registers.read(offsetOf(REG.MPC, 7))).toBe(4)
+  expect(statistics.total(REG.MPC)).toBe(7)
+})
+
+test('wide counters keep what sticks out of 32 bits', () => {
+  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const statistics = new Statistics(registers)
+  statistics.add(REG.GORCL, 2 ** 33 + 1)
+  expect(registers.read(offsetOf(REG.GORCL))).toBe(1)
+  expect(registers.read(offsetOf(REG.GORCH))).toBe(2)
+  expect(statistics.total(REG.GORCL)).toBe(2 ** 33 + 1)
+})
