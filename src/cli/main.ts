@@ -7,6 +7,7 @@ import { createProgram } from './program.ts'
 import { usageError } from './usage.ts'
 
 const argv = process.argv.slice(2)
+if (argv[0] === '--dump-registers') argv[0] = 'dump-registers'
 
 /** Read by hand: a failure may come before, or be about, the parsing of options. */
 function given(option: string, value?: string): boolean {

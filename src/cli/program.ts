@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addDevices } from './commands/devices.ts'
+import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addForward } from './commands/forward.ts'
 import { addPktgen } from './commands/pktgen.ts'
 import { addStats } from './commands/stats.ts'
@@ -26,6 +27,7 @@ export function createProgram(finish: Finish): Command {
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)
+  addDumpRegisters(program, finish)
   addVnicChild(program)
   return program
 }
@@ -42,7 +44,8 @@ A <wire> is a comma-separated list of
   tap=<ifname>            a Linux TAP interface
   replay=<file.pcap>      plays a capture into the NIC: repeat=<n>, rate=
   record=<file.pcap>      writes what the NIC sends into a capture
-  fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>, seed=<n>, joined by +
+  fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>,
+                          unplugged=<time>, seed=<n>, joined by +
 
 Exit codes: 0 done or stopped by a signal, 1 failed at run time, 2 wrong usage, 3 the device can't be used,
 4 the system isn't set up, 5 an --expect-... was not met.

@@ -90,8 +90,10 @@ test('a second SIGINT ends at once', async () => {
   expect(await gone(children)).toBe(true)
 })
 
+const killed = ownRuntime()
+
 test('a SIGKILL leaves no process and no socket behind', async () => {
-  const { directory, env } = ownRuntime()
+  const { directory, env } = killed
   const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'], { env })
   await tool.until(/RX:/)
   const children = descendants(tool.pid)
