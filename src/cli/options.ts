@@ -23,6 +23,7 @@ export interface WatchFlags extends OutputFlags {
 export interface RunFlags extends WatchFlags {
   readonly batchSize: number
   readonly queues: number
+  readonly perQueue: boolean
   readonly ringSize: number
   readonly mtu: number
   readonly mode: PollMode
@@ -80,6 +81,7 @@ export function addRunOptions(command: Command): Command {
         wholeNumber('--queues', 1, 16),
         1,
       )
+      .option('--per-queue', 'print a line for each queue as well', false)
       .option('--ring-size <n>', 'descriptors per ring: a power of two from 64 to 4096', ringSize, 512)
       .option(
         '--mtu <bytes>',

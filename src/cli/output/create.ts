@@ -2,16 +2,16 @@ import { VERSION } from '../../version.ts'
 import { JsonReporter } from './json.ts'
 import type { Reporter } from './reporter.ts'
 import type { Output } from './stdout.ts'
-import { type Headline, TextReporter } from './text.ts'
+import { type Headline, type TextOptions, TextReporter } from './text.ts'
 
 /** The reporter that the flags ask for. */
 export function createReporter(
   command: string,
-  flags: { readonly json: boolean; readonly quiet: boolean },
+  flags: TextOptions & { readonly json: boolean },
   output: Output,
   headline: Headline,
 ): Reporter {
   const write = (line: string): void => output.line(line)
   if (flags.json) return new JsonReporter(write, command, VERSION, flags.quiet)
-  return new TextReporter(write, output.chalk, headline, flags.quiet)
+  return new TextReporter(write, output.chalk, headline, flags)
 }

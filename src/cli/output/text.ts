@@ -8,17 +8,31 @@ import { type DeviceSummary, sequenceCheck, sum } from './tally.ts'
 /** The first words of a summary: what this command did with how many packets. */
 export type Headline = (report: EndReport) => string
 
+export interface TextOptions {
+  /** Nothing but the summary. */
+  readonly quiet: boolean
+  /** Lines for queues, not only for devices. */
+  readonly perQueue?: boolean | undefined
+}
+
 export class TextReporter implements Reporter {
   private readonly write: (line: string) => void
   private readonly chalk: ChalkInstance
   private readonly headline: Headline
   private readonly quiet: boolean
+  private readonly perQueue: boolean
 
-  constructor(write: (line: string) => void, chalk: ChalkInstance, headline: Headline, quiet: boolean) {
+  constructor(
+    write: (line: string) => void,
+    chalk: ChalkInstance,
+    headline: Headline,
+    { quiet, perQueue = true }: TextOptions,
+  ) {
     this.write = write
     this.chalk = chalk
     this.headline = headline
     this.quiet = quiet
+    this.perQueue = perQueue
   }
 
   // Which devices were found, and link changes, are logged on stderr: stdout carries data only.
@@ -29,6 +43,7 @@ export class TextReporter implements Reporter {
     if (this.quiet) return
     const { chalk } = this
     event.devices.forEach((counters, i) => {
+      if (counters.queue !== null && !this.perQueue) return
       const queue = counters.queue === null ? '' : ` queue ${counters.queue}`
       const name = chalk.cyan(`[${counters.device}${queue}]`)
       const owner = owners[i]
@@ -42,7 +57,8 @@ export class TextReporter implements Reporter {
     // It failed before it had begun: the error says all there is.
     if (report.elapsed === 0 && report.error !== null) return
     if (!this.quiet) this.write('')
-    for (const line of summaryLines(report, this.headline, this.chalk)) this.write(line)
+    const devices = report.devices.filter(({ queue }) => queue === null || this.perQueue)
+    for (const line of summaryLines({ ...report, devices }, this.headline, this.chalk)) this.write(line)
   }
 }
 

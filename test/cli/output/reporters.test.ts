@@ -41,7 +41,7 @@ function endReport(changes: Partial<EndReport> = {}): EndReport {
 function textLines(use: (reporter: Reporter) => void, quiet = false, colour: 0 | 1 = 0): string[] {
   const lines: string[] = []
   const headline = (): string => 'forwarded 7 packets'
-  use(new TextReporter((line) => lines.push(line), new Chalk({ level: colour }), headline, quiet))
+  use(new TextReporter((line) => lines.push(line), new Chalk({ level: colour }), headline, { quiet }))
   return lines
 }
 
