@@ -1,8 +1,8 @@
 /**
  * The monotonic clock for data-plane loops.
  *
- * performance.now() returns a number that lives on the heap: asked once per poll, it alone makes the garbage collector
- * run some thirty times a second. Here the C library writes the time into memory that stays.
+ * performance.now() returns a number that lives on the heap: a million calls make the garbage collector run some thirty
+ * times. Here the C library writes the time into memory that stays.
  */
 import { declare } from './libc.ts'
 
