@@ -7,7 +7,11 @@ module.exports = {
     '^.+\\.[jt]s$': [
       '@swc/jest',
       {
-        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        jsc: {
+          parser: { syntax: 'typescript' },
+          target: 'es2022',
+          transform: { useDefineForClassFields: false },
+        },
         module: { type: 'commonjs' },
       },
     ],
