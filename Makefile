@@ -23,9 +23,10 @@ help:
 
 install: $(STAMP)
 
+# Not `npm ci`: it wants the lock file to name optional packages of every platform, also those a mirror doesn't have.
 $(STAMP): package-lock.json
 	@echo "installing npm packages"
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build: dist/cli.cjs
