@@ -1,22 +1,21 @@
 /** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
 import { get, type Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
-import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
-import { fold, sumPseudoHeader, sumWords } from './checksum.ts'
+import type { Bytes } from '../../packet/bytes.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
 import { Filters } from './filters.ts'
+import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
-import { PacketInfo, PacketType } from './packet-info.ts'
+import { PacketInfo } from './packet-info.ts'
 import type { RegisterFile } from './registers.ts'
 import { Rss } from './rss.ts'
+import { verifyChecksums } from './rx-checksum.ts'
 import { RxQueue, RxStatus } from './rx-queue.ts'
-import { MAX_FRAME, type Statistics, Sum } from './statistics.ts'
+import { MAX_FRAME, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 
 const FCS = 4
-/** Shortest frame without FCS (IEEE 802.3 §3.2.7); what comes shorter from a wire was padded on the way. */
-const MIN_FRAME = 60
 const HEADER = 14
 const VLAN_TAG = 4
 const STANDARD_FRAME = 1518
@@ -35,8 +34,7 @@ export class Receive {
   private readonly interrupts: Interrupts
   private readonly strict: Strict
   private readonly info = new PacketInfo()
-  /** A frame that has to be changed on its way: padded, tag or FCS added or removed. */
-  private readonly scratch = allocateBytes(MAX_FRAME + 64)
+  private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
   private active: RxQueue[] = []
   /** Frames and bytes (without FCS) since the last fold: for TPR, TOR. */
@@ -175,14 +173,13 @@ export class Receive {
     return true
   }
 
+  /** What comes shorter from a wire was padded on the way. */
   private deliverShort(memory: Bytes, offset: number, length: number): boolean {
     if (length < HEADER) {
       this.statistics.add(REG.RUC)
       return false
     }
-    copyBytes(memory, offset, this.scratch, 0, length)
-    this.scratch.u8.fill(0, length, MIN_FRAME)
-    return this.deliver(this.scratch, 0, MIN_FRAME)
+    return this.deliver(this.editor.pad(memory, offset, length), 0, MIN_FRAME)
   }
 
   /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
@@ -209,20 +206,20 @@ export class Receive {
         hash = rss.hash
       }
     }
-    let status = this.inspectAll ? this.verify(memory.u8, offset) : 0
+    let status = this.inspectAll ? this.checked(memory.u8, offset) : 0
     let from = memory
     let at = offset
     let bytes = length
     let tag = 0
     if (info.vlan >= 0 && queue.stripVlan) {
-      from = this.withoutTag(memory, offset, length)
+      from = this.editor.removeTag(memory, offset, length)
       at = 0
       bytes = length - VLAN_TAG
       tag = info.vlan
       status |= RxStatus.VP
     }
     if (!this.stripCrc) {
-      from = this.withCrc(from, at, bytes, memory, offset, length)
+      from = this.editor.appendCrc(from, at, bytes, crc32(memory.u8, offset, length))
       at = 0
       bytes += FCS
     }
@@ -233,51 +230,10 @@ export class Receive {
     return true
   }
 
-  private withoutTag(memory: Bytes, offset: number, length: number): Bytes {
-    copyBytes(memory, offset, this.scratch, 0, 12)
-    copyBytes(memory, offset + 16, this.scratch, 12, length - 16)
-    return this.scratch
-  }
-
-  /** `from` with the FCS behind, which is that of the frame as it was on the wire. */
-  private withCrc(
-    from: Bytes,
-    at: number,
-    bytes: number,
-    memory: Bytes,
-    offset: number,
-    length: number,
-  ): Bytes {
-    const { scratch } = this
-    const crc = crc32(memory.u8, offset, length)
-    if (from !== scratch) copyBytes(from, at, scratch, 0, bytes)
-    for (let i = 0; i < FCS; i++) scratch.u8[bytes + i] = crc >>> (8 * i)
-    return scratch
-  }
-
-  /** Checks IP, TCP and UDP checksums of the frame just parsed; returns status and error bits (82599 §7.1.11). */
-  private verify(u8: Uint8Array, offset: number): number {
-    const { info } = this
-    const { l3, l4, end, type } = info
-    if (l3 === 0) return 0
-    const v6 = (type & PacketType.IPV6) !== 0
-    let status = 0
-    if (!v6) {
-      const headerBytes = (u8[offset + l3] & 0xf) << 2
-      status = RxStatus.IPCS
-      if (fold(sumWords(u8, offset + l3, headerBytes)) !== 0xffff) {
-        this.statistics.add(REG.XEC)
-        return status | RxStatus.IPE
-      }
-    }
-    if (l4 === 0 || (type & (PacketType.TCP | PacketType.UDP)) === 0) return status
-    const udp = (type & PacketType.UDP) !== 0
-    if (udp && u8[offset + l4 + 6] === 0 && u8[offset + l4 + 7] === 0) return status
-    const pseudo = sumPseudoHeader(u8, offset + l3, v6, udp ? 17 : 6, end - l4)
-    status |= udp ? RxStatus.L4CS | RxStatus.UDPCS : RxStatus.L4CS
-    if (fold(pseudo + sumWords(u8, offset + l4, end - l4)) === 0xffff) return status
-    this.statistics.add(REG.XEC)
-    return status | RxStatus.L4E
+  private checked(u8: Uint8Array, offset: number): number {
+    const status = verifyChecksums(u8, offset, this.info)
+    if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)
+    return status
   }
 
   /**

@@ -73,6 +73,8 @@ export function slotOf(register: Register): number {
   return slot
 }
 
+/** Shortest frame without FCS (IEEE 802.3 §3.2.7). */
+export const MIN_FRAME = 60
 /** Longest frame of the model, without FCS. */
 export const MAX_FRAME = 16 * 1024
 

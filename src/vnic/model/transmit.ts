@@ -118,7 +118,7 @@ export class Transmit {
         this.finish(queue)
       }
     }
-    this.turn++
+    this.turn = (this.turn + 1) % count
     return done
   }
 
