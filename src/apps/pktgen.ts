@@ -1,43 +1,52 @@
 import type { DataPlane } from '../engine/data-plane.ts'
 import type { PktgenJob } from '../engine/worker-spec.ts'
+import type { RecordableHistogram } from 'node:perf_hooks'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import { Pacer } from '../packet/pacer.ts'
+import { LatencyProbe } from './latency-probe.ts'
 
 /** The pools of a pktgen worker: what is received must not overwrite what is to be sent. */
 const TRANSMIT_POOL = 1
 
-/** Sends the job's frames in turn out of the first port, and takes in what comes back, until told to stop. */
-export function pktgen(plane: DataPlane, job: PktgenJob): void {
+/**
+ * Sends the job's frames in turn out of the first port, and takes in what comes back, until told to stop. With `latency`,
+ * packets are stamped, and the round-trip times of those that come back recorded there in nanoseconds.
+ */
+export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHistogram | null): void {
   const { memory, batchSize } = plane
   const { rx, tx } = plane.ports[0]
   const limit = job.count ?? Infinity
   const pacer = job.rate === null ? null : new Pacer(job.rate)
   const clock = new MonotonicClock()
   const source = new FrameSource(memory, TRANSMIT_POOL, job.frames, job.sequence)
+  const probe = latency === null ? null : new LatencyProbe(memory, latency)
   const received = new Int32Array(batchSize)
+  const takeIn = (): number => {
+    const count = rx.receive(received, batchSize)
+    if (probe !== null && count > 0) probe.collect(received, count, clock.now())
+    memory.free(received, 0, count)
+    return count
+  }
   const batch = new Int32Array(batchSize)
 
   /** Packets that the pacer has allowed and that are not sent yet. */
   let allowed = pacer === null ? Infinity : 0
   while (plane.running()) {
-    memory.free(received, 0, rx.receive(received, batchSize))
+    takeIn()
     // The clock is asked only when there is too little left for a batch.
     if (pacer !== null && allowed < batchSize) allowed = pacer.allowance(clock.now())
     const wanted = Math.min(batchSize, limit - source.sent, tx.room(), allowed)
     if (wanted <= 0 || plane.quiet) continue
 
     const count = source.next(batch, wanted)
+    if (probe !== null) probe.stamp(batch, count, clock.now())
     tx.transmit(batch, 0, count)
     allowed -= count
     pacer?.spend(count)
     if (source.sent === limit) plane.finished()
   }
-  plane.drain(() => {
-    const count = rx.receive(received, batchSize)
-    memory.free(received, 0, count)
-    return count
-  })
+  plane.drain(takeIn)
 }
 
 /** Packets ready to be sent: frames in turn, each with a sequence number if there is to be one. */

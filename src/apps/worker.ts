@@ -1,4 +1,5 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
+import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
@@ -18,9 +19,9 @@ import { forward } from './forward.ts'
 import { pktgen } from './pktgen.ts'
 import { warmUp } from './warm-up.ts'
 
-function run(plane: DataPlane, job: Job): void {
+function run(plane: DataPlane, job: Job, latency: RecordableHistogram | null): void {
   if (job.kind === 'forward') forward(plane, job.touch)
-  else pktgen(plane, job)
+  else pktgen(plane, job, latency)
 }
 
 /** Never at its end, and at a rate that doesn't hold it up. */
@@ -32,10 +33,12 @@ function main(spec: WorkerSpec): void {
   const tell = (message: FromWorker): void => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
   const job = spec.job
+  const histogram = (): RecordableHistogram | null =>
+    job.kind === 'pktgen' && job.latency ? createHistogram() : null
   const memory = new PacketMemory(spec.memory)
   const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
   warmUp(spec, memory, rings, (plane) => {
-    run(plane, job.kind === 'pktgen' ? rehearsed(job) : job)
+    run(plane, job.kind === 'pktgen' ? rehearsed(job) : job, histogram())
   })
   memory.reset()
   for (const pair of rings) pair.start()
@@ -44,10 +47,12 @@ function main(spec: WorkerSpec): void {
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = eventfds.length === 0 ? null : new Sleeper(eventfds, spec.mode)
   const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
+  const latency = histogram()
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
-  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) run(plane, job)
+  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) run(plane, job, latency)
+  if (latency !== null) tell({ latency })
 }
 
 main(workerData as WorkerSpec)

@@ -53,6 +53,7 @@ export async function runApp(
     reason: result.reason,
     devices: tally.summarize(result.devices, result.elapsed),
     virtual: result.virtual,
+    latency: result.latency,
     loss: lossOf(result.devices, result.virtual),
     error,
   })

@@ -1,5 +1,6 @@
 /** The data-plane workers of a run, from the main thread's side. */
 import path from 'node:path'
+import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError } from '../errors.ts'
 import type { QueueSet } from './session.ts'
@@ -73,6 +74,15 @@ export class Crew {
     await Promise.all(this.members.map((member) => member.end()))
   }
 
+  /** Round-trip times in nanoseconds, of all workers together; null if none was asked for. After stop(). */
+  latency(): RecordableHistogram | null {
+    const all = this.members.flatMap(({ latency }) => (latency === null ? [] : [latency]))
+    if (all.length === 0) return null
+    const sum = createHistogram()
+    for (const one of all) sum.add(one)
+    return sum
+  }
+
   /** Totals of one queue pair: worker `queue`, device `port`. */
   counters(queue: number, port: number): QueueCounters {
     const { counters } = this.members[queue]
@@ -88,6 +98,7 @@ export class Crew {
 class Member {
   readonly counters: Float64Array
   readonly failed: Promise<never>
+  latency: RecordableHistogram | null = null
   private readonly control: Int32Array
   private readonly worker: Worker
   private readonly exited: Promise<void>
@@ -99,6 +110,9 @@ class Member {
     this.counters = new Float64Array(counters)
     const workerData: WorkerSpec = { ...spec, control, counters }
     this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+    this.worker.on('message', (message: FromWorker) => {
+      if (typeof message === 'object') this.latency = message.latency
+    })
     this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()))
     this.failed = new Promise((_, reject) => {
       this.worker.once('error', (error) => {
@@ -109,7 +123,7 @@ class Member {
     this.failed.catch(() => undefined)
   }
 
-  once(message: FromWorker): Promise<void> {
+  once(message: Exclude<FromWorker, object>): Promise<void> {
     return new Promise((resolve) => {
       this.worker.on('message', (received: FromWorker) => {
         if (received === message) resolve()

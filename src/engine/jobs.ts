@@ -39,6 +39,7 @@ function makePktgenJob(options: PktgenOptions, linkMbit: number): PktgenJob {
     sequence: pcap === null,
     rate: rate === null ? null : packetsPerSecond(rate, frameBytes, linkMbit),
     count,
+    latency: options.latency,
   }
 }
 

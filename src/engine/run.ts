@@ -2,12 +2,13 @@
 import { type IxyError, asIxyError } from '../errors.ts'
 import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
+import type { RecordableHistogram } from 'node:perf_hooks'
 import { makeJobs } from './jobs.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { serveTelemetry } from './telemetry.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
+import type { EndReason, Latency, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
 import type { NicReport } from '../vnic/child-protocol.ts'
 import { VERSION } from '../version.ts'
 
@@ -25,7 +26,7 @@ export async function run(options: RunOptions, observer: RunObserver, stop: Abor
   try {
     session = await Session.open(options)
   } catch (error) {
-    return { elapsed: 0, reason: 'error', devices: [], virtual: [], error: asIxyError(error) }
+    return { elapsed: 0, reason: 'error', devices: [], virtual: [], latency: null, error: asIxyError(error) }
   }
   try {
     return await new Run(session, options, observer, stop).execute()
@@ -91,6 +92,7 @@ class Run {
       reason,
       devices: board?.finalTotals() ?? [],
       virtual: this.virtualReports(reports),
+      latency: latencyOf(crew?.latency() ?? null),
       error,
     }
   }
@@ -205,6 +207,23 @@ class Run {
       const { name } = this.session.devices[index]
       return { index, device: name, wires: report.wires, breaches: report.breaches }
     })
+  }
+}
+
+function latencyOf(histogram: RecordableHistogram | null): Latency | null {
+  if (histogram === null || histogram.count === 0) return null
+  const microseconds = (percentile: number): number => histogram.percentile(percentile) / 1000
+  return {
+    count: histogram.count,
+    min: histogram.min / 1000,
+    mean: histogram.mean / 1000,
+    p50: microseconds(50),
+    p90: microseconds(90),
+    p99: microseconds(99),
+    p999: microseconds(99.9),
+    p9999: microseconds(99.99),
+    p99999: microseconds(99.999),
+    max: histogram.max / 1000,
   }
 }
 

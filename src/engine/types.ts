@@ -56,6 +56,8 @@ export interface PktgenOptions {
   readonly srcPort: number | null
   readonly dstPort: number | null
   readonly vlan: number | null
+  /** Stamp packets, and report the round-trip times of those that come back. */
+  readonly latency: boolean
   /** Send the frames of this capture over and over instead of generated packets. */
   readonly pcap: string | null
 }
@@ -136,6 +138,20 @@ export interface RunObserver {
 
 export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'
 
+/** Round-trip times in microseconds. */
+export interface Latency {
+  readonly count: number
+  readonly min: number
+  readonly mean: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly p9999: number
+  readonly p99999: number
+  readonly max: number
+}
+
 export interface RunResult {
   /** Seconds the data plane ran; 0 if it never started. */
   readonly elapsed: number
@@ -143,6 +159,8 @@ export interface RunResult {
   /** Totals since the start, as far as they could be read; [] if no device came up. */
   readonly devices: readonly DeviceCounters[]
   readonly virtual: readonly VirtualReport[]
+  /** Of the packets that came back to `pktgen --latency`; null without, or if none did. */
+  readonly latency: Latency | null
   /** With reason `error`, else null. */
   readonly error: IxyError | null
 }

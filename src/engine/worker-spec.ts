@@ -1,4 +1,5 @@
 /** What the main thread tells a worker, and the memory both look at while it runs. */
+import type { RecordableHistogram } from 'node:perf_hooks'
 import type { QueueSpec } from '../driver/device.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { PollMode } from './types.ts'
@@ -42,6 +43,8 @@ export interface PktgenJob {
   readonly rate: number | null
   /** Packets to send, null: without end. */
   readonly count: number | null
+  /** Stamp packets and measure the round trip of those that come back. */
+  readonly latency: boolean
 }
 
 export type Job = ForwardJob | PktgenJob
@@ -67,3 +70,5 @@ export type FromWorker =
   | 'armed'
   /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
   | 'finished'
+  /** The app has ended: round-trip times, nanoseconds. */
+  | { readonly latency: RecordableHistogram }

@@ -14,6 +14,7 @@ function result(tx: number[], dropped = 0): RunResult {
       dropped: { missed: dropped },
     })),
     virtual: [],
+    latency: null,
     error: null,
   }
 }

@@ -21,6 +21,7 @@ Examples:
   sudo ixy-ts pktgen 0000:03:00.0                             as fast as the NIC takes packets
   sudo ixy-ts pktgen 0000:03:00.0 --rate 10% --imix -d 60     a mix of sizes at a tenth of line rate
   ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
+  ixy-ts pktgen virtual:loop --rate 100kpps --latency -d 10   round-trip times
   ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5`
 
 interface PktgenFlags extends RunFlags {
@@ -37,6 +38,7 @@ interface PktgenFlags extends RunFlags {
   readonly dstPort?: number
   readonly vlan?: number
   readonly pcap?: string
+  readonly latency: boolean
 }
 
 /** The link's speed as far as it matters for whether options make sense. */
@@ -67,6 +69,11 @@ export function addPktgen(program: Command, finish: Finish): void {
     .option('--src-port <port>', 'UDP source port, of the first flow', wholeNumber('--src-port', 0, 65_535))
     .option('--dst-port <port>', 'UDP destination port', wholeNumber('--dst-port', 0, 65_535))
     .option('--vlan <id>', 'VLAN tag', wholeNumber('--vlan', 1, 4094))
+    .addOption(
+      new Option('--latency', 'measure the round trip of packets that come back')
+        .conflicts('pcap')
+        .default(false),
+    )
     .addOption(new Option('--pcap <file>', 'send the packets of this capture over and over').conflicts(SHAPE))
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
@@ -109,6 +116,7 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
     srcPort: flags.srcPort ?? null,
     dstPort: flags.dstPort ?? null,
     vlan: flags.vlan ?? null,
+    latency: flags.latency,
     pcap: flags.pcap ?? null,
   }
 }

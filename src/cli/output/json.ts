@@ -74,6 +74,7 @@ export class JsonReporter implements Reporter {
       reason: report.reason,
       error: errorObject(report.error),
       ...(report.virtual.length > 0 ? { virtual: report.virtual } : {}),
+      ...(report.latency ? { latencyMicroseconds: report.latency } : {}),
       ...(loss === null
         ? {}
         : { loss: { lost: loss.lost, of: loss.of, ratio: loss.of > 0 ? loss.lost / loss.of : 0 } }),

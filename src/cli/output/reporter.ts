@@ -1,6 +1,13 @@
 /** What a command tells stdout about, whatever its form. */
 import type { IxyError } from '../../errors.ts'
-import type { DeviceInfo, EndReason, IntervalEvent, LinkEvent, VirtualReport } from '../../engine/types.ts'
+import type {
+  DeviceInfo,
+  EndReason,
+  IntervalEvent,
+  Latency,
+  LinkEvent,
+  VirtualReport,
+} from '../../engine/types.ts'
 import type { DeviceSummary, Loss } from './tally.ts'
 
 /** Which process a device of `stats` belongs to. */
@@ -16,6 +23,8 @@ export interface EndReport {
   readonly virtual: readonly VirtualReport[]
   /** null where nobody can tell (`stats`, `vnic`). */
   readonly loss: Loss | null
+  /** Only where it was measured. */
+  readonly latency?: Latency | null
   readonly error: IxyError | null
 }
 

@@ -1,6 +1,6 @@
 /** Lines for people, in the ixy family's format, and the summary at the end. */
 import type { ChalkInstance } from 'chalk'
-import type { IntervalEvent, VirtualReport } from '../../engine/types.ts'
+import type { IntervalEvent, Latency, VirtualReport } from '../../engine/types.ts'
 import { type Rate, rateOf } from './rates.ts'
 import type { EndReport, Owner, Reporter } from './reporter.ts'
 import { type DeviceSummary, sequenceCheck, sum } from './tally.ts'
@@ -75,7 +75,15 @@ export function summaryLines(report: EndReport, headline: Headline, chalk: Chalk
     lines.push('', ...table[i], `  ${dropLine(device, chalk)}`)
     if (virtual !== undefined) lines.push(...virtualLines(virtual, chalk).map((line) => `  ${line}`))
   })
+  if (report.latency) lines.push('', latencyLine(report.latency, chalk))
   return lines
+}
+
+function latencyLine(latency: Latency, chalk: ChalkInstance): string {
+  const { count, min, p50, p99, p999, p9999, p99999, max } = latency
+  const parts = { min, p50, p99, 'p99.9': p999, 'p99.99': p9999, 'p99.999': p99999, max }
+  const texts = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(1)} µs`)
+  return `${chalk.bold('round trip')} of ${grouped(count)} packets: ${texts.join(', ')}`
 }
 
 /** `: lost 0, duplicated 0, …` where sequence numbers were checked. */
