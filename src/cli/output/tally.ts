@@ -37,13 +37,13 @@ export class Tally {
     }
   }
 
-  /** `totals` since the start, `elapsed` seconds ago. A run shorter than one interval peaks at its average. */
+  /** `totals` since the start, `elapsed` seconds ago. No peak is below the average: a run seldom ends with an interval. */
   summarize(totals: readonly DeviceCounters[], elapsed: number): DeviceSummary[] {
     return totals.map((counters) => {
       const peaks = this.peaks.get(keyOf(counters))
       const direction = (name: 'rx' | 'tx'): DirectionSummary => {
         const average = rateOf(counters[name], elapsed)
-        return { ...counters[name], average, peak: peaks?.[name] ?? average }
+        return { ...counters[name], average, peak: higher(average, peaks?.[name] ?? NO_RATE) }
       }
       return {
         index: counters.index,

@@ -1,0 +1,80 @@
+/** `ixy-ts vnic` as a server for other ixy-ts. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { Tool, ixy, objects, temporaryDirectory } from './support.ts'
+
+interface End {
+  reason: string
+  error: unknown
+  devices: { device: string; rx: { packets: number; bytes: number }; tx: { packets: number } }[]
+  virtual: { wires: { wire: string; counters: Record<string, number> }[]; breaches: unknown[] }[]
+}
+
+function endOf(stdout: string): End {
+  return objects(stdout, 'end')[0] as unknown as End
+}
+
+const directory = temporaryDirectory()
+const file = (name: string): string => path.join(directory, name)
+
+test('a generator at one end of a cable, a forwarder at the other, a server between them', async () => {
+  const [a, b] = [file('a.sock'), file('b.sock')]
+  const vnic = new Tool(['vnic', a, b, '--json', '--interval', '0.2'])
+  await vnic.until(/"event":"start"/)
+  const forward = new Tool(['forward', `vfio-user:${b}`, 'virtual:sink', '--json'])
+  await forward.until(/"event":"start"/)
+  const pktgen = await ixy('pktgen', `vfio-user:${a}`, '--count', '20000', '--rate', '50kpps')
+  expect(pktgen.code).toBe(0)
+  await vnic.until(/"rx":\{"packets":[1-9]/)
+  const forwarded = endOf((await forward.kill()).stdout)
+  expect(forwarded.devices[1].tx.packets).toBe(20_000)
+
+  const { code, stdout } = await vnic.kill('SIGTERM')
+  expect(code).toBe(0)
+  const end = endOf(stdout)
+  expect(end).toMatchObject({ reason: 'signal', error: null })
+  expect(end.devices[0]).toMatchObject({ device: `vfio-user:${a}`, tx: { packets: 20_000 } })
+  expect(end.devices[1].rx).toMatchObject({ packets: 20_000, bytes: 1_200_000 })
+  expect(end.virtual.map(({ breaches }) => breaches)).toEqual([[], []])
+  expect([a, b].some((socket) => existsSync(socket))).toBe(false)
+})
+
+test('clients come and go; each finds the NIC as after power-on', async () => {
+  const socket = file('again.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'sink', '--json', '--quiet'])
+  await vnic.until(/listening on/, 'stderr')
+  for (let i = 0; i < 3; i++) {
+    expect((await ixy('pktgen', `vfio-user:${socket}`, '--count', '1000')).code).toBe(0)
+  }
+  const { code, stdout, stderr } = await vnic.kill()
+  expect(code).toBe(0)
+  expect(stderr.match(/client connected/g)).toHaveLength(3)
+  expect(stdout.trim().split('\n')).toHaveLength(1)
+  expect(endOf(stdout).virtual[0].wires[0].counters['arrived']).toBe(3000)
+})
+
+test('--duration ends it', async () => {
+  const { code, stdout } = await ixy(
+    'vnic',
+    file('short.sock'),
+    '--wire',
+    'gen',
+    '--duration',
+    '0.3',
+    '--json',
+  )
+  expect(code).toBe(0)
+  expect(endOf(stdout).reason).toBe('duration')
+})
+
+test('when it dies under a client, the client ends with exit 1 and one line', async () => {
+  const socket = file('dying.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'gen'])
+  await vnic.until(/listening on/, 'stderr')
+  const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--log-level', 'warn'])
+  await forward.until(/RX:/)
+  await vnic.kill('SIGKILL')
+  const { code, stderr } = await forward.end()
+  expect(stderr).toMatch(/^ixy-ts: .* \[IXY_ERR_DEVICE_GONE\]\n$/)
+  expect(code).toBe(1)
+})
