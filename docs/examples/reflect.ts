@@ -25,6 +25,7 @@ async function main(device: string, seconds: number): Promise<void> {
   const session = await Session.open({
     devices: [device],
     access: null,
+    cpus: [],
     queues: 1,
     ringSize: 512,
     mtu: 1500,

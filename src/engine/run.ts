@@ -60,7 +60,9 @@ class Run {
     try {
       await this.waitForLinks()
       const jobs = makeJobs(options, this.links[0].mbit)
-      crew = new Crew(session.queueSets, jobs, options)
+      const { cpus, warnings } = session.placement
+      for (const warning of warnings) observer.warning(warning)
+      crew = new Crew(session.queueSets, jobs, { ...options, cpus })
       board = new StatisticsBoard(session.devices, crew, options.queues)
       await crew.armed()
       for (const device of session.devices) device.start()

@@ -10,6 +10,7 @@ import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts
 import { identify } from '../pci/device-ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
+import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunOptions } from './types.ts'
 import { VirtualNics } from './virtual.ts'
 
@@ -19,7 +20,7 @@ const VLAN_TAG = 4
 
 export type SessionOptions = Pick<
   RunOptions,
-  'devices' | 'access' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
+  'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
 >
 
 /** The memory and the queue pairs of one worker: one per device. */
@@ -36,6 +37,8 @@ export class Session {
   readonly virtual: VirtualNics | null
   /** For each report of `virtual`, the index of its device. */
   readonly virtualIndexes: readonly number[]
+  /** Where memory is and workers should be. */
+  readonly placement: Placement
   private readonly transports: readonly Transport[]
   private readonly arena: DmaArena
 
@@ -44,6 +47,7 @@ export class Session {
     queueSets: readonly QueueSet[]
     virtual: VirtualNics | null
     virtualIndexes: readonly number[]
+    placement: Placement
     transports: readonly Transport[]
     arena: DmaArena
   }) {
@@ -51,6 +55,7 @@ export class Session {
     this.queueSets = parts.queueSets
     this.virtual = parts.virtual
     this.virtualIndexes = parts.virtualIndexes
+    this.placement = parts.placement
     this.transports = parts.transports
     this.arena = parts.arena
   }
@@ -82,9 +87,11 @@ export class Session {
       const packets = packetMemoryBytes(bufferShift, poolShift, pools)
       const rings = ringBytes(options.queues, options.ringSize) * transports.length
       const spare = options.queues * (1 << bufferShift)
-      const arena = new DmaArena(
-        options.queues * packets + rings + spare,
-        transports.some((transport) => transport.needsPhysicalAddresses),
+      const physical = transports.some((transport) => transport.needsPhysicalAddresses)
+      const placement = place(transports, options.cpus)
+      const arena = allocateAt(
+        placement,
+        () => new DmaArena(options.queues * packets + rings + spare, physical),
       )
       undo.push(() => arena.close())
       for (const transport of transports) for (const segment of arena.segments) transport.mapDma(segment)
@@ -114,7 +121,15 @@ export class Session {
         memory,
         ports: devices.map((device) => device.queues[queue]),
       }))
-      return new Session({ devices, queueSets, virtual, virtualIndexes: indexes, transports, arena })
+      return new Session({
+        devices,
+        queueSets,
+        virtual,
+        virtualIndexes: indexes,
+        placement,
+        transports,
+        arena,
+      })
     } catch (error) {
       for (const step of undo.reverse()) await step()
       throw error
