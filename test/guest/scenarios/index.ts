@@ -2,8 +2,9 @@ import type { Scenario } from '../harness/scenario.ts'
 import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
 import { linuxIxgbe } from './linux-ixgbe.ts'
+import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
 
 /** In the order in which they run. */
-export const scenarios: readonly Scenario[] = [smoke, linuxIxgbe, linuxFrames, linuxCable, soak]
+export const scenarios: readonly Scenario[] = [smoke, linuxIxgbe, linuxFrames, linuxCable, serverKilled, soak]

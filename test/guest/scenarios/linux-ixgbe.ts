@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { HostNetwork } from '../harness/host-network.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
-import type { Guest } from '../harness/qemu.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
 
@@ -14,12 +13,12 @@ const FAILURES = /error|missed|no_dma|timeout|dropped|_hang|csum_error|alloc_.*f
 
 export const linuxIxgbe: Scenario = {
   name: 'linux-ixgbe',
-  deadline: 420,
+  deadline: 360,
   async run(test) {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
     const socket = test.socket('nic')
-    const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
+    await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),
     )
     const guest = await test.boot({ devices: vnicDevice(socket) })
@@ -32,14 +31,6 @@ export const linuxIxgbe: Scenario = {
     await traffic(test, nic, network)
     await comeAndGo(test, nic)
     await test.check('no transmit hang, no kernel complaint in all of this', () => assertNoDisaster(nic))
-    await test.check('the guest survives the end of the server under load', async () => {
-      await guest.sh(`ping -f -q -s 1000 ${HOST} >/dev/null 2>&1 &`)
-      await guest.sh('sleep 1')
-      server.child.kill('SIGKILL')
-      await server.ended
-      await guest.sh('sleep 3')
-      await survives(guest)
-    })
   },
 }
 
@@ -177,14 +168,4 @@ async function comeAndGo(test: ScenarioContext, nic: LinuxNic): Promise<void> {
     await nic.up()
     await nic.ping(HOST)
   })
-}
-
-async function survives(guest: Guest): Promise<void> {
-  assert.equal(await guest.sh('echo alive', 20), 'alive\n')
-  const log = await guest.sh('dmesg')
-  assert.doesNotMatch(
-    log,
-    /BUG:|\bOops\b|Kernel panic|general protection/,
-    log.split('\n').slice(-30).join('\n'),
-  )
 }

@@ -146,23 +146,23 @@ export const soak: Scenario = {
       const nearNow = await udpErrors((file) => guest.sh(`cat ${file}`))
       const farNow = await udpErrors((file) => network.exec(['cat', file]))
       const towardsGuest = {
-        sockets: farNow.sent + nearNow.received,
-        card: missed,
-        tap: tapNow.dropped - before.tap.dropped,
+        ...{ lost: ends.far.sent - ends.near.received, retried: farNow.sent },
+        ...{ socket: nearNow.received, card: missed, tap: tapNow.dropped - before.tap.dropped },
       }
-      const towardsHost = { sockets: nearNow.sent + farNow.received }
-      const sum = (parts: Record<string, number>): number => Object.values(parts).reduce((a, b) => a + b)
-      assert.equal(
-        ends.far.sent - ends.near.received,
-        sum(towardsGuest),
-        `lost towards the guest: ${JSON.stringify(towardsGuest)}`,
-      )
-      assert.equal(
-        ends.near.sent - ends.far.received,
-        sum(towardsHost),
-        `lost towards the host: ${JSON.stringify(towardsHost)}`,
-      )
-      return `lost towards the guest ${JSON.stringify(towardsGuest)}, towards the host ${JSON.stringify(towardsHost)}`
+      const towardsHost = {
+        ...{ lost: ends.near.sent - ends.far.received, retried: nearNow.sent },
+        ...{ socket: farNow.received, card: 0, tap: 0 },
+      }
+      for (const { lost, retried, socket, card, tap } of [towardsGuest, towardsHost]) {
+        // A full send queue counts as an error whether the datagram is then dropped or sent later.
+        const certain = socket + card + tap
+        const summary = JSON.stringify({ towardsGuest, towardsHost })
+        assert.ok(
+          certain <= lost && lost <= certain + retried,
+          `losses and their counters differ: ${summary}`,
+        )
+      }
+      return `towards the guest ${JSON.stringify(towardsGuest)}, towards the host ${JSON.stringify(towardsHost)}`
     })
     await test.check('no transmit hang', () => assertNoDisaster(nic))
   },
