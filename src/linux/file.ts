@@ -148,6 +148,28 @@ export function createMemfd(name: string, bytes: number, pageBytes?: number): nu
   return fd
 }
 
+const MFD_ALLOW_SEALING = 0x2
+const F_ADD_SEALS = 1033
+const F_SEAL_SEAL = 0x1
+const F_SEAL_SHRINK = 0x2
+const F_SEAL_GROW = 0x4
+
+/**
+ * As createMemfd, but of a size that nobody can change any more: whoever is given the descriptor can't truncate the file
+ * under a mapping of ours, which would kill this process.
+ */
+export function createSealedMemfd(name: string, bytes: number): number {
+  const fd = check(libcMemfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create', name)
+  try {
+    ftruncate(fd, bytes)
+    check(libcFcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 'fcntl')
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+  return fd
+}
+
 const EFD_CLOEXEC = 0o2000000
 
 /** A non-blocking event counter, 0 at first. The caller closes it. */

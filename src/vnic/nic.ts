@@ -1,5 +1,5 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
-import { close, createMemfd } from '../linux/file.ts'
+import { close, createSealedMemfd } from '../linux/file.ts'
 import { mmap, munmap, viewOf } from '../linux/mapping.ts'
 import { UnixListener } from '../linux/unix-socket.ts'
 import { Device } from './model/device.ts'
@@ -49,7 +49,7 @@ export class VirtualNic {
     this.name = options.name
     this.wire = options.wire
     this.onClient = options.onClient ?? (() => undefined)
-    this.bar0Fd = createMemfd('ixy-vnic-bar0', BAR0_BYTES)
+    this.bar0Fd = createSealedMemfd('ixy-vnic-bar0', BAR0_BYTES)
     this.bar0 = mmap(BAR0_BYTES, { fd: this.bar0Fd })
     this.lines = new InterruptLines(() => this.device.bar4)
     this.device = new Device({

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { close, createEventFd, createMemfd, drainEventFd } from '../../../src/linux/file.ts'
+import { close, createEventFd, createMemfd, drainEventFd, ftruncate } from '../../../src/linux/file.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
 import {
   Command,
@@ -186,6 +186,8 @@ describe('shared doorbells', () => {
     client.write(Region.BAR0, offsetOf(REG.TDT), 78)
     expect(new Uint32Array(viewOf(page, 4096))[0x18 / 4]).toBe(78)
     munmap(page, 4096)
+    // Nobody can take the file away from under the server.
+    expect(() => ftruncate(fd, 0)).toThrow(/EPERM/)
     ;[...short.fds, ...full.fds].forEach(close)
   })
 })
