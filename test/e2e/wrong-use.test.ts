@@ -1,6 +1,14 @@
 /** Wrong uses, each with its exit code and one line that says what to do. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { LAUNCHER, Tool, describeIf, ixy, missing, temporaryDirectory } from './support.ts'
@@ -202,6 +210,14 @@ describeIf(missing({ root: true }), 'without privileges', () => {
     expect(stderr).toMatch(/^ixy-ts: .*\[IXY_ERR_PERMISSION\]\n$/)
     expect(status).toBe(4)
   })
+})
+
+test('a launcher without its bundle says what to run', () => {
+  mkdirSync(file('bin'))
+  copyFileSync(LAUNCHER, file('bin/ixy-ts'))
+  const { status, stderr } = spawnSync(process.execPath, [file('bin/ixy-ts')], { encoding: 'utf8' })
+  expect(stderr).toMatch(/^ixy-ts: .*cli\.cjs is missing; run make build \[IXY_ERR_SYSTEM\]\n$/)
+  expect(status).toBe(4)
 })
 
 describe('stdout', () => {
