@@ -29,9 +29,7 @@ export interface TelemetryServer {
   close(): void
 }
 
-/**
- * Serves `sample` until close(). `directory` must exist. A socket that a dead process with our pid has left is replaced.
- */
+/** Serves `sample` until close(). `directory` must exist. What processes that were killed have left there is removed. */
 export async function serveTelemetry(
   directory: string,
   hello: Omit<Hello, 'pid'>,
@@ -51,7 +49,9 @@ export async function serveTelemetry(
       )
     })
   })
-  rmSync(file, { force: true })
+  for (const pid of pidsIn(directory)) {
+    if (pid === process.pid || !exists(pid)) rmSync(path.join(directory, `${pid}.sock`), { force: true })
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(file, resolve)
@@ -97,17 +97,30 @@ export async function findTelemetry(
   directory: string,
   known: ReadonlySet<number> = new Set(),
 ): Promise<TelemetryClient[]> {
-  let files: string[]
+  const pids = pidsIn(directory).filter((pid) => !known.has(pid))
+  const clients = await Promise.all(pids.map((pid) => connectTo(path.join(directory, `${pid}.sock`))))
+  return clients.filter((client) => client !== null)
+}
+
+/** Of all that have a socket there, dead or alive. */
+function pidsIn(directory: string): number[] {
   try {
-    files = readdirSync(directory)
+    return readdirSync(directory)
+      .map((file) => Number(/^(\d+)\.sock$/.exec(file)?.[1]))
+      .filter((pid) => !Number.isNaN(pid))
   } catch {
     return []
   }
-  const pids = files
-    .map((file) => Number(/^(\d+)\.sock$/.exec(file)?.[1]))
-    .filter((pid) => !Number.isNaN(pid) && !known.has(pid))
-  const clients = await Promise.all(pids.map((pid) => connectTo(path.join(directory, `${pid}.sock`))))
-  return clients.filter((client) => client !== null)
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: it is there, but somebody else's.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }
 
 async function connectTo(file: string): Promise<TelemetryClient | null> {

@@ -85,6 +85,18 @@ describe('telemetry', () => {
     expect(readdirSync(directory)).toEqual(['lock'])
   })
 
+  test('a new server removes what killed processes have left, and nothing else', async () => {
+    const child = spawn(process.execPath, ['-e', ''])
+    await once(child, 'exit')
+    const dead = `${child.pid}.sock`
+    const alive = `${process.ppid}.sock`
+    for (const name of [dead, alive, 'lock', `${process.pid}.sock`])
+      writeFileSync(path.join(directory, name), '')
+    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
+    expect(readdirSync(directory).sort()).toEqual(['lock', alive, `${process.pid}.sock`].sort())
+    server.close()
+  })
+
   test('a process that hangs is passed over after a second', async () => {
     const mute = createServer(() => undefined).listen(path.join(directory, '77.sock'))
     await once(mute, 'listening')
