@@ -1,0 +1,100 @@
+/** ixy-ts as a process in the guest, and the frames that it is to forward. */
+import assert from 'node:assert/strict'
+import type { FarEnd } from './host-network.ts'
+import { PRODUCT_FOLDER } from './initramfs.ts'
+import { until } from './processes.ts'
+import type { Answer, Guest } from './qemu.ts'
+
+/** Under TCG a Node without V8's helper threads is about twice as fast. */
+const IXY_TS = `node --single-threaded ${PRODUCT_FOLDER}/bin/ixy-ts`
+
+/** Runs a command of ixy-ts in the guest to its end. */
+export async function ixy(guest: Guest, args: string, seconds = 60): Promise<Answer> {
+  return guest.shell(`${IXY_TS} ${args}`, seconds)
+}
+
+let count = 0
+
+/** A command of ixy-ts that goes on running in the guest. */
+export class RunningIxy {
+  readonly #guest: Guest
+  readonly #files: string
+  readonly pid: number
+
+  /** Starts `ixy-ts <args> --json` and waits for its `start` event. `as` is a user of the guest. */
+  static async start(guest: Guest, args: string, as = 'root'): Promise<RunningIxy> {
+    const files = `/tmp/ixy${++count}`
+    const command = `echo $$ >${files}.pid; exec ${IXY_TS} ${args} --json >${files}.out 2>${files}.err`
+    const shell = as === 'root' ? `sh -c '${command}'` : `su ${as} -s /bin/sh -c '${command}'`
+    await guest.sh(
+      `(${shell}; echo $? >${files}.rc) >/dev/null 2>&1 &\nuntil [ -s ${files}.pid ]; do usleep 20000; done`,
+    )
+    const running = new RunningIxy(guest, files, Number(await guest.sh(`cat ${files}.pid`)))
+    await until(`ixy-ts ${args} starts`, 60, async () => {
+      const { output } = await guest.shell(
+        `grep -c '"event":"start"' ${files}.out; cat ${files}.rc 2>/dev/null`,
+      )
+      const [events = '0', code] = output.trim().split('\n')
+      assert.equal(code, undefined, `ixy-ts ${args} has ended\n${await running.everything()}`)
+      return events !== '0'
+    })
+    return running
+  }
+
+  private constructor(guest: Guest, files: string, pid: number) {
+    this.#guest = guest
+    this.#files = files
+    this.pid = pid
+  }
+
+  /** Sends a signal and waits for the end. Returns the exit code and all output. */
+  async stop(signal = 'INT'): Promise<Answer> {
+    await this.#guest.sh(`kill -${signal} ${this.pid}`)
+    return this.ended()
+  }
+
+  async ended(seconds = 30): Promise<Answer> {
+    const script = `i=0; until [ -s ${this.#files}.rc ]; do i=$((i + 1)); [ $i -gt ${seconds * 10} ] && exit 1; usleep 100000; done; cat ${this.#files}.rc`
+    const { code, output } = await this.#guest.shell(script, seconds * 3)
+    assert.equal(code, 0, `ixy-ts has not ended after ${seconds} s\n${await this.everything()}`)
+    return { code: Number(output), output: await this.everything() }
+  }
+
+  async everything(): Promise<string> {
+    return this.#guest.sh(`cat ${this.#files}.out ${this.#files}.err`)
+  }
+}
+
+/** `count` frames of all sizes from 60 to `longest` bytes; each carries its number. */
+export function mixedFrames(to: string, from: string, count: number, longest = 1514): Buffer[] {
+  return Array.from({ length: count }, (_, number) => {
+    const frame = Buffer.alloc(60 + ((number * 7919) % (longest - 59)), number & 255)
+    frame.write(to.replaceAll(':', '') + from.replaceAll(':', ''), 'hex')
+    frame.writeUInt16BE(0x88b5, 12)
+    frame.writeUInt32BE(number, 14)
+    return frame
+  })
+}
+
+/** Sends the frames a window at a time and insists on each coming out at the other end, unchanged and in order. */
+export async function passes(
+  from: FarEnd,
+  to: FarEnd,
+  frames: readonly Buffer[],
+  window = 250,
+): Promise<void> {
+  await to.collect()
+  for (let first = 0; first < frames.length; first += window) {
+    const sent = frames.slice(first, first + window)
+    await from.send(sent)
+    const received: Buffer[] = []
+    await until(`frames ${first} to ${first + sent.length} come out`, 20, async () => {
+      received.push(...(await to.collect()))
+      return received.length >= sent.length
+    })
+    assert.equal(received.length, sent.length, 'as many frames as were sent')
+    received.forEach((frame, i) =>
+      assert.ok(sent[i]?.equals(frame), `frame ${first + i} came out changed or out of order`),
+    )
+  }
+}
