@@ -5,10 +5,10 @@
 NODE ?= node
 NPM ?= npm
 STAMP := node_modules/.ixy-ts-installed
-SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs package.json
+SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint bench test-guest clean
+.PHONY: soak help install build demo test lint bench test-guest clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -56,3 +56,7 @@ bench: $(STAMP)
 
 clean:
 	@rm -rf dist coverage node_modules
+
+# Two-way traffic between two Linux guests for five minutes.
+soak: build
+	@IXY_SOAK_SECONDS=300 $(NODE) test/guest/run.mjs soak
