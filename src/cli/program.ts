@@ -6,10 +6,8 @@ import { addPktgen } from './commands/pktgen.ts'
 import { addStats } from './commands/stats.ts'
 import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
+import type { Finish } from './finish.ts'
 import { VERSION } from '../version.ts'
-
-/** Called once by the command that ran, with the exit code. */
-export type Finish = (exitCode: number) => void
 
 export function createProgram(finish: Finish): Command {
   const program = new Command('ixy-ts')

@@ -2,13 +2,14 @@
 import { type IxyError, asIxyError } from '../errors.ts'
 import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
-import type { RecordableHistogram } from 'node:perf_hooks'
+import { reportIntervals } from './intervals.ts'
 import { makeJobs } from './jobs.ts'
+import { latencyOf } from './latency.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { serveTelemetry } from './telemetry.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { EndReason, Latency, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
+import type { EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
 import type { NicReport } from '../vnic/child-protocol.ts'
 import { VERSION } from '../version.ts'
 
@@ -73,7 +74,7 @@ class Run {
       const hello = { command: options.app.kind, version: VERSION, devices }
       const telemetry = await serveTelemetry(runtimeDirectory(), hello, board.totals)
       undo.push(() => telemetry.close())
-      undo.push(this.startIntervals(board))
+      undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
       reason = await this.untilEnd(crew)
     } catch (cause) {
       error = asIxyError(cause)
@@ -122,29 +123,6 @@ class Run {
       }
       await sleep(WATCH_EVERY, stop)
     }
-  }
-
-  private startIntervals(board: StatisticsBoard): () => void {
-    const { observer, options } = this
-    const period = options.interval * 1000
-    const start = this.startedAt ?? 0
-    let number = 1
-    let before = start
-    const tick = (): void => {
-      const now = performance.now()
-      try {
-        const devices = board.interval()
-        observer.interval({ elapsed: (now - start) / 1000, seconds: (now - before) / 1000, devices })
-      } catch {
-        // A device that has gone is noticed and reported by the watch.
-      }
-      before = now
-      // From the start, not from the last one: the lines of an hour stay an hour apart.
-      number = Math.max(number + 1, Math.ceil((performance.now() - start) / period))
-      timer = setTimeout(tick, start + number * period - performance.now())
-    }
-    let timer = setTimeout(tick, start + period - performance.now())
-    return () => clearTimeout(timer)
   }
 
   /** Resolves with why the run ends. Rejects when a device or a worker is gone. */
@@ -209,23 +187,6 @@ class Run {
       const { name } = this.session.devices[index]
       return { index, device: name, wires: report.wires, breaches: report.breaches }
     })
-  }
-}
-
-function latencyOf(histogram: RecordableHistogram | null): Latency | null {
-  if (histogram === null || histogram.count === 0) return null
-  const microseconds = (percentile: number): number => histogram.percentile(percentile) / 1000
-  return {
-    count: histogram.count,
-    min: histogram.min / 1000,
-    mean: histogram.mean / 1000,
-    p50: microseconds(50),
-    p90: microseconds(90),
-    p99: microseconds(99),
-    p999: microseconds(99.9),
-    p9999: microseconds(99.99),
-    p99999: microseconds(99.999),
-    max: histogram.max / 1000,
   }
 }
 

@@ -3,7 +3,7 @@ import { type NicInfo, listNics } from '../../pci/nics.ts'
 import { createLog } from '../log.ts'
 import { type OutputFlags, addOutputOptions } from '../options.ts'
 import { type Output, openStdout } from '../output/stdout.ts'
-import type { Finish } from '../program.ts'
+import type { Finish } from '../finish.ts'
 
 const EXAMPLES = `
 Examples:

@@ -7,7 +7,7 @@ import { peek } from '../../pci/peek.ts'
 import { checkDevices } from '../device-argument.ts'
 import { type OutputFlags, addOutputOptions } from '../options.ts'
 import { openStdout } from '../output/stdout.ts'
-import type { Finish } from '../program.ts'
+import type { Finish } from '../finish.ts'
 
 const EXAMPLES = `
 The card stays with its driver. Registers that reading would change (statistics, interrupt causes) are listed without

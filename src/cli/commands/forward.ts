@@ -4,7 +4,7 @@ import { checkDevices } from '../device-argument.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { sum } from '../output/tally.ts'
 import { grouped } from '../output/text.ts'
-import type { Finish } from '../program.ts'
+import type { Finish } from '../finish.ts'
 import { runApp } from '../run-app.ts'
 
 const EXAMPLES = `

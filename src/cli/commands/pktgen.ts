@@ -9,7 +9,7 @@ import { MAX_FLOWS } from '../../packet/template.ts'
 import { checkDevices } from '../device-argument.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { grouped } from '../output/text.ts'
-import type { Finish } from '../program.ts'
+import type { Finish } from '../finish.ts'
 import { runApp } from '../run-app.ts'
 import { usageError, wholeNumber } from '../usage.ts'
 

@@ -7,7 +7,7 @@ import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { openStdout } from '../output/stdout.ts'
-import type { Finish } from '../program.ts'
+import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { watch } from '../watch.ts'
 
