@@ -90,7 +90,6 @@ export class Device implements Port, Egress {
       const disabled = registers.test(REG.CTRL, CTRL.MASTER_DISABLE.mask)
       return registers.get(REG.STATUS) & (disabled ? ~MASTER_ENABLE.mask : ~0)
     })
-    registers.onWrite(REG.STATUS, () => undefined)
     registers.onWrite(REG.RXCTRL, (value) => {
       const { RXEN } = REG.RXCTRL.fields
       if ((value & RXEN.mask) !== 0 && !registers.test(REG.RXCTRL, RXEN.mask)) this.checkBeforeReceive()
