@@ -63,7 +63,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
   try {
     const connection = Connection.open(socketPath, name, options.deadline)
     undo.push(() => connection.close())
-    const maxFds = negotiate(connection, name)
+    const maxFds = introduce(connection, name)
     const device = decodeDeviceInfo(
       connection.request(Command.DEVICE_GET_INFO, encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 }))
         .payload,
@@ -85,6 +85,21 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
   } catch (error) {
     undo.run()
     throw error
+  }
+}
+
+/** As negotiate(); whoever doesn't even answer in this protocol is something else than a vfio-user server. */
+function introduce(connection: Connection, name: string): number {
+  try {
+    return negotiate(connection, name)
+  } catch (cause) {
+    if (!(cause instanceof IxyError) || cause.code !== 'IXY_ERR_PROTOCOL') throw cause
+    throw new IxyError(
+      'IXY_ERR_DEVICE_UNSUPPORTED',
+      `${name}: what listens there is not a vfio-user server for this client (${cause.message})`,
+      'name the socket of a server such as ixy-ts vnic',
+      { cause },
+    )
   }
 }
 
