@@ -33,11 +33,14 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
   /** Packets that the pacer has allowed and that are not sent yet. */
   let allowed = pacer === null ? Infinity : 0
   while (plane.running()) {
-    takeIn()
+    const taken = takeIn()
     // The clock is asked only when there is too little left for a batch.
     if (pacer !== null && allowed < batchSize) allowed = pacer.allowance(clock.now())
     const wanted = Math.min(batchSize, limit - source.sent, tx.room(), allowed)
-    if (wanted <= 0 || plane.quiet) continue
+    if (wanted <= 0 || plane.quiet) {
+      plane.rest(taken)
+      continue
+    }
 
     const count = source.next(batch, wanted)
     if (probe !== null) probe.stamp(batch, count, clock.now())

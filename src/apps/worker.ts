@@ -45,7 +45,8 @@ function main(spec: WorkerSpec): void {
 
   const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
-  const sleeper = eventfds.length === 0 ? null : new Sleeper(eventfds, spec.mode)
+  // A generator has a clock to follow: it never sleeps.
+  const sleeper = new Sleeper(eventfds, job.kind === 'pktgen' ? 'poll' : spec.mode)
   const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
   const latency = histogram()
   tell('armed')

@@ -62,7 +62,7 @@ export class DataPlane {
   /** Tells the main thread that everything asked for has been sent. Once per run. */
   readonly finished: () => void
 
-  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. Without `sleeper` the worker never sleeps. */
+  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. Without `sleeper` it never rests. */
   constructor(
     spec: Pick<WorkerSpec, 'control' | 'counters' | 'batchSize'>,
     memory: PacketMemory,
@@ -93,11 +93,11 @@ export class DataPlane {
     return command !== COMMAND_STOP
   }
 
-  /** Called once per poll with the number of packets moved by it: lets the worker sleep when there is nothing to do. */
+  /** Called once per poll with the number of packets moved by it: lets the worker rest when there is nothing to do. */
   rest(moved: number): void {
     if (this.sleeper === null) return
     if (moved > 0) this.sleeper.busy()
-    else this.sleeper.idle(this.pending() > 0)
+    else this.sleeper.idle(this.pending)
   }
 
   /**
@@ -114,7 +114,7 @@ export class DataPlane {
     this.publish()
   }
 
-  private pending(): number {
+  private readonly pending = (): number => {
     let sum = 0
     for (const port of this.ports) sum += port.tx.pending()
     return sum

@@ -11,6 +11,13 @@ const libcGet = declare<(thread: number, bytes: number, set: Pointer) => number>
   'int sched_getaffinity(int thread, size_t bytes, void *set)',
 )
 
+const libcYield = declare<() => number>('int sched_yield(void)')
+
+/** Lets another thread have this CPU, if one waits for it. */
+export function yieldCpu(): void {
+  libcYield()
+}
+
 /** Numbers of the CPUs the calling thread may run on, ascending. */
 export function allowedCpus(): number[] {
   const set = new Uint8Array(SET_BYTES)
