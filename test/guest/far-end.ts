@@ -12,6 +12,8 @@ export type FarEndRequest =
 const AF_PACKET = 17
 const SOCK_RAW_NONBLOCK = 3 | 0o4000
 const ETH_P_ALL_NETWORK_ORDER = 0x0300
+const SOL_SOCKET = 1
+const SO_RCVBUFFORCE = 33
 const SOL_PACKET = 263
 const PACKET_IGNORE_OUTGOING = 23
 
@@ -33,6 +35,10 @@ function openPacketSocket(interfaceName: string): number {
   if (index === 0) throw new Error(`no interface ${interfaceName}`)
   const fd = check('socket', socket(AF_PACKET, SOCK_RAW_NONBLOCK, 0))
   check('setsockopt', setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Buffer.from([1, 0, 0, 0]), 4))
+  // The default holds about 100 frames: less than what may come while this process works for the harness.
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32LE(32 << 20)
+  check('setsockopt', setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes, 4))
   const address = Buffer.alloc(20) // struct sockaddr_ll
   address.writeUInt16LE(AF_PACKET, 0)
   address.writeUInt16LE(ETH_P_ALL_NETWORK_ORDER, 2)

@@ -1,4 +1,5 @@
 import type { Scenario } from '../harness/scenario.ts'
+import { ixySysfs } from './ixy-sysfs.ts'
 import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
 import { linuxIxgbe } from './linux-ixgbe.ts'
@@ -7,4 +8,12 @@ import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
 
 /** In the order in which they run. */
-export const scenarios: readonly Scenario[] = [smoke, linuxIxgbe, linuxFrames, linuxCable, serverKilled, soak]
+export const scenarios: readonly Scenario[] = [
+  smoke,
+  linuxIxgbe,
+  linuxFrames,
+  linuxCable,
+  serverKilled,
+  ixySysfs,
+  soak,
+]
