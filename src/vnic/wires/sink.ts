@@ -2,7 +2,10 @@ import type { Bytes } from '../../packet/bytes.ts'
 import type { Ledger } from './ledger.ts'
 import type { Wire, WireReport } from './wire.ts'
 
-/** Swallows and counts; books the frames that generators of this process have sent. */
+/**
+ * Swallows and counts; books the frames that generators of this process have sent. Measures the time between frames: by
+ * the NIC's clock, which moves once per poll, so frames sent in one go have no time between them.
+ */
 export class SinkWire implements Wire {
   readonly wakeFds: readonly number[] = []
   readonly finite = false
@@ -11,6 +14,10 @@ export class SinkWire implements Wire {
   private arrived = 0
   private bytes = 0
   private foreign = 0
+  private first = 0
+  private last = 0
+  private squares = 0
+  private longest = 0
   private stopped = false
 
   /** `ledger`: null if another wire of this port books what comes out. */
@@ -23,7 +30,14 @@ export class SinkWire implements Wire {
     return 0
   }
 
-  send(memory: Bytes, offset: number, length: number): boolean {
+  send(memory: Bytes, offset: number, length: number, now: number): boolean {
+    if (this.arrived === 0) this.first = now
+    else {
+      const gap = now - this.last
+      this.squares += gap * gap
+      if (gap > this.longest) this.longest = gap
+    }
+    this.last = now
     this.arrived++
     this.bytes += length
     if (this.ledger !== null && !this.ledger.receive(memory, offset, length)) this.foreign++
@@ -44,7 +58,21 @@ export class SinkWire implements Wire {
 
   reports(): WireReport[] {
     const { arrived, bytes, foreign } = this
-    return [{ wire: this.text, counters: { arrived, bytes, foreign } }]
+    return [{ wire: this.text, counters: { arrived, bytes, foreign, ...this.gaps() } }]
+  }
+
+  /** Mean, standard deviation (the jitter of a steady rate) and maximum of the time between frames, nanoseconds. */
+  private gaps(): Record<string, number> {
+    const count = this.arrived - 1
+    if (count < 1) return {}
+    const mean = (this.last - this.first) / count
+    const deviation = Math.sqrt(Math.max(0, this.squares / count - mean * mean))
+    const nanoseconds = (milliseconds: number): number => Math.round(milliseconds * 1e6)
+    return {
+      gapMeanNs: nanoseconds(mean),
+      gapDeviationNs: nanoseconds(deviation),
+      gapMaxNs: nanoseconds(this.longest),
+    }
   }
 
   close(): void {

@@ -27,10 +27,10 @@ class Keeper extends SinkWire {
     this.refuseEvery = refuseEvery
   }
 
-  override send(memory: Bytes, offset: number, length: number): boolean {
+  override send(memory: Bytes, offset: number, length: number, now: number): boolean {
     if (++this.offers % this.refuseEvery === 0) return false
     this.got.push(Buffer.from(memory.u8.buffer, offset, length).toString('hex'))
-    return super.send(memory, offset, length)
+    return super.send(memory, offset, length, now)
   }
 }
 
