@@ -44,8 +44,7 @@ static uint32_t receive(struct port *port, uint32_t bytes, uint32_t limit) {
 	for (; head != tail && count < limit; head = (head + 1) & mask, count++) {
 		struct descriptor *descriptor = port->rx + head;
 		uint8_t *packet = (uint8_t *)descriptor->address;
-		/* The first line is enough: no driver looks further. */
-		memset(packet, 0, 60);
+		memset(packet, 0, bytes);
 		memcpy(packet + 52, &port->received, 4);
 		packet[TOUCHED_BYTE] = (uint8_t)port->received;
 		port->received++;

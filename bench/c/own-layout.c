@@ -5,6 +5,7 @@
  */
 #include "nic.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 #define MAX_BATCH 256
@@ -44,8 +45,11 @@ struct own {
 
 static inline size_t data_offset(uint32_t id) { return ((size_t)id << BUFFER_SHIFT) + 64 + ((id & 7) << 6); }
 
-/* `data`: POOLS << pool_shift buffers. Pool i feeds receive ring i; the last one is the generator's. */
-struct own *own_new(struct port *ports, uint8_t *data, uint32_t pool_shift) {
+/*
+ * `data`: POOLS << pool_shift buffers. Pool i feeds receive ring i; the last one is the generator's. `iova`: where the
+ * card sees them.
+ */
+static struct own *own_open(const struct port *ports, uint8_t *data, uint64_t iova, uint32_t pool_shift) {
 	struct own *own = calloc(1, sizeof *own);
 	struct memory *memory = &own->memory;
 	const uint32_t count = POOLS << pool_shift;
@@ -56,7 +60,7 @@ struct own *own_new(struct port *ports, uint8_t *data, uint32_t pool_shift) {
 	memory->pool_shift = pool_shift;
 	for (uint32_t id = 0; id < count; id++) {
 		const uint32_t base = id >> pool_shift << pool_shift;
-		memory->iova[id] = (uint64_t)data + data_offset(id);
+		memory->iova[id] = iova + data_offset(id);
 		memory->stack[base + (1u << pool_shift) - 1 - (id - base)] = (uint16_t)id;
 		memory->size[id] = 60;
 	}
@@ -77,6 +81,27 @@ struct own *own_new(struct port *ports, uint8_t *data, uint32_t pool_shift) {
 		tx->batch_end = malloc(entries * sizeof(uint16_t));
 	}
 	return own;
+}
+
+struct own *own_new(struct port *ports, uint8_t *data, uint32_t pool_shift) {
+	return own_open(ports, data, (uint64_t)data, pool_shift);
+}
+
+/*
+ * For cards that somebody else has set up. `where`: of each port the receive ring, the transmit ring, RDT and TDT. The
+ * generator's pool need not exist.
+ */
+struct own *own_attach(const uint64_t *where, uint32_t entries, uint8_t *data, uint64_t iova,
+                       uint32_t pool_shift) {
+	struct port ports[2] = {0};
+	for (int i = 0; i < 2; i++, where += 4) {
+		ports[i].rx = (struct descriptor *)where[0];
+		ports[i].tx = (struct descriptor *)where[1];
+		ports[i].rdt = (volatile uint32_t *)where[2];
+		ports[i].tdt = (volatile uint32_t *)where[3];
+		ports[i].entries = entries;
+	}
+	return own_open(ports, data, iova, pool_shift);
 }
 
 void own_free(struct own *own) {
@@ -187,13 +212,32 @@ static uint32_t tx_batch(struct memory *memory, struct tx *restrict tx, const in
 	return accepted;
 }
 
-static void move(struct memory *memory, struct rx *rx, struct tx *tx, uint32_t limit) {
+static uint32_t move(struct memory *memory, struct rx *rx, struct tx *tx, uint32_t limit) {
 	int32_t batch[MAX_BATCH];
 	const uint32_t room = tx_room(memory, tx);
 	const uint32_t received = rx_batch(memory, rx, batch, room < limit ? room : limit);
-	if (received == 0) return;
+	if (received == 0) return 0;
 	for (uint32_t i = 0; i < received; i++) memory->u8[data_offset((uint32_t)batch[i]) + TOUCHED_BYTE]++;
-	tx_batch(memory, tx, batch, received);
+	return tx_batch(memory, tx, batch, received);
+}
+
+/* Empty polls in a row after which the CPU is offered to others, as in src/engine/sleeper.ts. */
+#define PATIENCE 2000
+
+/* Forwards until *stop is not 0. */
+void own_run(struct own *own, const uint32_t *stop, uint32_t limit) {
+	struct memory *memory = &own->memory;
+	uint32_t idle = 0;
+	while (read_status(stop) == 0) {
+		const uint32_t there = move(memory, &own->rx[0], &own->tx[1], limit);
+		const uint32_t back = move(memory, &own->rx[1], &own->tx[0], limit);
+		if (there + back > 0) {
+			idle = 0;
+		} else if (++idle == PATIENCE) {
+			idle = 0;
+			sched_yield();
+		}
+	}
 }
 
 /* See ixy-layout.c. */
