@@ -6,27 +6,46 @@ import { isErrno } from '../linux/libc.ts'
 import { PROT_READ, mmap } from '../linux/mapping.ts'
 import type { DeviceAddress } from './address.ts'
 import { requireSupported } from './device-ids.ts'
-import { type PciFunction, barBytes, readFunction } from './function.ts'
+import { type PciFunction, type Roots, barBytes, readFunction } from './function.ts'
 import { openTransport } from './open.ts'
-import { MappedBar } from './register-access.ts'
+import { COMMAND, COMMAND_MEMORY, FileConfigSpace, MappedBar } from './register-access.ts'
 
 export interface Peek {
   read32(offset: number): number
   close(): void
 }
 
+export interface PeekOptions extends Pick<Roots, 'sysfsRoot'> {
+  /** Also of an unknown model. */
+  readonly force: boolean
+}
+
 /**
  * Opens BAR0 for reading. A PCI function stays with its driver, which goes on working; a vfio-user server has one client
  * at a time, and resets its device for it. Throws as openTransport does.
  */
-export function peek(device: DeviceAddress, { force }: { force: boolean }): Peek {
+export function peek(device: DeviceAddress, { force, sysfsRoot }: PeekOptions): Peek {
   if (device.kind === 'pci') {
-    const fn = readFunction(device.address)
+    const fn = readFunction(device.address, sysfsRoot)
     requireSupported(device.address, fn, force)
+    requireDecoding(fn)
     return mapReadOnly(fn)
   }
   const transport = openTransport(device, { force })
   return { read32: (offset) => transport.bar0.read32(offset), close: () => transport.close() }
+}
+
+/** A function that no driver has enabled may answer no memory access: every register would read as 0 or as all ones. */
+function requireDecoding(fn: PciFunction): void {
+  const config = new FileConfigSpace(open(join(fn.path, 'config'), O_RDONLY))
+  const command = config.read16(COMMAND)
+  config.close()
+  if ((command & COMMAND_MEMORY) !== 0) return
+  throw new IxyError(
+    'IXY_ERR_SYSTEM',
+    `the registers of ${fn.address} are switched off (memory space, PCI command register)`,
+    `switch them on: echo 1 | sudo tee ${join(fn.path, 'enable')}`,
+  )
 }
 
 function mapReadOnly(fn: PciFunction): Peek {
