@@ -3,7 +3,10 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
+  moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts' },
   transform: {
+    '/src/.*/wasm/[^/]*\\.ts$': '<rootDir>/assemblyscript.mjs',
     '^.+\\.[jt]s$': [
       '@swc/jest',
       {

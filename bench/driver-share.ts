@@ -2,15 +2,17 @@
  * The driver's share: nanoseconds per packet of receive and transmit code alone, on two device pairs, beside drivers
  * in C on the same work.
  */
-import { move } from '../src/apps/forward.ts'
+import { makeMover } from '../src/apps/forward.ts'
 import { FrameSource } from '../src/apps/pktgen.ts'
-import { RxRing } from '../src/driver/ixgbe/rx-ring.ts'
-import { TxRing } from '../src/driver/ixgbe/tx-ring.ts'
+import { makeRings } from '../src/driver/ixgbe/ring-pair.ts'
 import { DataPort } from '../src/engine/data-plane.ts'
-import { viewOf } from '../src/linux/mapping.ts'
+import type { Backend } from '../src/engine/types.ts'
+import { type HugepageBlock, allocateShared, releaseBlock } from '../src/linux/hugepages.ts'
+import { PAGE_BYTES, addressOf, viewOf } from '../src/linux/mapping.ts'
 import { PacketMemory } from '../src/memory/packets.ts'
+import { WasmSpace } from '../src/memory/wasm-space.ts'
 import { type Comparison, type Contestant, type Effort, compare } from './lib/measure.ts'
-import { type Handle, type Memory, type Native, allocate } from './lib/native.ts'
+import type { Handle, Native } from './lib/native.ts'
 
 const RING = 512
 const FRAME = 60
@@ -26,26 +28,27 @@ export type Work = 'forward' | 'receive' | 'generate'
 export class DriverShare {
   readonly hugepages: boolean
   private readonly native: Native
-  private readonly memory: Memory
+  private readonly memory: HugepageBlock
   private taken = 0
   private readonly plugged: Handle[] = []
 
   constructor(native: Native) {
     this.native = native
     const buffers = (POOLS * IXY_POOL + 2 * (POOLS << POOL_SHIFT)) << BUFFER_SHIFT
-    this.memory = allocate(buffers + 8 * 3 * DESCRIPTORS)
-    this.hugepages = this.memory.hugepages
+    this.memory = allocateShared(buffers + 8 * 3 * DESCRIPTORS)
+    this.hugepages = this.memory.pageBytes > PAGE_BYTES
   }
 
   /** C with ixy's layout, C with ours, and the product, in this order. */
-  run(work: Work, batchSize: number, effort: Effort): Comparison {
+  run(work: Work, backend: Backend, batchSize: number, effort: Effort): Comparison {
     const contestants = [
       this.ixy(work, batchSize),
       this.own(work, batchSize),
-      this.contestant(work, batchSize),
+      this.contestant(work, backend, batchSize),
     ]
     const comparison = compare(contestants, effort)
     const errors = this.plugged.reduce((sum, cards) => sum + this.native.benchErrors(cards), 0)
+    releaseBlock(this.memory)
     if (errors > 0) throw new Error(`${errors} packets did not come out as they should`)
     return comparison
   }
@@ -56,12 +59,16 @@ export class DriverShare {
     return address
   }
 
-  private cards(work: Work): { cards: Handle; rings: bigint; tails: bigint } {
+  /** `seen`: at which address the cards are to see memory. */
+  private cards(
+    work: Work,
+    seen = (address: bigint): bigint => address,
+  ): { cards: Handle; rings: bigint; tails: bigint } {
     const tails = this.take(4096)
     const rings = this.take(DESCRIPTORS)
     new Uint8Array(viewOf(rings, DESCRIPTORS)).fill(0)
     new Uint8Array(viewOf(tails, 4096)).fill(0)
-    const cards = this.native.benchNew(rings, RING, tails, FRAME, work === 'forward' ? 1 : 0)
+    const cards = this.native.benchNew(seen(rings), RING, tails, FRAME, work === 'forward' ? 1 : 0)
     this.plugged.push(cards)
     return { cards, rings, tails }
   }
@@ -103,38 +110,48 @@ export class DriverShare {
   }
 
   /** The product's own code. */
-  contestant(work: Work, batchSize: number): Contestant {
+  contestant(work: Work, backend: Backend, batchSize: number): Contestant {
     const { native } = this
     const bytes = (POOLS << POOL_SHIFT) << BUFFER_SHIFT
     const address = this.take(bytes)
-    const { cards, rings, tails } = this.cards(work)
-    const memory = new PacketMemory({
+    const space = backend === 'wasm' ? new WasmSpace(this.memory) : null
+    // A CPU finds a line in its first cache by the virtual address: what was written at one and is read at the other
+    // is slower (Zen) than what a card, or another core, has written. So the stand-in cards use the same mapping.
+    const start = space === null ? 0n : addressOf(space.buffer)
+    const seen = (at: bigint): bigint => (space === null ? at : start + BigInt(space.offsetOf(at)))
+    const { cards, rings, tails } = this.cards(work, seen)
+    const spec = {
       address,
-      pageIovas: new Float64Array([Number(address)]),
+      pageIovas: new Float64Array([Number(seen(address))]),
       pageBytes: 2 ** Math.ceil(Math.log2(bytes)),
       pageOffset: 0,
       bufferShift: BUFFER_SHIFT,
       poolShift: POOL_SHIFT,
       pools: POOLS,
-    })
+    }
+    const memory = new PacketMemory(spec, space)
     const registers = new Int32Array(viewOf(tails, 4096))
     const ports = [0, 1].map((i) => {
-      const ring = (n: number): ArrayBuffer => viewOf(rings + BigInt(n * RING * 16), RING * 16)
-      const rx = new RxRing(memory, i, ring(2 * i))
-      const tx = new TxRing(memory, ring(2 * i + 1))
+      const ring = (n: number): { address: bigint; entries: number } => ({
+        address: rings + BigInt(n * RING * 16),
+        entries: RING,
+      })
+      const { rx, tx } = makeRings(memory, i, ring(2 * i), ring(2 * i + 1))
       rx.start(registers, 2 * i)
       tx.start(registers, 2 * i + 1)
       return new DataPort(rx, tx)
     })
     const [a, b] = ports
-    const batch = new Int32Array(batchSize)
+    const batch = memory.batch(batchSize)
+    const there = makeMover(memory, a, b, batchSize, true)
+    const back = makeMover(memory, b, a, batchSize, true)
     const source = new FrameSource(memory, POOLS - 1, [new Uint8Array(FRAME)], true)
     const { steps, packets, receiving, full } = extent(work, batchSize)
     const runs = {
       forward: () => {
         for (let i = 0; i < steps; i++) {
-          move(memory, a, b, batch, true)
-          move(memory, b, a, batch, true)
+          there()
+          back()
         }
       },
       receive: () => {
@@ -148,7 +165,7 @@ export class DriverShare {
     }
     const run = runs[work]
     return {
-      name: 'TypeScript',
+      name: 'ours',
       round() {
         native.benchBegin(cards, receiving, full)
         run()

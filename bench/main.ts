@@ -5,6 +5,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ContestSpec } from './contest.ts'
+import type { Backend } from '../src/engine/types.ts'
 import type { Work } from './driver-share.ts'
 import type { Comparison } from './lib/measure.ts'
 
@@ -16,19 +17,21 @@ const MARK = '=== steady ==='
 
 const IXY = 'C, ixy layout'
 const OWN = 'C, own layout'
-const OURS = 'TypeScript'
+const OURS = 'ours'
+const BACKENDS = ['ts', 'wasm'] as const
 const CONTESTS: readonly { work: Work; batches: readonly number[] }[] = [
   { work: 'forward', batches: [1, 8, 32, 64, 256] },
   { work: 'receive', batches: [32] },
   { work: 'generate', batches: [32] },
 ]
 
-type Contest = Comparison & { work: Work; batchSize: number; hugepages: boolean }
+type Contest = Comparison & { work: Work; backend: Backend; batchSize: number; hugepages: boolean }
 
-function contest(work: Work, batchSize: number, blocks: number): Promise<Contest> {
+function contest(work: Work, backend: Backend, batchSize: number, blocks: number): Promise<Contest> {
   const spec: ContestSpec = {
     library: join(BENCH_BUILD, 'native.so'),
     work,
+    backend,
     batchSize,
     effort: { blocks, roundsPerBlock: 200, warmUp: 3000 },
   }
@@ -40,7 +43,7 @@ function contest(work: Work, batchSize: number, blocks: number): Promise<Contest
 }
 
 function row(cells: readonly string[]): void {
-  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(14) : cell.padStart(18))).join(''))
+  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(18))).join(''))
 }
 
 function percent(value: number): string {
@@ -55,17 +58,19 @@ async function driverShare(blocks: number): Promise<Contest[]> {
   const contests: Contest[] = []
   for (const { work, batches } of CONTESTS) {
     for (const batchSize of batches) {
-      const result = await contest(work, batchSize, blocks)
-      contests.push(result)
-      const times = [IXY, OWN, OURS].map((name) => {
-        const { min, median } = result.times[name]
-        return `${min.toFixed(1)} (${median.toFixed(1)})`
-      })
-      const ratios = [IXY, OWN].map((name) => {
-        const { median, low, high } = result.ratios[name]
-        return `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`
-      })
-      row([`${work} ${batchSize}`, ...times, ...ratios])
+      for (const backend of BACKENDS) {
+        const result = await contest(work, backend, batchSize, blocks)
+        contests.push(result)
+        const times = [IXY, OWN, OURS].map((name) => {
+          const { min, median } = result.times[name]
+          return `${min.toFixed(1)} (${median.toFixed(1)})`
+        })
+        const ratios = [IXY, OWN].map((name) => {
+          const { median, low, high } = result.ratios[name]
+          return `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`
+        })
+        row([`${work} ${batchSize} ${backend}`, ...times, ...ratios])
+      }
     }
   }
   return contests
@@ -73,20 +78,21 @@ async function driverShare(blocks: number): Promise<Contest[]> {
 
 interface Steady {
   readonly work: Work
+  readonly backend: Backend
   readonly seconds: number
   readonly collections: number
   readonly deoptimisations: number
 }
 
 /** What V8 does besides running the loop, once it is warm. */
-function steady(work: Work, seconds: number): Steady {
+function steady(work: Work, backend: Backend, seconds: number): Steady {
   const args = [
     '--trace-gc',
     '--trace-deopt',
     join(BENCH_BUILD, 'steady.cjs'),
     join(BENCH_BUILD, 'native.so'),
   ]
-  const output = execFileSync(process.execPath, [...args, work, '2', String(seconds)], {
+  const output = execFileSync(process.execPath, [...args, work, backend, '2', String(seconds)], {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   })
@@ -95,6 +101,7 @@ function steady(work: Work, seconds: number): Steady {
   const lines = inside.split('\n')
   return {
     work,
+    backend,
     seconds,
     collections: lines.filter((line) => /Scavenge|Mark-Compact|Minor/.test(line)).length,
     deoptimisations: lines.filter((line) => line.includes('bailout')).length,
@@ -118,11 +125,13 @@ async function main(): Promise<void> {
   const contests = await driverShare(quick ? 15 : 60)
   if (!contests[0].hugepages) console.log('\nno huge pages: run ./setup-hugetlbfs.sh for better figures')
 
-  const steadies = (['forward', 'generate'] as const).map((work) => steady(work, quick ? 3 : 15))
+  const steadies = (['forward', 'generate'] as const).flatMap((work) =>
+    BACKENDS.map((backend) => steady(work, backend, quick ? 3 : 15)),
+  )
   console.log('\nSteady state')
-  for (const { work, seconds, collections, deoptimisations } of steadies) {
+  for (const { work, backend, seconds, collections, deoptimisations } of steadies) {
     console.log(
-      `  ${work}, ${seconds} s: ${collections} garbage collections, ${deoptimisations} deoptimisations`,
+      `  ${work}, ${backend}, ${seconds} s: ${collections} garbage collections, ${deoptimisations} deoptimisations`,
     )
   }
 

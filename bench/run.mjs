@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { esbuildPlugin } from '../assemblyscript.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, '..', '.cache', 'bench')
@@ -30,6 +31,7 @@ await build({
   format: 'cjs',
   target: 'node20',
   external: ['koffi'],
+  plugins: [esbuildPlugin],
   logLevel: 'warning',
 })
 

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import koffi from 'koffi'
+import type { Backend } from '../src/engine/types.ts'
 import { DriverShare, type Work } from './driver-share.ts'
 import { loadNative } from './lib/native.ts'
 
@@ -17,8 +18,8 @@ function mark(): void {
   writeSync(1, `${MARK}\n`)
 }
 
-const [library, work, warmUp, seconds] = process.argv.slice(2)
-const forwarder = new DriverShare(loadNative(library)).contestant(work as Work, 32)
+const [library, work, backend, warmUp, seconds] = process.argv.slice(2)
+const forwarder = new DriverShare(loadNative(library)).contestant(work as Work, backend as Backend, 32)
 const run = (until: number): void => {
   while (performance.now() < until) for (let i = 0; i < 1000; i++) forwarder.round()
 }

@@ -1,28 +1,8 @@
-/** The C half of the benchmark, and memory that both halves see. */
+/** The C half of the benchmark. */
 import koffi from 'koffi'
-import { MAP_ANONYMOUS, MAP_HUGETLB, MAP_POPULATE, MAP_PRIVATE, mmap } from '../../src/linux/mapping.ts'
 
 /** An address; opaque to JavaScript. */
 export type Handle = bigint
-
-const HUGEPAGE = 2 * 1024 * 1024
-
-export interface Memory {
-  readonly address: bigint
-  readonly bytes: number
-  readonly hugepages: boolean
-}
-
-/** Zeroed memory, all pages present; in hugepages if there are any. Lives until the process ends. */
-export function allocate(bytes: number): Memory {
-  const rounded = Math.ceil(bytes / HUGEPAGE) * HUGEPAGE
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE
-  try {
-    return { address: mmap(rounded, { flags: flags | MAP_HUGETLB }), bytes: rounded, hugepages: true }
-  } catch {
-    return { address: mmap(rounded, { flags }), bytes: rounded, hugepages: false }
-  }
-}
 
 /** Functions of bench/c. Handles are pointers; times are nanoseconds. */
 export interface Native {

@@ -21,14 +21,14 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
   const clock = new MonotonicClock()
   const source = new FrameSource(memory, TRANSMIT_POOL, job.frames, job.sequence)
   const probe = latency === null ? null : new LatencyProbe(memory, latency)
-  const received = new Int32Array(batchSize)
+  const received = memory.batch(batchSize)
   const takeIn = (): number => {
     const count = rx.receive(received, batchSize)
     if (probe !== null && count > 0) probe.collect(received, count, clock.now())
     memory.free(received, 0, count)
     return count
   }
-  const batch = new Int32Array(batchSize)
+  const batch = memory.batch(batchSize)
 
   /** Packets that the pacer has allowed and that are not sent yet. */
   let allowed = pacer === null ? Infinity : 0

@@ -9,24 +9,30 @@ import {
   COMMAND_STOP,
   COMMAND_WAIT,
   type FromWorker,
-  type Job,
-  type PktgenJob,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { PacketMemory } from '../memory/packets.ts'
-import { forward } from './forward.ts'
+import { WasmSpace } from '../memory/wasm-space.ts'
+import { makeForward } from './forward.ts'
 import { pktgen } from './pktgen.ts'
 import { warmUp } from './warm-up.ts'
 
-function run(plane: DataPlane, job: Job, latency: RecordableHistogram | null): void {
-  if (job.kind === 'forward') forward(plane, job.touch)
-  else pktgen(plane, job, latency)
-}
+type App = (plane: DataPlane, latency: RecordableHistogram | null) => void
 
-/** Never at its end, and at a rate that doesn't hold it up. */
-function rehearsed(job: PktgenJob): PktgenJob {
-  return { ...job, count: null, rate: job.rate === null ? null : 1e9 }
+/** The app as it is rehearsed, and as it is run afterwards. */
+function makeApps(spec: WorkerSpec, memory: PacketMemory, ports: readonly DataPort[]): [App, App] {
+  const { job, batchSize } = spec
+  if (job.kind === 'forward') {
+    const app = makeForward(memory, ports, batchSize, job.touch)
+    return [app, app]
+  }
+  // Never at its end, and at a rate that doesn't hold it up.
+  const endless = { ...job, count: null, rate: job.rate === null ? null : 1e9 }
+  return [
+    (plane, latency) => pktgen(plane, endless, latency),
+    (plane, latency) => pktgen(plane, job, latency),
+  ]
 }
 
 function main(spec: WorkerSpec): void {
@@ -35,15 +41,14 @@ function main(spec: WorkerSpec): void {
   const job = spec.job
   const histogram = (): RecordableHistogram | null =>
     job.kind === 'pktgen' && job.latency ? createHistogram() : null
-  const memory = new PacketMemory(spec.memory)
+  const memory = new PacketMemory(spec.memory, spec.wasm === null ? null : new WasmSpace(spec.wasm))
   const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
-  warmUp(spec, memory, rings, (plane) => {
-    run(plane, job.kind === 'pktgen' ? rehearsed(job) : job, histogram())
-  })
+  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
+  const [rehearsed, app] = makeApps(spec, memory, ports)
+  warmUp(spec, memory, rings, (plane) => rehearsed(plane, histogram()))
   memory.reset()
   for (const pair of rings) pair.start()
 
-  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   // A generator has a clock to follow: it never sleeps.
   const sleeper = new Sleeper(eventfds, job.kind === 'pktgen' ? 'poll' : spec.mode)
@@ -52,7 +57,7 @@ function main(spec: WorkerSpec): void {
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
-  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) run(plane, job, latency)
+  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) app(plane, latency)
   if (latency !== null) tell({ latency })
 }
 

@@ -1,6 +1,6 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
-import type { PollMode, RunOptions } from '../engine/types.ts'
+import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
 import { LOG_LEVELS } from './log.ts'
 import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
@@ -27,6 +27,7 @@ export interface RunFlags extends WatchFlags {
   readonly ringSize: number
   readonly mtu: number
   readonly mode: PollMode
+  readonly backend?: Backend
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
@@ -94,6 +95,12 @@ export function addRunOptions(command: Command): Command {
           .default('poll')
           .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),
       )
+      .addOption(
+        new Option(
+          '--backend <name>',
+          'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its 4 GiB are too small)',
+        ).argParser(choice('--backend', ['wasm', 'ts'])),
+      )
       .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, [])
       .addOption(
         new Option('--access <path>', 'way to a PCI device: sysfs or vfio (default: what the system offers)')
@@ -138,6 +145,7 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
     interval: flags.interval,
     mtu: flags.mtu,
     mode: flags.mode,
+    backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
   }

@@ -23,7 +23,7 @@ export interface RxQueue {
   /** Received, then dropped: parts of a packet larger than a buffer. */
   readonly fragments: number
   /** Puts the ids of up to `limit` packets into `batch[0…]` and returns how many. They are the caller's until freed or transmitted. */
-  receive(batch: Int32Array, limit: number): number
+  readonly receive: (batch: Int32Array, limit: number) => number
 }
 
 export interface TxQueue {
@@ -31,11 +31,11 @@ export interface TxQueue {
   readonly packets: number
   readonly bytes: number
   /** Sends `batch[from…]`, in order, as far as there is room; returns how many. The rest stays the caller's. */
-  transmit(batch: Int32Array, from: number, count: number): number
+  readonly transmit: (batch: Int32Array, from: number, count: number) => number
   /** Frees what the card has sent and returns how many packets transmit() would take now. */
-  room(): number
+  readonly room: () => number
   /** Packets not known to be sent yet. */
-  pending(): number
+  readonly pending: () => number
 }
 
 /** Where one ring is; can be posted to a worker. */

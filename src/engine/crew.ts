@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError } from '../errors.ts'
+import { fitsWasm } from '../memory/wasm-space.ts'
 import type { QueueSet } from './session.ts'
 import {
   COMMAND,
@@ -42,11 +43,12 @@ export class Crew {
   constructor(
     queueSets: readonly QueueSet[],
     jobs: readonly Job[],
-    { batchSize, mode, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'cpus'>,
+    { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
   ) {
-    this.members = queueSets.map((set, i) => {
+    this.members = queueSets.map(({ memory, ports, arena }, i) => {
       const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
-      return new Member({ ...set, job: jobs[i], batchSize, mode, cpu })
+      const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
+      return new Member({ memory, ports, wasm, job: jobs[i], batchSize, mode, cpu })
     })
     this.finished = Promise.all(this.members.map((member) => member.once('finished'))).then(() => undefined)
     this.failed = Promise.race(this.members.map((member) => member.failed))

@@ -6,6 +6,7 @@ import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
+import type { ArenaFile } from '../memory/wasm-space.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import { identify } from '../pci/device-ids.ts'
 import { openTransport } from '../pci/open.ts'
@@ -26,6 +27,8 @@ export type SessionOptions = Pick<
 /** The memory and the queue pairs of one worker: one per device. */
 export interface QueueSet {
   readonly memory: PacketMemorySpec
+  /** What all of it is part of. */
+  readonly arena: ArenaFile
   readonly ports: readonly QueueSpec[]
 }
 
@@ -119,6 +122,7 @@ export class Session {
 
       const queueSets = memories.map((memory, queue) => ({
         memory,
+        arena: arena.file,
         ports: devices.map((device) => device.queues[queue]),
       }))
       return new Session({

@@ -19,6 +19,8 @@ export interface RunOptions {
   /** Largest packet, bytes of payload after the Ethernet header: 1500, up to 9000 for jumbo frames. */
   readonly mtu: number
   readonly mode: PollMode
+  /** null: by what the memory allows. */
+  readonly backend: Backend | null
   /** Seconds from the moment the data plane starts; null: until a signal, or until everything is sent. */
   readonly duration: number | null
   /** Seconds between two interval events. */
@@ -28,6 +30,9 @@ export interface RunOptions {
   /** Take a NIC that is in use, or of an unknown model. */
   readonly force: boolean
 }
+
+/** What the inner loops of receive and transmit are compiled from: TypeScript by V8, or AssemblyScript to WebAssembly. */
+export type Backend = 'ts' | 'wasm'
 
 /** What a worker with nothing to do does: go on polling, sleep until an interrupt, or the one and after a while the other. */
 export type PollMode = 'poll' | 'interrupt' | 'adaptive'

@@ -2,6 +2,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { QueueSpec } from '../driver/device.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
+import type { ArenaFile } from '../memory/wasm-space.ts'
 import type { PollMode } from './types.ts'
 
 /** The worker's orders, in `control[COMMAND]`; the main thread writes it and wakes the worker. */
@@ -53,6 +54,8 @@ export interface WorkerSpec {
   /** CPU to pin to, null: leave it to the scheduler. */
   readonly cpu: number | null
   readonly memory: PacketMemorySpec
+  /** The arena to map into a WebAssembly memory, null: the inner loops are JavaScript's. */
+  readonly wasm: ArenaFile | null
   /** One queue pair per device; its received packets take the buffers of the pool of the same number. */
   readonly ports: readonly QueueSpec[]
   /** Int32: COMMAND. */

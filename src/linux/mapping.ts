@@ -4,6 +4,7 @@ import koffi from 'koffi'
 import { IxyError } from '../errors.ts'
 import { check, declare, lastErrno, LinuxError, MAP_FAILED } from './libc.ts'
 
+export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const MAP_SHARED = 0x01
@@ -11,6 +12,8 @@ export const MAP_PRIVATE = 0x02
 export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_HUGETLB = 0x40000
+/** Address space without memory behind it. */
+export const MAP_NORESERVE = 0x4000
 /** Page tables are filled at once: nothing faults later, and a lack of memory shows now. */
 export const MAP_POPULATE = 0x8000
 
@@ -93,4 +96,9 @@ export function viewOf(address: bigint, bytes: number): ArrayBuffer {
       'use fewer or smaller rings and pools, or Node.js 22 or later',
     )
   return koffi.view(address, bytes)
+}
+
+/** The address of memory that is not on JavaScript's heap and stays where it is, as a WebAssembly memory's does. */
+export function addressOf(buffer: ArrayBuffer): bigint {
+  return koffi.address(new Uint8Array(buffer))
 }

@@ -3,6 +3,7 @@ import { IxyError } from '../errors.ts'
 import { type HugepageBlock, allocateHugepages, allocateShared, releaseBlock } from '../linux/hugepages.ts'
 import { physicalAddresses } from '../linux/pagemap.ts'
 import type { PacketMemorySpec } from './packets.ts'
+import type { ArenaFile } from './wasm-space.ts'
 
 /**
  * One stretch of memory that is contiguous for the process and for the device.
@@ -65,6 +66,12 @@ export class DmaArena {
       const fdOffset = page * this.pageBytes
       return { address: address + BigInt(fdOffset), iova, bytes: this.pageBytes, fd, fdOffset }
     })
+  }
+
+  /** For a thread that maps it once more. */
+  get file(): ArenaFile {
+    const { address, bytes, pageBytes, fd } = this.block
+    return { address, bytes, pageBytes, fd }
   }
 
   /** Gives away memory that is contiguous for the device as well. */

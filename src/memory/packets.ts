@@ -17,6 +17,8 @@
  */
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
+import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
+import { WasmSpace } from './wasm-space.ts'
 
 /** Free bytes in front of every packet at least, room for one more header. */
 const HEADROOM = 64
@@ -67,24 +69,39 @@ export class PacketMemory {
   readonly bufferShift: number
   readonly poolShift: number
   readonly pools: number
+  /** The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
+  readonly space: WasmSpace | null
 
-  /** Attaches to the memory. All ids are free. `memory` stands in for the real thing in tests. */
-  constructor(spec: PacketMemorySpec, memory?: ArrayBufferLike) {
+  /**
+   * Attaches to the memory, at its own address or where a WebAssembly memory shows it. All ids are free. An ArrayBuffer
+   * stands in for the real thing in tests.
+   */
+  constructor(spec: PacketMemorySpec, place: WasmSpace | ArrayBuffer | null = null) {
     const { bufferShift, poolShift, pools, pageIovas, pageBytes, pageOffset } = spec
     const count = pools << poolShift
-    if (count > 65536)
+    if (count > MAX_IDS)
       throw new IxyError('IXY_ERR_INTERNAL', `${count} packet buffers in one worker: ids have 16 bits`)
     const bytes = count << bufferShift
     this.bufferShift = bufferShift
     this.poolShift = poolShift
     this.pools = pools
-    this.u8 = new Uint8Array(memory ?? viewOf(spec.address, bytes), 0, bytes)
-    this.size = new Uint16Array(count)
-    this.iova = new Float64Array(count)
-    this.freeStack = new Uint16Array(count)
-    this.freeTop = new Int32Array(pools)
+    this.space = place instanceof WasmSpace ? place : null
+    if (!(place instanceof WasmSpace)) {
+      this.u8 = new Uint8Array(place ?? viewOf(spec.address, bytes), 0, bytes)
+      this.size = new Uint16Array(count)
+      this.iova = new Float64Array(count)
+      this.freeStack = new Uint16Array(count)
+      this.freeTop = new Int32Array(pools)
+    } else {
+      const { buffer } = place
+      this.u8 = new Uint8Array(buffer, place.offsetOf(spec.address), bytes)
+      this.size = new Uint16Array(buffer, SIZE, count)
+      this.iova = new Float64Array(buffer, IOVA, count)
+      this.freeStack = new Uint16Array(buffer, FREE_STACK, count)
+      this.freeTop = new Int32Array(buffer, FREE_TOP, pools)
+    }
 
-    const iovaWords = new Uint32Array(this.iova.buffer)
+    const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)
     for (let id = 0; id < count; id++) {
       const offset = this.dataOffset(id) + pageOffset
       const page = Math.floor(offset / pageBytes)
@@ -93,6 +110,12 @@ export class PacketMemory {
       iovaWords[id * 2 + 1] = Math.floor(iova / 2 ** 32)
     }
     this.reset()
+  }
+
+  /** An array for the ids of a batch, where the rings get at it at once; they copy other arrays. Never freed. */
+  batch(length: number): Int32Array {
+    if (this.space === null) return new Int32Array(length)
+    return new Int32Array(this.space.buffer, this.space.take(length * 4), length)
   }
 
   /** Makes all ids free. No ring and no app may hold one. */

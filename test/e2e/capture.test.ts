@@ -23,11 +23,20 @@ describe('forward from capture to capture', () => {
     received.forEach((frame, i) => expect(Buffer.compare(frame, frames[i])).toBe(0))
   })
 
-  test('--touch changes byte 48 and nothing else', async () => {
+  test.each(['ts', 'wasm'])('--touch changes byte 48 and nothing else (%s)', async (backend) => {
     const [input, output] = [file('in.pcap'), file('touched.pcap')]
     writeCapture(input, frames)
     expect(
-      (await ixy('forward', '--touch', `virtual:replay=${input}`, `virtual:record=${output}`)).code,
+      (
+        await ixy(
+          'forward',
+          '--touch',
+          '--backend',
+          backend,
+          `virtual:replay=${input}`,
+          `virtual:record=${output}`,
+        )
+      ).code,
     ).toBe(0)
     const received = readCapture(output)
     expect(received.length).toBe(frames.length)
@@ -53,12 +62,14 @@ describe('forward from capture to capture', () => {
     expect(end.devices[1].tx).toMatchObject({ packets: frames.length, bytes })
   })
 
-  test('both ways at once', async () => {
+  test.each(['ts', 'wasm'])('both ways at once (%s)', async (backend) => {
     const [a, b] = [mixedFrames(2000, 2), mixedFrames(2000, 3)]
     writeCapture(file('a.pcap'), a)
     writeCapture(file('b.pcap'), b)
     const { code } = await ixy(
       'forward',
+      '--backend',
+      backend,
       `virtual:replay=${file('a.pcap')},record=${file('a-out.pcap')}`,
       `virtual:replay=${file('b.pcap')},record=${file('b-out.pcap')}`,
     )

@@ -20,22 +20,34 @@ function wire(end: End, index: number, name: string): Record<string, number> {
   return found.counters
 }
 
-test('between two generators nothing is lost, duplicated, reordered or corrupted, and no rule broken', async () => {
-  const { code, stdout } = await ixy('forward', '--json', 'virtual:gen', 'virtual:gen', '--duration', '2')
-  const end = endOf(stdout)
-  expect(code).toBe(0)
-  expect(end.reason).toBe('duration')
-  for (const index of [0, 1]) {
-    const counters = wire(end, index, 'gen')
-    expect(counters['sent']).toBeGreaterThan(10_000)
-    expect(counters).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0 })
-    expect(end.virtual[index].breaches).toEqual([])
-  }
-  const sent = wire(end, 0, 'gen')['sent'] + wire(end, 1, 'gen')['sent']
-  const received = wire(end, 0, 'gen')['received'] + wire(end, 1, 'gen')['received']
-  expect(received).toBe(sent)
-  expect(end.devices.reduce((sum, { tx }) => sum + tx.packets, 0)).toBe(sent)
-})
+test.each(['ts', 'wasm'])(
+  'between two generators nothing is lost, duplicated, reordered or corrupted, and no rule broken (%s)',
+  async (backend) => {
+    const { code, stdout } = await ixy(
+      'forward',
+      '--json',
+      'virtual:gen',
+      'virtual:gen',
+      '--duration',
+      '2',
+      '--backend',
+      backend,
+    )
+    const end = endOf(stdout)
+    expect(code).toBe(0)
+    expect(end.reason).toBe('duration')
+    for (const index of [0, 1]) {
+      const counters = wire(end, index, 'gen')
+      expect(counters['sent']).toBeGreaterThan(10_000)
+      expect(counters).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0 })
+      expect(end.virtual[index].breaches).toEqual([])
+    }
+    const sent = wire(end, 0, 'gen')['sent'] + wire(end, 1, 'gen')['sent']
+    const received = wire(end, 0, 'gen')['received'] + wire(end, 1, 'gen')['received']
+    expect(received).toBe(sent)
+    expect(end.devices.reduce((sum, { tx }) => sum + tx.packets, 0)).toBe(sent)
+  },
+)
 
 test('what a wire drops is what the summary says is lost, and the same each time', async () => {
   const run = async (): Promise<[number, number]> => {

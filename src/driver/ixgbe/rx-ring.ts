@@ -1,4 +1,5 @@
 import { RX_DD, RX_EOP } from './descriptors.ts'
+import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from './specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
@@ -40,6 +41,7 @@ export class RxRing implements RxQueue {
       BYTES,
       POOL_EMPTY,
       FRAGMENTS,
+      PLAIN_DOORBELL,
     })
     this.receive = loops.receive
     this.restart = loops.start
@@ -85,9 +87,11 @@ function makeReceive(
   pool: number,
   ring: ArrayBufferLike,
   counters: Float64Array,
-  names: Readonly<Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS', number>>,
+  names: Readonly<Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS', number>> & {
+    PLAIN_DOORBELL: boolean
+  },
 ): ReceiveLoops {
-  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS } = names
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, PLAIN_DOORBELL } = names
   const { size, iova, freeStack, freeTop } = memory
   const bottom = pool << memory.poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
@@ -171,12 +175,13 @@ function makeReceive(
     return count
   }
 
-  /** The doorbell is a releasing store: the card sees it after the descriptors. */
+  /** The card sees the doorbell after the descriptors: see doorbell.ts. */
   function finish(at: number, packets: number, bytes: number): void {
     index[0] = at
     counters[PACKETS] += packets
     counters[BYTES] += bytes
-    Atomics.store(tail, tailIndex, (at - 1) & mask)
+    if (PLAIN_DOORBELL) tail[tailIndex] = (at - 1) & mask
+    else Atomics.store(tail, tailIndex, (at - 1) & mask)
   }
 
   function start(newTail: Int32Array, newTailIndex: number): void {

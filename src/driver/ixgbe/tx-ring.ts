@@ -1,4 +1,5 @@
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from './descriptors.ts'
+import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from './specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
@@ -37,7 +38,7 @@ export class TxRing implements TxQueue {
   /** `ring` is the descriptors' memory, its entries a power of two. */
   constructor(memory: PacketMemory, ring: ArrayBufferLike) {
     const make = specialise(makeTransmit)
-    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES }
+    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES, PLAIN_DOORBELL }
     const loops = make(memory, ring, this.counters, names)
     this.transmit = loops.transmit
     this.room = loops.room
@@ -73,9 +74,11 @@ function makeTransmit(
   memory: PacketMemory,
   ring: ArrayBufferLike,
   counters: Float64Array,
-  names: Readonly<Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'PACKETS' | 'BYTES', number>>,
+  names: Readonly<Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'PACKETS' | 'BYTES', number>> & {
+    PLAIN_DOORBELL: boolean
+  },
 ): TransmitLoops {
-  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES } = names
+  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES, PLAIN_DOORBELL } = names
   const { size, iova, freeStack, freeTop, poolShift } = memory
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
   const words = new Uint32Array(ring)
@@ -119,8 +122,9 @@ function makeTransmit(
     state[0] = at
     counters[PACKETS] += accepted
     counters[BYTES] += bytes
-    // A releasing store: the card sees it after the descriptors and the packets.
-    Atomics.store(tail, tailIndex, at)
+    // The card sees it after the descriptors and the packets: see doorbell.ts.
+    if (PLAIN_DOORBELL) tail[tailIndex] = at
+    else Atomics.store(tail, tailIndex, at)
     return accepted
   }
 

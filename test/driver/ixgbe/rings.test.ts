@@ -9,28 +9,32 @@ import {
   TX_IFCS,
   TX_RS,
 } from '../../../src/driver/ixgbe/descriptors.ts'
-import { RxRing } from '../../../src/driver/ixgbe/rx-ring.ts'
-import { TxRing } from '../../../src/driver/ixgbe/tx-ring.ts'
+import { type Startable, makeRings } from '../../../src/driver/ixgbe/ring-pair.ts'
+import type { RxQueue, TxQueue } from '../../../src/driver/device.ts'
+import { viewOf } from '../../../src/linux/mapping.ts'
+import { DmaArena } from '../../../src/memory/arena.ts'
 import { PacketMemory } from '../../../src/memory/packets.ts'
+import { WasmSpace } from '../../../src/memory/wasm-space.ts'
 
 const ENTRIES = 8
 const POOL_SHIFT = 5
 
-function makeMemory(poolShift = POOL_SHIFT): PacketMemory {
-  const bytes = (2 << poolShift) << 11
-  const spec = { address: 0n, pageIovas: new Float64Array([2 ** 33]), pageBytes: bytes, pageOffset: 0 }
-  return new PacketMemory({ ...spec, bufferShift: 11, poolShift, pools: 2 }, new ArrayBuffer(bytes))
-}
+const RING_BYTES = ENTRIES * 16
+
+/** The card and the TypeScript rings see it at one address, the WebAssembly rings at another. */
+const arena = new DmaArena(1 << 20, false)
+const rxRing = { address: arena.take(RING_BYTES).address, entries: ENTRIES }
+const txRing = { address: arena.take(RING_BYTES).address, entries: ENTRIES }
+const packets = arena.takePackets(11, POOL_SHIFT, 2)
+const iovas = { pageIovas: new Float64Array([2 ** 33]), pageBytes: 1 << 20, pageOffset: 0 }
 
 /** What a card does with the rings, as the datasheet has it: owns [head, tail), writes back, moves on. */
 class Card {
-  readonly rxRing = new ArrayBuffer(ENTRIES * 16)
-  readonly txRing = new ArrayBuffer(ENTRIES * 16)
   readonly tails = new Int32Array(2)
   /** What has been sent: address as a number and length, in order. */
   readonly sent: { iova: number; length: number }[] = []
-  private readonly rx = new Uint32Array(this.rxRing)
-  private readonly tx = new Uint32Array(this.txRing)
+  private readonly rx = new Uint32Array(viewOf(rxRing.address, RING_BYTES))
+  private readonly tx = new Uint32Array(viewOf(txRing.address, RING_BYTES))
   private rdh = 0
   private tdh = 0
   /** Descriptors done but not yet written back, because none of them has RS so far. */
@@ -71,196 +75,227 @@ function iovaOf(memory: PacketMemory, id: number): number {
   return 2 ** 33 + memory.dataOffset(id)
 }
 
-function setUp(poolShift?: number): {
-  memory: PacketMemory
-  card: Card
-  rx: RxRing
-  tx: TxRing
-  batch: Int32Array
-} {
-  const memory = makeMemory(poolShift)
-  const card = new Card()
-  const rx = new RxRing(memory, 0, card.rxRing)
-  const tx = new TxRing(memory, card.txRing)
-  rx.start(card.tails, 0)
-  tx.start(card.tails, 1)
-  return { memory, card, rx, tx, batch: new Int32Array(32) }
-}
+describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
+  const space = backend === 'wasm' ? new WasmSpace(arena.file) : null
 
-describe('RxRing', () => {
-  test('arms all descriptors but one', () => {
-    const { card, memory } = setUp()
-    expect(card.armed()).toBe(ENTRIES - 1)
-    expect(memory.available(0)).toBe(32 - ENTRIES)
-  })
-
-  test('gives packets in order, with their lengths, from the buffers the card has written to', () => {
-    const { card, memory, rx, batch } = setUp()
-    const addresses = [60, 1514, 64].map((length) => card.receive(length))
-    expect(rx.receive(batch, 32)).toBe(3)
-    const ids = [...batch.subarray(0, 3)]
-    expect(ids.map((id) => iovaOf(memory, id))).toEqual(addresses)
-    expect(ids.map((id) => memory.size[id])).toEqual([60, 1514, 64])
-    expect(rx.packets).toBe(3)
-    expect(rx.bytes).toBe(60 + 1514 + 64)
-    expect(card.armed()).toBe(ENTRIES - 1)
-  })
-
-  test('finds nothing in an untouched ring and leaves the tail alone', () => {
-    const { card, rx, batch } = setUp()
-    expect(rx.receive(batch, 32)).toBe(0)
-    expect(card.tails[0]).toBe(ENTRIES - 1)
-  })
-
-  test('takes no more than the limit, not even one for a limit of none', () => {
-    const { card, rx, batch } = setUp()
-    for (let i = 0; i < 5; i++) card.receive(60)
-    expect(rx.receive(batch, 0)).toBe(0)
-    expect(rx.receive(batch, 2)).toBe(2)
-    expect(rx.receive(batch, 32)).toBe(3)
-  })
-
-  test('survives a full ring, again and again', () => {
-    const { card, memory, rx, batch } = setUp()
-    for (let round = 0; round < 20; round++) {
-      let delivered = 0
-      while (card.receive(100 + round) !== null) delivered++
-      expect(delivered).toBe(ENTRIES - 1)
-      expect(rx.receive(batch, 32)).toBe(delivered)
-      memory.free(batch, 0, delivered)
-    }
-    expect(memory.available(0)).toBe(32 - ENTRIES)
-  })
-
-  test('drops and counts when the pool is empty, and goes on when it is not', () => {
-    const { card, memory, rx, batch } = setUp()
-    const kept = new Int32Array(32)
-    const taken = memory.allocate(0, kept, 32)
-    card.receive(60)
-    card.receive(60)
-    expect(rx.receive(batch, 32)).toBe(0)
-    expect(rx.poolEmpty).toBe(2)
-    expect(card.armed()).toBe(ENTRIES - 1)
-    memory.free(kept, 0, taken)
-    card.receive(60)
-    expect(rx.receive(batch, 32)).toBe(1)
-    expect(rx.packets).toBe(1)
-  })
-
-  test('drops and counts parts of packets', () => {
-    const { card, memory, rx, batch } = setUp()
-    card.receive(2048, RX_DD)
-    card.receive(60)
-    expect(rx.receive(batch, 32)).toBe(1)
-    expect(memory.size[batch[0]]).toBe(60)
-    expect(rx.fragments).toBe(1)
-  })
-})
-
-describe('TxRing', () => {
-  function allocate(memory: PacketMemory, count: number, batch: Int32Array): void {
-    expect(memory.allocate(1, batch, count)).toBe(count)
-    for (let i = 0; i < count; i++) memory.size[batch[i]] = 60 + i
+  function setUp(): {
+    memory: PacketMemory
+    card: Card
+    rx: RxQueue & Startable
+    tx: TxQueue & Startable
+    batch: Int32Array
+  } {
+    const memory = new PacketMemory({ ...packets, ...iovas }, space)
+    const card = new Card()
+    const { rx, tx } = makeRings(memory, 0, rxRing, txRing)
+    rx.start(card.tails, 0)
+    tx.start(card.tails, 1)
+    return { memory, card, rx, tx, batch: memory.batch(32) }
   }
 
-  test('sends in order, with address and length', () => {
-    const { card, memory, tx, batch } = setUp()
-    allocate(memory, 3, batch)
-    expect(tx.transmit(batch, 0, 3)).toBe(3)
-    card.transmit(10)
-    expect(card.sent).toEqual(
-      [...batch.subarray(0, 3)].map((id, i) => ({ iova: iovaOf(memory, id), length: 60 + i })),
-    )
-    expect(tx.bytes).toBe(60 + 61 + 62)
-  })
+  describe('RxRing', () => {
+    test('arms all descriptors but one', () => {
+      const { card, memory } = setUp()
+      expect(card.armed()).toBe(ENTRIES - 1)
+      expect(memory.available(0)).toBe(32 - ENTRIES)
+    })
 
-  test('takes what there is room for and leaves the rest to the caller', () => {
-    const { card, memory, tx, batch } = setUp()
-    allocate(memory, 10, batch)
-    expect(tx.transmit(batch, 0, 10)).toBe(ENTRIES - 1)
-    expect(tx.transmit(batch, 7, 3)).toBe(0)
-    card.transmit(ENTRIES)
-    expect(tx.transmit(batch, 7, 3)).toBe(3)
-    expect(card.tails[1]).toBe(10 % ENTRIES)
-  })
+    test('gives packets in order, with their lengths, from the buffers the card has written to', () => {
+      const { card, memory, rx, batch } = setUp()
+      const addresses = [60, 1514, 64].map((length) => card.receive(length))
+      expect(rx.receive(batch, 32)).toBe(3)
+      const ids = [...batch.subarray(0, 3)]
+      expect(ids.map((id) => iovaOf(memory, id))).toEqual(addresses)
+      expect(ids.map((id) => memory.size[id])).toEqual([60, 1514, 64])
+      expect(rx.packets).toBe(3)
+      expect(rx.bytes).toBe(60 + 1514 + 64)
+      expect(card.armed()).toBe(ENTRIES - 1)
+    })
 
-  test('frees a batch when its last descriptor is written back, not before', () => {
-    const { card, memory, tx, batch } = setUp()
-    allocate(memory, 4, batch)
-    tx.transmit(batch, 0, 4)
-    card.transmit(3)
-    expect(tx.pending()).toBe(4)
-    expect(memory.available(1)).toBe(28)
-    card.transmit(1)
-    expect(tx.pending()).toBe(0)
-    expect(tx.room()).toBe(ENTRIES - 1)
-    expect(memory.available(1)).toBe(32)
-  })
+    test('finds nothing in an untouched ring and leaves the tail alone', () => {
+      const { card, rx, batch } = setUp()
+      expect(rx.receive(batch, 32)).toBe(0)
+      expect(card.tails[0]).toBe(ENTRIES - 1)
+    })
 
-  test('frees packets of several pools, each to its own', () => {
-    const { card, memory, tx, batch } = setUp()
-    memory.allocate(0, batch, 2)
-    memory.allocate(1, batch.subarray(2), 2)
-    const [a, b, c, d] = batch
-    tx.transmit(Int32Array.of(a, c, b, d), 0, 4)
-    card.transmit(4)
-    expect(tx.pending()).toBe(0)
-    expect(memory.available(0)).toBe(32 - ENTRIES)
-    expect(memory.available(1)).toBe(32)
-  })
+    test('takes no more than the limit, not even one for a limit of none', () => {
+      const { card, rx, batch } = setUp()
+      for (let i = 0; i < 5; i++) card.receive(60)
+      expect(rx.receive(batch, 0)).toBe(0)
+      expect(rx.receive(batch, 2)).toBe(2)
+      expect(rx.receive(batch, 32)).toBe(3)
+    })
 
-  test('transmits nothing when there is nothing to transmit', () => {
-    const { card, tx, batch } = setUp()
-    expect(tx.transmit(batch, 0, 0)).toBe(0)
-    expect(card.tails[1]).toBe(0)
-  })
-})
-
-test('a forwarder over both rings loses, duplicates and reorders nothing, whatever the card does', () => {
-  const step = fc.record({
-    receive: fc.nat(ENTRIES),
-    take: fc.nat(12),
-    transmit: fc.nat(ENTRIES),
-  })
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const { memory, card, rx, tx, batch } = setUp()
-      const expected: { iova: number; length: number }[] = []
-      let length = 60
-      for (const { receive, take, transmit } of steps) {
-        for (let i = 0; i < receive; i++) {
-          const iova = card.receive(length)
-          if (iova !== null) expected.push({ iova, length: length++ })
-        }
-        const count = rx.receive(batch, Math.min(take, tx.room()))
-        expect(tx.transmit(batch, 0, count)).toBe(count)
-        card.transmit(transmit)
+    test('survives a full ring, again and again', () => {
+      const { card, memory, rx, batch } = setUp()
+      for (let round = 0; round < 20; round++) {
+        let delivered = 0
+        while (card.receive(100 + round) !== null) delivered++
+        expect(delivered).toBe(ENTRIES - 1)
+        expect(rx.receive(batch, 32)).toBe(delivered)
+        memory.free(batch, 0, delivered)
       }
-      // Let everything come out.
-      for (let i = 0; i < 4; i++) {
-        tx.transmit(batch, 0, rx.receive(batch, Math.min(32, tx.room())))
-        card.transmit(ENTRIES)
+      expect(memory.available(0)).toBe(32 - ENTRIES)
+    })
+
+    test('drops and counts when the pool is empty, and goes on when it is not', () => {
+      const { card, memory, rx, batch } = setUp()
+      const kept = new Int32Array(32)
+      const taken = memory.allocate(0, kept, 32)
+      card.receive(60)
+      card.receive(60)
+      expect(rx.receive(batch, 32)).toBe(0)
+      expect(rx.poolEmpty).toBe(2)
+      expect(card.armed()).toBe(ENTRIES - 1)
+      memory.free(kept, 0, taken)
+      card.receive(60)
+      expect(rx.receive(batch, 32)).toBe(1)
+      expect(rx.packets).toBe(1)
+    })
+
+    test('goes round the end of the ring with drops on the way', () => {
+      const { card, memory, rx, batch } = setUp()
+      for (let i = 0; i < 5; i++) card.receive(60)
+      memory.free(batch, 0, rx.receive(batch, 32))
+      const lengths = [100, 0, 101, 0, 0, 102]
+      for (const length of lengths) card.receive(length, length === 0 ? RX_DD : RX_DD | RX_EOP)
+      expect(rx.receive(batch, 32)).toBe(3)
+      expect([...batch.subarray(0, 3)].map((id) => memory.size[id])).toEqual([100, 101, 102])
+      expect(rx.fragments).toBe(3)
+      expect(card.armed()).toBe(ENTRIES - 1)
+    })
+
+    test("takes the caller's own arrays, whether the loops reach them or not", () => {
+      const { card, memory, rx, tx } = setUp()
+      const own = new Int32Array(6)
+      for (let round = 0; round < 5; round++) {
+        const addresses = [60, 61, 62].map((length) => card.receive(length))
+        expect(rx.receive(own, 2)).toBe(2)
+        expect(rx.receive(own.subarray(2), 4)).toBe(1)
+        expect([...own.subarray(0, 3)].map((id) => iovaOf(memory, id))).toEqual(addresses)
+        expect(tx.transmit(own, 1, 2)).toBe(2)
+        expect(tx.transmit(own, 0, 1)).toBe(1)
+        card.transmit(3)
+        expect(card.sent.splice(0).map(({ length }) => length)).toEqual([61, 62, 60])
       }
-      expect(card.sent).toEqual(expected)
+      expect(tx.pending()).toBe(0)
+    })
+
+    test('drops and counts parts of packets', () => {
+      const { card, memory, rx, batch } = setUp()
+      card.receive(2048, RX_DD)
+      card.receive(60)
+      expect(rx.receive(batch, 32)).toBe(1)
+      expect(memory.size[batch[0]]).toBe(60)
+      expect(rx.fragments).toBe(1)
+    })
+  })
+
+  describe('TxRing', () => {
+    function allocate(memory: PacketMemory, count: number, batch: Int32Array): void {
+      expect(memory.allocate(1, batch, count)).toBe(count)
+      for (let i = 0; i < count; i++) memory.size[batch[i]] = 60 + i
+    }
+
+    test('sends in order, with address and length', () => {
+      const { card, memory, tx, batch } = setUp()
+      allocate(memory, 3, batch)
+      expect(tx.transmit(batch, 0, 3)).toBe(3)
+      card.transmit(10)
+      expect(card.sent).toEqual(
+        [...batch.subarray(0, 3)].map((id, i) => ({ iova: iovaOf(memory, id), length: 60 + i })),
+      )
+      expect(tx.bytes).toBe(60 + 61 + 62)
+    })
+
+    test('takes what there is room for and leaves the rest to the caller', () => {
+      const { card, memory, tx, batch } = setUp()
+      allocate(memory, 10, batch)
+      expect(tx.transmit(batch, 0, 10)).toBe(ENTRIES - 1)
+      expect(tx.transmit(batch, 7, 3)).toBe(0)
+      card.transmit(ENTRIES)
+      expect(tx.transmit(batch, 7, 3)).toBe(3)
+      expect(card.tails[1]).toBe(10 % ENTRIES)
+    })
+
+    test('frees a batch when its last descriptor is written back, not before', () => {
+      const { card, memory, tx, batch } = setUp()
+      allocate(memory, 4, batch)
+      tx.transmit(batch, 0, 4)
+      card.transmit(3)
+      expect(tx.pending()).toBe(4)
+      expect(memory.available(1)).toBe(28)
+      card.transmit(1)
+      expect(tx.pending()).toBe(0)
+      expect(tx.room()).toBe(ENTRIES - 1)
+      expect(memory.available(1)).toBe(32)
+    })
+
+    test('frees packets of several pools, each to its own', () => {
+      const { card, memory, tx, batch } = setUp()
+      memory.allocate(0, batch, 2)
+      memory.allocate(1, batch.subarray(2), 2)
+      const [a, b, c, d] = batch
+      tx.transmit(Int32Array.of(a, c, b, d), 0, 4)
+      card.transmit(4)
       expect(tx.pending()).toBe(0)
       expect(memory.available(0)).toBe(32 - ENTRIES)
-      expect(rx.packets).toBe(expected.length)
-    }),
-  )
-})
+      expect(memory.available(1)).toBe(32)
+    })
 
-test('start() begins anew on the same rings, wherever they were', () => {
-  const { memory, card, rx, tx, batch } = setUp()
-  for (let i = 0; i < 3; i++) card.receive(60)
-  tx.transmit(batch, 0, rx.receive(batch, 2))
+    test('transmits nothing when there is nothing to transmit', () => {
+      const { card, tx, batch } = setUp()
+      expect(tx.transmit(batch, 0, 0)).toBe(0)
+      expect(card.tails[1]).toBe(0)
+    })
+  })
 
-  const tails = new Int32Array(4)
-  memory.reset()
-  rx.start(tails, 2)
-  tx.start(tails, 3)
-  expect([...tails]).toEqual([0, 0, ENTRIES - 1, 0])
-  expect(rx.packets + rx.bytes + tx.packets + tx.bytes).toBe(0)
-  expect(tx.pending()).toBe(0)
-  expect(rx.receive(batch, 32)).toBe(0)
-  expect(memory.available(0)).toBe(32 - ENTRIES)
+  test('a forwarder over both rings loses, duplicates and reorders nothing, whatever the card does', () => {
+    const step = fc.record({
+      receive: fc.nat(ENTRIES),
+      take: fc.nat(12),
+      transmit: fc.nat(ENTRIES),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const { memory, card, rx, tx, batch } = setUp()
+        const expected: { iova: number; length: number }[] = []
+        let length = 60
+        for (const { receive, take, transmit } of steps) {
+          for (let i = 0; i < receive; i++) {
+            const iova = card.receive(length)
+            if (iova !== null) expected.push({ iova, length: length++ })
+          }
+          const count = rx.receive(batch, Math.min(take, tx.room()))
+          expect(tx.transmit(batch, 0, count)).toBe(count)
+          card.transmit(transmit)
+        }
+        // Let everything come out.
+        for (let i = 0; i < 4; i++) {
+          tx.transmit(batch, 0, rx.receive(batch, Math.min(32, tx.room())))
+          card.transmit(ENTRIES)
+        }
+        expect(card.sent).toEqual(expected)
+        expect(tx.pending()).toBe(0)
+        expect(memory.available(0)).toBe(32 - ENTRIES)
+        expect(rx.packets).toBe(expected.length)
+      }),
+    )
+  })
+
+  test('start() begins anew on the same rings, wherever they were', () => {
+    const { memory, card, rx, tx, batch } = setUp()
+    for (let i = 0; i < 3; i++) card.receive(60)
+    tx.transmit(batch, 0, rx.receive(batch, 2))
+
+    const tails = new Int32Array(4)
+    memory.reset()
+    rx.start(tails, 2)
+    tx.start(tails, 3)
+    expect([...tails]).toEqual([0, 0, ENTRIES - 1, 0])
+    expect(rx.packets + rx.bytes + tx.packets + tx.bytes).toBe(0)
+    expect(tx.pending()).toBe(0)
+    expect(rx.receive(batch, 32)).toBe(0)
+    expect(memory.available(0)).toBe(32 - ENTRIES)
+  })
 })

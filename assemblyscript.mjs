@@ -1,0 +1,64 @@
+// `import code from './x.wasm'` means: x.ts beside it, compiled by AssemblyScript, as bytes. For esbuild and for jest.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(fileURLToPath(import.meta.url))
+const compiler = join(
+  dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json')),
+  'bin',
+  'asc.js',
+)
+
+const OPTIONS = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'threads']
+
+/** Compiles one source file; returns the module's bytes. */
+function compile(source) {
+  const directory = mkdtempSync(join(tmpdir(), 'ixy-ts-wasm-'))
+  try {
+    const output = join(directory, 'out.wasm')
+    execFileSync(process.execPath, [compiler, source, ...OPTIONS, '--baseDir', root, '--outFile', output], {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
+    return readFileSync(output)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+export const esbuildPlugin = {
+  name: 'assemblyscript',
+  setup(build) {
+    build.onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => ({
+      path: resolve(resolveDir, path.replace(/wasm$/, 'ts')),
+      namespace: 'assemblyscript',
+    }))
+    build.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, ({ path }) => ({
+      contents: compile(path),
+      loader: 'binary',
+    }))
+  },
+}
+
+/** What the sources import, besides themselves: the compiled bytes depend on it. */
+const IMPORTED = ['src/driver/ixgbe/descriptors.ts', 'src/memory/wasm-layout.ts', 'assemblyscript.mjs']
+
+/** The transformer for jest. */
+export default {
+  getCacheKey(text) {
+    const hash = createHash('sha256').update(text)
+    for (const file of IMPORTED) hash.update(readFileSync(join(root, file)))
+    return hash.digest('hex')
+  },
+  process(_text, path) {
+    const bytes = compile(path).toString('base64')
+    return {
+      code: `exports.__esModule = true; exports.default = new Uint8Array(Buffer.from('${bytes}', 'base64'))`,
+    }
+  },
+}

@@ -1,0 +1,241 @@
+/** The rings of rx-ring.ts and tx-ring.ts with their loops in WebAssembly (wasm/rx.ts, wasm/tx.ts). */
+import type { PacketMemory } from '../../memory/packets.ts'
+import type { WasmSpace } from '../../memory/wasm-space.ts'
+import type { RxQueue, TxQueue } from '../device.ts'
+import { PLAIN_DOORBELL } from './doorbell.ts'
+import { specialise } from './specialise.ts'
+import rxCode from './wasm/rx.wasm'
+import txCode from './wasm/tx.wasm'
+
+interface RxLoops {
+  start(ring: number, ids: number, entries: number, pool: number, bottom: number): void
+  receive(batch: number, limit: number): number
+  packets(): number
+  bytes(): number
+  poolEmpty(): number
+  fragments(): number
+}
+
+interface TxLoops {
+  start(ring: number, ids: number, batchEnd: number, entries: number, poolShift: number): void
+  transmit(batch: number, count: number): number
+  room(): number
+  pending(): number
+  packets(): number
+  bytes(): number
+}
+
+/** Each ring has an instance of its own, whose globals are the ring's state. */
+function instantiate(code: Uint8Array<ArrayBuffer>, { memory }: WasmSpace): unknown {
+  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } }).exports
+}
+
+export class WasmRxRing implements RxQueue {
+  readonly receive: (batch: Int32Array, limit: number) => number
+  private readonly loops: RxLoops
+  private readonly begin: () => void
+  private readonly ring: (tail: Int32Array, tailIndex: number) => void
+
+  /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
+  constructor(space: WasmSpace, memory: PacketMemory, pool: number, ring: number, entries: number) {
+    const loops = instantiate(rxCode, space) as RxLoops
+    const ids = space.take(entries * 2)
+    const make = specialise(makeReceive)
+    const { receive, start } = make(
+      loops.receive,
+      new BatchPlaces(space, entries),
+      entries - 1,
+      PLAIN_DOORBELL,
+    )
+    this.loops = loops
+    this.receive = receive
+    this.ring = start
+    this.begin = () => loops.start(ring, ids, entries, pool, pool << memory.poolShift)
+  }
+
+  /** As RxRing.start(). */
+  start(tail: Int32Array, tailIndex: number): void {
+    this.begin()
+    this.ring(tail, tailIndex)
+  }
+
+  get packets(): number {
+    return this.loops.packets()
+  }
+
+  get bytes(): number {
+    return this.loops.bytes()
+  }
+
+  get poolEmpty(): number {
+    return this.loops.poolEmpty()
+  }
+
+  get fragments(): number {
+    return this.loops.fragments()
+  }
+}
+
+export class WasmTxRing implements TxQueue {
+  readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  readonly room: () => number
+  readonly pending: () => number
+  private readonly loops: TxLoops
+  private readonly begin: () => void
+  private readonly ring: (tail: Int32Array, tailIndex: number) => void
+
+  /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
+  constructor(space: WasmSpace, memory: PacketMemory, ring: number, entries: number) {
+    const loops = instantiate(txCode, space) as TxLoops
+    const ids = space.take(entries * 2)
+    const batchEnd = space.take(entries * 2)
+    const make = specialise(makeTransmit)
+    const { transmit, start } = make(
+      loops.transmit,
+      new BatchPlaces(space, entries),
+      entries - 1,
+      PLAIN_DOORBELL,
+    )
+    this.loops = loops
+    this.transmit = transmit
+    this.room = loops.room
+    this.pending = loops.pending
+    this.ring = start
+    this.begin = () => loops.start(ring, ids, batchEnd, entries, memory.poolShift)
+  }
+
+  /** As TxRing.start(). */
+  start(tail: Int32Array, tailIndex: number): void {
+    this.begin()
+    this.ring(tail, tailIndex)
+  }
+
+  get packets(): number {
+    return this.loops.packets()
+  }
+
+  get bytes(): number {
+    return this.loops.bytes()
+  }
+}
+
+/** Finds the caller's arrays in the memory. */
+class BatchPlaces {
+  /** Stands in for arrays that are not in the memory. No more than a ring ever comes or goes at once. */
+  readonly copy: Int32Array
+  private readonly space: WasmSpace
+
+  constructor(space: WasmSpace, entries: number) {
+    this.space = space
+    this.copy = new Int32Array(space.buffer, space.take(entries * 4), entries)
+  }
+
+  /** Offset of the array in the memory, -1 if it is elsewhere. */
+  find(batch: Int32Array): number {
+    return batch.buffer === this.space.buffer ? batch.byteOffset : -1
+  }
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each ring, so that V8 knows which instance is called. */
+function makeReceive(
+  loop: (batch: number, limit: number) => number,
+  places: BatchPlaces,
+  mask: number,
+  plainDoorbell: boolean,
+): { receive(batch: Int32Array, limit: number): number; start(tail: Int32Array, tailIndex: number): void } {
+  /** [0]: next descriptor to look at. */
+  const index = new Int32Array(1)
+  let tail: Int32Array = new Int32Array(1)
+  let tailIndex = 0
+  /** The array of the last call, and where it is. */
+  let known: Int32Array | null = null
+  let place = 0
+  const { copy } = places
+
+  function receive(batch: Int32Array, limit: number): number {
+    if (batch !== known) {
+      known = batch
+      place = places.find(batch)
+    }
+    if (limit > batch.length) limit = batch.length
+    if (place < 0) return receiveCopy(batch, limit)
+    return finish(loop(place, limit))
+  }
+
+  function receiveCopy(batch: Int32Array, limit: number): number {
+    const count = finish(loop(copy.byteOffset, limit))
+    batch.set(copy.subarray(0, count))
+    return count
+  }
+
+  function finish(result: number): number {
+    if (result === 0) return 0
+    const at = (index[0] + (result >>> 16)) & mask
+    index[0] = at
+    if (plainDoorbell) tail[tailIndex] = (at - 1) & mask
+    else Atomics.store(tail, tailIndex, (at - 1) & mask)
+    return result & 0xffff
+  }
+
+  function start(newTail: Int32Array, newTailIndex: number): void {
+    tail = newTail
+    tailIndex = newTailIndex
+    index[0] = 0
+    Atomics.store(tail, tailIndex, mask)
+  }
+
+  return { receive, start }
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each ring. */
+function makeTransmit(
+  loop: (batch: number, count: number) => number,
+  places: BatchPlaces,
+  mask: number,
+  plainDoorbell: boolean,
+): {
+  transmit(batch: Int32Array, from: number, count: number): number
+  start(tail: Int32Array, tailIndex: number): void
+} {
+  /** [0]: next descriptor to fill. */
+  const index = new Int32Array(1)
+  let tail: Int32Array = new Int32Array(1)
+  let tailIndex = 0
+  let known: Int32Array | null = null
+  let place = 0
+  const { copy } = places
+
+  function transmit(batch: Int32Array, from: number, count: number): number {
+    if (batch !== known) {
+      known = batch
+      place = places.find(batch)
+    }
+    if (place < 0) return transmitCopy(batch, from, count)
+    return finish(loop(place + (from << 2), count))
+  }
+
+  function transmitCopy(batch: Int32Array, from: number, count: number): number {
+    const copied = Math.min(count, copy.length)
+    copy.set(batch.subarray(from, from + copied))
+    return finish(loop(copy.byteOffset, copied))
+  }
+
+  function finish(accepted: number): number {
+    if (accepted === 0) return 0
+    const at = (index[0] + accepted) & mask
+    index[0] = at
+    if (plainDoorbell) tail[tailIndex] = at
+    else Atomics.store(tail, tailIndex, at)
+    return accepted
+  }
+
+  function start(newTail: Int32Array, newTailIndex: number): void {
+    tail = newTail
+    tailIndex = newTailIndex
+    index[0] = 0
+  }
+
+  return { transmit, start }
+}
