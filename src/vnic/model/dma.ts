@@ -16,6 +16,13 @@ export interface Region {
   readonly writable: boolean
 }
 
+/** A region, and where its memory lies: neighbours in the same buffer are one region. */
+interface Piece extends Region {
+  readonly buffer: ArrayBufferLike
+  /** Where it starts in `buffer`, bytes. */
+  readonly offset: number
+}
+
 /** Views are cut to this size, so that every offset within one is a small integer. */
 const CHUNK_BYTES = 2 ** 30
 
@@ -26,7 +33,7 @@ export class DmaMap {
   faults = 0
   private readonly strict: Strict
   /** Sorted by iova, never overlapping. */
-  private regions: Region[] = []
+  private regions: Piece[] = []
   /** Memory of the host that it doesn't share: ROMs, or all of a virtual machine's if it was started wrongly. */
   private unshared: { readonly iova: number; readonly size: number }[] = []
 
@@ -46,14 +53,26 @@ export class DmaMap {
   ): void {
     for (let offset = 0; offset < size; offset += CHUNK_BYTES) {
       const bytes = Math.min(CHUNK_BYTES, size - offset)
-      this.regions.push({
-        iova: iova + offset,
-        size: bytes,
-        bytes: bytesOver(buffer(offset, bytes)),
-        writable,
-      })
+      this.addPart(iova + offset, bytes, writable, buffer(offset, bytes), 0)
     }
-    this.regions.sort((a, b) => a.iova - b.iova)
+  }
+
+  /**
+   * Maps the `size` bytes of `buffer` from `offset` on at `iova`. What lies side by side in the same buffer and on the bus
+   * becomes one region, so that a ring may go from one page of an IOMMU to the next. The caller has checked as for add().
+   */
+  addPart(iova: number, size: number, writable: boolean, buffer: ArrayBufferLike, offset: number): void {
+    const at = this.after(iova)
+    let region = piece(iova, size, writable, buffer, offset)
+    let first = at
+    let last = at
+    if (at > 0 && joined(this.regions[at - 1], region)) {
+      const left = this.regions[--first]
+      region = piece(left.iova, left.size + size, writable, buffer, left.offset)
+    }
+    if (at < this.regions.length && joined(region, this.regions[at]))
+      region = piece(region.iova, region.size + this.regions[last++].size, writable, buffer, region.offset)
+    this.regions.splice(first, last - first, region)
     this.generation++
   }
 
@@ -62,17 +81,32 @@ export class DmaMap {
     this.unshared.push({ iova, size })
   }
 
-  /** Unmaps everything that lies within the range. */
+  /** Unmaps everything within the range; what was joined is taken apart again. */
   remove(iova: number, size: number): void {
-    const stays = (one: { iova: number; size: number }): boolean =>
-      one.iova < iova || one.iova + one.size > iova + size
-    this.regions = this.regions.filter(stays)
-    this.unshared = this.unshared.filter(stays)
+    const end = iova + size
+    this.regions = this.regions.flatMap((one) => {
+      const oneEnd = one.iova + one.size
+      if (one.iova >= end || oneEnd <= iova) return one
+      const { writable, buffer, offset } = one
+      const rest: Piece[] = []
+      if (one.iova < iova) rest.push(piece(one.iova, iova - one.iova, writable, buffer, offset))
+      if (oneEnd > end) rest.push(piece(end, oneEnd - end, writable, buffer, offset + end - one.iova))
+      return rest
+    })
+    this.unshared = this.unshared.filter((one) => one.iova < iova || one.iova + one.size > end)
     this.generation++
   }
 
   /** The region that holds `size` bytes at `iova`, or null. */
   find(iova: number, size: number): Region | null {
+    const at = this.after(iova)
+    if (at === 0) return null
+    const region = this.regions[at - 1]
+    return iova + size <= region.iova + region.size ? region : null
+  }
+
+  /** Index of the first region that starts above `iova`. */
+  private after(iova: number): number {
     let low = 0
     let high = this.regions.length
     while (low < high) {
@@ -80,9 +114,7 @@ export class DmaMap {
       if (this.regions[middle].iova <= iova) low = middle + 1
       else high = middle
     }
-    if (low === 0) return null
-    const region = this.regions[low - 1]
-    return iova + size <= region.iova + region.size ? region : null
+    return low
   }
 
   /** As find, for a DMA that the device is about to do: null is counted as a fault. `what` names it in the report. */
@@ -97,4 +129,24 @@ export class DmaMap {
     this.strict.report('5.2.5', `${what}: DMA ${write ? 'write' : 'read'} ${where}`)
     return null
   }
+}
+
+function piece(
+  iova: number,
+  size: number,
+  writable: boolean,
+  buffer: ArrayBufferLike,
+  offset: number,
+): Piece {
+  return { iova, size, bytes: bytesOver(buffer, offset, size), writable, buffer, offset }
+}
+
+/** True if `right` follows `left` on the bus and in the same buffer. */
+function joined(left: Piece, right: Piece): boolean {
+  return (
+    left.buffer === right.buffer &&
+    left.writable === right.writable &&
+    left.iova + left.size === right.iova &&
+    left.offset + left.size === right.offset
+  )
 }

@@ -4,24 +4,29 @@ import { isErrno } from '../../linux/libc.ts'
 import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
+import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 const PAGE = 4096
+/** The largest page of an IOMMU that goes into a window. Larger mappings stand alone. */
+const LARGE_PAGE = 2 ** 21
 /** Addresses beyond are no whole numbers for JavaScript any more, and no device's bus is that wide. */
 const MAX_ADDRESS = 2 ** 52
-/** Mappings at a time; a client with more gets an error. */
-export const MAX_MAPPINGS = 4096
+/** Mappings at a time; a client with more gets an error. Linux allows a process 65530 (vm.max_map_count). */
+export const MAX_MAPPINGS = 24576
 
 interface Mapping {
   readonly iova: number
   readonly size: number
-  /** 0n: the client has memory here that it doesn't share; it is only remembered. */
-  readonly address: bigint
+  /** Takes it out of this process. The client has no memory here that it shares: does nothing. */
+  release(): void
 }
 
 export class ClientMemory {
   private readonly device: Device
+  /** Sorted by iova, never overlapping. */
   private mappings: Mapping[] = []
+  private readonly windows = new Map<number, MemoryWindow>()
 
   constructor(device: Device) {
     this.device = device
@@ -29,7 +34,7 @@ export class ClientMemory {
 
   /** Maps what the client offers. `fd` -1: ROM or unshared memory, allowed as long as the device is not sent there. */
   map(request: DmaMap, fd: number): void {
-    const { address: iova, size, offset, flags } = request
+    const { address: iova, size, offset } = request
     if (
       iova % PAGE !== 0 ||
       size % PAGE !== 0 ||
@@ -39,57 +44,116 @@ export class ClientMemory {
     )
       throw new Refusal(Errno.EINVAL, `DMA_MAP of ${size} bytes at 0x${iova.toString(16)}`)
     if (this.mappings.length >= MAX_MAPPINGS) throw new Refusal(Errno.ENOSPC, 'too many DMA mappings')
-    if (this.mappings.some((other) => other.iova < iova + size && iova < other.iova + other.size))
+    const index = this.firstEndingAbove(iova)
+    const next = this.mappings.at(index)
+    if (next !== undefined && next.iova < iova + size)
       throw new Refusal(Errno.EEXIST, `DMA_MAP over existing memory at 0x${iova.toString(16)}`)
-    const address = fd === -1 ? 0n : this.share(request, fd, (flags & DmaFlag.WRITE) !== 0)
-    if (fd === -1) this.device.dma.addUnshared(iova, size)
-    this.mappings.push({ iova, size, address })
+    const release = fd === -1 ? this.remember(iova, size) : this.share(request, fd)
+    this.mappings.splice(index, 0, { iova, size, release })
   }
 
-  private share({ address: iova, size, offset }: DmaMap, fd: number, writable: boolean): bigint {
+  /** The client has memory here that it doesn't share. */
+  private remember(iova: number, size: number): () => void {
+    this.device.dma.addUnshared(iova, size)
+    return () => undefined
+  }
+
+  private share(request: DmaMap, fd: number): () => void {
+    const { address: iova, size, offset, flags } = request
     // Beyond the end of the file a mapping exists, but touching it would end this process.
     if (fstatSync(fd).size < offset + size)
       throw new Refusal(Errno.EINVAL, 'DMA_MAP beyond the end of the file')
-    let address: bigint
+    const protection = (flags & DmaFlag.WRITE) !== 0 ? PROT_READ | PROT_WRITE : PROT_READ
+    const base = iova - (iova % WINDOW_BYTES)
     try {
-      address = mmap(size, { fd, offset, protection: writable ? PROT_READ | PROT_WRITE : PROT_READ })
+      return size <= LARGE_PAGE && iova + size <= base + WINDOW_BYTES
+        ? this.shareInWindow(base, request, fd, protection)
+        : this.shareAlone(request, fd, protection)
     } catch (error) {
       if (isErrno(error, 'EACCES', 'EPERM'))
         throw new Refusal(Errno.EACCES, 'DMA_MAP of a file without permission')
       if (isErrno(error, 'ENOMEM')) throw new Refusal(Errno.ENOMEM, `no room to map ${size} bytes`)
       throw new Refusal(Errno.EINVAL, `DMA_MAP: ${String(error)}`)
     }
+  }
+
+  private shareInWindow(base: number, request: DmaMap, fd: number, protection: number): () => void {
+    const { address: iova, size, offset } = request
+    const window = this.windows.get(base) ?? new MemoryWindow(base)
+    this.windows.set(base, window)
+    const release = (): void => {
+      if (window.users > 0) return
+      this.windows.delete(base)
+      window.close()
+    }
     try {
-      this.device.dma.add(iova, size, writable, (start, bytes) => viewOf(address + BigInt(start), bytes))
+      window.map(iova, size, fd, offset, protection)
     } catch (error) {
-      this.device.dma.remove(iova, size)
+      release()
+      throw error
+    }
+    this.device.dma.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.buffer, iova - base)
+    return () => {
+      window.unmap(iova, size)
+      release()
+    }
+  }
+
+  private shareAlone(request: DmaMap, fd: number, protection: number): () => void {
+    const { address: iova, size, offset } = request
+    const { dma } = this.device
+    const address = mmap(size, { fd, offset, protection })
+    try {
+      dma.add(iova, size, (protection & PROT_WRITE) !== 0, (start, bytes) =>
+        viewOf(address + BigInt(start), bytes),
+      )
+    } catch (error) {
+      dma.remove(iova, size)
       munmap(address, size)
       throw error
     }
-    return address
+    return () => munmap(address, size)
   }
 
-  /** Takes back every mapping that lies within the range; part of one can't be. */
+  /**
+   * Takes back every mapping that lies within the range; part of one can't be. As with the kernel's VFIO, a range in
+   * which nothing is mapped is no error: with an IOMMU, QEMU begins by clearing all addresses there are.
+   */
   unmap({ address: iova, size, flags }: DmaUnmap): void {
     if ((flags & DMA_UNMAP_ALL) !== 0) return this.clear()
     const end = iova + size
-    const inside = this.mappings.filter((one) => one.iova >= iova && one.iova + one.size <= end)
-    const touched = this.mappings.filter((one) => one.iova < end && iova < one.iova + one.size)
-    if (inside.length === 0 || touched.length !== inside.length)
-      throw new Refusal(Errno.ENOENT, `DMA_UNMAP of what isn't mapped at 0x${iova.toString(16)}`)
-    this.drop(inside)
+    const first = this.firstEndingAbove(iova)
+    let last = first
+    while (last < this.mappings.length && this.mappings[last].iova < end) last++
+    const touched = this.mappings.slice(first, last)
+    if (touched.some((one) => one.iova < iova || one.iova + one.size > end))
+      throw new Refusal(Errno.EINVAL, `DMA_UNMAP of a part of what is mapped at 0x${iova.toString(16)}`)
+    if (touched.length > 0) this.drop(first, touched)
   }
 
   /** Gives everything back. */
   clear(): void {
-    this.drop(this.mappings)
+    this.drop(0, [...this.mappings])
   }
 
   /** The device must have let go of its views before the memory goes. */
-  private drop(gone: readonly Mapping[]): void {
+  private drop(first: number, gone: readonly Mapping[]): void {
     for (const { iova, size } of gone) this.device.dma.remove(iova, size)
     this.device.invalidate()
-    for (const { address, size } of gone) if (address !== 0n) munmap(address, size)
-    this.mappings = this.mappings.filter((one) => !gone.includes(one))
+    for (const { release } of gone) release()
+    this.mappings.splice(first, gone.length)
+  }
+
+  /** Index of the first mapping that ends above `iova`. */
+  private firstEndingAbove(iova: number): number {
+    let low = 0
+    let high = this.mappings.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const { iova: start, size } = this.mappings[middle]
+      if (start + size <= iova) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
