@@ -1,16 +1,18 @@
 /** Runs the benchmark's parts, prints a table, writes the figures to bench/results. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ContestSpec } from './contest.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Work } from './driver-share.ts'
 import type { Comparison } from './lib/measure.ts'
+import { program } from './program.ts'
+import { scaling } from './scaling.ts'
 
 /** Set by run.mjs. */
-const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '' } = process.env
+const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '', BENCH_PICTURE = '' } = process.env
 
 /** What steady.ts prints when it is warm, and at the end. */
 const MARK = '=== steady ==='
@@ -108,20 +110,7 @@ function steady(work: Work, backend: Backend, seconds: number): Steady {
   }
 }
 
-async function main(): Promise<void> {
-  const quick = process.argv.includes('--quick')
-  const machine = {
-    cpu: cpus()[0].model,
-    cores: cpus().length,
-    memoryBytes: totalmem(),
-    kernel: release(),
-    arch: process.arch,
-    compiler: BENCH_COMPILER,
-    node: process.version,
-    v8: process.versions.v8,
-  }
-  console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}`)
-  console.log(`Node.js ${machine.node} (V8 ${machine.v8}), ${machine.compiler}`)
+async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady: Steady[] }> {
   const contests = await driverShare(quick ? 15 : 60)
   if (!contests[0].hugepages) console.log('\nno huge pages: run ./setup-hugetlbfs.sh for better figures')
 
@@ -134,14 +123,55 @@ async function main(): Promise<void> {
       `  ${work}, ${backend}, ${seconds} s: ${collections} garbage collections, ${deoptimisations} deoptimisations`,
     )
   }
+  return { driverShare: contests, steady: steadies }
+}
+
+/** A file in bench/results. */
+interface Results {
+  /** Under what conditions each part was measured. */
+  runs?: Record<string, { loadBefore: number; quick: boolean }>
+}
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes('--quick')
+  const picture = process.argv.includes('--picture') ? BENCH_PICTURE : null
+  const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length)
+  const machine = {
+    cpu: cpus()[0].model,
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    kernel: release(),
+    arch: process.arch,
+    compiler: BENCH_COMPILER,
+    node: process.version,
+    v8: process.versions.v8,
+  }
+  console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}`)
+  console.log(
+    `Node.js ${machine.node} (V8 ${machine.v8}), ${machine.compiler}, load average ${loadavg()[0].toFixed(1)}`,
+  )
+  const parts: Record<string, () => Promise<object>> = {
+    driver: () => driver(quick),
+    program: () => program(quick, picture),
+    scaling: async () => ({ scaling: await scaling(quick) }),
+  }
+  if (only !== undefined && !Object.hasOwn(parts, only)) {
+    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}`)
+  }
 
   const date = new Date().toISOString().slice(0, 10)
   const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
   mkdirSync(BENCH_RESULTS, { recursive: true })
-  writeFileSync(
-    file,
-    `${JSON.stringify({ date, machine, driverShare: contests, steady: steadies }, null, 2)}\n`,
-  )
+  // Parts measured on the same day by another run stay.
+  const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
+  for (const [part, measure] of Object.entries(parts)) {
+    if (only !== undefined && only !== part) continue
+    const loadBefore = Number(loadavg()[0].toFixed(2))
+    const figures = await measure()
+    Object.assign(results, { date, machine }, figures)
+    results.runs = { ...results.runs, [part]: { loadBefore, quick } }
+    writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  }
   console.log(`\nwritten to ${file}`)
 }
 

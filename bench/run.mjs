@@ -1,4 +1,5 @@
-// Compiles the C half, bundles the TypeScript half, runs it: node bench/run.mjs [--quick]
+// Compiles the C half, bundles the TypeScript half, runs it:
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, program or scaling]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -23,7 +24,15 @@ execFileSync(
 const version = execFileSync(compiler, ['--version'], { encoding: 'utf8' }).split('\n')[0]
 
 await build({
-  entryPoints: ['main', 'contest', 'steady'].map((name) => join(here, `${name}.ts`)),
+  entryPoints: [
+    'main',
+    'contest',
+    'steady',
+    'latency-nics',
+    'latency-c',
+    'latency-c-worker',
+    'scaling-contest',
+  ].map((name) => join(here, `${name}.ts`)),
   outdir: out,
   outExtension: { '.js': '.cjs' },
   bundle: true,
@@ -41,6 +50,8 @@ const { status } = spawnSync(process.execPath, [join(out, 'main.cjs'), ...proces
     ...process.env,
     BENCH_BUILD: out,
     BENCH_RESULTS: join(here, 'results'),
+    BENCH_TOOL: join(here, '..', 'bin', 'ixy-ts'),
+    BENCH_PICTURE: join(here, '..', 'docs', 'latency.svg'),
     BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
   },
 })

@@ -9,6 +9,8 @@ const { BENCH_TOOL = '' } = process.env
 
 export interface PortTotals {
   readonly index: number
+  /** null: the whole device. */
+  readonly queue: number | null
   readonly rx: { readonly packets: number; readonly mpps: number }
   readonly tx: { readonly packets: number; readonly mpps: number }
   readonly dropped: Readonly<Record<string, number>>
@@ -64,7 +66,8 @@ export async function runTool(args: readonly string[], flags: readonly string[] 
       startup = performance.now() - began
       resident = processes(child.pid ?? 0).map(residentBytes)
     } else if (event.event === 'interval') {
-      const { index } = event as Interval
+      const { index, queue } = event as Interval
+      if (queue !== null) continue
       if (index === 0) intervals.push([])
       intervals.at(-1)?.push(event as Interval)
     } else if (event.event === 'end') end = event
@@ -74,7 +77,8 @@ export async function runTool(args: readonly string[], flags: readonly string[] 
     throw new Error(`ixy-ts ${args.join(' ')}: ${end?.error?.message ?? `exit code ${code}`}`)
   }
   const wires = (end.virtual ?? []).flatMap((nic) => nic.wires)
-  return { elapsed: end.elapsed, devices: end.devices, wires, intervals, startup, resident, other }
+  const devices = end.devices.filter(({ queue }) => queue === null)
+  return { elapsed: end.elapsed, devices, wires, intervals, startup, resident, other }
 }
 
 /** The process and its children. */
