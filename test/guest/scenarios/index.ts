@@ -1,4 +1,5 @@
 import type { Scenario } from '../harness/scenario.ts'
+import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixySysfs } from './ixy-sysfs.ts'
 import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
@@ -15,5 +16,6 @@ export const scenarios: readonly Scenario[] = [
   linuxCable,
   serverKilled,
   ixySysfs,
+  ixyAndLinux,
   soak,
 ]

@@ -1,8 +1,11 @@
 /** ixy-ts in the guest on two virtual 82599s, through sysfs and huge pages, with Linux's ixgbe before and after. */
 import assert from 'node:assert/strict'
+import { setTimeout } from 'node:timers/promises'
 import { type FarEnd, HostNetwork } from '../harness/host-network.ts'
 import { RunningIxy, ixy, mixedFrames, passes } from '../harness/ixy-in-guest.ts'
+import { PRODUCT_FOLDER } from '../harness/initramfs.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
+import { until } from '../harness/processes.ts'
 import type { Guest } from '../harness/qemu.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
@@ -12,21 +15,25 @@ const HOST = '10.77.5.1'
 const GUEST = '10.77.5.2'
 const FRAMES = 20_000
 
-/** Fills every huge page that is still free and watches that nobody else writes to it, until SIGTERM. */
+/** Huge pages of 2 MiB in the guest: ixy-ts takes 5 of them, twice after a SIGKILL; the watcher has most of the others. */
+const HUGE_PAGES = 32
+const SPARE_PAGES = 8
+
+/** node watcher.cjs <name> <spare>: holds all free huge pages but <spare> and watches, until SIGTERM, that nobody else writes there. */
 const WATCHER = `
 const koffi = require('koffi')
-const libc = koffi.load('libc.so.6')
-const mmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)')
 const fs = require('fs')
+const [name, spare] = process.argv.slice(2)
+const mmap = koffi.load('libc.so.6').func('void *mmap(void *, size_t, int, int, int, int64_t)')
 const free = Number(fs.readFileSync('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages', 'utf8'))
-const bytes = free * (2 << 20)
-const words = new BigUint64Array(koffi.view(mmap(null, bytes, 3, 0x40022, -1, 0), bytes))
-words.fill(0x5aa5f00fc33c9669n)
-fs.writeFileSync('/tmp/watcher.ready', String(free))
+const pages = free - Number(spare)
+const memory = Buffer.from(koffi.view(mmap(null, pages << 21, 3, 0x40022, -1, 0), pages << 21)).fill(0x5a)
+const page = Buffer.alloc(1 << 21, 0x5a)
+fs.writeFileSync('/tmp/' + name + '.ready', String(pages))
 process.on('SIGTERM', () => {
   let changed = 0
-  for (const word of words) if (word !== 0x5aa5f00fc33c9669n) changed++
-  fs.writeFileSync('/tmp/watcher.result', free + ' pages, ' + changed + ' words changed')
+  for (let i = 0; i < pages; i++) if (page.compare(memory, i << 21, (i + 1) << 21) !== 0) changed++
+  fs.writeFileSync('/tmp/' + name + '.result', changed + ' of ' + pages)
   process.exit(0)
 })
 setInterval(() => {}, 1000)
@@ -48,19 +55,33 @@ export const ixySysfs: Scenario = {
     const nic = new LinuxNic(guest)
     const [a, b] = await pciAddresses(guest)
 
+    let macInRegisters = ''
+    await test.check(
+      '--dump-registers of a card without a driver; not while its registers are switched off',
+      async () => {
+        const command = `dd of=/sys/bus/pci/devices/${a}/config bs=1 seek=4 conv=notrunc`
+        await guest.sh(`printf '\\0\\0' | ${command}`)
+        const off = await ixy(guest, `--dump-registers ${a}`)
+        assert.equal(off.code, 4, off.output)
+        assert.match(off.output, new RegExp(`echo 1 .*${a}/enable.*IXY_ERR_SYSTEM`))
+        await guest.sh(`echo 1 >/sys/bus/pci/devices/${a}/enable`)
+        const registers = await dumped(guest, a)
+        await guest.sh(`echo 0 >/sys/bus/pci/devices/${a}/enable`)
+        assert.equal(registers.get('STATUS')?.fields['LINK_UP'], 1)
+        const address = Buffer.alloc(8)
+        address.writeUInt32LE(registers.get('RAL[0]')?.value ?? 0, 0)
+        address.writeUInt32LE(registers.get('RAH[0]')?.value ?? 0, 4)
+        macInRegisters = address.toString('hex', 0, 6)
+      },
+    )
     await test.require("the kernel's ixgbe has both NICs", async () => {
       await guest.sh('echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; load ixgbe', 90)
-      await guest.sh('echo 64 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages')
+      await guest.sh(`echo ${HUGE_PAGES} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages`)
       await guest.sh('mount -t hugetlbfs hugetlbfs /dev/hugepages')
       assert.equal((await guest.sh('ls /sys/bus/pci/drivers/ixgbe | grep -c ^0000')).trim(), '2')
+      assert.equal((await nic.mac()).replaceAll(':', ''), macInRegisters, 'the MAC address in the registers')
     })
-    await test.check('ixy-ts devices lists both', async () => {
-      const { code, output } = await ixy(guest, 'devices')
-      assert.equal(code, 0, output)
-      for (const address of [a, b]) assert.ok(output.includes(address), output)
-      assert.match(output, /82599/)
-      assert.match(output, /ixgbe/)
-    })
+    await listed(test, nic, a, b)
     await refusal(test, nic, a, b)
     const far = await Promise.all(TAPS.map((tap) => network.farEnd(tap)))
     await forwards(test, nic, a, b, far)
@@ -76,9 +97,68 @@ async function pciAddresses(guest: Guest): Promise<[string, string]> {
   return [a, b]
 }
 
-async function refusal(test: ScenarioContext, nic: LinuxNic, a: string, b: string): Promise<void> {
+interface Dumped {
+  readonly value: number | null
+  readonly fields: Readonly<Record<string, number>>
+}
+
+async function dumped(guest: Guest, address: string): Promise<Map<string, Dumped>> {
+  const { code, output } = await ixy(guest, `--dump-registers ${address} --json`)
+  assert.equal(code, 0, output)
+  const lines = output.trim().split('\n')
+  return new Map(
+    lines
+      .map((line) => JSON.parse(line) as Dumped & { name: string })
+      .map((register) => [register.name, register]),
+  )
+}
+
+/** One NIC is up, the other down. */
+async function listed(test: ScenarioContext, nic: LinuxNic, a: string, b: string): Promise<void> {
   const { guest } = nic
   await nic.up(`${GUEST}/24`)
+  await test.check(
+    'ixy-ts devices lists both: driver, link, NUMA node, IOMMU group, usable or why not',
+    async () => {
+      const { code, output } = await ixy(guest, 'devices --json')
+      assert.equal(code, 0, output)
+      const facts = output
+        .trim()
+        .split('\n')
+        .map((line) => {
+          const nic = JSON.parse(line) as Record<string, unknown>
+          return [
+            nic['address'],
+            nic['driver'],
+            nic['interfaces'],
+            nic['linkMbit'],
+            nic['numaNode'],
+            nic['iommuGroup'],
+            nic['usable'],
+            nic['reason'],
+          ]
+        })
+      const message = `the kernel uses ${a}: its interface ${nic.name} is up; take it down (sudo ip addr flush dev ${nic.name}; sudo ip link set ${nic.name} down) or use --force`
+      assert.deepEqual(facts, [
+        [a, 'ixgbe', [nic.name], 10000, -1, null, false, { code: 'IXY_ERR_DEVICE_IN_USE', message }],
+        [b, 'ixgbe', ['eth1'], null, -1, null, true, null],
+      ])
+    },
+  )
+  await test.check(
+    '--dump-registers of a card that ixgbe drives: refused by the kernel, and said so',
+    async () => {
+      const { code, output } = await ixy(guest, `--dump-registers ${a}`)
+      assert.equal(code, 3, output)
+      assert.match(output, /IXY_ERR_DEVICE_IN_USE/)
+      assert.match(output, /CONFIG_IO_STRICT_DEVMEM/)
+      await nic.ping(HOST, '-c 3 -i 0.1')
+    },
+  )
+}
+
+async function refusal(test: ScenarioContext, nic: LinuxNic, a: string, b: string): Promise<void> {
+  const { guest } = nic
   await test.check('a NIC in use is refused', async () => {
     const { code, output } = await ixy(guest, `forward ${a} ${b} --access sysfs --duration 1`)
     assert.equal(code, 3, output)
@@ -122,6 +202,37 @@ async function forwards(
   })
 }
 
+/** Keeps huge pages from everyone else and knows whether they were written to. */
+class Watcher {
+  readonly #guest: Guest
+  readonly #name: string
+
+  static async start(guest: Guest, name: string, spare: number): Promise<Watcher> {
+    const script = Buffer.from(WATCHER).toString('base64')
+    await guest.sh(
+      `echo ${script} | base64 -d >/tmp/watcher.cjs
+       NODE_PATH=${PRODUCT_FOLDER}/node_modules node --single-threaded /tmp/watcher.cjs ${name} ${spare} >/tmp/${name}.log 2>&1 &
+       echo $! >/tmp/${name}.pid
+       until [ -s /tmp/${name}.ready ]; do kill -0 $(cat /tmp/${name}.pid) || { cat /tmp/${name}.log; exit 1; }; usleep 50000; done`,
+    )
+    return new Watcher(guest, name)
+  }
+
+  private constructor(guest: Guest, name: string) {
+    this.#guest = guest
+    this.#name = name
+  }
+
+  /** Asserts that no page was written to. */
+  async finish(): Promise<string> {
+    const files = `/tmp/${this.#name}`
+    const wait = `until [ -s ${files}.result ]; do usleep 50000; done; cat ${files}.result`
+    const result = (await this.#guest.sh(`kill -TERM $(cat ${files}.pid); ${wait}`)).trim()
+    assert.match(result, /^0 of [1-9]\d*$/, `pages changed that nobody but the watcher had: ${result}`)
+    return result
+  }
+}
+
 async function killed(
   test: ScenarioContext,
   guest: Guest,
@@ -132,27 +243,40 @@ async function killed(
   if (farA === undefined || farB === undefined) throw new Error('two far ends')
   const frames = mixedFrames('02:00:00:00:00:0b', '02:00:00:00:00:0a', 1000)
   const first = await RunningIxy.start(guest, `forward ${a} ${b} --access sysfs`)
-  await farA.send(frames.slice(0, 500))
+  const left = `ixy-ts-${first.pid}-`
+  // At most a window is under way: the rest of the ring is still the card's when its driver dies.
+  let dead = false
+  const load = (async () => {
+    for (let sent = 100, out = 0; !dead; sent += 100) {
+      await farA.send(frames.slice(0, 100))
+      while (!dead && out < sent) out += (await farB.collect()).length
+    }
+  })()
+  await setTimeout(500)
   await first.stop('KILL')
-  await test.check('after a SIGKILL the card writes into no page that someone else got', async () => {
-    const script = Buffer.from(WATCHER).toString('base64')
-    await guest.sh(
-      `cd /opt/ixy-ts && echo ${script} | base64 -d >/tmp/watcher.cjs
-       (NODE_PATH=/opt/ixy-ts/node_modules node /tmp/watcher.cjs >/tmp/watcher.log 2>&1 & echo $! >/tmp/watcher.pid)
-       until [ -s /tmp/watcher.ready ]; do usleep 50000; done`,
-    )
-    for (let round = 0; round < 10; round++) await farA.send(frames.slice(0, 200))
-    await guest.sh(
-      'kill -TERM $(cat /tmp/watcher.pid); until [ -s /tmp/watcher.result ]; do usleep 50000; done',
-    )
-    const result = (await guest.sh('cat /tmp/watcher.result')).trim()
-    assert.match(result, /^[1-9]\d* pages, 0 words changed$/)
-    return result
-  })
-  await test.check('the next start resets the card and forwards again', async () => {
+  dead = true
+  await load
+
+  const sums = `cat /dev/hugepages/${left}* | md5sum`
+  const watcher = await Watcher.start(guest, 'watcher', SPARE_PAGES)
+  await test.check(
+    'SIGKILL under load: the card goes on writing, into files of the dead process and nowhere else',
+    async () => {
+      const before = await guest.sh(sums)
+      for (let round = 0; round < 4; round++) await farA.send(frames.slice(0, 200))
+      await until('the card writes', 10, async () => (await guest.sh(sums)) !== before)
+    },
+  )
+  await test.check('the next start resets the card, removes those files and forwards', async () => {
+    assert.notEqual(await guest.sh(`ls /dev/hugepages | grep -c ^${left}`), '0\n')
     const again = await RunningIxy.start(guest, `forward ${a} ${b} --access sysfs`)
+    assert.equal((await guest.shell(`ls /dev/hugepages | grep -c ^${left}`)).output, '0\n')
+    const heir = await Watcher.start(guest, 'heir', 0)
     await passes(farA, farB, frames)
+    const inherited = await heir.finish()
     const { code, output } = await again.stop()
     assert.equal(code, 0, output)
+    return `pages changed that had been the dead process's or free: ${inherited}`
   })
+  await test.check('nothing else was written to in all of this', () => watcher.finish())
 }
