@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { missed } from './end-to-end.ts'
 import { runTool } from './lib/tool.ts'
 
 /** Seconds of the worker's life that don't count: rehearsal, the first packets, the optimising compiler. */
@@ -93,8 +94,4 @@ export async function programSteady(quick: boolean, offeredMpps: number): Promis
   console.log(`  resident: program ${memory[0]}, virtual NICs ${memory[1]} (huge pages not included)`)
   console.log(`  from the start of the process to packets: ${Math.round(startup)} ms`)
   return result
-}
-
-function missed(devices: readonly { readonly dropped: Readonly<Record<string, number>> }[]): number {
-  return devices.reduce((sum, { dropped }) => sum + (dropped.missed ?? 0), 0)
 }
