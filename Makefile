@@ -41,6 +41,7 @@ lint: $(STAMP)
 	@npx eslint .
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
+	@npx tsc -p src/driver/ixgbe/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build lint

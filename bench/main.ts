@@ -89,6 +89,7 @@ interface Steady {
 /** What V8 does besides running the loop, once it is warm. */
 function steady(work: Work, backend: Backend, seconds: number): Steady {
   const args = [
+    ...process.execArgv,
     '--trace-gc',
     '--trace-deopt',
     join(BENCH_BUILD, 'steady.cjs'),

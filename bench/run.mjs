@@ -44,7 +44,10 @@ await build({
   logLevel: 'warning',
 })
 
-const { status } = spawnSync(process.execPath, [join(out, 'main.cjs'), ...process.argv.slice(2)], {
+// As bin/ixy-ts has it.
+const INLINING = '--max-inlined-bytecode-size-cumulative=5000'
+
+const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'), ...process.argv.slice(2)], {
   stdio: 'inherit',
   env: {
     ...process.env,
