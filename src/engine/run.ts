@@ -17,6 +17,8 @@ import { VERSION } from '../version.ts'
 const LINK_DEADLINE = 10_000
 /** Milliseconds between two looks at links, devices and virtual wires. */
 const WATCH_EVERY = 100
+/** The same for a run that may sleep: a look costs several reads of registers. */
+const WATCH_IDLE_EVERY = 1000
 
 /**
  * Runs one app on its devices until it ends, `stop` is aborted or something fails; then stops cleanly.
@@ -141,6 +143,7 @@ class Run {
     })
     const deadline =
       this.options.duration === null ? Infinity : (this.startedAt ?? 0) + this.options.duration * 1000
+    const every = this.options.mode === 'poll' ? WATCH_EVERY : WATCH_IDLE_EVERY
     for (;;) {
       if (failure !== null) throw failure
       if (this.stop.aborted) return 'signal'
@@ -150,7 +153,7 @@ class Run {
       if (left <= 0) return 'duration'
       this.session.assertAlive()
       this.watchLinks()
-      await sleep(Math.min(WATCH_EVERY, left), wake.signal)
+      await sleep(Math.min(every, left), wake.signal)
     }
   }
 

@@ -9,7 +9,7 @@ import type { PollMode } from './types.ts'
  */
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
-const LONGEST = 50
+const LONGEST = 200
 
 /**
  * What a worker does that finds nothing to do: sleeps until a card reports packets (eventfds, see

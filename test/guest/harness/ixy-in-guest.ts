@@ -26,7 +26,8 @@ export class RunningIxy {
   static async start(guest: Guest, args: string, as = 'root'): Promise<RunningIxy> {
     const files = `/tmp/ixy${++count}`
     const command = `echo $$ >${files}.pid; exec ${IXY_TS} ${args} --json >${files}.out 2>${files}.err`
-    const shell = as === 'root' ? `sh -c '${command}'` : `su ${as} -s /bin/sh -c '${command}'`
+    const shell =
+      as === 'root' ? `sh -c '${command}'` : `ulimit -l unlimited; su ${as} -s /bin/sh -c '${command}'`
     await guest.sh(
       `(${shell}; echo $? >${files}.rc) >/dev/null 2>&1 &\nuntil [ -s ${files}.pid ]; do usleep 20000; done`,
     )

@@ -1,6 +1,7 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixySysfs } from './ixy-sysfs.ts'
+import { ixyVfio } from './ixy-vfio.ts'
 import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
 import { linuxIxgbe } from './linux-ixgbe.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   linuxCable,
   serverKilled,
   ixySysfs,
+  ixyVfio,
   ixyAndLinux,
   soak,
 ]
