@@ -4,7 +4,7 @@
  * A message says what failed and where; `fix` says what to do next. Both are one line.
  */
 
-/** Every error code and the exit code it leads to (docs: README, "Exit codes"). */
+/** Every error code and the exit code it leads to (README, "In a script"). */
 export const EXIT_CODES = {
   /** A command line that makes no sense. */
   IXY_ERR_USAGE: 2,
@@ -36,6 +36,8 @@ export const EXIT_CODES = {
   IXY_ERR_DMA: 1,
   /** The peer broke the vfio-user protocol. */
   IXY_ERR_PROTOCOL: 1,
+  /** A file could be opened but not be written to its end: disk full. */
+  IXY_ERR_OUTPUT: 1,
   /** A worker thread or child process died. */
   IXY_ERR_WORKER: 1,
   /** A bug in ixy-ts. */

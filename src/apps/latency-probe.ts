@@ -7,6 +7,11 @@ import type { PacketMemory } from '../memory/packets.ts'
  */
 const STAMP_FROM_END = 10
 const STAMP_BYTES = 6
+/** Where the payload `ixy` of pktgen's packets begins: behind Ethernet, IPv4 and UDP headers, or a VLAN tag as well. */
+const PAYLOAD = 42
+const TAGGED_PAYLOAD = 46
+/** Older than this, nanoseconds, a packet is not one of ours that has come back. */
+const OLDEST = 10e9
 
 /** Round-trip times of pktgen's packets, for those that come back. */
 export class LatencyProbe {
@@ -37,7 +42,7 @@ export class LatencyProbe {
     }
   }
 
-  /** Records how long ago the first `count` packets of `ids` were stamped; others than ours carry no stamp. */
+  /** Records how long ago the first `count` packets of `ids` were stamped, those that are pktgen's. */
   collect(ids: Int32Array, count: number, now: number): void {
     const { memory, histogram } = this
     const { u8, size } = memory
@@ -47,7 +52,16 @@ export class LatencyProbe {
       const low = u8[at] + u8[at + 1] * 2 ** 8 + u8[at + 2] * 2 ** 16 + u8[at + 3] * 2 ** 24
       const high = u8[at + 4] + u8[at + 5] * 2 ** 8
       const age = nanoseconds - (low + high * 2 ** 32)
-      if (low + high > 0 && age > 0) histogram.record(age)
+      if (age > 0 && age < OLDEST && this.isOurs(memory.dataOffset(ids[i]))) histogram.record(age)
     }
+  }
+
+  private isOurs(frame: number): boolean {
+    return this.saysIxy(frame + PAYLOAD) || this.saysIxy(frame + TAGGED_PAYLOAD)
+  }
+
+  private saysIxy(at: number): boolean {
+    const { u8 } = this.memory
+    return u8[at] === 0x69 && u8[at + 1] === 0x78 && u8[at + 2] === 0x79
   }
 }

@@ -32,6 +32,7 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
 
   /** Packets that the pacer has allowed and that are not sent yet. */
   let allowed = pacer === null ? Infinity : 0
+  if (limit === 0) plane.finished()
   while (plane.running()) {
     const taken = takeIn()
     // The clock is asked only when there is too little left for a batch.

@@ -26,6 +26,8 @@ function fail(error: unknown): never {
 
 /** commander's complaints in this program's style: one line, what to do next, exit code 2. */
 function asUsageError(error: CommanderError): IxyError {
+  if (error.message === '(outputHelp)')
+    return usageError(`unknown command '${argv.at(-1)}'`, 'see ixy-ts --help')
   const what = error.message
     .replace(/^error: /, '')
     .replace(/\n\(Did you mean (.*)\?\)/s, ' (did you mean $1?)')

@@ -47,14 +47,16 @@ export async function runApp(
     stop.signal,
   )
 
-  const error = result.error ?? unmetExpectation(result, flags)
+  const endToEnd = options.app.kind === 'forward'
+  const error = result.error ?? unmetExpectation(result, flags, endToEnd)
   reporter.end({
     elapsed: result.elapsed,
     reason: result.reason,
     devices: tally.summarize(result.devices, result.elapsed),
     virtual: result.virtual,
     latency: result.latency,
-    loss: lossOf(result.devices, result.virtual),
+    endToEnd,
+    loss: lossOf(result.devices, result.virtual, endToEnd),
     error,
   })
   return error === null ? 0 : reportFailure(error, log.isLevelEnabled('debug'), flags.color)
@@ -64,6 +66,7 @@ export async function runApp(
 export function unmetExpectation(
   result: RunResult,
   expected: Pick<RunFlags, 'expectMpps' | 'expectLoss'>,
+  endToEnd = false,
 ): IxyError | null {
   const { expectMpps, expectLoss } = expected
   if (expectMpps !== undefined) {
@@ -77,7 +80,7 @@ export function unmetExpectation(
     }
   }
   if (expectLoss !== undefined) {
-    const { lost, of } = lossOf(result.devices, result.virtual)
+    const { lost, of } = lossOf(result.devices, result.virtual, endToEnd)
     const ratio = of > 0 ? lost / of : 0
     if (ratio > expectLoss) {
       return new IxyError(

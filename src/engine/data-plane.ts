@@ -97,7 +97,7 @@ export class DataPlane {
   rest(moved: number): void {
     if (this.sleeper === null) return
     if (moved > 0) this.sleeper.busy()
-    else this.sleeper.idle(this.pending)
+    else this.sleeper.idle(this.pending, this.publish)
   }
 
   /**
@@ -120,7 +120,7 @@ export class DataPlane {
     return sum
   }
 
-  private publish(): void {
+  private readonly publish = (): void => {
     const { counters, ports } = this
     for (let i = 0; i < ports.length; i++) {
       const { rx, tx, txUnsent } = ports[i]

@@ -15,6 +15,8 @@ import { VERSION } from '../version.ts'
 
 /** Milliseconds to wait for links before starting without them. */
 const LINK_DEADLINE = 10_000
+/** Milliseconds that the process of a virtual device may take to say why it ends. */
+const LAST_WORDS = 500
 /** Milliseconds between two looks at links, devices and virtual wires. */
 const WATCH_EVERY = 100
 /** The same for a run that may sleep: a look costs several reads of registers. */
@@ -79,7 +81,7 @@ class Run {
       undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
       reason = await this.untilEnd(crew)
     } catch (cause) {
-      error = asIxyError(cause)
+      error = await this.explain(cause)
     }
 
     const elapsed = this.startedAt === null ? 0 : (performance.now() - this.startedAt) / 1000
@@ -88,7 +90,7 @@ class Run {
     try {
       if (crew !== null) reports = await this.windDown(crew)
     } catch (cause) {
-      error ??= asIxyError(cause)
+      error ??= await this.explain(cause)
     }
     await crew?.stop()
     if (error !== null) reason = 'error'
@@ -100,6 +102,13 @@ class Run {
       latency: latencyOf(crew?.latency() ?? null),
       error,
     }
+  }
+
+  /** What went wrong: for a device that has gone, what its server says rather than that it has gone. */
+  private async explain(cause: unknown): Promise<IxyError> {
+    const error = asIxyError(cause)
+    if (error.code !== 'IXY_ERR_DEVICE_GONE') return error
+    return (await this.session.virtual?.failureWithin(LAST_WORDS)) ?? error
   }
 
   /** Returns once every link is up, after LINK_DEADLINE, or when the user wants to stop. */

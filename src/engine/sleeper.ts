@@ -38,8 +38,11 @@ export class Sleeper {
     this.emptyPolls = 0
   }
 
-  /** A poll found nothing. `pending`: packets wait in transmit rings, whose end no interrupt tells. */
-  idle(pending: () => number): void {
+  /**
+   * A poll found nothing. `pending` tells how many packets wait in transmit rings, whose end no interrupt tells;
+   * `beforeSleep` is called before each sleep.
+   */
+  idle(pending: () => number, beforeSleep: () => void): void {
     this.emptyPolls++
     if (this.emptyPolls < this.patience) return
     if (!this.sleeps) {
@@ -51,6 +54,7 @@ export class Sleeper {
       for (const eventfd of this.eventfds) drainEventFd(eventfd)
       return
     }
+    beforeSleep()
     if (this.set.wait(pending() > 0 ? 1 : LONGEST) > 0) this.emptyPolls = 0
     // Woken by time: the next empty poll sleeps again.
     else this.emptyPolls = this.patience

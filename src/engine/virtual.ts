@@ -102,6 +102,18 @@ export class VirtualNics {
     if (this.failure !== null) throw this.failure
   }
 
+  /**
+   * Why the child has failed or died, if it says so within `milliseconds`; else null. Its sockets close at the same time,
+   * and that is noticed first as often as not.
+   */
+  async failureWithin(milliseconds: number): Promise<IxyError | null> {
+    const deadline = performance.now() + milliseconds
+    while (this.failure === null && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    return this.failure
+  }
+
   /** What the NICs said last; they speak up by themselves when a wire has ended or all is settled. [] before that. */
   latest(): readonly NicReport[] {
     return this.newest

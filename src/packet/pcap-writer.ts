@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { IxyError } from '../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from './bytes.ts'
 import * as pcap from './pcap.ts'
 
@@ -18,7 +19,7 @@ export class PcapWriter {
   private readonly view: DataView
   private used = 0
 
-  /** Creates or replaces `path` and writes the file header. Throws IXY_ERR_FILE. */
+  /** Creates or replaces `path` and writes the file header. Throws IXY_ERR_FILE, IXY_ERR_OUTPUT. */
   constructor(path: string) {
     this.path = path
     try {
@@ -47,7 +48,7 @@ export class PcapWriter {
     return this.used > 0
   }
 
-  /** Appends a packet of up to 64 KiB. Throws IXY_ERR_FILE if a full buffer can't be written. */
+  /** Appends a packet of up to 64 KiB. Throws IXY_ERR_OUTPUT if a full buffer can't be written. */
   write(memory: Bytes, offset: number, length: number, seconds: number, nanoseconds: number): void {
     if (this.used + pcap.RECORD_HEADER_BYTES + length > BUFFER_BYTES) this.flush()
     const { view, used } = this
@@ -61,7 +62,7 @@ export class PcapWriter {
     this.bytes += length
   }
 
-  /** Writes out what waits in the buffer. Throws IXY_ERR_FILE (disk full…); the buffer is empty afterwards either way. */
+  /** Writes out what waits in the buffer. Throws IXY_ERR_OUTPUT (disk full…); the buffer is empty afterwards either way. */
   flush(): void {
     const { used } = this
     this.used = 0
@@ -69,11 +70,13 @@ export class PcapWriter {
     try {
       while (done < used) done += writeSync(this.fd, this.buffer.u8, done, used - done)
     } catch (cause) {
-      throw pcap.fileError('write', this.path, cause)
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      const what = `${this.path} can't be written any more: ${reason}`
+      throw new IxyError('IXY_ERR_OUTPUT', what, 'make room and run again: the capture is cut', { cause })
     }
   }
 
-  /** Writes the rest and closes the file. Idempotent. Throws IXY_ERR_FILE if the rest can't be written. */
+  /** Writes the rest and closes the file. Idempotent. Throws IXY_ERR_OUTPUT if the rest can't be written. */
   close(): void {
     if (this.fd === -1) return
     try {

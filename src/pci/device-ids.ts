@@ -72,6 +72,12 @@ export function requireSupported(
       `${name} is not a network card (class ${hex(classCode)}, id ${hex(vendorId)}:${hex(deviceId)})`,
       'choose another device: ixy-ts devices lists them',
     )
+  if (vendorId !== INTEL)
+    throw new IxyError(
+      'IXY_ERR_DEVICE_UNSUPPORTED',
+      `${name} is not made by Intel (id ${hex(vendorId)}:${hex(deviceId)})`,
+      'choose an Intel 82599, X520, X540, X550 or X552',
+    )
   if (identify(vendorId, deviceId).family === 'unknown' && !force)
     throw new IxyError(
       'IXY_ERR_DEVICE_UNSUPPORTED',

@@ -44,7 +44,7 @@ export function serveParent(): void {
           onClient: ({ socket }) => removeEmpty(path.dirname(socket)),
         })
         host.run().catch(leave)
-        reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }))
+        reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }), leave)
         tell({ type: 'listening' })
         break
       case 'report':
@@ -78,10 +78,19 @@ function removeEmpty(directory: string): void {
 }
 
 /** Calls `tell` when a wire has ended or all has settled, or the other way round. */
-function reportChanges(host: NicHost, tell: (nics: readonly NicReport[]) => void): void {
+function reportChanges(
+  host: NicHost,
+  tell: (nics: readonly NicReport[]) => void,
+  fail: (error: unknown) => void,
+): void {
   let before = ''
   setInterval(() => {
-    const nics = host.reports()
+    let nics: readonly NicReport[]
+    try {
+      nics = host.reports()
+    } catch (error) {
+      return fail(error)
+    }
     const state = nics.map(({ ended, settled }) => `${ended} ${settled}`).join()
     if (state !== before) tell(nics)
     before = state

@@ -65,7 +65,6 @@ describe('device ids', () => {
     ['the 82598', 0x8086, 0x10b6],
     ['a virtual function', 0x8086, 0x10ed],
     ['the X553', 0x8086, 0x15c4],
-    ['another vendor', 0x1af4, 0x10fb],
   ])('%s is unknown, and taken only with force', (_name, vendorId, deviceId) => {
     const ids = { vendorId, deviceId, classCode: 0x0200 }
     expect(identify(vendorId, deviceId).family).toBe('unknown')
@@ -73,5 +72,12 @@ describe('device ids', () => {
     expect(() => requireSupported('0000:01:00.0', ids, false)).toThrow(unsupported)
     requireSupported('0000:01:00.0', ids, true)
     expect(() => requireSupported('0000:01:00.0', { ...ids, classCode: 0x0108 }, true)).toThrow(unsupported)
+  })
+
+  test('another vendor’s card is never taken, not even with force', () => {
+    const ids = { vendorId: 0x1af4, deviceId: 0x10fb, classCode: 0x0200 }
+    for (const force of [false, true]) {
+      expect(() => requireSupported('0000:01:00.0', ids, force)).toThrow(/not made by Intel \(id 1af4:10fb\)/)
+    }
   })
 })

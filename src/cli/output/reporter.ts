@@ -23,6 +23,8 @@ export interface EndReport {
   readonly virtual: readonly VirtualReport[]
   /** null where nobody can tell (`stats`, `vnic`). */
   readonly loss: Loss | null
+  /** What virtual wires send should come out at one of them (forward). */
+  readonly endToEnd?: boolean
   /** Only where it was measured. */
   readonly latency?: Latency | null
   readonly error: IxyError | null

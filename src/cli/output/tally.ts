@@ -1,5 +1,6 @@
 /** Turns totals and intervals into what a summary shows: averages over the run, peaks over its intervals. */
 import type { DeviceCounters, IntervalEvent, VirtualReport } from '../../engine/types.ts'
+import type { WireReport } from '../../vnic/wires/wire.ts'
 import { type Rate, NO_RATE, higher, rateOf } from './rates.ts'
 
 export interface DirectionSummary {
@@ -68,10 +69,14 @@ export interface Loss {
  * Where virtual wires have checked sequence numbers, they have seen the loss from end to end. Elsewhere every packet
  * that came in or was generated has either been sent or been dropped for a cause that has a name.
  */
-export function lossOf(devices: readonly DeviceCounters[], virtual: readonly VirtualReport[]): Loss {
-  const checked = virtual
-    .flatMap((nic) => nic.wires)
-    .filter((report) => report.counters['lost'] !== undefined && report.counters['sent'] !== undefined)
+export function lossOf(
+  devices: readonly DeviceCounters[],
+  virtual: readonly VirtualReport[],
+  endToEnd: boolean,
+): Loss {
+  const checked = checkedWires(virtual, endToEnd).filter(
+    (report) => report.counters['lost'] !== undefined && report.counters['sent'] !== undefined,
+  )
   if (checked.length > 0) {
     return {
       lost: sum(checked.map((report) => report.counters['lost'])),
@@ -84,8 +89,11 @@ export function lossOf(devices: readonly DeviceCounters[], virtual: readonly Vir
 }
 
 /** The counters of all wires of the same name added up, only those that a sequence check gives; null without one. */
-export function sequenceCheck(virtual: readonly VirtualReport[]): Record<string, number> | null {
-  const reports = virtual.flatMap((nic) => nic.wires)
+export function sequenceCheck(
+  virtual: readonly VirtualReport[],
+  endToEnd: boolean,
+): Record<string, number> | null {
+  const reports = checkedWires(virtual, endToEnd)
   const checks: Record<string, number> = {}
   for (const name of ['lost', 'duplicated', 'reordered', 'corrupted']) {
     const values = reports.map((report) => report.counters[name]).filter((value) => value !== undefined)
@@ -93,6 +101,15 @@ export function sequenceCheck(virtual: readonly VirtualReport[]): Record<string,
     checks[name] = sum(values)
   }
   return checks
+}
+
+/**
+ * Wires whose frames have come out where they could be checked. `endToEnd`: they should have come out at one of these
+ * wires (forward). Elsewhere a generator whose frames nobody brings back has lost nothing.
+ */
+function checkedWires(virtual: readonly VirtualReport[], endToEnd: boolean): WireReport[] {
+  const wires = virtual.flatMap((nic) => nic.wires)
+  return endToEnd || wires.some(({ counters }) => (counters['received'] ?? 0) > 0) ? wires : []
 }
 
 export function sum(values: readonly number[]): number {

@@ -88,7 +88,7 @@ function latencyLine(latency: Latency, chalk: ChalkInstance): string {
 
 /** `: lost 0, duplicated 0, …` where sequence numbers were checked. */
 function verdict(report: EndReport, chalk: ChalkInstance): string {
-  const check = sequenceCheck(report.virtual)
+  const check = sequenceCheck(report.virtual, report.endToEnd ?? false)
   if (check === null) return ''
   const good = sum(Object.values(check)) === 0
   return ': ' + (good ? chalk.green : chalk.red)(countersText(check))

@@ -3,6 +3,7 @@
  * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
  */
 import { fstatSync } from 'node:fs'
+import { isErrno } from '../../linux/libc.ts'
 import { IxyError } from '../../errors.ts'
 import { close, createEventFd } from '../../linux/file.ts'
 import { mmap, munmap } from '../../linux/mapping.ts'
@@ -93,7 +94,17 @@ function introduce(connection: Connection, name: string): number {
   try {
     return negotiate(connection, name)
   } catch (cause) {
-    if (!(cause instanceof IxyError) || cause.code !== 'IXY_ERR_PROTOCOL') throw cause
+    if (!(cause instanceof IxyError)) throw cause
+    // It has accepted the connection but doesn't talk: a server has one client at a time.
+    if (isErrno(cause.cause, 'ETIMEDOUT')) {
+      throw new IxyError(
+        'IXY_ERR_DEVICE_IN_USE',
+        `${name} seems to have another client: its server doesn't answer`,
+        'end that client (ixy-ts stats shows those of this user), or start another server',
+        { cause },
+      )
+    }
+    if (cause.code !== 'IXY_ERR_PROTOCOL') throw cause
     throw new IxyError(
       'IXY_ERR_DEVICE_UNSUPPORTED',
       `${name}: what listens there is not a vfio-user server for this client (${cause.message})`,

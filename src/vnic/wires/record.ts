@@ -30,7 +30,7 @@ export class RecordWire implements Wire {
     this.ledger = ledger
   }
 
-  /** Throws IXY_ERR_FILE if the file can't be written any more. */
+  /** Throws IXY_ERR_OUTPUT if the file can't be written any more. */
   poll(_port: Port, _budget: number, now: number): number {
     if (this.writer.pending && now - this.lastFlush >= FLUSH_EVERY) {
       this.writer.flush()
@@ -39,7 +39,7 @@ export class RecordWire implements Wire {
     return 0
   }
 
-  /** Throws IXY_ERR_FILE if the file can't be written any more. */
+  /** Throws IXY_ERR_OUTPUT if the file can't be written any more. */
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
     if (Number.isNaN(this.startOfSecond)) this.startClock(now)
     if (!this.writer.pending) this.lastFlush = now
@@ -63,12 +63,14 @@ export class RecordWire implements Wire {
     this.stopped = true
   }
 
+  /** What is reported is in the file: writes it out first. Throws IXY_ERR_OUTPUT if it can't be written. */
   reports(): WireReport[] {
+    if (this.writer.pending) this.writer.flush()
     const { packets: arrived, bytes } = this.writer
     return [{ wire: this.text, counters: { arrived, bytes, foreign: this.foreign } }]
   }
 
-  /** Throws IXY_ERR_FILE if the rest can't be written. */
+  /** Throws IXY_ERR_OUTPUT if the rest can't be written. */
   close(): void {
     this.stopped = true
     this.writer.close()

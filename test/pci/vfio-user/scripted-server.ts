@@ -12,6 +12,7 @@ import * as vfio from '../../../src/pci/vfio-user/protocol.ts'
 export interface Script {
   readonly path: string
   readonly vendorId?: number
+  readonly deviceId?: number
   readonly classCode?: number
   readonly major?: number
   readonly maxFds?: number
@@ -51,7 +52,7 @@ const registers = createMemfd('bar0', script.fileBytes ?? BAR_BYTES)
 const config = new Uint8Array(4096)
 const ids = new DataView(config.buffer)
 ids.setUint16(0, script.vendorId ?? 0x8086, true)
-ids.setUint16(2, 0x10fb, true)
+ids.setUint16(2, script.deviceId ?? 0x10fb, true)
 ids.setUint16(10, script.classCode ?? 0x0200, true)
 
 type Answer = readonly [payload: Uint8Array, fds?: readonly number[]]

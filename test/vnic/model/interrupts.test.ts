@@ -1,5 +1,5 @@
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import type { Host} from './host.ts';
+import type { Host } from './host.ts'
 import { frameOf, runningHost } from './host.ts'
 
 const { MULTIPLE_MSIX, EIAME, OCD, PBA_SUPPORT } = REG.GPIE.fields
