@@ -19,6 +19,7 @@ help:
 	@echo "make lint        eslint, prettier and the type check"
 	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
+	@echo "make soak        two-way traffic between two Linux guests for five minutes (root)"
 	@echo "make clean       removes dist/ and node_modules/"
 
 install: $(STAMP)

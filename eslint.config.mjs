@@ -21,7 +21,13 @@ export default tseslint.config(
   {
     files: ['**/*.mjs', '**/*.cjs', 'bin/ixy-ts'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', module: 'writable', require: 'readonly', URL: 'readonly' },
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        module: 'writable',
+        require: 'readonly',
+        URL: 'readonly',
+      },
     },
   },
 )

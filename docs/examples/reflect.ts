@@ -1,5 +1,5 @@
 /** Sends every packet back to where it came from: a whole application on one screen. See docs/tour.md. */
-import { DataPort, attachPort } from '../../src/engine/data-plane.ts'
+import { type DataPort, attachPort } from '../../src/engine/data-plane.ts'
 import { Session } from '../../src/engine/session.ts'
 import { PacketMemory } from '../../src/memory/packets.ts'
 
@@ -41,4 +41,6 @@ async function main(device: string, seconds: number): Promise<void> {
   await session.close()
 }
 
-void main(process.argv[2], Number(process.argv[3] ?? 3))
+const [device, seconds = '3'] = process.argv.slice(2)
+if (device === undefined) console.error('usage: reflect <device> [seconds]')
+else void main(device, Number(seconds))

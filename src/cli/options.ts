@@ -1,5 +1,6 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
+import { MAX_RSS_QUEUES } from '../driver/ixgbe/rss.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
 import { LOG_LEVELS } from './log.ts'
@@ -79,7 +80,7 @@ export function addRunOptions(command: Command): Command {
       .option(
         '-q, --queues <n>',
         'receive/transmit queue pairs per device',
-        wholeNumber('--queues', 1, 16),
+        wholeNumber('--queues', 1, MAX_RSS_QUEUES),
         1,
       )
       .option('--per-queue', 'print a line for each queue as well', false)

@@ -92,7 +92,7 @@ export class StatisticsBoard {
     let sum = 0
     for (let queue = 0; queue < this.queues; queue++) {
       const { rx, dropped } = this.crew.counters(queue, index)
-      sum += rx.packets + dropped['pool_empty']
+      sum += rx.packets + dropped['pool_empty'] + dropped['fragments']
     }
     return sum
   }

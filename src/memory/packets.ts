@@ -12,8 +12,7 @@
  *              ▲ dataOffset(id) = (id << bufferShift) + 64 + ((id & 7) << 6)
  *
  * The data doesn't start at the same place in each buffer: if it did, the first lines of all packets would compete
- * for the same few sets of the CPU's caches. Eight starting points, one cache line apart, cost nothing and almost
- * halve the time per packet (docs/performance.md).
+ * for the same few sets of the CPU's caches. Eight starting points, one cache line apart, cost nothing.
  */
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'

@@ -26,7 +26,6 @@ const VLAN_ID_MASK = 0xfff
 export const TYPE_IPV4 = 0x0800
 export const TYPE_ARP = 0x0806
 export const TYPE_VLAN = 0x8100
-export const TYPE_IPV6 = 0x86dd
 
 /** Shortest frame: 64 bytes with FCS. Whoever puts a shorter one on the wire pads it with zeros. */
 export const MIN_FRAME_BYTES = 60

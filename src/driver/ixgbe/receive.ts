@@ -48,7 +48,7 @@ export function initReceive(regs: RegisterFile, options: ReceiveOptions): void {
   regs.write(REG.FCTRL, BAM.mask | MPE.mask | UPE.mask)
   regs.modify(REG.VLNCTRL, { clear: REG.VLNCTRL.fields.VFE.mask })
 
-  // The last sentence of §4.6.7: no-snoop off, and a bit of DCA_RXCTRL that comes up as 1 and must be 0.
+  // The last sentence of §4.6.7, the part for the whole card; startReceiveQueue() has the other.
   regs.modify(REG.CTRL_EXT, { set: REG.CTRL_EXT.fields.NS_DIS.mask })
 }
 

@@ -32,5 +32,3 @@ export const REG = table({
   ...STATISTICS,
   ...OTHER,
 })
-
-export type RegisterName = keyof typeof REG

@@ -6,7 +6,7 @@ import { REG } from './registers.ts'
 /** Bytes of frame check sequence, which the MAC's octet counters include (82599 §8.2.3.23.26). */
 const FCS = 4
 
-/** Drops that the card counts, and the name each goes by in every output (docs/performance.md lists them all). */
+/** Drops that the card counts, and the name each goes by in every output (docs/architecture.md lists them all). */
 const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Register }[] = [
   { cause: 'missed', register: REG.MPC },
   { cause: 'no_descriptor', register: REG.QPRDC },
