@@ -150,8 +150,11 @@ describe('devices and wires', () => {
       client.end('HTTP/1.1 400 Bad Request\r\n\r\n')
     })
     await new Promise<void>((resolve) => server.listen(file('web.sock'), resolve))
-    await expectRefusal(['pktgen', `vfio-user:${file('web.sock')}`], 1, /IXY_ERR_PROTOCOL/)
-    server.close()
+    try {
+      await expectRefusal(['pktgen', `vfio-user:${file('web.sock')}`], 3, /IXY_ERR_DEVICE_UNSUPPORTED/)
+    } finally {
+      server.close()
+    }
   })
 
   test('a file that is not a socket', async () => {
