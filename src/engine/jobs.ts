@@ -9,7 +9,7 @@ import type { PktgenOptions, RunOptions } from './types.ts'
 import type { Job, PktgenJob } from './worker-spec.ts'
 
 /** What a percentage means while no link tells: the speed of the card. */
-const NOMINAL_MBIT = 10_000
+export const NOMINAL_MBIT = 10_000
 /** Frames of a capture that pktgen keeps in memory. */
 const MAX_PCAP_FRAMES = 65_536
 /** Longest frame the driver sends, bytes without FCS, VLAN tag included. */

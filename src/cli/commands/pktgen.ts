@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { makeJobs } from '../../engine/jobs.ts'
+import { NOMINAL_MBIT, makeJobs } from '../../engine/jobs.ts'
 import { run } from '../../engine/run.ts'
 import type { PktgenOptions } from '../../engine/types.ts'
 import { parseIpv4 } from '../../packet/ipv4.ts'
@@ -40,9 +40,6 @@ interface PktgenFlags extends RunFlags {
   readonly pcap?: string
   readonly latency: boolean
 }
-
-/** The link's speed as far as it matters for whether options make sense. */
-const NOMINAL_MBIT = 10_000
 
 /** Options that say what a generated packet looks like; none of them goes with --pcap. */
 const SHAPE = ['size', 'imix', 'flows', 'srcMac', 'dstMac', 'srcIp', 'dstIp', 'srcPort', 'dstPort', 'vlan']

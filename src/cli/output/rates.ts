@@ -1,11 +1,6 @@
 /** From counters to rates. */
 import type { Traffic } from '../../engine/types.ts'
-
-/**
- * What a packet takes on the wire beyond its bytes in memory: preamble 7, start delimiter 1, frame check sequence 4,
- * inter-frame gap 12 (IEEE 802.3).
- */
-export const WIRE_OVERHEAD = 24
+import { wireBits } from '../../packet/rate.ts'
 
 export interface Rate {
   /** Million packets per second. */
@@ -21,7 +16,7 @@ export function rateOf(traffic: Traffic, seconds: number): Rate {
   if (!(seconds > 0)) return NO_RATE
   return {
     mpps: traffic.packets / seconds / 1e6,
-    mbit: ((traffic.bytes + WIRE_OVERHEAD * traffic.packets) * 8) / seconds / 1e6,
+    mbit: wireBits(traffic.packets, traffic.bytes) / seconds / 1e6,
   }
 }
 
