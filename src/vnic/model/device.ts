@@ -7,7 +7,7 @@
 import type { Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
-import type { Port, Wire } from '../wires/wire.ts'
+import { type Burst, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
@@ -207,6 +207,10 @@ export class Device implements Port, Egress {
     return this.receive.deliver(memory, offset, length)
   }
 
+  deliverBurst(burst: Burst): number {
+    return this.loopback ? 0 : this.receive.deliverBurst(burst)
+  }
+
   listening(): boolean {
     return this.receive.open && !this.loopback
   }
@@ -221,6 +225,11 @@ export class Device implements Port, Egress {
     if (!this.loopback) return this.wire.send(memory, offset, length, now)
     this.receive.deliver(memory, offset, length)
     return true
+  }
+
+  sendBurst(burst: Burst, now: number): number {
+    if (!this.loopback && this.wire.sendBurst !== undefined) return this.wire.sendBurst(burst, now)
+    return sendEach(this, burst, now)
   }
 
   /**

@@ -1,5 +1,5 @@
 /** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
-import { get, type Register } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import { crc32 } from './crc32.ts'
@@ -9,11 +9,13 @@ import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
 import { PacketInfo } from './packet-info.ts'
 import type { RegisterFile } from './registers.ts'
+import { hookRings } from './ring.ts'
 import { Rss } from './rss.ts'
 import { verifyChecksums } from './rx-checksum.ts'
-import { RxQueue, RxStatus } from './rx-queue.ts'
-import { MAX_FRAME, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
+import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
+import { castSum, MAX_FRAME, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
+import type { Burst } from '../wires/wire.ts'
 
 const FCS = 4
 const HEADER = 14
@@ -64,7 +66,7 @@ export class Receive {
       (_, index) => new RxQueue(index, registers, dma, strict),
     )
     registers.onWrite(REG.RXDCTL, (value, index) => this.writeControl(value, index))
-    for (const register of [REG.RDBAL, REG.RDBAH, REG.RDLEN, REG.RDH]) this.guard(register)
+    hookRings(RX_REGISTERS, this.queues, registers, strict)
     registers.onWrite(REG.SRRCTL, (value, index) => {
       registers.set(REG.SRRCTL, value, index)
       this.queues[index].configure()
@@ -75,21 +77,6 @@ export class Receive {
         this.update()
       })
     }
-    registers.onRead(REG.RDH, (index) => {
-      this.queues[index].publishHead()
-      return registers.get(REG.RDH, index)
-    })
-  }
-
-  /** A register that may not be written while its queue is enabled. */
-  private guard(register: Register): void {
-    this.registers.onWrite(register, (value, index) => {
-      if (this.queues[index].enabled)
-        this.strict.report(register.section, `${register.name} written while its queue is enabled`)
-      this.registers.set(register, value, index)
-      if (register === REG.RDH) this.queues[index].head = value
-      this.queues[index].invalidate()
-    })
   }
 
   private writeControl(value: number, index: number): void {
@@ -168,9 +155,31 @@ export class Receive {
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) return false
     if (this.inspect) return this.deliverInspected(memory, offset, length)
     const queue = this.queues[0]
-    if (!queue.putPlain(memory, offset, length)) return this.miss(queue)
-    if ((memory.u8[offset] & 1) === 1) this.countMulticast(queue, memory.u8, offset)
+    if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.miss(queue)
+    if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
     return true
+  }
+
+  /** Frames from the wire, in one go as far as they go the fast way. Returns how many were not dropped. */
+  deliverBurst(burst: Burst): number {
+    const { arrivals, maxFrame } = this
+    const { memory, offsets, lengths, first, count } = burst
+    const queue = this.queues[0]
+    const plain = this.open && this.filters.open && !this.inspect
+    let delivered = 0
+    for (let done = 0; done < count; done++) {
+      if (plain) {
+        const bytes = queue.sums[Sum.BYTES]
+        const put = queue.putBurst(burst, done, maxFrame)
+        arrivals[0] += put
+        arrivals[1] += queue.sums[Sum.BYTES] - bytes
+        delivered += put
+        done += put
+        if (done === count) break
+      }
+      if (this.deliver(memory, offsets[first + done], lengths[first + done])) delivered++
+    }
+    return delivered
   }
 
   /** What comes shorter from a wire was padded on the way. */
@@ -226,7 +235,7 @@ export class Receive {
     if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.miss(queue)
     // The MAC counts the frame as it came.
     queue.sums[Sum.BYTES] += length - bytes
-    if ((memory.u8[offset] & 1) === 1) this.countMulticast(queue, memory.u8, offset)
+    if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
     return true
   }
 
@@ -248,15 +257,6 @@ export class Receive {
       this.missed++
     }
     return false
-  }
-
-  private countMulticast(queue: RxQueue, u8: Uint8Array, offset: number): void {
-    for (let i = 0; i < 6; i++) {
-      if (u8[offset + i] === 0xff) continue
-      queue.sums[Sum.MULTICAST]++
-      return
-    }
-    queue.sums[Sum.BROADCAST]++
   }
 
   /** RQSMR: four queues per register, a byte each (82599 §8.2.3.23.71). */

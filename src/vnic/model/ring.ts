@@ -12,7 +12,7 @@
  */
 import { offsetOf, type Register } from '../../driver/ixgbe/register.ts'
 import type { Bytes } from '../../packet/bytes.ts'
-import type { DmaMap } from './dma.ts'
+import type { DmaMap, Region } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import type { Strict } from './strict.ts'
 
@@ -34,7 +34,7 @@ export interface RingRegisters {
 }
 
 const NO_WORDS: Uint32Array = new Uint32Array(4)
-const NO_BYTES: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
+export const NO_BYTES: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
 
 export class Ring {
   readonly index: number
@@ -164,9 +164,35 @@ export class Ring {
   seek(iova: number, bytes: number, write: boolean): boolean {
     const region = this.dma.access(iova, bytes, write, `${this.names.kind} buffer`)
     if (region === null) return false
+    this.use(region)
+    return true
+  }
+
+  protected use(region: Region): void {
     this.buffer = region.bytes
     this.bufferBase = region.iova
     this.bufferSize = region.size
-    return true
   }
+}
+
+/** Base, length and head may not be written while their queue is enabled; the head is shown when asked for. */
+export function hookRings(
+  names: RingRegisters,
+  queues: readonly Ring[],
+  registers: RegisterFile,
+  strict: Strict,
+): void {
+  for (const register of [names.baseLow, names.baseHigh, names.length, names.head]) {
+    registers.onWrite(register, (value, index) => {
+      if (queues[index].enabled)
+        strict.report(register.section, `${register.name} written while its queue is enabled`)
+      registers.set(register, value, index)
+      if (register === names.head) queues[index].head = value
+      queues[index].invalidate()
+    })
+  }
+  registers.onRead(names.head, (index) => {
+    queues[index].publishHead()
+    return registers.get(names.head, index)
+  })
 }

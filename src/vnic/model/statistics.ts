@@ -90,6 +90,12 @@ for (let length = 0; length <= MAX_FRAME; length++) {
 export const Sum = { PACKETS: 0, BYTES: 1, MULTICAST: 2, BROADCAST: 3, SIZES: 4 } as const
 export const SUMS = Sum.SIZES + 6
 
+/** Which sum a frame to a group address belongs to. */
+export function castSum(u8: Uint8Array, offset: number): number {
+  for (let i = 0; i < 6; i++) if (u8[offset + i] !== 0xff) return Sum.MULTICAST
+  return Sum.BROADCAST
+}
+
 export class Statistics {
   readonly counters = new Float64Array(slotCount)
   /** What the host has read, and so cleared, or reset. */

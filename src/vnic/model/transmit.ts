@@ -1,12 +1,12 @@
 /** The transmit path: queues in turn, towards the wire (82599 §7.2). */
-import type { Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { DmaMap } from './dma.ts'
 import type { Interrupts } from './interrupts.ts'
 import type { RegisterFile } from './registers.ts'
+import { hookRings } from './ring.ts'
 import { type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
-import { type Egress, TxQueue } from './tx-queue.ts'
+import { type Egress, TX_REGISTERS, TxQueue } from './tx-queue.ts'
 
 export class Transmit {
   readonly queues: readonly TxQueue[]
@@ -38,11 +38,7 @@ export class Transmit {
       (_, index) => new TxQueue(index, registers, dma, strict),
     )
     registers.onWrite(REG.TXDCTL, (value, index) => this.writeControl(value, index))
-    for (const register of [REG.TDBAL, REG.TDBAH, REG.TDLEN, REG.TDH]) this.guard(register)
-    registers.onRead(REG.TDH, (index) => {
-      this.queues[index].publishHead()
-      return registers.get(REG.TDH, index)
-    })
+    hookRings(TX_REGISTERS, this.queues, registers, strict)
     registers.onWrite(REG.MTQC, (value) => {
       const arbiterOff = registers.test(REG.RTTDCS, REG.RTTDCS.fields.ARBDIS.mask)
       if (!arbiterOff && value !== registers.get(REG.MTQC))
@@ -52,16 +48,6 @@ export class Transmit {
     registers.onWrite(REG.DMATXCTL, (value) => {
       registers.set(REG.DMATXCTL, value)
       this.collect()
-    })
-  }
-
-  private guard(register: Register): void {
-    this.registers.onWrite(register, (value, index) => {
-      if (this.queues[index].enabled)
-        this.strict.report(register.section, `${register.name} written while its queue is enabled`)
-      this.registers.set(register, value, index)
-      if (register === REG.TDH) this.queues[index].head = value
-      this.queues[index].invalidate()
     })
   }
 

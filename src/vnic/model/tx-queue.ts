@@ -4,14 +4,15 @@ import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
-import { Ring, type RingRegisters } from './ring.ts'
-import { MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
+import { NO_BYTES, Ring, type RingRegisters } from './ring.ts'
+import { castSum, MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { Fed, TxPacket } from './tx-packet.ts'
 import { store } from './write-back.ts'
+import { BURST, Burst } from '../wires/wire.ts'
 
-const REGISTERS: RingRegisters = {
+export const TX_REGISTERS: RingRegisters = {
   kind: 'transmit',
   baseLow: REG.TDBAL,
   baseHigh: REG.TDBAH,
@@ -23,6 +24,8 @@ const REGISTERS: RingRegisters = {
 /** Where frames go. Returns false to be asked again later with the same frame. */
 export interface Egress {
   send(memory: Bytes, offset: number, length: number, now: number): boolean
+  /** The same for several; returns how many it has taken. */
+  sendBurst(burst: Burst, now: number): number
 }
 
 export class TxQueue extends Ring {
@@ -30,11 +33,17 @@ export class TxQueue extends Ring {
   /** The last run() has written back a status: the queue's interrupt is due. */
   statusReported = false
   private readonly packet: TxPacket
+  private readonly burst = new Burst(NO_BYTES)
+  /**
+   * First byte of each frame of the burst. Read together with the descriptors, because a short loop has the CPU wait for
+   * many frames at once, where one that works on each of them would wait for each.
+   */
+  private readonly starts = new Uint8Array(BURST)
   /** Descriptors of the packet that is being sent the long way. */
   private packetEnd = 0
 
   constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
-    super(REGISTERS, index, registers, dma, strict)
+    super(TX_REGISTERS, index, registers, dma, strict)
     this.packet = new TxPacket(registers, strict, (iova, bytes, target, offset) =>
       this.fetch(iova, bytes, target, offset),
     )
@@ -65,65 +74,97 @@ export class TxQueue extends Ring {
    */
   run(egress: Egress, budget: number, pad: boolean, now: number): number {
     let available = this.refresh()
-    if (available === 0) return 0
-    const { words, first, entries } = this
-    let head = this.head
+    this.statusReported = false
     let done = 0
-    let reported = false
-    for (let packets = 0; packets < budget && available > 0; packets++) {
-      const word = first + (head << 2)
-      const command = words[word + 2]
-      const length = command & 0xffff
-      let used = 1
-      if (
-        (command & D.SIMPLE_MASK) === D.SIMPLE &&
-        words[word + 3] === length << D.PAYLEN_SHIFT &&
-        length >= MIN_FRAME &&
-        length <= MAX_FRAME
-      ) {
-        const iova = words[word] + words[word + 1] * 4294967296
-        let at = iova - this.bufferBase
-        let reachable = true
-        if (at < 0 || at + length > this.bufferSize) {
-          reachable = this.seek(iova, length, false)
-          at = iova - this.bufferBase
-        }
-        if (reachable) {
-          const { buffer } = this
-          if (!egress.send(buffer, at | 0, length, now)) break
-          this.count(buffer.u8, at, length)
-        }
-        if ((command & D.RS) !== 0) {
-          store(words, word + 3, D.DD)
-          reported = true
-        }
+    for (let packets = 0; packets < budget && available > 0;) {
+      const found = this.gather(Math.min(available, budget - packets))
+      let used: number
+      if (found > 0) {
+        used = egress.sendBurst(this.burst, now)
+        this.finishBurst(used)
+        packets += used
       } else {
-        this.head = head
         used = this.runPacket(egress, available, pad, now)
-        if (used === 0) break
-        reported = this.report(head, used) || reported
+        this.report(used)
+        packets++
       }
       done += used
       available -= used
-      head += used
-      if (head >= entries) head -= entries
+      this.head = (this.head + used) % this.entries
+      if (used === 0 || used < found) break
     }
-    this.head = head
-    this.statusReported = reported
     return done
   }
+  /**
+   * Collects frames that are one descriptor each and ask for nothing, from the head on: up to `most`, the end of the
+   * ring, or the first that is something else or lies in another region. Returns how many, 0 if not even the first.
+   */
+  private gather(most: number): number {
+    const { words, burst, starts } = this
+    const { offsets, lengths } = burst
+    const limit = Math.min(most, BURST, this.entries - this.head)
+    const head = this.first + (this.head << 2)
+    this.reach(words[head] + words[head + 1] * 4294967296, words[head + 2] & 0xffff)
+    const { bufferBase, bufferSize } = this
+    const { u8 } = this.buffer
+    let count = 0
+    for (let word = head; count < limit; count++, word += 4) {
+      const command = words[word + 2]
+      const length = command & 0xffff
+      if (
+        (command & D.SIMPLE_MASK) !== D.SIMPLE ||
+        words[word + 3] !== length << D.PAYLEN_SHIFT ||
+        length < MIN_FRAME ||
+        length > MAX_FRAME
+      )
+        break
+      const offset = words[word] + words[word + 1] * 4294967296 - bufferBase
+      if (offset < 0 || offset + length > bufferSize) break
+      offsets[count] = offset
+      lengths[count] = length
+      starts[count] = u8[offset]
+    }
+    burst.memory = this.buffer
+    burst.count = count
+    return count
+  }
 
-  /** Writes DD into those of `count` descriptors from `head` on that asked for it. */
-  private report(head: number, count: number): boolean {
-    const { words, first, entries } = this
-    let reported = false
+  /** Makes the region of a buffer current, if there is one. */
+  private reach(iova: number, bytes: number): void {
+    const offset = iova - this.bufferBase
+    if (offset >= 0 && offset + bytes <= this.bufferSize) return
+    const region = this.dma.find(iova, bytes)
+    if (region !== null) this.use(region)
+  }
+
+  /** Counts the first `count` frames of the burst, which are sent, and reports those that ask for it. */
+  private finishBurst(count: number): void {
+    const { words, sums, starts } = this
+    const { memory, offsets, lengths } = this.burst
+    let bytes = 0
+    let word = this.first + (this.head << 2)
+    for (let i = 0; i < count; i++, word += 4) {
+      const length = lengths[i]
+      bytes += length
+      sums[Sum.SIZES + SIZE_CLASS[length]]++
+      if ((starts[i] & 1) === 1) sums[castSum(memory.u8, offsets[i])]++
+      if ((words[word + 2] & D.RS) === 0) continue
+      store(words, word + 3, D.DD)
+      this.statusReported = true
+    }
+    sums[Sum.PACKETS] += count
+    sums[Sum.BYTES] += bytes
+  }
+
+  /** Writes DD into those of `count` descriptors from the head on that asked for it. */
+  private report(count: number): void {
+    const { words, first, entries, head } = this
     for (let i = 0; i < count; i++) {
       const word = first + (((head + i) % entries) << 2)
       if ((words[word + 2] & D.RS) === 0) continue
       store(words, word + 3, D.DD)
-      reported = true
+      this.statusReported = true
     }
-    return reported
   }
 
   /**
@@ -163,15 +204,6 @@ export class TxQueue extends Ring {
     sums[Sum.PACKETS]++
     sums[Sum.BYTES] += length
     sums[Sum.SIZES + SIZE_CLASS[length]]++
-    if ((u8[offset] & 1) === 1) this.countMulticast(u8, offset)
-  }
-
-  private countMulticast(u8: Uint8Array, offset: number): void {
-    for (let i = 0; i < 6; i++) {
-      if (u8[offset + i] === 0xff) continue
-      this.sums[Sum.MULTICAST]++
-      return
-    }
-    this.sums[Sum.BROADCAST]++
+    if ((u8[offset] & 1) === 1) sums[castSum(u8, offset)]++
   }
 }

@@ -1,6 +1,6 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import { FaultLane, type FaultRates } from './fault-lane.ts'
-import type { Port, Wire, WireReport } from './wire.ts'
+import { type Burst, deliverEach, type Port, type Wire, type WireReport } from './wire.ts'
 
 /** How long a frame is held back at most for the next one to overtake it, milliseconds. */
 const HOLD = 10
@@ -182,6 +182,10 @@ class FaultyPort implements Port {
     return this.pass(memory, offset, length)
   }
 
+  deliverBurst(burst: Burst): number {
+    return deliverEach(this, burst)
+  }
+
   listening(): boolean {
     return this.real.listening()
   }
@@ -194,6 +198,7 @@ class FaultyPort implements Port {
 const NO_PORT: Port = {
   room: () => 0,
   deliver: () => false,
+  deliverBurst: () => 0,
   listening: () => false,
   setLink: () => undefined,
 }

@@ -12,7 +12,10 @@ import {
   SOURCE_PORT_WEIGHT,
   SOURCE_PORT_WORD,
 } from './test-frame.ts'
-import type { Port, Wire, WireReport } from './wire.ts'
+import { Burst, BURST, type Port, type Wire, type WireReport } from './wire.ts'
+
+/** Prepared frames are to stay in a first-level cache. */
+const CACHED_BYTES = 16384
 
 export interface GenOptions {
   /** Frame sizes in turn, bytes without FCS: one, or IMIX_SIZES. */
@@ -41,11 +44,10 @@ export class GenWire implements Wire {
   private readonly limit: number
   private readonly pacer: Pacer | null
 
-  /** One frame per size, each at a multiple of 64 bytes; what differs per flow and frame is written over it. */
-  private readonly frames: Bytes
-  /** Per size: where its frame starts, and its length. */
-  private readonly offsets: Int32Array
-  private readonly lengths: Int32Array
+  /** Frames ready to be sent but for what differs per flow and frame; sizes in turn, as often as they fit. */
+  private readonly burst: Burst
+  private readonly slots: number
+  private readonly sizes: number
   /** Per flow. */
   private readonly portWords: Uint32Array
   private readonly ownerWords: Uint32Array
@@ -53,7 +55,6 @@ export class GenWire implements Wire {
   private readonly checkWords: Int32Array
 
   private sent = 0
-  private size = 0
   private flow = 0
   private stopped = false
   private waitsForPort = true
@@ -71,31 +72,34 @@ export class GenWire implements Wire {
     this.finite = options.count !== null
     this.limit = options.count ?? Infinity
     this.pacer = options.rate === null ? null : new Pacer(options.rate)
-    this.lengths = Int32Array.from(sizes)
-    this.offsets = new Int32Array(sizes.length)
+    this.sizes = sizes.length
     this.portWords = new Uint32Array(flows)
     this.ownerWords = new Uint32Array(flows)
     this.checkWords = new Int32Array(sizes.length * flows)
     const stride = (Math.max(...sizes) + 63) & ~63
-    this.frames = allocateBytes(sizes.length * stride)
+    const rounds = Math.floor(Math.min(BURST, CACHED_BYTES / stride) / sizes.length)
+    this.slots = Math.max(1, rounds) * sizes.length
+    this.burst = new Burst(allocateBytes(this.slots * stride))
     for (let flow = 0; flow < flows; flow++) {
       const { u32 } = buildTestFrame(ledger.nonce, this.generator, MIN_TEST_FRAME, flow)
       this.portWords[flow] = u32[SOURCE_PORT_WORD]
       this.ownerWords[flow] = u32[OWNER_WORD]
     }
-    for (let i = 0; i < sizes.length; i++) {
-      this.offsets[i] = i * stride
-      this.prepare(i, sizes[i])
-    }
+    sizes.forEach((size, index) => this.prepare(index, size, stride))
   }
 
-  private prepare(index: number, size: number): void {
-    const { flows, frames, portWords, ownerWords, checkWords } = this
-    const first = buildTestFrame(this.ledger.nonce, this.generator, size, 0)
-    frames.u8.set(first.u8.subarray(0, size), this.offsets[index])
+  /** The frames of one size, and what their checks start from. */
+  private prepare(index: number, size: number, stride: number): void {
+    const { flows, burst, portWords, ownerWords, checkWords } = this
+    const { u8, u32 } = buildTestFrame(this.ledger.nonce, this.generator, size, 0)
+    for (let slot = index; slot < this.slots; slot += this.sizes) {
+      burst.offsets[slot] = slot * stride
+      burst.lengths[slot] = size
+      burst.memory.u8.set(u8.subarray(0, size), slot * stride)
+    }
     for (let flow = 0; flow < flows; flow++) {
       checkWords[index * flows + flow] =
-        first.u32[CHECK_WORD] +
+        u32[CHECK_WORD] +
         Math.imul(portWords[flow] - portWords[0], SOURCE_PORT_WEIGHT) +
         Math.imul(ownerWords[flow] - ownerWords[0], OWNER_WEIGHT)
     }
@@ -111,36 +115,53 @@ export class GenWire implements Wire {
     const count = Math.min(budget, ready, this.limit - this.sent)
     if (count <= 0) return 0
 
-    const { frames, offsets, lengths, portWords, ownerWords, checkWords, flows } = this
-    const words = frames.u32
-    const sizes = lengths.length
-    let { size, flow } = this
-    let sequence = this.sent | 0
     let undelivered = 0
-    for (let i = 0; i < count; i++) {
-      const offset = offsets[size]
-      const word = offset >>> 2
+    for (let rest = count; rest > 0; rest -= this.burst.count) {
+      this.fill(rest)
+      undelivered += this.burst.count - port.deliverBurst(this.burst)
+    }
+    this.ledger.sent(this.generator, count, undelivered)
+    this.pacer?.spend(count)
+    return count
+  }
+
+  /** The next frames, up to `most`: those behind the last burst's, or from the first again. */
+  private fill(most: number): void {
+    const { burst, slots, portWords, ownerWords, checkWords, flows } = this
+    const sizes = this.sizes
+    const words = burst.memory.u32
+    const { offsets } = burst
+    const first = burst.first + burst.count === slots ? 0 : burst.first + burst.count
+    const end = Math.min(slots, first + most)
+    let { flow } = this
+    let size = first % sizes
+    let sequence = this.sent | 0
+    for (let slot = first; slot < end; slot++) {
+      const word = offsets[slot] >>> 2
       words[word + SOURCE_PORT_WORD] = portWords[flow]
       words[word + OWNER_WORD] = ownerWords[flow]
       words[word + CHECK_WORD] = checkWords[size * flows + flow] + Math.imul(sequence, SEQUENCE_WEIGHT)
       words[word + SEQUENCE_WORD] = sequence
-      if (!port.deliver(frames, offset, lengths[size])) undelivered++
       sequence = (sequence + 1) | 0
       if (++flow === flows) flow = 0
       if (++size === sizes) size = 0
     }
-    this.size = size
     this.flow = flow
-    this.sent += count
-    this.ledger.sent(this.generator, count, undelivered)
-    this.pacer?.spend(count)
-    return count
+    this.sent += end - first
+    burst.first = first
+    burst.count = end - first
   }
 
   send(memory: Bytes, offset: number, length: number): boolean {
     this.arrived++
     if (this.checks && !this.ledger.receive(memory, offset, length)) this.foreign++
     return true
+  }
+
+  sendBurst(burst: Burst): number {
+    this.arrived += burst.count
+    if (this.checks) this.foreign += this.ledger.receiveBurst(burst)
+    return burst.count
   }
 
   nextEvent(now: number): number {

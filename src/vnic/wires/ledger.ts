@@ -8,6 +8,7 @@ import { IxyError } from '../../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
 import * as frame from './test-frame.ts'
+import type { Burst } from './wire.ts'
 
 /**
  * Frames told apart from their duplicates: the last 65,536 of each generator. More than all rings and queues between
@@ -121,6 +122,13 @@ export class Ledger {
     if (((sequence - this.expected[place]) | 0) < 0) counters[counter + REORDERED]++
     else this.expected[place] = sequence + 1
     return true
+  }
+
+  /** receive() for each frame of a burst; returns how many of them are none of ours. */
+  receiveBurst({ memory, offsets, lengths, first, count }: Burst): number {
+    let foreign = 0
+    for (let i = first; i < first + count; i++) if (!this.receive(memory, offsets[i], lengths[i])) foreign++
+    return foreign
   }
 
   tally(generator: number): Tally {

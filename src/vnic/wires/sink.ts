@@ -1,6 +1,6 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Ledger } from './ledger.ts'
-import type { Wire, WireReport } from './wire.ts'
+import type { Burst, Wire, WireReport } from './wire.ts'
 
 /**
  * Swallows and counts; books the frames that generators of this process have sent. Measures the time between frames: by
@@ -31,6 +31,21 @@ export class SinkWire implements Wire {
   }
 
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
+    this.note(1, length, now)
+    if (this.ledger !== null && !this.ledger.receive(memory, offset, length)) this.foreign++
+    return true
+  }
+
+  sendBurst(burst: Burst, now: number): number {
+    const { lengths, first, count } = burst
+    let bytes = 0
+    for (let i = first; i < first + count; i++) bytes += lengths[i]
+    this.note(count, bytes, now)
+    if (this.ledger !== null) this.foreign += this.ledger.receiveBurst(burst)
+    return count
+  }
+
+  private note(frames: number, bytes: number, now: number): void {
     if (this.arrived === 0) this.first = now
     else {
       const gap = now - this.last
@@ -38,10 +53,8 @@ export class SinkWire implements Wire {
       if (gap > this.longest) this.longest = gap
     }
     this.last = now
-    this.arrived++
-    this.bytes += length
-    if (this.ledger !== null && !this.ledger.receive(memory, offset, length)) this.foreign++
-    return true
+    this.arrived += frames
+    this.bytes += bytes
   }
 
   nextEvent(): number {

@@ -1,5 +1,5 @@
 import { allocateBytes, type Bytes, copyBytes } from '../../../src/packet/bytes.ts'
-import type { Port, Wire } from '../../../src/vnic/wires/wire.ts'
+import { type Burst, deliverEach, type Port, type Wire } from '../../../src/vnic/wires/wire.ts'
 
 /** A NIC's port that keeps what it gets. */
 export class FakePort implements Port {
@@ -31,6 +31,10 @@ export class FakePort implements Port {
     this.frames.push(copy)
     this.lengths.push(length)
     return true
+  }
+
+  deliverBurst(burst: Burst): number {
+    return deliverEach(this, burst)
   }
 
   listening(): boolean {
