@@ -14,7 +14,7 @@ const compiler = join(
   'asc.js',
 )
 
-const OPTIONS = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'threads']
+const OPTIONS = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'threads', '--enable', 'simd']
 
 /** Compiles one source file; returns the module's bytes. */
 function compile(source) {

@@ -1,15 +1,16 @@
 /** A gen wire that knows how long its frames were inside the host: from its deliver to the other wire's send. */
 import { MonotonicClock } from '../../src/linux/monotonic.ts'
 import type { Bytes } from '../../src/packet/bytes.ts'
+import type { Burst } from '../../src/vnic/burst.ts'
 import { GenWire } from '../../src/vnic/wires/gen.ts'
 import type { Ledger } from '../../src/vnic/wires/ledger.ts'
 import {
   MAGIC,
   MAGIC_WORD,
+  MAX_GENERATORS,
   OWNER_WORD,
   SEQUENCE_WORD,
-  decodeGenerator,
-} from '../../src/vnic/wires/test-frame.ts'
+} from '../../src/vnic/wires/test-frame-layout.ts'
 import type { Port } from '../../src/vnic/wires/wire.ts'
 import { LogHistogram } from './log-histogram.ts'
 
@@ -84,6 +85,17 @@ export class TimedWire extends GenWire {
   }
 
   override send(memory: Bytes, offset: number, length: number, now = 0): boolean {
+    this.note(memory, offset, length, now)
+    return super.send(memory, offset, length)
+  }
+
+  override sendBurst(burst: Burst, now = 0): number {
+    const { memory, offsets, lengths, first, count } = burst
+    for (let i = first; i < first + count; i++) this.note(memory, offsets[i], lengths[i], now)
+    return super.sendBurst(burst)
+  }
+
+  private note(memory: Bytes, offset: number, length: number, now: number): void {
     const { book } = this
     if (now !== this.poll0) {
       this.poll0 = now
@@ -92,10 +104,9 @@ export class TimedWire extends GenWire {
     const word = offset >>> 2
     const words = memory.u32
     if ((offset & 3) === 0 && length === 60 && words[word + MAGIC_WORD] === MAGIC) {
-      const generator = decodeGenerator((words[word + OWNER_WORD] >>> 8) & 0xff)
+      const generator = (words[word + OWNER_WORD] >>> 8) & (MAX_GENERATORS - 1)
       const entered = book.stamps[generator * WINDOW + (words[word + SEQUENCE_WORD] & (WINDOW - 1))]
       if (book.counts(entered)) book.histogram.record((this.leaves - entered) * 1e6)
     }
-    return super.send(memory, offset, length)
   }
 }

@@ -8,19 +8,14 @@
 import { type Bytes, bytesOver } from '../../packet/bytes.ts'
 import type { Strict } from './strict.ts'
 
-/** A stretch of host memory with one view over it. */
+/** A stretch of host memory that lies in one piece in a view. */
 export interface Region {
   readonly iova: number
   readonly size: number
   readonly bytes: Bytes
+  /** Where it starts in `bytes`. */
+  readonly origin: number
   readonly writable: boolean
-}
-
-/** A region, and where its memory lies: neighbours in the same buffer are one region. */
-interface Piece extends Region {
-  readonly buffer: ArrayBufferLike
-  /** Where it starts in `buffer`, bytes. */
-  readonly offset: number
 }
 
 /** Views are cut to this size, so that every offset within one is a small integer. */
@@ -33,7 +28,7 @@ export class DmaMap {
   faults = 0
   private readonly strict: Strict
   /** Sorted by iova, never overlapping. */
-  private regions: Piece[] = []
+  private regions: Region[] = []
   /** Memory of the host that it doesn't share: ROMs, or all of a virtual machine's if it was started wrongly. */
   private unshared: { readonly iova: number; readonly size: number }[] = []
 
@@ -53,25 +48,25 @@ export class DmaMap {
   ): void {
     for (let offset = 0; offset < size; offset += CHUNK_BYTES) {
       const bytes = Math.min(CHUNK_BYTES, size - offset)
-      this.addPart(iova + offset, bytes, writable, buffer(offset, bytes), 0)
+      this.addPart(iova + offset, bytes, writable, bytesOver(buffer(offset, bytes)), 0)
     }
   }
 
   /**
-   * Maps the `size` bytes of `buffer` from `offset` on at `iova`. What lies side by side in the same buffer and on the bus
+   * Maps the `size` bytes of `bytes` from `origin` on at `iova`. What lies side by side in the same view and on the bus
    * becomes one region, so that a ring may go from one page of an IOMMU to the next. The caller has checked as for add().
    */
-  addPart(iova: number, size: number, writable: boolean, buffer: ArrayBufferLike, offset: number): void {
+  addPart(iova: number, size: number, writable: boolean, bytes: Bytes, origin: number): void {
     const at = this.after(iova)
-    let region = piece(iova, size, writable, buffer, offset)
+    let region: Region = { iova, size, bytes, origin, writable }
     let first = at
     let last = at
     if (at > 0 && joined(this.regions[at - 1], region)) {
       const left = this.regions[--first]
-      region = piece(left.iova, left.size + size, writable, buffer, left.offset)
+      region = { ...left, size: left.size + size }
     }
     if (at < this.regions.length && joined(region, this.regions[at]))
-      region = piece(region.iova, region.size + this.regions[last++].size, writable, buffer, region.offset)
+      region = { ...region, size: region.size + this.regions[last++].size }
     this.regions.splice(first, last - first, region)
     this.generation++
   }
@@ -87,10 +82,10 @@ export class DmaMap {
     this.regions = this.regions.flatMap((one) => {
       const oneEnd = one.iova + one.size
       if (one.iova >= end || oneEnd <= iova) return one
-      const { writable, buffer, offset } = one
-      const rest: Piece[] = []
-      if (one.iova < iova) rest.push(piece(one.iova, iova - one.iova, writable, buffer, offset))
-      if (oneEnd > end) rest.push(piece(end, oneEnd - end, writable, buffer, offset + end - one.iova))
+      const rest: Region[] = []
+      if (one.iova < iova) rest.push({ ...one, size: iova - one.iova })
+      if (oneEnd > end)
+        rest.push({ ...one, iova: end, size: oneEnd - end, origin: one.origin + end - one.iova })
       return rest
     })
     this.unshared = this.unshared.filter((one) => one.iova < iova || one.iova + one.size > end)
@@ -131,22 +126,12 @@ export class DmaMap {
   }
 }
 
-function piece(
-  iova: number,
-  size: number,
-  writable: boolean,
-  buffer: ArrayBufferLike,
-  offset: number,
-): Piece {
-  return { iova, size, bytes: bytesOver(buffer, offset, size), writable, buffer, offset }
-}
-
 /** True if `right` follows `left` on the bus and in the same buffer. */
-function joined(left: Piece, right: Piece): boolean {
+function joined(left: Region, right: Region): boolean {
   return (
-    left.buffer === right.buffer &&
+    left.bytes === right.bytes &&
     left.writable === right.writable &&
     left.iova + left.size === right.iova &&
-    left.offset + left.size === right.offset
+    left.origin + left.size === right.origin
   )
 }

@@ -2,6 +2,7 @@
 import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
+import type { Burst } from '../burst.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
 import { Filters } from './filters.ts'
@@ -15,7 +16,6 @@ import { verifyChecksums } from './rx-checksum.ts'
 import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
 import { castSum, MAX_FRAME, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
-import type { Burst } from '../wires/wire.ts'
 
 const FCS = 4
 const HEADER = 14

@@ -47,10 +47,14 @@ export class Ring {
   entries = 0
   head = 0
   tail = 0
-  /** The stretch of host memory used last for a buffer: views, address and size. Size 0: none. */
+  /**
+   * The region of host memory used last for a buffer: its view, where it starts and ends in it, and the address at which
+   * the view would start. No bytes: none.
+   */
   buffer = NO_BYTES
+  bufferFirst = 0
+  bufferEnd = 0
   bufferBase = 0
-  bufferSize = 0
 
   protected readonly registers: RegisterFile
   protected readonly dma: DmaMap
@@ -90,7 +94,7 @@ export class Ring {
     this.entries = 0
     this.tail = this.head
     this.buffer = NO_BYTES
-    this.bufferSize = 0
+    this.bufferEnd = 0
   }
 
   /** What the datasheet asks of a ring when it is enabled. */
@@ -120,7 +124,7 @@ export class Ring {
     const region = this.dma.access(base, bytes, true, `${this.names.kind} descriptor ring`)
     if (region === null) return false
     this.words = region.bytes.u32
-    this.first = (base - region.iova) >> 2
+    this.first = (base - region.iova + region.origin) >> 2
     this.entries = bytes / DESCRIPTOR_BYTES
     return true
   }
@@ -170,8 +174,9 @@ export class Ring {
 
   protected use(region: Region): void {
     this.buffer = region.bytes
-    this.bufferBase = region.iova
-    this.bufferSize = region.size
+    this.bufferFirst = region.origin
+    this.bufferEnd = region.origin + region.size
+    this.bufferBase = region.iova - region.origin
   }
 }
 

@@ -2,13 +2,15 @@
 import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
+import type { Burst } from '../burst.ts'
+import { sharedLoops } from '../loops.ts'
+import { sharedSpace } from '../space.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
-import { castSum, MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
+import { MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import { store } from './write-back.ts'
-import { BURST, type Burst } from '../wires/wire.ts'
 
 export const RX_REGISTERS: RingRegisters = {
   kind: 'receive',
@@ -37,13 +39,12 @@ export const RxStatus = {
 const ONE_BUFFER = 1
 
 export class RxQueue extends Ring {
-  readonly sums = new Int32Array(SUMS)
+  readonly sums = sharedSpace().takeInts(SUMS)
   /** Bytes of each buffer: SRRCTL.BSIZEPACKET. */
   bufferBytes = 2048
   stripVlan = false
   dropEnabled = false
-  /** Where in the region the buffers of a burst are; -1: elsewhere. */
-  private readonly places = new Int32Array(BURST)
+  private readonly loops = sharedLoops()
 
   constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
     super(RX_REGISTERS, index, registers, dma, strict)
@@ -77,76 +78,29 @@ export class RxQueue extends Ring {
    * buffer of the region used last. Returns how many it has put; it stops before one that must go the long way (put)
    * or is no frame of MIN_FRAME to `limit` bytes.
    *
-   * Three passes, of which only the second is bound to the frames' sizes: the descriptors are read, the frames are copied,
-   * the descriptors are written. So the host, which polls the first one on another CPU, and this one don't take the same
-   * cache line from each other for every frame.
+   * The frames are copied first, then their descriptors are written. So the host, which polls the first one on another CPU,
+   * and this one don't take the same cache line from each other for every frame.
    */
   putBurst(burst: Burst, from: number, limit: number): number {
-    if (this.refresh() === 0) return 0
-    const { head } = this
-    const end = this.tail < head ? this.entries : this.tail
-    const count = this.copyBurst(burst, from, Math.min(end - head, burst.count - from), limit)
-    this.writeBackBurst(burst, from, count)
-    this.head = head + count === this.entries ? 0 : head + count
-    this.sums[Sum.PACKETS] += count
-    return count
-  }
-
-  private copyBurst(burst: Burst, from: number, count: number, limit: number): number {
-    const { words, places, buffer, bufferBase, bufferSize, bufferBytes, sums } = this
     const { memory, offsets, lengths } = burst
-    const longest = Math.min(limit, bufferBytes)
-    let word = this.first + (this.head << 2)
-    const source = memory.u32
-    const target = buffer.u32
-    for (let i = 0; i < count; i++, word += 4) {
-      const place = words[word] + words[word + 1] * 4294967296 - bufferBase
-      places[i] = place >= 0 && place + longest <= bufferSize ? place : -1
-    }
-    for (let i = 0, frame = burst.first + from; i < count; i++, frame++) {
-      const offset = offsets[frame]
-      const length = lengths[frame]
-      const place = places[i]
-      if (place < 0 || ((place | offset) & 3) !== 0 || length < MIN_FRAME || length > longest) return i
-      const s = offset >>> 2
-      const t = place >>> 2
-      const first = source[s]
-      target[t] = first
-      target[t + 1] = source[s + 1]
-      target[t + 2] = source[s + 2]
-      target[t + 3] = source[s + 3]
-      target[t + 4] = source[s + 4]
-      target[t + 5] = source[s + 5]
-      target[t + 6] = source[s + 6]
-      target[t + 7] = source[s + 7]
-      target[t + 8] = source[s + 8]
-      target[t + 9] = source[s + 9]
-      target[t + 10] = source[s + 10]
-      target[t + 11] = source[s + 11]
-      target[t + 12] = source[s + 12]
-      target[t + 13] = source[s + 13]
-      target[t + 14] = source[s + 14]
-      if (length > MIN_FRAME)
-        copyBytes(memory, offset + MIN_FRAME, buffer, place + MIN_FRAME, length - MIN_FRAME)
-      if ((first & 1) === 1) sums[castSum(memory.u8, offset)]++
-      sums[Sum.BYTES] += length
-      sums[Sum.SIZES + SIZE_CLASS[length]]++
-    }
+    if (this.refresh() === 0 || this.buffer !== memory || this.words !== memory.u32) return 0
+    const { head, tail, entries } = this
+    const at = (burst.first + from) << 2
+    const count = this.loops.put(
+      (this.first + (head << 2)) << 2,
+      Math.min((tail < head ? entries : tail) - head, burst.count - from),
+      this.bufferBase,
+      this.bufferFirst,
+      this.bufferEnd,
+      offsets.byteOffset + at,
+      lengths.byteOffset + at,
+      MIN_FRAME,
+      Math.min(limit, this.bufferBytes),
+      RxStatus.DD | RxStatus.EOP,
+      this.sums.byteOffset,
+    )
+    this.head = head + count === entries ? 0 : head + count
     return count
-  }
-
-  /** Backwards: where the host looks first is written last, and then it finds all of them. */
-  private writeBackBurst({ lengths, first }: Burst, from: number, count: number): void {
-    const { words } = this
-    const status = RxStatus.DD | RxStatus.EOP
-    let word = this.first + ((this.head + count) << 2)
-    for (let frame = first + from + count - 1; frame >= first + from; frame--) {
-      word -= 4
-      words[word] = 0
-      words[word + 1] = 0
-      words[word + 3] = lengths[frame]
-      store(words, word + 2, status)
-    }
   }
 
   /**
@@ -179,7 +133,7 @@ export class RxQueue extends Ring {
     const word = this.first + (this.head << 2)
     const iova = words[word] + words[word + 1] * 4294967296
     let at = iova - this.bufferBase
-    if (at < 0 || at + length > this.bufferSize) {
+    if (at < this.bufferFirst || at + length > this.bufferEnd) {
       if (!this.seek(iova, length, true)) return
       at = iova - this.bufferBase
     }

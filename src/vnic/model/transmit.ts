@@ -1,5 +1,6 @@
 /** The transmit path: queues in turn, towards the wire (82599 §7.2). */
 import { REG } from '../../driver/ixgbe/registers.ts'
+import { Burst } from '../burst.ts'
 import type { DmaMap } from './dma.ts'
 import type { Interrupts } from './interrupts.ts'
 import type { RegisterFile } from './registers.ts'
@@ -17,6 +18,7 @@ export class Transmit {
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
   private readonly strict: Strict
+  private readonly burst = new Burst()
   private active: TxQueue[] = []
   /** Which active queue is served first in the next poll. */
   private turn = 0
@@ -35,7 +37,7 @@ export class Transmit {
     this.strict = strict
     this.queues = Array.from(
       { length: REG.TXDCTL.count },
-      (_, index) => new TxQueue(index, registers, dma, strict),
+      (_, index) => new TxQueue(index, registers, dma, strict, this.burst),
     )
     registers.onWrite(REG.TXDCTL, (value, index) => this.writeControl(value, index))
     hookRings(TX_REGISTERS, this.queues, registers, strict)
@@ -128,6 +130,7 @@ export class Transmit {
   private writeHead(queue: TxQueue, low: number, high: number): void {
     const iova = low + high * 2 ** 32
     const region = this.dma.access(iova, 4, true, 'transmit head write-back')
-    if (region !== null) Atomics.store(region.bytes.u32, (iova - region.iova) >>> 2, queue.head)
+    if (region !== null)
+      Atomics.store(region.bytes.u32, (iova - region.iova + region.origin) >>> 2, queue.head)
   }
 }

@@ -2,15 +2,17 @@
 import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { BURST, type Burst } from '../burst.ts'
+import { sharedLoops } from '../loops.ts'
+import { sharedSpace } from '../space.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
-import { NO_BYTES, Ring, type RingRegisters } from './ring.ts'
+import { Ring, type RingRegisters } from './ring.ts'
 import { castSum, MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { Fed, TxPacket } from './tx-packet.ts'
 import { store } from './write-back.ts'
-import { BURST, Burst } from '../wires/wire.ts'
 
 export const TX_REGISTERS: RingRegisters = {
   kind: 'transmit',
@@ -29,21 +31,19 @@ export interface Egress {
 }
 
 export class TxQueue extends Ring {
-  readonly sums = new Int32Array(SUMS)
+  readonly sums = sharedSpace().takeInts(SUMS)
   /** The last run() has written back a status: the queue's interrupt is due. */
   statusReported = false
   private readonly packet: TxPacket
-  private readonly burst = new Burst(NO_BYTES)
-  /**
-   * First byte of each frame of the burst. Read together with the descriptors, because a short loop has the CPU wait for
-   * many frames at once, where one that works on each of them would wait for each.
-   */
-  private readonly starts = new Uint8Array(BURST)
+  private readonly loops = sharedLoops()
+  /** For frames on their way; all queues of a NIC share it. */
+  private readonly burst: Burst
   /** Descriptors of the packet that is being sent the long way. */
   private packetEnd = 0
 
-  constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
+  constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict, burst: Burst) {
     super(TX_REGISTERS, index, registers, dma, strict)
+    this.burst = burst
     this.packet = new TxPacket(registers, strict, (iova, bytes, target, offset) =>
       this.fetch(iova, bytes, target, offset),
     )
@@ -100,60 +100,50 @@ export class TxQueue extends Ring {
    * ring, or the first that is something else or lies in another region. Returns how many, 0 if not even the first.
    */
   private gather(most: number): number {
-    const { words, burst, starts } = this
-    const { offsets, lengths } = burst
-    const limit = Math.min(most, BURST, this.entries - this.head)
-    const head = this.first + (this.head << 2)
-    this.reach(words[head] + words[head + 1] * 4294967296, words[head + 2] & 0xffff)
-    const { bufferBase, bufferSize } = this
-    const { u8 } = this.buffer
-    let count = 0
-    for (let word = head; count < limit; count++, word += 4) {
-      const command = words[word + 2]
-      const length = command & 0xffff
-      if (
-        (command & D.SIMPLE_MASK) !== D.SIMPLE ||
-        words[word + 3] !== length << D.PAYLEN_SHIFT ||
-        length < MIN_FRAME ||
-        length > MAX_FRAME
-      )
-        break
-      const offset = words[word] + words[word + 1] * 4294967296 - bufferBase
-      if (offset < 0 || offset + length > bufferSize) break
-      offsets[count] = offset
-      lengths[count] = length
-      starts[count] = u8[offset]
-    }
-    burst.memory = this.buffer
-    burst.count = count
-    return count
+    const { words, burst, head } = this
+    const word = this.first + (head << 2)
+    this.reach(words[word] + words[word + 1] * 4294967296, words[word + 2] & 0xffff)
+    burst.count = 0
+    if (words !== burst.memory.u32 || this.buffer !== burst.memory) return 0
+    burst.count = this.loops.gather(
+      word << 2,
+      Math.min(most, BURST, this.entries - head),
+      this.bufferBase,
+      this.bufferFirst,
+      this.bufferEnd,
+      MIN_FRAME,
+      MAX_FRAME,
+      burst.offsets.byteOffset,
+      burst.lengths.byteOffset,
+      burst.starts,
+    )
+    return burst.count
   }
 
   /** Makes the region of a buffer current, if there is one. */
   private reach(iova: number, bytes: number): void {
     const offset = iova - this.bufferBase
-    if (offset >= 0 && offset + bytes <= this.bufferSize) return
+    if (offset >= this.bufferFirst && offset + bytes <= this.bufferEnd) return
     const region = this.dma.find(iova, bytes)
     if (region !== null) this.use(region)
   }
 
   /** Counts the first `count` frames of the burst, which are sent, and reports those that ask for it. */
   private finishBurst(count: number): void {
-    const { words, sums, starts } = this
-    const { memory, offsets, lengths } = this.burst
-    let bytes = 0
-    let word = this.first + (this.head << 2)
-    for (let i = 0; i < count; i++, word += 4) {
-      const length = lengths[i]
-      bytes += length
-      sums[Sum.SIZES + SIZE_CLASS[length]]++
-      if ((starts[i] & 1) === 1) sums[castSum(memory.u8, offsets[i])]++
-      if ((words[word + 2] & D.RS) === 0) continue
-      store(words, word + 3, D.DD)
+    const { offsets, lengths, starts } = this.burst
+    const descriptor = (this.first + (this.head << 2)) << 2
+    const { sums } = this
+    if (
+      this.loops.finish(
+        descriptor,
+        count,
+        offsets.byteOffset,
+        lengths.byteOffset,
+        starts,
+        sums.byteOffset,
+      ) !== 0
+    )
       this.statusReported = true
-    }
-    sums[Sum.PACKETS] += count
-    sums[Sum.BYTES] += bytes
   }
 
   /** Writes DD into those of `count` descriptors from the head on that asked for it. */

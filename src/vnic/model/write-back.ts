@@ -4,9 +4,10 @@
  * x86 keeps stores in order and V8 does not move a typed array's store across another's, so a plain one does; other
  * machines get a releasing store, which costs a call per descriptor.
  */
-const ORDERED = process.arch === 'x64' || process.arch === 'ia32'
+/** This machine may make later stores visible before earlier ones. */
+export const REORDERS = process.arch !== 'x64' && process.arch !== 'ia32'
 
 export function store(words: Uint32Array, index: number, value: number): void {
-  if (ORDERED) words[index] = value
-  else Atomics.store(words, index, value)
+  if (REORDERS) Atomics.store(words, index, value)
+  else words[index] = value
 }

@@ -5,6 +5,7 @@ import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
 import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
+import { sharedSpace } from '../space.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 const PAGE = 4096
@@ -92,7 +93,7 @@ export class ClientMemory {
       release()
       throw error
     }
-    this.device.dma.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.buffer, iova - base)
+    this.device.dma.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.bytes, iova - base)
     return () => {
       window.unmap(iova, size)
       release()
@@ -102,11 +103,16 @@ export class ClientMemory {
   private shareAlone(request: DmaMap, fd: number, protection: number): () => void {
     const { address: iova, size, offset } = request
     const { dma } = this.device
+    const writable = (protection & PROT_WRITE) !== 0
+    const space = sharedSpace()
+    const at = space.map(size, { fd, offset, protection })
+    if (at !== null) {
+      dma.addPart(iova, size, writable, space.bytes, at)
+      return () => space.unmap(at)
+    }
     const address = mmap(size, { fd, offset, protection })
     try {
-      dma.add(iova, size, (protection & PROT_WRITE) !== 0, (start, bytes) =>
-        viewOf(address + BigInt(start), bytes),
-      )
+      dma.add(iova, size, writable, (start, bytes) => viewOf(address + BigInt(start), bytes))
     } catch (error) {
       dma.remove(iova, size)
       munmap(address, size)

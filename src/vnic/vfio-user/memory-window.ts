@@ -14,6 +14,7 @@ import {
   PROT_NONE,
   viewOf,
 } from '../../linux/mapping.ts'
+import { type Bytes, bytesOver } from '../../packet/bytes.ts'
 
 /** Bytes of a window; it starts at a multiple of that. */
 export const WINDOW_BYTES = 2 ** 28
@@ -24,7 +25,7 @@ export class MemoryWindow {
   /** I/O virtual address of its first byte. */
   readonly iova: number
   /** All of it. Only what is mapped may be touched. */
-  readonly buffer: ArrayBuffer
+  readonly bytes: Bytes
   /** Mappings in it. */
   users = 0
   private readonly address: bigint
@@ -32,7 +33,7 @@ export class MemoryWindow {
   constructor(iova: number) {
     this.iova = iova
     this.address = mmap(WINDOW_BYTES, { protection: PROT_NONE, flags: RESERVED })
-    this.buffer = viewOf(this.address, WINDOW_BYTES)
+    this.bytes = bytesOver(viewOf(this.address, WINDOW_BYTES))
   }
 
   /** Maps a part of a file at its place. Throws LinuxError. */

@@ -1,6 +1,7 @@
 import type { Bytes } from '../../packet/bytes.ts'
+import type { Burst } from '../burst.ts'
 import { FaultLane, type FaultRates } from './fault-lane.ts'
-import { type Burst, deliverEach, type Port, type Wire, type WireReport } from './wire.ts'
+import { deliverEach, type Port, type Wire, type WireReport } from './wire.ts'
 
 /** How long a frame is held back at most for the next one to overtake it, milliseconds. */
 const HOLD = 10

@@ -1,8 +1,10 @@
-import { allocateBytes, type Bytes } from '../../packet/bytes.ts'
+import type { Bytes } from '../../packet/bytes.ts'
 import { Pacer } from '../../packet/pacer.ts'
 import type { Ledger } from './ledger.ts'
+import { Burst, BURST } from '../burst.ts'
+import { sharedSpace } from '../space.ts'
+import { buildTestFrame } from './test-frame.ts'
 import {
-  buildTestFrame,
   CHECK_WORD,
   MIN_TEST_FRAME,
   OWNER_WEIGHT,
@@ -11,8 +13,8 @@ import {
   SEQUENCE_WORD,
   SOURCE_PORT_WEIGHT,
   SOURCE_PORT_WORD,
-} from './test-frame.ts'
-import { Burst, BURST, type Port, type Wire, type WireReport } from './wire.ts'
+} from './test-frame-layout.ts'
+import type { Port, Wire, WireReport } from './wire.ts'
 
 /** Prepared frames are to stay in a first-level cache. */
 const CACHED_BYTES = 16384
@@ -45,7 +47,7 @@ export class GenWire implements Wire {
   private readonly pacer: Pacer | null
 
   /** Frames ready to be sent but for what differs per flow and frame; sizes in turn, as often as they fit. */
-  private readonly burst: Burst
+  private readonly burst = new Burst()
   private readonly slots: number
   private readonly sizes: number
   /** Per flow. */
@@ -79,23 +81,23 @@ export class GenWire implements Wire {
     const stride = (Math.max(...sizes) + 63) & ~63
     const rounds = Math.floor(Math.min(BURST, CACHED_BYTES / stride) / sizes.length)
     this.slots = Math.max(1, rounds) * sizes.length
-    this.burst = new Burst(allocateBytes(this.slots * stride))
     for (let flow = 0; flow < flows; flow++) {
       const { u32 } = buildTestFrame(ledger.nonce, this.generator, MIN_TEST_FRAME, flow)
       this.portWords[flow] = u32[SOURCE_PORT_WORD]
       this.ownerWords[flow] = u32[OWNER_WORD]
     }
-    sizes.forEach((size, index) => this.prepare(index, size, stride))
+    const frames = sharedSpace().take(this.slots * stride)
+    for (let slot = 0; slot < this.slots; slot++) this.burst.offsets[slot] = frames + slot * stride
+    sizes.forEach((size, index) => this.prepare(index, size))
   }
 
   /** The frames of one size, and what their checks start from. */
-  private prepare(index: number, size: number, stride: number): void {
+  private prepare(index: number, size: number): void {
     const { flows, burst, portWords, ownerWords, checkWords } = this
     const { u8, u32 } = buildTestFrame(this.ledger.nonce, this.generator, size, 0)
     for (let slot = index; slot < this.slots; slot += this.sizes) {
-      burst.offsets[slot] = slot * stride
       burst.lengths[slot] = size
-      burst.memory.u8.set(u8.subarray(0, size), slot * stride)
+      burst.memory.u8.set(u8.subarray(0, size), burst.offsets[slot])
     }
     for (let flow = 0; flow < flows; flow++) {
       checkWords[index * flows + flow] =

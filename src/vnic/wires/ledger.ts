@@ -5,29 +5,21 @@
  * Loss, duplicates and order are known per generator and flow, from the sequence numbers in the frames.
  */
 import { IxyError } from '../../errors.ts'
-import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
-import * as frame from './test-frame.ts'
-import type { Burst } from './wire.ts'
+import { Burst } from '../burst.ts'
+import { sharedLoops } from '../loops.ts'
+import { sharedSpace } from '../space.ts'
+import * as F from './test-frame-layout.ts'
 
-/**
- * Frames told apart from their duplicates: the last 65,536 of each generator. More than all rings and queues between
- * two ports hold; an older one that turns up is taken for a duplicate.
- */
-const WINDOW = 65536
-const WINDOW_BITS = 16
-/** Bits in which magic and nonce may differ for a frame with a wrong check to be one of ours all the same. */
-const TOLERANCE = 2
 const MAX_FRAME = 16384
 
-/** Counters per generator, in `counters[generator * COUNTERS + …]`. */
-const COUNTERS = 8
-const SENT = 0
-const UNDELIVERED = 1
-const RECEIVED = 2
-const DUPLICATED = 3
-const REORDERED = 4
-const CORRUPTED = 5
+/** What the sending end counts of a generator, and the book that the receiving end keeps (test-frame-layout.ts). */
+interface Account {
+  sent: number
+  undelivered: number
+  readonly book: Float64Array
+}
 
 /** What became of the frames of one generator. */
 export interface Tally {
@@ -49,37 +41,46 @@ export interface Tally {
 
 export class Ledger {
   readonly nonce: number
-  private generators = 0
-  private readonly counters = new Float64Array(frame.MAX_GENERATORS * COUNTERS)
-  /**
-   * Per generator and sequence number modulo WINDOW: how often the window had moved on when that slot was last taken,
-   * counted from 1. Only the parts in use become resident memory.
-   */
-  private readonly rounds = new Uint16Array(frame.MAX_GENERATORS * WINDOW)
-  /** Per generator and flow: the lowest sequence number that is in order. */
-  private readonly expected = new Uint32Array(frame.MAX_GENERATORS * MAX_FLOWS)
-  private readonly aligned = allocateBytes(MAX_FRAME)
+  private readonly space = sharedSpace()
+  private readonly loops = sharedLoops()
+  private readonly accounts: Account[] = []
+  /** As the loops want it. Only the parts in use become resident memory. */
+  private readonly words: Int32Array
+  /** For a frame that is elsewhere, or comes alone. */
+  private readonly one = new Burst()
+  private readonly copy: number
 
   /** `nonce`, 16 bits, marks this process's frames. */
   constructor(nonce = process.pid) {
     this.nonce = nonce & 0xffff
+    this.words = this.space.takeInts(F.LEDGER_BYTES >> 2)
+    this.words[0] = this.nonce
+    this.copy = this.space.take(MAX_FRAME)
+    this.one.count = 1
   }
 
   /** Takes a new generator in; returns its number. Throws IXY_ERR_USAGE when there are 16 already. */
   register(): number {
-    if (this.generators === frame.MAX_GENERATORS)
+    const generator = this.accounts.length
+    if (generator === F.MAX_GENERATORS)
       throw new IxyError(
         'IXY_ERR_USAGE',
-        `more than ${frame.MAX_GENERATORS} gen wires in one process`,
+        `more than ${F.MAX_GENERATORS} gen wires in one process`,
         'use fewer gen wires',
       )
-    return this.generators++
+    const at = this.space.take(F.BOOK_FLOWS + MAX_FLOWS * 4 + 2 * 2 ** F.WINDOW_BITS)
+    const book = new Float64Array(this.space.memory.buffer, at, F.BOOK_FLOWS >> 3)
+    this.accounts.push({ sent: 0, undelivered: 0, book })
+    this.words[(F.LEDGER_BOOKS >> 2) + generator] = at
+    this.words[F.LEDGER_GENERATORS >> 2] = this.accounts.length
+    return generator
   }
 
   /** `generator` has handed `count` frames to its NIC, which dropped `undelivered` of them. */
   sent(generator: number, count: number, undelivered: number): void {
-    this.counters[generator * COUNTERS + SENT] += count
-    this.counters[generator * COUNTERS + UNDELIVERED] += undelivered
+    const account = this.accounts[generator]
+    account.sent += count
+    account.undelivered += undelivered
   }
 
   /**
@@ -87,61 +88,41 @@ export class Ledger {
    * to another port. Returns false for a frame that none of the generators has sent.
    */
   receive(memory: Bytes, offset: number, length: number): boolean {
-    if (length < frame.MIN_TEST_FRAME) return false
-    if ((offset & 3) !== 0) return this.receiveUnaligned(memory, offset, length)
-    const words = memory.u32
-    const first = offset >>> 2
-    if (
-      words[first + frame.MAGIC_WORD] !== frame.MAGIC ||
-      (words[first + frame.CHECK_WORD] | 0) !== frame.frameCheck(memory, offset, length)
-    )
-      return this.receiveDamaged(memory, offset)
-    const owner = words[first + frame.OWNER_WORD]
-    const generator = frame.decodeGenerator((owner >>> 8) & 0xff)
-    const flow = owner >>> 16
-    if (
-      words[first + frame.NONCE_WORD] >>> 16 !== this.nonce ||
-      generator < 0 ||
-      generator >= this.generators
-    )
-      return false
-
-    const counters = this.counters
-    const counter = generator * COUNTERS
-    const sequence = words[first + frame.SEQUENCE_WORD]
-    const slot = generator * WINDOW + (sequence & (WINDOW - 1))
-    const round = ((sequence >>> WINDOW_BITS) + 1) & 0xffff
-    // Differences are taken modulo 2^16 and 2^32: sequence numbers wrap around.
-    if ((round - this.rounds[slot]) << 16 <= 0) {
-      counters[counter + DUPLICATED]++
-      return true
-    }
-    this.rounds[slot] = round
-    counters[counter + RECEIVED]++
-    const place = generator * MAX_FLOWS + flow
-    if (((sequence - this.expected[place]) | 0) < 0) counters[counter + REORDERED]++
-    else this.expected[place] = sequence + 1
-    return true
+    const { one, space, copy } = this
+    if (length > MAX_FRAME) return false
+    if (memory !== space.bytes) copyBytes(memory, offset, space.bytes, copy, length)
+    one.offsets[0] = memory === space.bytes ? offset : copy
+    one.lengths[0] = length
+    return this.receiveBurst(one) === 0
   }
 
   /** receive() for each frame of a burst; returns how many of them are none of ours. */
-  receiveBurst({ memory, offsets, lengths, first, count }: Burst): number {
+  receiveBurst(burst: Burst): number {
+    const { memory, offsets, lengths, first, count } = burst
+    const at = first << 2
+    if (memory === this.space.bytes)
+      return this.loops.receive(
+        this.words.byteOffset,
+        MAX_FLOWS,
+        offsets.byteOffset + at,
+        lengths.byteOffset + at,
+        count,
+      )
     let foreign = 0
     for (let i = first; i < first + count; i++) if (!this.receive(memory, offsets[i], lengths[i])) foreign++
     return foreign
   }
 
   tally(generator: number): Tally {
-    const at = generator * COUNTERS
-    const sent = this.counters[at + SENT]
-    const received = this.counters[at + RECEIVED]
-    const corrupted = this.counters[at + CORRUPTED]
+    const { sent, undelivered, book } = this.accounts[generator]
+    const received = book[F.BOOK_RECEIVED >> 3]
+    const corrupted = book[F.BOOK_CORRUPTED >> 3]
     return {
       sent,
-      undelivered: this.counters[at + UNDELIVERED],
+      undelivered,
       received,
-      duplicated: this.counters[at + DUPLICATED],
-      reordered: this.counters[at + REORDERED],
+      duplicated: book[F.BOOK_DUPLICATED >> 3],
+      reordered: book[F.BOOK_REORDERED >> 3],
       corrupted,
       lost: Math.max(0, sent - received - corrupted),
     }
@@ -150,37 +131,10 @@ export class Ledger {
   /** Frames on their way: sent and delivered, but not come out yet. What stays when nothing moves any more is lost. */
   outstanding(): number {
     let frames = 0
-    for (let generator = 0; generator < this.generators; generator++) {
+    for (let generator = 0; generator < this.accounts.length; generator++) {
       const { lost, undelivered } = this.tally(generator)
       frames += Math.max(0, lost - undelivered)
     }
     return frames
   }
-
-  private receiveUnaligned(memory: Bytes, offset: number, length: number): boolean {
-    if (length > MAX_FRAME) return false
-    copyBytes(memory, offset, this.aligned, 0, length)
-    return this.receive(this.aligned, 0, length)
-  }
-
-  /** A frame with a wrong magic or check: one of ours with a few bits wrong, or a stranger's. */
-  private receiveDamaged(memory: Bytes, offset: number): boolean {
-    const words = memory.u32
-    const first = offset >>> 2
-    const wrong =
-      bitCount(words[first + frame.MAGIC_WORD] ^ frame.MAGIC) +
-      bitCount((words[first + frame.NONCE_WORD] >>> 16) ^ this.nonce)
-    if (wrong > TOLERANCE) return false
-    let generator = frame.decodeGenerator(memory.u8[offset + frame.GENERATOR])
-    if (generator < 0) generator = frame.decodeGenerator(memory.u8[offset + frame.SOURCE_MAC_GENERATOR])
-    if (generator < 0 || generator >= this.generators) return false
-    this.counters[generator * COUNTERS + CORRUPTED]++
-    return true
-  }
-}
-
-function bitCount(word: number): number {
-  let count = 0
-  for (let rest = word; rest !== 0; rest &= rest - 1) count++
-  return count
 }

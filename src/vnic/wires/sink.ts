@@ -1,6 +1,7 @@
 import type { Bytes } from '../../packet/bytes.ts'
+import type { Burst } from '../burst.ts'
 import type { Ledger } from './ledger.ts'
-import type { Burst, Wire, WireReport } from './wire.ts'
+import type { Wire, WireReport } from './wire.ts'
 
 /**
  * Swallows and counts; books the frames that generators of this process have sent. Measures the time between frames: by

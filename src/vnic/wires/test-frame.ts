@@ -18,90 +18,55 @@
  */
 import { allocateBytes, type Bytes } from '../../packet/bytes.ts'
 import { buildFrame, DEFAULT_TEMPLATE } from '../../packet/template.ts'
-
-export const NONCE = 42
-export const TOUCHED = 48
-export const GENERATOR = 49
-export const SOURCE_MAC_GENERATOR = 11
-export const MAGIC = 0x6779_7869
-export const MIN_TEST_FRAME = 60
-
-/** Word indices. The source port is in the upper half of its word. */
-export const SOURCE_PORT_WORD = 8
-export const NONCE_WORD = NONCE >> 2
-export const MAGIC_WORD = 11
-export const OWNER_WORD = 12
-export const CHECK_WORD = 13
-export const SEQUENCE_WORD = 14
-
-const NOT_TOUCHED = 0xffff_ff00
-/** What one more in a word adds to the check. Odd, like all weights. */
-export const SOURCE_PORT_WEIGHT = 0x9e3779b9
-export const OWNER_WEIGHT = 0x68e31da5
-export const SEQUENCE_WEIGHT = 0x1b873593
-const LENGTH_WEIGHT = 0xcc9e2d51
-/** Makes weights that are odd, whatever the place. */
-const EVEN = 0x9e3779b2
-
-/** Generators in one process; the number is stored together with its complement. */
-export const MAX_GENERATORS = 16
+import * as F from './test-frame-layout.ts'
 
 /** 0 to 15, as stored in a frame. */
 export function encodeGenerator(generator: number): number {
   return generator | ((~generator << 4) & 0xf0)
 }
 
-/** The reverse; -1 if that is no generator. */
-export function decodeGenerator(byte: number): number {
-  return ((byte >>> 4) ^ (byte & 0xf)) === 0xf ? byte & 0xf : -1
-}
+/** Of the words from the first on; those that the check leaves out have 0. */
+const WEIGHTS: readonly number[] = [
+  F.WEIGHT_0,
+  F.WEIGHT_1,
+  F.WEIGHT_2,
+  F.WEIGHT_3,
+  F.WEIGHT_4,
+  F.WEIGHT_5,
+  F.WEIGHT_6,
+  F.WEIGHT_7,
+  F.SOURCE_PORT_WEIGHT,
+  F.WEIGHT_9,
+  F.NONCE_WEIGHT,
+  F.MAGIC_WEIGHT,
+  F.OWNER_WEIGHT,
+  0,
+  F.SEQUENCE_WEIGHT,
+]
 
 /**
- * The check of a frame, as a signed 32-bit number. `offset` must be a multiple of 4, `length` at least 60.
- *
- * The first 60 bytes are written out: a loop costs twice as much. `| 0` and Math.imul keep V8 to 32-bit arithmetic; a
- * plain sum of Uint32 elements would be one of doubles.
+ * The check of a frame at the start of `memory`, as a signed 32-bit number; `length` is at least 60. This is its definition;
+ * the receiving end computes it in wasm/ledger.ts.
  */
-export function frameCheck(memory: Bytes, offset: number, length: number): number {
-  const words = memory.u32
-  const i = offset >>> 2
-  let sum = Math.imul(length, LENGTH_WEIGHT)
-  sum = (sum + Math.imul(words[i], 0x9e3779b1)) | 0
-  sum = (sum + Math.imul(words[i + 1], 0x85ebca77)) | 0
-  sum = (sum + Math.imul(words[i + 2], 0xc2b2ae3d)) | 0
-  sum = (sum + Math.imul(words[i + 3], 0x27d4eb2f)) | 0
-  sum = (sum + Math.imul(words[i + 4], 0x165667b1)) | 0
-  sum = (sum + Math.imul(words[i + 5], 0xd3a2646d)) | 0
-  sum = (sum + Math.imul(words[i + 6], 0xfd7046c5)) | 0
-  sum = (sum + Math.imul(words[i + 7], 0xb55a4f09)) | 0
-  sum = (sum + Math.imul(words[i + SOURCE_PORT_WORD], SOURCE_PORT_WEIGHT)) | 0
-  sum = (sum + Math.imul(words[i + 9], 0x6c8e9cf5)) | 0
-  sum = (sum + Math.imul(words[i + NONCE_WORD], 0x7feb352d)) | 0
-  sum = (sum + Math.imul(words[i + MAGIC_WORD], 0x846ca68b)) | 0
-  sum = (sum + Math.imul(words[i + OWNER_WORD] & NOT_TOUCHED, OWNER_WEIGHT)) | 0
-  sum = (sum + Math.imul(words[i + SEQUENCE_WORD], SEQUENCE_WEIGHT)) | 0
-  return length === MIN_TEST_FRAME ? sum : (sum + restCheck(memory, offset, length)) | 0
-}
-
-/** What the bytes from 60 on add: weights differ within four words and grow from four to four. */
-function restCheck(memory: Bytes, offset: number, length: number): number {
-  const words = memory.u32
-  const end = (offset + length) >>> 2
-  let i = (offset + MIN_TEST_FRAME) >>> 2
-  let sum = 0
+export function frameCheck({ u8, u32 }: Bytes, length: number): number {
+  let sum = Math.imul(length, F.LENGTH_WEIGHT)
+  WEIGHTS.forEach((weight, word) => {
+    const value = word === F.OWNER_WORD ? u32[word] & F.NOT_TOUCHED : u32[word]
+    sum = (sum + Math.imul(value, weight)) | 0
+  })
+  // From here on weights differ within four words and grow from four to four.
+  let rest = 0
   let sumOfSums = 0
-  for (; i + 3 < end; i += 4) {
-    sum = (sum + Math.imul(words[i], 0x9e3779b1)) | 0
-    sum = (sum + Math.imul(words[i + 1], 0x85ebca77)) | 0
-    sum = (sum + Math.imul(words[i + 2], 0xc2b2ae3d)) | 0
-    sum = (sum + Math.imul(words[i + 3], 0x27d4eb2f)) | 0
-    sumOfSums = (sumOfSums + sum) | 0
+  let word = WEIGHTS.length
+  for (; word + 3 < length >> 2; word += 4) {
+    for (let i = 0; i < 4; i++) rest = (rest + Math.imul(u32[word + i], WEIGHTS[i])) | 0
+    sumOfSums = (sumOfSums + rest) | 0
   }
-  for (let byte = i << 2; byte < offset + length; byte++) {
-    sum = (sum + Math.imul(memory.u8[byte], 0x165667b1)) | 0
-    sumOfSums = (sumOfSums + sum) | 0
+  for (let byte = word << 2; byte < length; byte++) {
+    rest = (rest + Math.imul(u8[byte], F.WEIGHT_4)) | 0
+    sumOfSums = (sumOfSums + rest) | 0
   }
-  return (sum + Math.imul(sumOfSums, EVEN)) | 0
+  return (sum + rest + Math.imul(sumOfSums, F.EVEN)) | 0
 }
 
 /** A frame with sequence number 0 and a valid check. */
@@ -111,12 +76,12 @@ export function buildTestFrame(nonce: number, generator: number, size: number, f
   sourceMac[5] = owner
   const memory = allocateBytes(size)
   memory.u8.set(buildFrame({ ...DEFAULT_TEMPLATE, sourceMac }, size, flow))
-  memory.u8[NONCE] = nonce
-  memory.u8[NONCE + 1] = nonce >>> 8
-  memory.u32[MAGIC_WORD] = MAGIC
-  memory.u32[OWNER_WORD] = (flow << 16) | (owner << 8)
-  memory.u32[SEQUENCE_WORD] = 0
-  for (let i = MIN_TEST_FRAME; i < size; i++) memory.u8[i] = i
-  memory.u32[CHECK_WORD] = frameCheck(memory, 0, size)
+  memory.u8[F.NONCE] = nonce
+  memory.u8[F.NONCE + 1] = nonce >>> 8
+  memory.u32[F.MAGIC_WORD] = F.MAGIC
+  memory.u32[F.OWNER_WORD] = (flow << 16) | (owner << 8)
+  memory.u32[F.SEQUENCE_WORD] = 0
+  for (let i = F.MIN_TEST_FRAME; i < size; i++) memory.u8[i] = i
+  memory.u32[F.CHECK_WORD] = frameCheck(memory, size)
   return memory
 }

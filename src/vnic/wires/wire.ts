@@ -5,23 +5,7 @@
  * A frame is Ethernet without preamble and FCS, as in a capture file.
  */
 import type { Bytes } from '../../packet/bytes.ts'
-
-/** Frames in a burst at most. */
-export const BURST = 64
-
-/** Frames that lie in the same memory: number `first` to `first + count - 1` of those in the arrays. */
-export class Burst {
-  memory: Bytes
-  first = 0
-  count = 0
-  /** Of each frame: where it starts, and its length, bytes. */
-  readonly offsets = new Int32Array(BURST)
-  readonly lengths = new Int32Array(BURST)
-
-  constructor(memory: Bytes) {
-    this.memory = memory
-  }
-}
+import type { Burst } from '../burst.ts'
 
 /** Port.deliverBurst for ports that take one frame at a time. */
 export function deliverEach(port: Pick<Port, 'deliver'>, burst: Burst): number {

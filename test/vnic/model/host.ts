@@ -2,8 +2,10 @@
 import { offsetOf, put, type Register } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
+import { Burst } from '../../../src/vnic/burst.ts'
 import { Device } from '../../../src/vnic/model/device.ts'
 import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
+import { sharedSpace } from '../../../src/vnic/space.ts'
 import type { Port, Wire, WireReport } from '../../../src/vnic/wires/wire.ts'
 
 export const MAC = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56)
@@ -13,6 +15,10 @@ export const MEMORY_BYTES = 4 * 1024 * 1024
 export const RX_RING = BASE
 export const TX_RING = BASE + 0x10000
 export const BUFFERS = BASE + 0x100000
+
+const FRAME_AT = sharedSpace().take(16384)
+/** Memory of the one fast host there can be at a time. */
+const MEMORY_AT = sharedSpace().take(MEMORY_BYTES)
 
 /** Keeps what is sent; delivers what the test queues up. */
 export class TestWire implements Wire {
@@ -24,16 +30,33 @@ export class TestWire implements Wire {
   readonly delivered: boolean[] = []
   readonly wakeFds: readonly number[] = []
   readonly finite = false
+  /** Not null: frames are delivered in bursts (of one). */
+  private readonly burst: Burst | null
+
+  constructor(fast = false) {
+    this.burst = fast ? new Burst() : null
+  }
 
   poll(port: Port, budget: number): number {
     let count = 0
     while (count < budget && this.waiting.length > 0 && port.room() > 0) {
       const frame = this.waiting.shift() as Uint8Array
-      this.delivered.push(port.deliver(copy(frame), 0, frame.length))
+      this.delivered.push(this.deliver(port, frame))
       count++
     }
     return count
   }
+
+  private deliver(port: Port, frame: Uint8Array): boolean {
+    const { burst } = this
+    if (burst === null) return port.deliver(copy(frame), 0, frame.length)
+    burst.offsets[0] = FRAME_AT
+    burst.lengths[0] = frame.length
+    burst.count = 1
+    burst.memory.u8.set(frame, FRAME_AT)
+    return port.deliverBurst(burst) === 1
+  }
+
   send(memory: Bytes, offset: number, length: number): boolean {
     if (this.sent.length >= this.capacity) return false
     this.sent.push(memory.u8.slice(offset, offset + length))
@@ -64,13 +87,21 @@ export function copy(frame: Uint8Array): Bytes {
 }
 
 export class Host {
-  readonly wire = new TestWire()
-  readonly memory = bytesOver(new ArrayBuffer(MEMORY_BYTES))
+  readonly wire: TestWire
+  readonly memory: Bytes
   readonly signals: number[] = []
   readonly device: Device
   now = 1000
 
-  constructor({ strict = true, share = true } = {}) {
+  /** `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. */
+  constructor({ strict = true, share = true, fast = false } = {}) {
+    this.wire = new TestWire(fast)
+    const space = sharedSpace()
+    const at = fast ? MEMORY_AT : 0
+    this.memory = fast
+      ? bytesOver(space.memory.buffer, at, MEMORY_BYTES)
+      : bytesOver(new ArrayBuffer(MEMORY_BYTES))
+    this.memory.u8.fill(0)
     this.device = new Device({
       mac: MAC,
       wire: this.wire,
@@ -78,7 +109,8 @@ export class Host {
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: new ArrayBuffer(BAR0_BYTES),
     })
-    if (share) this.device.dma.add(BASE, MEMORY_BYTES, true, () => this.memory.u8.buffer)
+    this.device.receive.inspectAll = !fast
+    if (share) this.device.dma.addPart(BASE, MEMORY_BYTES, true, fast ? space.bytes : this.memory, at)
     this.device.config.write(4, Uint8Array.of(0x06, 0x00))
     this.device.update()
   }
@@ -202,7 +234,7 @@ export class Host {
 }
 
 /** A host that is ready to send and receive everything. */
-export function runningHost(options: { strict?: boolean } = {}): Host {
+export function runningHost(options: ConstructorParameters<typeof Host>[0] = {}): Host {
   const host = new Host(options)
   host.initialise()
   host.acceptAll()

@@ -1,5 +1,6 @@
 import { allocateBytes, type Bytes, copyBytes } from '../../../src/packet/bytes.ts'
-import { type Burst, deliverEach, type Port, type Wire } from '../../../src/vnic/wires/wire.ts'
+import type { Burst } from '../../../src/vnic/burst.ts'
+import { deliverEach, type Port, type Wire } from '../../../src/vnic/wires/wire.ts'
 
 /** A NIC's port that keeps what it gets. */
 export class FakePort implements Port {

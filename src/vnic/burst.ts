@@ -1,0 +1,26 @@
+/** Several frames at once, where the loops of wasm/ get at them. */
+import type { Bytes } from '../packet/bytes.ts'
+import { sharedSpace } from './space.ts'
+
+/** Frames in a burst at most. */
+export const BURST = 64
+
+/** Frames that lie in the same memory: number `first` to `first + count - 1` of those in the arrays. */
+export class Burst {
+  memory: Bytes
+  first = 0
+  count = 0
+  /** Of each frame: where it starts, and its length, bytes. */
+  readonly offsets: Int32Array
+  readonly lengths: Int32Array
+  /** Where there is room for a byte of each frame. */
+  readonly starts: number
+
+  constructor() {
+    const space = sharedSpace()
+    this.memory = space.bytes
+    this.offsets = space.takeInts(BURST)
+    this.lengths = space.takeInts(BURST)
+    this.starts = space.take(BURST)
+  }
+}

@@ -1,0 +1,73 @@
+/** Frames into receive buffers; the algorithm is explained in ../model/rx-queue.ts. */
+import { countAll, countGroup, countSize } from './sums'
+
+/** The machine doesn't keep stores in order: those that hand a descriptor over must release. */
+let releases: bool = false
+
+export function configureOrder(reorders: bool): void {
+  releases = reorders
+}
+
+/** From here on the engine's own copy is faster. */
+const LONG = 512
+
+/** `length` is at least 16. Copies the last bytes twice rather than one by one. */
+function copy(target: usize, source: usize, length: usize): void {
+  if (length > <usize>LONG) return memory.copy(target, source, length)
+  const last = length - 16
+  for (let i: usize = 0; i < last; i += 16) v128.store(target + i, v128.load(source + i))
+  v128.store(target + last, v128.load(source + last))
+}
+
+/**
+ * Puts up to `count` frames into the buffers of the descriptors from `descriptor` on, which don't wrap around. Host
+ * address `base + n` is offset n, for n from `first` to `end`. Returns how many it has put: it stops before a frame that is
+ * shorter or longer than allowed, and before a buffer that is elsewhere.
+ */
+export function put(
+  descriptor: usize,
+  count: i32,
+  base: f64,
+  first: i32,
+  end: i32,
+  offsets: usize,
+  lengths: usize,
+  shortest: i32,
+  longest: i32,
+  status: u32,
+  sums: usize,
+): i32 {
+  const origin = <u64>(<i64>base + <i64>first)
+  const room = end - first - longest
+  if (room < 0) return 0
+  let bytes: i32 = 0
+  let done: i32 = 0
+  let read = descriptor
+  for (; done < count; done++, read += 16) {
+    const at = (<usize>done) << 2
+    const length = load<i32>(lengths + at)
+    const place = load<u64>(read) - origin
+    if (place > <u64>room || length < shortest || length > longest) break
+    const frame = <usize>load<u32>(offsets + at)
+    copy(<usize>first + <usize>place, frame, length)
+    if ((load<u8>(frame) & 1) !== 0) countGroup(sums, frame)
+    countSize(sums, length)
+    bytes += length
+  }
+  countAll(sums, done, bytes)
+  writeBack(descriptor, done, lengths, status)
+  return done
+}
+
+/** Backwards: where the host looks first is written last, and then it finds all of them. */
+function writeBack(descriptor: usize, count: i32, lengths: usize, status: u32): void {
+  let length = lengths + ((<usize>count) << 2)
+  for (let at = descriptor + ((<usize>count) << 4); at > descriptor;) {
+    at -= 16
+    length -= 4
+    store<u64>(at, 0)
+    store<u32>(at, load<u32>(length), 12)
+    if (releases) atomic.store<u32>(at + 8, status)
+    else store<u32>(at, status, 8)
+  }
+}

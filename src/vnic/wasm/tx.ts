@@ -1,0 +1,69 @@
+/** Frames out of transmit descriptors; the algorithm is explained in ../model/tx-queue.ts. */
+import { DD, PAYLEN_SHIFT, RS, SIMPLE, SIMPLE_MASK } from '../model/tx-descriptor'
+import { countAll, countGroup, countSize } from './sums'
+
+/**
+ * Collects frames that are one descriptor each and ask for nothing, from `descriptor` on: up to `count`, or the first that
+ * is something else. Addresses as in put(). `starts` gets the first byte of each frame, and so the CPU waits for the
+ * frames of the whole burst at once, where otherwise each would make it wait.
+ */
+export function gather(
+  descriptor: usize,
+  count: i32,
+  base: f64,
+  first: i32,
+  end: i32,
+  shortest: i32,
+  longest: i32,
+  offsets: usize,
+  lengths: usize,
+  starts: usize,
+): i32 {
+  const origin = <i64>base
+  let found: i32 = 0
+  for (; found < count; found++, descriptor += 16) {
+    const command = load<u32>(descriptor, 8)
+    const length = <i32>(command & 0xffff)
+    const offset = load<i64>(descriptor) - origin
+    if (
+      (command & SIMPLE_MASK) !== SIMPLE ||
+      load<u32>(descriptor, 12) !== (<u32>length) << PAYLEN_SHIFT ||
+      length < shortest ||
+      length > longest ||
+      offset < first ||
+      offset + length > end
+    )
+      break
+    store<u32>(offsets, <u32>offset)
+    store<i32>(lengths, length)
+    store<u8>(starts, load<u8>(<usize>offset))
+    offsets += 4
+    lengths += 4
+    starts++
+  }
+  return found
+}
+
+/** Counts `count` frames of those gathered from `descriptor` on, and reports those that ask for it. Returns 1 if one does. */
+export function finish(
+  descriptor: usize,
+  count: i32,
+  offsets: usize,
+  lengths: usize,
+  starts: usize,
+  sums: usize,
+): i32 {
+  let bytes: i32 = 0
+  let reported: i32 = 0
+  for (let i: usize = 0; i < <usize>count; i++, descriptor += 16) {
+    const length = load<i32>(lengths + (i << 2))
+    bytes += length
+    countSize(sums, length)
+    if ((load<u8>(starts + i) & 1) !== 0) countGroup(sums, load<u32>(offsets + (i << 2)))
+    if ((load<u32>(descriptor, 8) & RS) === 0) continue
+    atomic.store<u32>(descriptor + 12, DD)
+    reported = 1
+  }
+  countAll(sums, count, bytes)
+  return reported
+}
