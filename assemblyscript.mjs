@@ -1,7 +1,7 @@
 // `import code from './x.wasm'` means: x.ts beside it, compiled by AssemblyScript, as bytes. For esbuild and for jest.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -14,7 +14,17 @@ const compiler = join(
   'asc.js',
 )
 
-const OPTIONS = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'threads', '--enable', 'simd']
+const OPTIONS = [
+  '-O3',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--enable',
+  'threads',
+  '--enable',
+  'simd',
+]
 
 /** Compiles one source file; returns the module's bytes. */
 function compile(source) {
@@ -45,14 +55,21 @@ export const esbuildPlugin = {
   },
 }
 
-/** What the sources import, besides themselves: the compiled bytes depend on it. */
-const IMPORTED = ['src/driver/ixgbe/descriptors.ts', 'src/memory/wasm-layout.ts', 'assemblyscript.mjs']
+/** What the sources import besides their neighbours: the compiled bytes depend on it. */
+const IMPORTED = [
+  'src/driver/ixgbe/descriptors.ts',
+  'src/memory/wasm-layout.ts',
+  'src/vnic/model/tx-descriptor.ts',
+  'src/vnic/wires/test-frame-layout.ts',
+  'assemblyscript.mjs',
+]
 
 /** The transformer for jest. */
 export default {
-  getCacheKey(text) {
-    const hash = createHash('sha256').update(text)
-    for (const file of IMPORTED) hash.update(readFileSync(join(root, file)))
+  getCacheKey(_text, path) {
+    const hash = createHash('sha256').update(path)
+    const neighbours = readdirSync(dirname(path)).map((name) => join(dirname(path), name))
+    for (const file of [...neighbours, ...IMPORTED]) hash.update(readFileSync(resolve(root, file)))
     return hash.digest('hex')
   },
   process(_text, path) {
