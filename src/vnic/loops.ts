@@ -4,7 +4,7 @@ import { SIZE_CLASS, Sum } from './model/statistics.ts'
 import { sharedSpace } from './space.ts'
 import code from './wasm/loops.wasm'
 
-/** What they do is told in wasm/rx.ts, wasm/tx.ts and wasm/ledger.ts. */
+/** What they do is told in the files there. */
 export interface Loops {
   put(
     descriptor: number,
@@ -38,6 +38,18 @@ export interface Loops {
     lengths: number,
     starts: number,
     sums: number,
+  ): number
+  fill(
+    offsets: number,
+    count: number,
+    flow: number,
+    flows: number,
+    size: number,
+    sizes: number,
+    sequence: number,
+    ports: number,
+    owners: number,
+    checks: number,
   ): number
   receive(ledger: number, flows: number, offsets: number, lengths: number, count: number): number
 }

@@ -8,4 +8,5 @@
 export { configureSums } from './sums'
 export { configureOrder, put } from './rx'
 export { finish, gather } from './tx'
+export { fill } from './gen'
 export { receive } from './ledger'

@@ -2,6 +2,7 @@ import type { Bytes } from '../../packet/bytes.ts'
 import { Pacer } from '../../packet/pacer.ts'
 import type { Ledger } from './ledger.ts'
 import { Burst, BURST } from '../burst.ts'
+import { sharedLoops } from '../loops.ts'
 import { sharedSpace } from '../space.ts'
 import { buildTestFrame } from './test-frame.ts'
 import {
@@ -9,8 +10,6 @@ import {
   MIN_TEST_FRAME,
   OWNER_WEIGHT,
   OWNER_WORD,
-  SEQUENCE_WEIGHT,
-  SEQUENCE_WORD,
   SOURCE_PORT_WEIGHT,
   SOURCE_PORT_WORD,
 } from './test-frame-layout.ts'
@@ -48,11 +47,12 @@ export class GenWire implements Wire {
 
   /** Frames ready to be sent but for what differs per flow and frame; sizes in turn, as often as they fit. */
   private readonly burst = new Burst()
+  private readonly loops = sharedLoops()
   private readonly slots: number
   private readonly sizes: number
   /** Per flow. */
-  private readonly portWords: Uint32Array
-  private readonly ownerWords: Uint32Array
+  private readonly portWords: Int32Array
+  private readonly ownerWords: Int32Array
   /** Per size and flow: the check with sequence number 0. */
   private readonly checkWords: Int32Array
 
@@ -66,6 +66,7 @@ export class GenWire implements Wire {
   /** `checks`: this wire books what the NIC sends (exactly one wire per port does). */
   constructor(text: string, options: GenOptions, ledger: Ledger, checks: boolean) {
     const { sizes, flows } = options
+    const space = sharedSpace()
     this.text = text
     this.ledger = ledger
     this.checks = checks
@@ -75,9 +76,9 @@ export class GenWire implements Wire {
     this.limit = options.count ?? Infinity
     this.pacer = options.rate === null ? null : new Pacer(options.rate)
     this.sizes = sizes.length
-    this.portWords = new Uint32Array(flows)
-    this.ownerWords = new Uint32Array(flows)
-    this.checkWords = new Int32Array(sizes.length * flows)
+    this.portWords = space.takeInts(flows)
+    this.ownerWords = space.takeInts(flows)
+    this.checkWords = space.takeInts(sizes.length * flows)
     const stride = (Math.max(...sizes) + 63) & ~63
     const rounds = Math.floor(Math.min(BURST, CACHED_BYTES / stride) / sizes.length)
     this.slots = Math.max(1, rounds) * sizes.length
@@ -86,7 +87,7 @@ export class GenWire implements Wire {
       this.portWords[flow] = u32[SOURCE_PORT_WORD]
       this.ownerWords[flow] = u32[OWNER_WORD]
     }
-    const frames = sharedSpace().take(this.slots * stride)
+    const frames = space.take(this.slots * stride)
     for (let slot = 0; slot < this.slots; slot++) this.burst.offsets[slot] = frames + slot * stride
     sizes.forEach((size, index) => this.prepare(index, size))
   }
@@ -129,29 +130,24 @@ export class GenWire implements Wire {
 
   /** The next frames, up to `most`: those behind the last burst's, or from the first again. */
   private fill(most: number): void {
-    const { burst, slots, portWords, ownerWords, checkWords, flows } = this
-    const sizes = this.sizes
-    const words = burst.memory.u32
-    const { offsets } = burst
+    const { burst, slots, sizes } = this
     const first = burst.first + burst.count === slots ? 0 : burst.first + burst.count
-    const end = Math.min(slots, first + most)
-    let { flow } = this
-    let size = first % sizes
-    let sequence = this.sent | 0
-    for (let slot = first; slot < end; slot++) {
-      const word = offsets[slot] >>> 2
-      words[word + SOURCE_PORT_WORD] = portWords[flow]
-      words[word + OWNER_WORD] = ownerWords[flow]
-      words[word + CHECK_WORD] = checkWords[size * flows + flow] + Math.imul(sequence, SEQUENCE_WEIGHT)
-      words[word + SEQUENCE_WORD] = sequence
-      sequence = (sequence + 1) | 0
-      if (++flow === flows) flow = 0
-      if (++size === sizes) size = 0
-    }
-    this.flow = flow
-    this.sent += end - first
+    const count = Math.min(slots - first, most)
+    this.flow = this.loops.fill(
+      burst.offsets.byteOffset + (first << 2),
+      count,
+      this.flow,
+      this.flows,
+      first % sizes,
+      sizes,
+      this.sent | 0,
+      this.portWords.byteOffset,
+      this.ownerWords.byteOffset,
+      this.checkWords.byteOffset,
+    )
+    this.sent += count
     burst.first = first
-    burst.count = end - first
+    burst.count = count
   }
 
   send(memory: Bytes, offset: number, length: number): boolean {
