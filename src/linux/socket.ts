@@ -9,6 +9,7 @@ const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
+const SHUT_RDWR = 2
 /** sizeof(sockaddr_un.sun_path), with the terminating zero. */
 const PATH_BYTES = 108
 
@@ -25,6 +26,7 @@ const libcListen = declare<(fd: number, backlog: number) => number>('int listen(
 const libcConnect = declare<(fd: number, name: Pointer, bytes: number) => number>(
   'int connect(int fd, const void *name, unsigned int bytes)',
 )
+const libcShutdown = declare<(fd: number, how: number) => number>('int shutdown(int fd, int how)')
 const libcAccept = declare<(fd: number, name: bigint, bytes: bigint, flags: number) => number>(
   'int accept4(int fd, void *name, void *bytes, int flags)',
 )
@@ -68,6 +70,11 @@ export function tryListen(fd: number, backlog: number): number {
 
 export function tryConnect(fd: number, name: Uint8Array): number {
   return libcConnect(fd, name, name.byteLength)
+}
+
+/** Neither end sends any more; what has been sent can still be received. */
+export function tryShutdown(fd: number): number {
+  return libcShutdown(fd, SHUT_RDWR)
 }
 
 /** The next connection as a non-blocking socket. */

@@ -19,6 +19,7 @@ import {
   tryBind,
   tryConnect,
   tryListen,
+  tryShutdown,
   unixName,
 } from './socket.ts'
 
@@ -170,6 +171,18 @@ export class UnixSocket {
   /** True if the peer has closed its end or died. Unread bytes may remain. Costs one system call. */
   peerHasClosed(): boolean {
     return pollOne(this.#fd, POLLRDHUP, 0) !== 0
+  }
+
+  /**
+   * Ends the connection in such a way that the peer reads the end of the stream. After close() alone it gets ECONNRESET
+   * if it had sent something that nobody has read. Idempotent, never throws.
+   */
+  hangUp(): void {
+    if (this.#fd === -1) return
+    tryShutdown(this.#fd)
+    const fds: number[] = []
+    while (receiveBytes(this.#fd, CHUNK, fds) > 0) fds.splice(0).forEach(close)
+    this.close()
   }
 
   /** Idempotent. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { close, createMemfd, pread, pwrite } from '../../src/linux/file.ts'
-import { LinuxError } from '../../src/linux/libc.ts'
+import { lastErrno, LinuxError } from '../../src/linux/libc.ts'
 import { pollOne, POLLIN } from '../../src/linux/poll.ts'
+import { receiveBytes } from '../../src/linux/scm.ts'
 import { UnixListener, UnixSocket } from '../../src/linux/unix-socket.ts'
 
 let directory: string
@@ -103,6 +104,29 @@ describe('connections', () => {
 })
 
 describe('streams', () => {
+  test('whoever hangs up on unread bytes and descriptors leaves an end of stream, not a reset', () => {
+    const file = createMemfd('ixy-ts-test', 4096)
+    const [a, b] = UnixSocket.pair()
+    b.send(Buffer.alloc(100_000), [file])
+    a.send(Buffer.from('last'))
+    a.hangUp()
+    a.hangUp()
+    expect(a.fd).toBe(-1)
+    expect(text(b, 4)).toBe('last')
+    expect(receiveBytes(b.fd, 1, [])).toBe(0)
+    expect(() => b.send(Buffer.from('x'))).toThrow(expect.objectContaining({ errno: 'EPIPE' }))
+    b.close()
+
+    // What is avoided by that.
+    const [c, d] = UnixSocket.pair()
+    d.send(Buffer.from('unread'))
+    c.close()
+    expect(receiveBytes(d.fd, 1, [])).toBe(-1)
+    expect(lastErrno()).toBe('ECONNRESET')
+    d.close()
+    close(file)
+  })
+
   test('a peer that has gone is an error for the sender, not a signal', () => {
     const [a, b] = UnixSocket.pair()
     b.close()

@@ -194,17 +194,22 @@ export class Guest {
     return this.#gone === undefined
   }
 
+  /** Runs `body` while the whole machine stands still, QEMU included. */
+  async frozen(body: () => Promise<void>): Promise<void> {
+    this.#qemu.child.kill('SIGSTOP')
+    try {
+      await body()
+    } finally {
+      this.#qemu.child.kill('SIGCONT')
+    }
+  }
+
   /** The end of the console log and what QEMU said: for error messages. */
   describe(): string {
     const console = existsSync(this.#log)
       ? readFileSync(this.#log, 'utf8').trimEnd().split('\n').slice(-15).join('\n')
       : ''
     return `${this.#qemu.output().slice(0, 2000)}${console}\n(console log: ${this.#log})`
-  }
-
-  /** What QEMU has written to its own stdout and stderr. */
-  qemuOutput(): string {
-    return this.#qemu.output()
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 /** `ixy-ts vnic` as a guest's network card. */
 import { existsSync } from 'node:fs'
-import { type Started, start, until } from './processes.ts'
+import { privately, programPath } from './debian.ts'
+import { type Started, run, start, until } from './processes.ts'
 import type { ScenarioContext } from './scenario.ts'
 
 /** Starts the server and waits until its sockets are there: QEMU has to come after listen(). */
@@ -18,6 +19,17 @@ export async function startVnic(
     return sockets.every((socket) => existsSync(socket))
   })
   return server
+}
+
+/** Bytes that QEMU has sent to the server at `socket` and the server has not read. Throws if they aren't connected. */
+export async function unreadBytes(test: ScenarioContext, socket: string): Promise<number> {
+  const { tree } = test.environment
+  const sockets = await run(privately(tree, programPath(tree, 'ss'), ['--unix', '--no-header', '--numeric']))
+  for (const line of sockets.split('\n')) {
+    const [, state, unread, , address] = line.trim().split(/\s+/)
+    if (state === 'ESTAB' && address === socket) return Number(unread)
+  }
+  throw new Error(`nobody is connected to ${socket}\n${sockets}`)
 }
 
 /** QEMU arguments for a virtual NIC behind its own root port, so that it is a PCIe endpoint as a card is. */

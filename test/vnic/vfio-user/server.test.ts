@@ -10,6 +10,7 @@ import {
   pwrite,
 } from '../../../src/linux/file.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
+import { receiveBytes } from '../../../src/linux/scm.ts'
 import {
   Command,
   decodeDeviceInfo,
@@ -416,4 +417,12 @@ test('a second client waits until the first has gone', () => {
   client.close()
   expect(second.answer()?.header.command).toBe(Command.VERSION)
   second.close()
+})
+
+test('a NIC that goes away while its client is writing leaves an end of stream, which QEMU survives', () => {
+  client.hello()
+  const write = encodeRegionAccess({ region: Region.BAR0, offset: 0, count: 4, data: new Uint8Array(4) })
+  for (let i = 0; i < 100; i++) client.post(Command.REGION_WRITE, write, [], MessageFlag.NO_REPLY)
+  nic.close()
+  expect(receiveBytes(client.socket.fd, 1, [])).toBe(0)
 })
