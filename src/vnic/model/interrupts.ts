@@ -154,6 +154,8 @@ export class Interrupts {
   tick(now: number): number {
     this.now = now
     if ((this.deferred[0] | this.deferred[1]) === 0) return Infinity
+    // A cause may have been masked or cleared meanwhile: what still has to wait, deliver() notes again.
+    this.deferred.fill(0)
     this.deliver()
     let next = Infinity
     for (let vector = 0; vector < VECTORS; vector++)

@@ -112,6 +112,62 @@ describe('MSI-X', () => {
   })
 })
 
+describe('a throttled interrupt whose cause has gone meanwhile', () => {
+  /** Vector 3 has just rung, is quiet for 1 ms, and has another packet to tell of. */
+  function throttled(): Host {
+    const host = msixHost()
+    host.write(REG.EITR, 500 << 3, 3)
+    host.write(REG.EIAM_EX, 0, 0)
+    host.write(REG.EIMS_EX, 0xff, 0)
+    for (let i = 0; i < 2; i++) {
+      host.wire.waiting.push(frameOf(60))
+      host.device.poll((host.now += 0.25))
+    }
+    host.device.poll(host.now)
+    expect(host.signals).toEqual([3])
+    expect(host.device.nextEvent(host.now)).toBeGreaterThan(host.now)
+    expect(host.device.nextEvent(host.now)).toBeLessThan(Infinity)
+    return host
+  }
+
+  test.each([
+    ['masked', (host: Host) => host.write(REG.EIMC_EX, 1 << 3, 0)],
+    ['cleared', (host: Host) => host.write(REG.EICR, 1 << 3)],
+  ])('%s: nothing is due any more, so that the loop may sleep', (_, withdraw) => {
+    const host = throttled()
+    withdraw(host)
+    host.poll(5)
+    expect(host.signals).toEqual([3])
+    expect(host.device.nextEvent(host.now)).toBe(Infinity)
+  })
+
+  test('masked and unmasked again: it rings when the quiet time is over', () => {
+    const host = throttled()
+    host.write(REG.EIMC_EX, 1 << 3, 0)
+    host.device.poll((host.now += 0.25))
+    host.write(REG.EIMS_EX, 1 << 3, 0)
+    expect(host.signals).toEqual([3])
+    host.poll(5)
+    expect(host.signals).toEqual([3, 3])
+  })
+
+  test('without MSI-X as well', () => {
+    const host = runningHost()
+    host.read(REG.EICR)
+    host.write(REG.EITR, 500 << 3)
+    host.write(REG.EIMS, 1)
+    host.poll()
+    host.signals.length = 0
+    host.write(REG.EICS, 1)
+    host.read(REG.EICR)
+    host.write(REG.EICS, 1)
+    expect(host.signals).toEqual([0])
+    host.write(REG.EIMC, 1)
+    host.poll(5)
+    expect(host.device.nextEvent(host.now)).toBe(Infinity)
+  })
+})
+
 describe('one interrupt for all', () => {
   test('rings for causes that are not masked; EICR tells which and clears', () => {
     const host = runningHost()
