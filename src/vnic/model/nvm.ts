@@ -1,4 +1,4 @@
-/** How software reaches the EEPROM, and the semaphores around it (82599 §3.3, §8.2.3.2, §10.5.4). */
+/** How software reaches the EEPROM, the semaphores around it, and the firmware (82599 §3.3, §8.2.3.2, §10.5.4). */
 import { get, put } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { EEPROM_SIZE_CODE, EEPROM_WORDS, makeEeprom } from './eeprom.ts'
@@ -49,6 +49,9 @@ export class Nvm {
         strict.report('10.5.4', 'SW_FW_SYNC written without holding SWSM.SWESMBI')
       registers.set(REG.SW_FW_SYNC, value)
     })
+    registers.onWrite(REG.FWSTS, (value) =>
+      registers.change(REG.FWSTS, 0, value & REG.FWSTS.fields.FWRI.mask),
+    )
   }
 
   /** After a reset the card reads its EEPROM by itself; that is over at once here. */

@@ -1,5 +1,6 @@
 /** Frame by frame: which the model delivers, to which queue, and what it counts. The judge is again Linux's ixgbe. */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { arpRequest, ethernet, experimental, ipPacket, isArp } from '../harness/frames.ts'
 import { type FarEnd, HostNetwork } from '../harness/host-network.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
@@ -21,7 +22,7 @@ export const linuxFrames: Scenario = {
   async run(test) {
     const network = await HostNetwork.create(test)
     const socket = test.socket('nic')
-    await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
+    const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),
     )
     const guest = await test.boot({ devices: vnicDevice(socket), cpus: QUEUES })
@@ -38,6 +39,8 @@ export const linuxFrames: Scenario = {
     await receiveSideScaling(test, nic, farEnd)
     await countersEqualTheWire(test, nic, farEnd)
     await test.check('no transmit hang, no kernel complaint', () => assertNoDisaster(nic))
+    await guest.stop()
+    await breachesAreDocumented(test, server)
   },
 }
 

@@ -1,5 +1,6 @@
 /** The model, judged by Linux: its unmodified ixgbe driver on one virtual 82599, a TAP interface at the cable's far end. */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { HostNetwork } from '../harness/host-network.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
@@ -18,7 +19,7 @@ export const linuxIxgbe: Scenario = {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
     const socket = test.socket('nic')
-    await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
+    const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),
     )
     const guest = await test.boot({ devices: vnicDevice(socket) })
@@ -31,6 +32,8 @@ export const linuxIxgbe: Scenario = {
     await traffic(test, nic, network)
     await comeAndGo(test, nic)
     await test.check('no transmit hang, no kernel complaint in all of this', () => assertNoDisaster(nic))
+    await guest.stop()
+    await breachesAreDocumented(test, server)
   },
 }
 

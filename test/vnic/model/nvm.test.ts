@@ -121,6 +121,16 @@ describe('the semaphores', () => {
   })
 })
 
+test('the firmware’s reset indication is cleared by writing it, as Linux does before a host interface command', () => {
+  const { FWRI } = REG.FWSTS.fields
+  host.device.registers.set(REG.FWSTS, FWRI.mask | 1)
+  host.write(REG.FWSTS, host.read(REG.FWSTS) | FWRI.mask)
+  expect(host.read(REG.FWSTS)).toBe(1)
+  host.write(REG.FWSTS, 0)
+  expect(host.read(REG.FWSTS)).toBe(1)
+  expect(host.breaches()).toEqual([])
+})
+
 describe('the SFP+ module', () => {
   const { CLK_IN, CLK_OUT, DATA_IN, DATA_OUT } = REG.I2CCTL.fields
   const pin = (mask: number, level: boolean): void =>

@@ -102,7 +102,8 @@ export const OTHER = {
     SV: bit(2),
   }),
   SWSR: define('8.2.3.25', 'RO', at(0x15f10), 'Software status'),
-  FWSTS: define('8.2.3.25', 'RO', at(0x15f0c), 'Firmware status'),
+  /** FWRI: the firmware was reset; writing a one clears it, and drivers do so before a host interface command. */
+  FWSTS: define('8.2.3.25', 'RW', at(0x15f0c), 'Firmware status', { FWRI: bit(9) }),
   LSWFW: define('8.2.3.25', 'RO', at(0x15f14), 'MACsec software and firmware interface'),
   FLEX_MNG: define('8.2.3.25', 'RW', at(0x15800, 4, 448), 'Host interface mailbox memory'),
   HSMC: define('8.2.3.25', 'RO', at(0x15f04, 4, 2), 'Host slave command'),
