@@ -1,20 +1,25 @@
 /**
  * Locks with a name, held by at most one process at a time.
  *
- * The kernel's lock on the file (flock) decides; it ends with its process. The file holds the owner's pid and is
- * removed when the owner lets go properly. So a file that nobody has locked tells of a process that was killed:
- * what it left behind may still be in use by hardware (see hugepages.ts).
+ * The kernel's lock on the file (flock) decides; it ends with its process. The file holds the owner's pid, and behind a
+ * space what the owner wants the next one to know; it is removed when the owner lets go properly. So a file that nobody
+ * has locked tells of a process that was killed: what it left behind may still be in use by hardware (see hugepages.ts).
  */
-import { fstatSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { fstatSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleepMilliseconds } from './clock.ts'
 import { close, ftruncate, O_CREAT, O_RDONLY, O_RDWR, open, pwrite, tryLock } from './file.ts'
+import { readText } from './sysfs.ts'
 
 const SUFFIX = '.lock'
 /** Milliseconds a lock may be held by someone who only looks whether it is held. */
 const GLANCE = 100
 
 export interface LockFile {
+  /** What the last owner noted; '' if it let go properly or noted nothing. Stays in the file until note(). */
+  readonly inherited: string
+  /** Leaves a line for the next owner, should this one be killed. */
+  note(text: string): void
   /** Lets go and removes the file. Idempotent, never throws. */
   release(): void
   /** Lets go and leaves the file as it was found: what a killed owner left behind is still there. Else as release. */
@@ -38,13 +43,11 @@ export function takeLock(directory: string, name: string): LockFile | number {
       close(fd)
       continue
     }
-    const previous = readOwner(path)
-    writeOwner(fd, process.pid)
-    return lockFile(fd, path, previous)
+    return lockFile(fd, path, readText(path) ?? '')
   }
 }
 
-function lockFile(fd: number, path: string, previous: number): LockFile {
+function lockFile(fd: number, path: string, found: string): LockFile {
   let held = true
   const end = (last: () => void): void => {
     if (!held) return
@@ -56,13 +59,20 @@ function lockFile(fd: number, path: string, previous: number): LockFile {
     }
     close(fd)
   }
+  const write = (pid: number, text: string): void => {
+    ftruncate(fd, 0)
+    pwrite(fd, Buffer.from(`${pid} ${text}`.trim() + '\n'), 0)
+  }
   const release = (): void => end(() => unlinkSync(path))
-  return { release, putBack: previous === 0 ? release : () => end(() => writeOwner(fd, previous)) }
-}
-
-function writeOwner(fd: number, pid: number): void {
-  ftruncate(fd, 0)
-  pwrite(fd, Buffer.from(`${pid}\n`), 0)
+  const previous = ownerIn(found)
+  const inherited = /^\d+ (.*)/.exec(found)?.[1] ?? ''
+  write(process.pid, inherited)
+  return {
+    inherited,
+    note: (text) => write(process.pid, text),
+    release,
+    putBack: previous === 0 ? release : () => end(() => write(previous, inherited)),
+  }
 }
 
 /** Pid of the process that holds the lock `name` (0 if unknown); null if nobody does. Changes nothing. */
@@ -98,11 +108,11 @@ function isFree(path: string): boolean {
 }
 
 function readOwner(path: string): number {
-  try {
-    return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0
-  } catch {
-    return 0
-  }
+  return ownerIn(readText(path) ?? '')
+}
+
+function ownerIn(contents: string): number {
+  return Number.parseInt(contents, 10) || 0
 }
 
 function isFileAt(fd: number, path: string): boolean {

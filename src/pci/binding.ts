@@ -2,55 +2,81 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
+import type { LockFile } from '../linux/lock-file.ts'
 import { readLinkName } from '../linux/sysfs.ts'
 import type { PciFunction } from './function.ts'
+
+const VFIO = 'vfio-pci'
+/** Stands for no driver in a note. */
+const NONE = '-'
 
 /** Puts things back as they were. Never throws. */
 export type Undo = () => void
 
-/** Takes the function away from its driver, if it has one. `undo` gives it back. Throws IXY_ERR_PERMISSION. */
-export function unbindDriver(fn: PciFunction, sysfsRoot = '/sys'): Undo {
-  const { driver } = fn
-  if (driver === null) return () => undefined
-  writeControl(join(fn.path, 'driver/unbind'), fn.address, fn)
-  return () => bindTo(fn, driver, sysfsRoot)
+/** The part of a device's lock that tells the next ixy-ts which driver a killed one has taken the device from. */
+export type DriverNote = Pick<LockFile, 'inherited' | 'note'>
+
+/**
+ * Takes the function away from its driver, if it has one. `undo` gives it back, also to the driver that a killed ixy-ts
+ * took it from. Throws IXY_ERR_PERMISSION.
+ */
+export function unbindDriver(fn: PciFunction, note: DriverNote, sysfsRoot = '/sys'): Undo {
+  const home = homeDriver(fn, note)
+  if (home === null) return () => undefined
+  note.note(`${home} ${NONE}`)
+  if (fn.driver !== null) writeControl(join(fn.path, 'driver/unbind'), fn.address, fn)
+  return () => bindTo(fn, home, sysfsRoot)
 }
 
 /**
- * Gives the function to vfio-pci, whatever its ids (driver_override). `undo` gives it back to its former driver.
- * Throws IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
+ * Gives the function to vfio-pci, whatever its ids (driver_override), unless it is there already. `undo` gives it back
+ * to its former driver, also to the one that a killed ixy-ts took it from; a function that somebody else had bound to
+ * vfio-pci stays there. Throws IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
  */
-export function bindToVfio(fn: PciFunction, sysfsRoot = '/sys'): Undo {
+export function bindToVfio(fn: PciFunction, note: DriverNote, sysfsRoot = '/sys'): Undo {
+  const home = homeDriver(fn, note)
+  if (home === VFIO) return () => undefined
+  note.note(`${home ?? NONE} ${VFIO}`)
   const override = join(fn.path, 'driver_override')
-  writeControl(override, 'vfio-pci', fn)
-  const undoOverride = (): void => tryWrite(override, '\n')
-  let undoUnbind: Undo
+  const undo = (): void => {
+    if (currentDriver(fn) === VFIO) tryWrite(join(fn.path, 'driver/unbind'), fn.address)
+    tryWrite(override, '\n')
+    if (home !== null) bindTo(fn, home, sysfsRoot)
+  }
+  if (fn.driver === VFIO) return undo
   try {
-    undoUnbind = unbindDriver(fn, sysfsRoot)
+    writeControl(override, VFIO, fn)
+    if (fn.driver !== null) writeControl(join(fn.path, 'driver/unbind'), fn.address, fn)
+    tryWrite(join(sysfsRoot, 'bus/pci/drivers_probe'), fn.address)
+    if (currentDriver(fn) !== VFIO)
+      throw new IxyError(
+        'IXY_ERR_NO_VFIO',
+        `vfio-pci didn't take ${fn.address}`,
+        'see the kernel log (dmesg), or use --access sysfs',
+      )
+    return undo
   } catch (error) {
-    undoOverride()
+    undo()
     throw error
   }
-  const undo = (): void => {
-    if (readLinkName(join(fn.path, 'driver')) === 'vfio-pci')
-      tryWrite(join(fn.path, 'driver/unbind'), fn.address)
-    undoOverride()
-    undoUnbind()
-  }
-  tryWrite(join(sysfsRoot, 'bus/pci/drivers_probe'), fn.address)
-  if (readLinkName(join(fn.path, 'driver')) !== 'vfio-pci') {
-    undo()
-    throw new IxyError(
-      'IXY_ERR_NO_VFIO',
-      `vfio-pci didn't take ${fn.address}`,
-      'see the kernel log (dmesg), or use --access sysfs',
-    )
-  }
-  return undo
+}
+
+/**
+ * The driver to give the function back to: the one that has it, unless a killed ixy-ts has left it as it is. Then the
+ * note, `<home> <left with>`, names it; a function that isn't as the note says has been bound by somebody since.
+ */
+function homeDriver(fn: PciFunction, { inherited }: DriverNote): string | null {
+  const [home = '', left = ''] = inherited.split(' ')
+  if (left !== (fn.driver ?? NONE)) return fn.driver
+  return home === NONE ? null : home
+}
+
+function currentDriver(fn: PciFunction): string | null {
+  return readLinkName(join(fn.path, 'driver'))
 }
 
 function bindTo(fn: PciFunction, driver: string, sysfsRoot: string): void {
-  if (readLinkName(join(fn.path, 'driver')) === driver) return
+  if (currentDriver(fn) === driver) return
   tryWrite(join(sysfsRoot, 'bus/pci/drivers', driver, 'bind'), fn.address)
 }
 

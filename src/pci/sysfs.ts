@@ -25,7 +25,8 @@ export interface PciOptions extends Roots {
 
 /**
  * Takes the function from its kernel driver, maps its registers and lets it do DMA. close() gives it back; so does a
- * failure half way. Throws IXY_ERR_DEVICE_NOT_FOUND, _UNSUPPORTED, _IN_USE, IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
+ * failure half way, and after a SIGKILL the close() of the next process. Throws IXY_ERR_DEVICE_NOT_FOUND, _UNSUPPORTED,
+ * _IN_USE, IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
  */
 export function openSysfs(address: string, options: PciOptions): Transport {
   const { force, sysfsRoot } = options
@@ -45,7 +46,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     // A killed predecessor's device still does DMA until it is off the bus or reset; a kernel driver has reset it.
     let quiet = fn.driver !== null
     undo.push(() => (quiet ? lock.release() : lock.putBack()))
-    undo.push(unbindDriver(fn, sysfsRoot))
+    undo.push(unbindDriver(fn, lock, sysfsRoot))
     powerUp(fn, undo)
     const config = new FileConfigSpace(openFile(fn, 'config', O_RDWR))
     undo.push(() => config.close())

@@ -39,8 +39,8 @@ export function openVfio(address: string, options: PciOptions): Transport {
     if (fn.driver !== 'vfio-pci') {
       requireUnused(fn, force, options)
       requireVfioPci(sysfsRoot)
-      undo.push(bindToVfio(fn, sysfsRoot))
     }
+    undo.push(bindToVfio(fn, lock, sysfsRoot))
     const group = holdGroup(fn, options.vfioDirectory)
     undo.push(() => group.release())
     const device = getDevice(group.fd, address)

@@ -100,6 +100,24 @@ describe('locks', () => {
     lock.release()
   })
 
+  test('pass on what a killed owner noted, until somebody lets go properly', () => {
+    const path = join(directory, 'a.lock')
+    writeFileSync(path, '4711 where it belongs\n')
+    const lock = held(takeLock(directory, 'a'))
+    expect(lock.inherited).toBe('where it belongs')
+    expect(readFileSync(path, 'utf8')).toBe(`${process.pid} where it belongs\n`)
+    lock.note('elsewhere')
+    expect(readFileSync(path, 'utf8')).toBe(`${process.pid} elsewhere\n`)
+    expect(takeLock(directory, 'a')).toBe(process.pid)
+    lock.putBack()
+    expect(readFileSync(path, 'utf8')).toBe('4711 where it belongs\n')
+    expect([...abandonedBy(directory)]).toEqual([4711])
+    held(takeLock(directory, 'a')).release()
+    const next = held(takeLock(directory, 'a'))
+    expect(next.inherited).toBe('')
+    next.release()
+  })
+
   test('in a directory of somebody else are an error', () => {
     if (uid === 0) return
     chmodSync(directory, 0o500)

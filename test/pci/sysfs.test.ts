@@ -176,6 +176,54 @@ describe('a device is refused', () => {
   })
 })
 
+describe('after a SIGKILL', () => {
+  const bind = () => join(root, 'bus/pci/drivers/ixgbe/bind')
+  const lock = () => join(root, 'locks', `${address}.lock`)
+
+  test('the next one gives the function back to the driver that the dead one took it from', () => {
+    add()
+    const dead = openSysfs(address, options)
+    const left = readFileSync(lock(), 'utf8')
+    // As it is after a SIGKILL: no driver, and a file that nobody has locked.
+    dead.close()
+    unlinkSync(join(path, 'driver'))
+    write(lock(), left)
+    write(bind(), '')
+
+    const next = openSysfs(address, options)
+    expect(readFileSync(bind(), 'utf8')).toBe('')
+    // It might be killed as well.
+    expect(readFileSync(lock(), 'utf8')).toBe(left)
+    next.close()
+    expect(readFileSync(bind(), 'utf8')).toBe(address)
+    expect(() => readFileSync(lock())).toThrow(/ENOENT/)
+
+    write(bind(), '')
+    openSysfs(address, options).close()
+    expect(readFileSync(bind(), 'utf8')).toBe('')
+  })
+
+  test('so does one that fails', () => {
+    add()
+    unlinkSync(join(path, 'driver'))
+    unlinkSync(join(path, 'resource0'))
+    write(lock(), '4711 ixgbe -\n')
+    expect(() => openSysfs(address, options)).toThrow(failing('IXY_ERR_DEVICE_UNSUPPORTED'))
+    expect(readFileSync(bind(), 'utf8')).toBe(address)
+  })
+
+  test('a function that somebody has bound since goes back to that driver', () => {
+    add({ driver: 'other' })
+    write(bind(), '')
+    write(lock(), '4711 ixgbe -\n')
+    const transport = openSysfs(address, options)
+    unlinkSync(join(path, 'driver'))
+    transport.close()
+    expect(readFileSync(bind(), 'utf8')).toBe('')
+    expect(readFileSync(join(root, 'bus/pci/drivers/other/bind'), 'utf8')).toBe(address)
+  })
+})
+
 describe('failing half way', () => {
   test('gives everything back', () => {
     add()
