@@ -1,5 +1,6 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
+import { ixyBetweenGuests } from './ixy-between-guests.ts'
 import { ixySysfs } from './ixy-sysfs.ts'
 import { ixyVfio } from './ixy-vfio.ts'
 import { linuxCable } from './linux-cable.ts'
@@ -19,5 +20,6 @@ export const scenarios: readonly Scenario[] = [
   ixySysfs,
   ixyVfio,
   ixyAndLinux,
+  ixyBetweenGuests,
   soak,
 ]

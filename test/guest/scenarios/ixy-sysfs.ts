@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
 import { type FarEnd, HostNetwork } from '../harness/host-network.ts'
-import { RunningIxy, ixy, mixedFrames, passes } from '../harness/ixy-in-guest.ts'
+import { RunningIxy, accessPaths, ixy, mixedFrames, passes } from '../harness/ixy-in-guest.ts'
 import { PRODUCT_FOLDER } from '../harness/initramfs.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import { until } from '../harness/processes.ts'
@@ -85,7 +85,7 @@ export const ixySysfs: Scenario = {
     await refusal(test, nic, a, b)
     const far = await Promise.all(TAPS.map((tap) => network.farEnd(tap)))
     await forwards(test, nic, a, b, far)
-    await killed(test, guest, a, b, far)
+    await killed(test, nic, a, b, far)
     await test.check('nothing wrong in the kernel log', () => assertNoDisaster(nic))
   },
 }
@@ -165,11 +165,15 @@ async function refusal(test: ScenarioContext, nic: LinuxNic, a: string, b: strin
     assert.match(output, /IXY_ERR_DEVICE_IN_USE/)
     await nic.ping(HOST, '-c 3 -i 0.1')
   })
-  await test.check('and taken with --force', async () => {
-    const { code, output } = await ixy(guest, `forward ${a} ${b} --access sysfs --duration 1 --force`)
-    assert.equal(code, 0, output)
-    await boundAgain(nic, a)
-  })
+  await test.check(
+    'and taken with --force; through sysfs without being told, as there is no IOMMU',
+    async () => {
+      const { code, output } = await ixy(guest, `forward ${a} ${b} --duration 1 --force --json`)
+      assert.equal(code, 0, output)
+      assert.deepEqual(accessPaths(output), ['sysfs', 'sysfs'])
+      await boundAgain(nic, a)
+    },
+  )
 }
 
 /** After ixy-ts has ended: the kernel driver is back, its interface too, and it works. */
@@ -235,12 +239,13 @@ class Watcher {
 
 async function killed(
   test: ScenarioContext,
-  guest: Guest,
+  nic: LinuxNic,
   a: string,
   b: string,
   [farA, farB]: readonly FarEnd[],
 ): Promise<void> {
   if (farA === undefined || farB === undefined) throw new Error('two far ends')
+  const { guest } = nic
   const frames = mixedFrames('02:00:00:00:00:0b', '02:00:00:00:00:0a', 1000)
   const first = await RunningIxy.start(guest, `forward ${a} ${b} --access sysfs`)
   const left = `ixy-ts-${first.pid}-`
@@ -278,5 +283,12 @@ async function killed(
     assert.equal(code, 0, output)
     return `pages changed that had been the dead process's or free: ${inherited}`
   })
+  await test.check(
+    'and gives both cards back to the kernel driver, from which the dead process had taken them',
+    async () => {
+      assert.match(await guest.sh(`readlink /sys/bus/pci/devices/${b}/driver`), /\/ixgbe$/m)
+      await boundAgain(nic, a)
+    },
+  )
   await test.check('nothing else was written to in all of this', () => watcher.finish())
 }

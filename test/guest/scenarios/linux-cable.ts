@@ -2,30 +2,10 @@
 import assert from 'node:assert/strict'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import type { Scenario } from '../harness/scenario.ts'
+import { guestToGuest } from '../harness/tcp.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
 
 const MEGABYTES = 20
-const PORT = 5000
-
-/** Sends a random file over TCP; both ends must agree on its checksum. Returns the rate. */
-async function transfer(from: LinuxNic, to: LinuxNic, address: string): Promise<string> {
-  await from.guest.sh(
-    `[ -f /tmp/file ] || dd if=/dev/urandom of=/tmp/file bs=1M count=${MEGABYTES} 2>/dev/null`,
-  )
-  const sent = await from.guest.sh('sha256sum </tmp/file')
-  // At the end of its own input nc would end the connection: a FIFO that is open both ways has no end.
-  const received = to.guest.sh(
-    `[ -p /run/hold ] || mkfifo /run/hold; nc -l -p ${PORT} <>/run/hold | sha256sum`,
-    90,
-  )
-  // The listener must be there before the sender.
-  await to.guest.sh(`until netstat -tln | grep -q ':${PORT} '; do usleep 20000; done`)
-  const started = performance.now()
-  await from.guest.sh(`nc ${address} ${PORT} </tmp/file`, 90)
-  assert.equal(await received, sent)
-  const seconds = (performance.now() - started) / 1000
-  return `${((MEGABYTES * 8) / seconds).toFixed(0)} Mbit/s`
-}
 
 export const linuxCable: Scenario = {
   name: 'linux-cable',
@@ -75,13 +55,13 @@ export const linuxCable: Scenario = {
         }
       })
       await test.check(`offloads ${state}: ${MEGABYTES} MB over TCP, a to b`, () =>
-        transfer(a, b, '10.77.2.2'),
+        guestToGuest(a.guest, b.guest, '10.77.2.2', MEGABYTES),
       )
       await test.check(`offloads ${state}: ${MEGABYTES} MB over TCP, b to a`, () =>
-        transfer(b, a, '10.77.2.1'),
+        guestToGuest(b.guest, a.guest, '10.77.2.1', MEGABYTES),
       )
       await test.check(`offloads ${state}: ${MEGABYTES} MB over TCP in VLAN 42`, () =>
-        transfer(a, b, '10.77.3.2'),
+        guestToGuest(a.guest, b.guest, '10.77.3.2', MEGABYTES),
       )
       await test.check(`offloads ${state}: ping in VLAN 42`, () => b.ping('10.77.3.1'))
     }
