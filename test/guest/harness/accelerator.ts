@@ -5,13 +5,21 @@ import { type Accelerator, Guest, type GuestOptions } from './qemu.ts'
 /** A kernel that KVM runs is up in about 2 s. */
 const PROBE_SECONDS = 15
 
+export interface Choice {
+  readonly accelerator: Accelerator
+  readonly reason: string
+  /** It was asked for: nothing else will do. */
+  readonly forced: boolean
+}
+
 export async function chooseAccelerator(
   base: Pick<GuestOptions, 'tree' | 'initramfs' | 'sockets' | 'logs'>,
-): Promise<{ accelerator: Accelerator; reason: string }> {
-  const forced = process.env['IXY_GUEST_ACCEL']
-  if (forced === 'kvm' || forced === 'tcg') return { accelerator: forced, reason: 'IXY_GUEST_ACCEL' }
-  if (forced !== undefined) throw new Error(`IXY_GUEST_ACCEL=${forced}: use kvm or tcg`)
-  if (!existsSync('/dev/kvm')) return { accelerator: 'tcg', reason: 'there is no /dev/kvm' }
+): Promise<Choice> {
+  const wish = process.env['IXY_GUEST_ACCEL']
+  if (wish === 'kvm' || wish === 'tcg') return { accelerator: wish, reason: 'IXY_GUEST_ACCEL', forced: true }
+  if (wish !== undefined) throw new Error(`IXY_GUEST_ACCEL=${wish}: use kvm or tcg`)
+  const tcg = (reason: string): Choice => ({ accelerator: 'tcg', reason, forced: false })
+  if (!existsSync('/dev/kvm')) return tcg('there is no /dev/kvm')
 
   try {
     const guest = await Guest.boot({
@@ -20,9 +28,14 @@ export async function chooseAccelerator(
       accelerator: 'kvm',
       bootSeconds: PROBE_SECONDS,
     })
-    await guest.stop()
-    return { accelerator: 'kvm', reason: 'a guest booted' }
+    // Node's code is what a KVM without all of the CPU's instructions would stumble over.
+    try {
+      await guest.sh('node --version', PROBE_SECONDS)
+    } finally {
+      await guest.stop()
+    }
+    return { accelerator: 'kvm', reason: 'a guest booted', forced: false }
   } catch {
-    return { accelerator: 'tcg', reason: '/dev/kvm exists, but a guest does not boot with it' }
+    return tcg('/dev/kvm exists, but a guest does not boot with it')
   }
 }

@@ -15,7 +15,10 @@ export interface Started {
   output(): string
   /** Settles when the process has ended, with its exit code; -1 if a signal ended it. */
   readonly ended: Promise<number>
-  /** Asks with SIGTERM, insists with SIGKILL after 5 s. Returns the exit code. */
+  /**
+   * Asks with SIGTERM, insists with SIGKILL after 5 s. Returns the exit code; -1 after another 5 s, since a process that
+   * is stuck in the kernel (KVM on a machine that only pretends to have it) does not even end then.
+   */
   stop(): Promise<number>
 }
 
@@ -43,11 +46,24 @@ export function start(command: readonly string[], options: SpawnOptions = {}): S
     output: () => Buffer.concat(chunks).toString('utf8'),
     stop: async () => {
       child.kill('SIGTERM')
-      const insist = setTimeout(() => child.kill('SIGKILL'), 5000)
-      const code = await ended
-      clearTimeout(insist)
-      return code
+      const code = await within(ended, 5)
+      if (code !== undefined) return code
+      child.kill('SIGKILL')
+      return (await within(ended, 5)) ?? -1
     },
+  }
+}
+
+/** What the promise settles to; undefined if that takes longer than `seconds`. */
+async function within<T>(promise: Promise<T>, seconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000, undefined)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -58,9 +74,7 @@ export async function run(
   options: SpawnOptions = {},
 ): Promise<string> {
   const started = start(command, options)
-  const timer = setTimeout(() => started.child.kill('SIGKILL'), seconds * 1000)
-  const code = await started.ended
-  clearTimeout(timer)
+  const code = (await within(started.ended, seconds)) ?? (await started.stop())
   if (code !== 0) throw new Error(`${command.join(' ')}: exit ${code}\n${started.output()}`)
   return started.output()
 }

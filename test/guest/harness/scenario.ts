@@ -17,12 +17,17 @@ export interface Scenario {
 export interface Environment {
   readonly repository: string
   readonly tree: DebianTree
-  readonly accelerator: Accelerator
+  /** May become tcg when a guest doesn't boot, unless it is `forced`. */
+  accelerator: Accelerator
+  readonly forced: boolean
   readonly initramfs: string
   readonly sockets: string
   readonly logs: string
   readonly report: Report
 }
+
+/** A guest is up in a few seconds with KVM. */
+const KVM_BOOT_SECONDS = 30
 
 /** Throws if the check fails; a string that it returns is shown beside the check. */
 export type CheckBody = () => unknown
@@ -36,6 +41,7 @@ export class ScenarioContext {
   readonly environment: Environment
   readonly name: string
   readonly #cleanups: (() => unknown)[] = []
+  #over = false
 
   constructor(environment: Environment, name: string) {
     this.environment = environment
@@ -45,13 +51,29 @@ export class ScenarioContext {
 
   /** Boots a guest, which is stopped when the scenario ends. */
   async boot(options: Partial<GuestOptions> = {}): Promise<Guest> {
-    const guest = await Guest.boot({ ...this.environment, ...options, name: options.name ?? this.name })
+    const guest = await this.#start({ ...this.environment, ...options, name: options.name ?? this.name })
     this.cleanup(async () => {
-      if (guest.alive) await saveKernelLog(guest, join(this.environment.logs, `${guest.name}.dmesg`))
-      await guest.stop()
+      try {
+        if (guest.alive) await saveKernelLog(guest, join(this.environment.logs, `${guest.name}.dmesg`))
+      } finally {
+        await guest.stop()
+      }
     })
     this.note(`${guest.name} up after ${guest.bootSeconds.toFixed(1)} s`)
     return guest
+  }
+
+  /** KVM may have run the first guest and yet not run this one: then it is TCG from here on. */
+  async #start(options: GuestOptions): Promise<Guest> {
+    const { environment } = this
+    if (options.accelerator === 'tcg' || environment.forced) return Guest.boot(options)
+    try {
+      return await Guest.boot({ ...options, bootSeconds: KVM_BOOT_SECONDS })
+    } catch (error) {
+      environment.accelerator = 'tcg'
+      this.note(`under TCG from here on: ${error instanceof Error ? error.message : String(error)}`)
+      return Guest.boot({ ...options, accelerator: 'tcg' })
+    }
   }
 
   /** A path for a socket, in a folder that goes away with the run. */
@@ -59,9 +81,13 @@ export class ScenarioContext {
     return join(this.environment.sockets, `${this.name}-${name}`)
   }
 
-  /** Runs when the scenario ends, however it ends; the last one registered first. */
+  /**
+   * Runs when the scenario ends, however it ends; the last one registered first. What is started behind the deadline's
+   * back goes away at once.
+   */
   cleanup(action: () => unknown): void {
     this.#cleanups.push(action)
+    if (this.#over) void this.cleanUp()
   }
 
   note(line: string): void {
@@ -89,7 +115,8 @@ export class ScenarioContext {
   }
 
   async cleanUp(): Promise<void> {
-    for (const action of this.#cleanups.reverse()) {
+    this.#over = true
+    for (const action of this.#cleanups.splice(0).reverse()) {
       try {
         await action()
       } catch (error) {
