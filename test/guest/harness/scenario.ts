@@ -71,7 +71,8 @@ export class ScenarioContext {
       return await Guest.boot({ ...options, bootSeconds: KVM_BOOT_SECONDS })
     } catch (error) {
       environment.accelerator = 'tcg'
-      this.note(`under TCG from here on: ${error instanceof Error ? error.message : String(error)}`)
+      const why = error instanceof Error ? error.message : String(error)
+      this.note(`under TCG from here on, since with KVM ${why.split('\n').slice(0, 3).join('; ')}`)
       return Guest.boot({ ...options, accelerator: 'tcg' })
     }
   }
