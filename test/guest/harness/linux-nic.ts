@@ -59,7 +59,7 @@ export class LinuxNic {
 
 /** What a driver says when its card does not transmit, or the kernel when something broke. */
 const DISASTERS =
-  /Tx (Unit )?Hang|transmit queue .* timed out|NETDEV WATCHDOG|BUG:|\bOops\b|Call Trace|general protection/i
+  /Tx (Unit )?[Hh]ang|transmit queue .* timed out|NETDEV WATCHDOG|BUG:|\bOops\b|Call Trace|general protection/
 
 export async function assertNoDisaster(nic: LinuxNic): Promise<void> {
   const log = await nic.kernelLog()

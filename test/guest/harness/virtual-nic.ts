@@ -31,12 +31,14 @@ export async function unreadBytes(test: ScenarioContext, socket: string): Promis
   }
   throw new Error(`nobody is connected to ${socket}\n${sockets}`)
 }
+/** Milliseconds that the server may take for an answer: beyond QEMU's 5 s the guest sees a card that has been pulled. */
+const ANSWER = 30_000
 
 /** QEMU arguments for a virtual NIC behind its own root port, so that it is a PCIe endpoint as a card is. */
 export function vnicDevice(socket: string, slot = 1): string[] {
   const device = {
     ...{ driver: 'vfio-user-pci', id: `nic${slot}`, bus: `port${slot}` },
-    socket: { type: 'unix', path: socket },
+    ...{ socket: { type: 'unix', path: socket }, 'x-msg-timeout': ANSWER },
   }
   return ['-device', `pcie-root-port,id=port${slot},slot=${slot}`, '-device', JSON.stringify(device)]
 }
