@@ -105,9 +105,10 @@ async function sampled(
   })
 }
 
-function summaryOf({ tally, first, newest }: Watched, wanted: readonly string[]): DeviceSummary[] {
+function summaryOf({ client, tally, first, newest }: Watched, wanted: readonly string[]): DeviceSummary[] {
   const counted = wantedOf(difference(newest.devices, first.devices), wanted)
-  return tally.summarize(counted, newest.time - first.time)
+  const owner = ownerOf(client.hello)
+  return tally.summarize(counted, newest.time - first.time).map((device) => ({ ...device, owner }))
 }
 
 function wantedOf<T extends DeviceInfo | DeviceCounters>(all: readonly T[], wanted: readonly string[]): T[] {

@@ -79,6 +79,7 @@ describe('watch', () => {
     }
     expect(result?.reason).toBe('signal')
     expect(result?.devices.map(({ rx }) => rx.packets)).toEqual([300, 300])
+    expect(result?.devices.map(({ owner }) => owner)).toEqual(recorder.intervals[0].owners)
   })
 
   test('shows only the devices that were named', async () => {

@@ -26,6 +26,11 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
   expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s 0\.01 Mpps/)
   expect(text.stdout).toMatch(/\[virtual:sink\] TX: [\d.]+ Mbit\/s 0\.02 Mpps/)
   expect(text.stdout).not.toContain('record')
+  const summary = text.stdout.slice(text.stdout.indexOf('watched 3 devices'))
+  expect(summary).toMatch(
+    new RegExp(`\\[virtual:gen,rate=10kpps\\] RX .* \\(forward, pid ${forward.pid}\\)\n`),
+  )
+  expect(summary).toMatch(new RegExp(`\\[virtual:sink\\] +RX .* \\(pktgen, pid ${pktgen.pid}\\)\n`))
 
   const json = await new Tool(['stats', '--json', '--duration', '3', 'virtual:gen,rate=10kpps'], {
     env,
@@ -36,6 +41,8 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
     expect(device).toBe('virtual:gen,rate=10kpps')
     expect(rx.mpps).toBeCloseTo(0.01, 3)
   }
+
+  expect(objects(json.stdout, 'end')).toMatchObject([{ devices: [{ pid: forward.pid, command: 'forward' }] }])
 
   for (const tool of [forward, pktgen]) expect((await tool.kill()).code).toBe(0)
 })

@@ -7,6 +7,7 @@ import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { openStdout } from '../output/stdout.ts'
+import { counted } from '../output/text.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { watch } from '../watch.ts'
@@ -37,7 +38,7 @@ async function stats(devices: readonly string[], flags: WatchFlags): Promise<num
     'stats',
     flags,
     output,
-    ({ devices }) => `watched ${devices.length} devices`,
+    ({ devices }) => `watched ${counted(devices.filter(({ queue }) => queue === null).length, 'device')}`,
   )
   const result = await watch(
     {

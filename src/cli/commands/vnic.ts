@@ -14,7 +14,7 @@ import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { openStdout } from '../output/stdout.ts'
 import { Tally, sum } from '../output/tally.ts'
-import { grouped } from '../output/text.ts'
+import { counted } from '../output/text.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { usageError } from '../usage.ts'
@@ -65,7 +65,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
 
   const reporter = createReporter('vnic', flags, output, ({ devices }) => {
     const packets = sum(devices.map(({ rx, tx }) => rx.packets + tx.packets))
-    return `moved ${grouped(packets)} packets`
+    return `moved ${counted(packets, 'packet')}`
   })
   const tally = new Tally()
   const infos = sockets.map((_, index) => infoOf(host, index))
@@ -107,7 +107,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     wires,
     breaches,
   }))
-  const counted = totals()
+  const final = totals()
   try {
     host.close()
   } catch (error) {
@@ -116,7 +116,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   reporter.end({
     elapsed: ran,
     reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',
-    devices: tally.summarize(counted, ran),
+    devices: tally.summarize(final, ran),
     virtual,
     loss: null,
     error: failure,

@@ -63,13 +63,14 @@ export class JsonReporter implements Reporter {
     this.object({
       event: 'end',
       elapsed: round(report.elapsed, 3),
-      devices: report.devices.map(({ device, index, queue, rx, tx, dropped }) => ({
+      devices: report.devices.map(({ device, index, queue, rx, tx, dropped, owner }) => ({
         device,
         index,
         queue,
         rx: direction(rx),
         tx: direction(tx),
         dropped,
+        ...owner,
       })),
       reason: report.reason,
       error: errorObject(report.error),

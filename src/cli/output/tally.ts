@@ -1,6 +1,7 @@
 /** Turns totals and intervals into what a summary shows: averages over the run, peaks over its intervals. */
 import type { DeviceCounters, IntervalEvent, VirtualReport } from '../../engine/types.ts'
 import type { WireReport } from '../../vnic/wires/wire.ts'
+import type { Owner } from './reporter.ts'
 import { type Rate, NO_RATE, higher, rateOf } from './rates.ts'
 
 export interface DirectionSummary {
@@ -17,6 +18,8 @@ export interface DeviceSummary {
   readonly rx: DirectionSummary
   readonly tx: DirectionSummary
   readonly dropped: Readonly<Record<string, number>>
+  /** Only in `stats`, which shows devices of several processes. */
+  readonly owner?: Owner
 }
 
 interface Peaks {

@@ -46,8 +46,7 @@ export class TextReporter implements Reporter {
       if (counters.queue !== null && !this.perQueue) return
       const queue = counters.queue === null ? '' : ` queue ${counters.queue}`
       const name = chalk.cyan(`[${counters.device}${queue}]`)
-      const owner = owners[i]
-      const whose = owner === undefined ? '' : chalk.dim(` (${owner.command}, pid ${owner.pid})`)
+      const whose = ownerText(owners[i], chalk)
       this.write(`${name} RX: ${intervalRate(rateOf(counters.rx, event.seconds))}${whose}`)
       this.write(`${name} TX: ${intervalRate(rateOf(counters.tx, event.seconds))}${whose}`)
     })
@@ -60,6 +59,10 @@ export class TextReporter implements Reporter {
     const devices = report.devices.filter(({ queue }) => queue === null || this.perQueue)
     for (const line of summaryLines({ ...report, devices }, this.headline, this.chalk)) this.write(line)
   }
+}
+
+function ownerText(owner: Owner | undefined, chalk: ChalkInstance): string {
+  return owner === undefined ? '' : chalk.dim(` (${owner.command}, pid ${owner.pid})`)
 }
 
 function intervalRate({ mbit, mpps }: Rate): string {
@@ -83,7 +86,7 @@ function latencyLine(latency: Latency, chalk: ChalkInstance): string {
   const { count, min, p50, p99, p999, p9999, p99999, max } = latency
   const parts = { min, p50, p99, 'p99.9': p999, 'p99.99': p9999, 'p99.999': p99999, max }
   const texts = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(1)} µs`)
-  return `${chalk.bold('round trip')} of ${grouped(count)} packets: ${texts.join(', ')}`
+  return `${chalk.bold('round trip')} of ${counted(count, 'packet')}: ${texts.join(', ')}`
 }
 
 /** `: lost 0, duplicated 0, …` where sequence numbers were checked. */
@@ -101,7 +104,7 @@ function trafficTable(devices: readonly DeviceSummary[], chalk: ChalkInstance): 
       const { packets, bytes, average, peak } = device[name]
       return [
         name.toUpperCase(),
-        `${grouped(packets)} packets`,
+        counted(packets, 'packet').padEnd(`${grouped(packets)} packets`.length),
         `${grouped(bytes)} bytes`,
         packetRate(average.mpps),
         `${average.mbit.toFixed(2)} Mbit/s`,
@@ -114,10 +117,13 @@ function trafficTable(devices: readonly DeviceSummary[], chalk: ChalkInstance): 
   const names = devices.map(({ device, queue }) => `[${device}${queue === null ? '' : ` queue ${queue}`}]`)
   const nameWidth = Math.max(0, ...names.map((name) => name.length))
   const text = rows.map((row) => row.map((cell, column) => cell.padStart(widths[column])).join('  '))
-  return devices.map((_, i) => [
-    `${chalk.cyan(names[i].padEnd(nameWidth))} ${text[2 * i]}`,
-    `${' '.repeat(nameWidth)} ${text[2 * i + 1]}`,
-  ])
+  return devices.map(({ owner }, i) => {
+    const whose = ownerText(owner, chalk)
+    return [
+      `${chalk.cyan(names[i].padEnd(nameWidth))} ${text[2 * i]}${whose}`,
+      `${' '.repeat(nameWidth)} ${text[2 * i + 1]}${whose}`,
+    ]
+  })
 }
 
 function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
@@ -129,7 +135,11 @@ function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
 }
 
 function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
-  const lines = virtual.wires.map((report) => `wire ${report.wire}: ${countersText(report.counters)}`)
+  const lines = virtual.wires.map(({ wire, counters: { foreign = 0, ...others } }) => {
+    // Frames of somebody else: worth a word only where there are any.
+    const counters = foreign > 0 ? { ...others, foreign } : others
+    return `wire ${wire}: ${countersText(counters)}`
+  })
   if (virtual.breaches.length === 0) lines.push('breaches of the datasheet: 0')
   for (const { rule, count } of virtual.breaches) {
     lines.push(chalk.red(`breach of the datasheet, ${grouped(count)} ×: ${rule}`))
@@ -145,12 +155,18 @@ function countersText(counters: Readonly<Record<string, number>>): string {
 
 /** In the unit that leaves something before the decimal point. */
 function packetRate(mpps: number): string {
-  return mpps >= 0.1 || mpps === 0 ? `${mpps.toFixed(2)} Mpps` : `${(mpps * 1000).toFixed(2)} kpps`
+  if (mpps >= 0.1 || mpps < 5e-9) return `${mpps.toFixed(2)} Mpps`
+  return mpps >= 0.0001 ? `${(mpps * 1e3).toFixed(2)} kpps` : `${(mpps * 1e6).toFixed(2)} pps`
 }
 
 /** tx_ring_full → tx ring full, inDropped → in dropped */
 function words(name: string): string {
   return name.replaceAll('_', ' ').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
+
+/** 1 packet, 2 packets */
+export function counted(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** 1234567 → 1,234,567 */

@@ -113,6 +113,40 @@ describe('text', () => {
     ])
   })
 
+  test('frames of others are told of only where there are any', () => {
+    const wires = (foreign: number): string[] => {
+      const counters = { arrived: 9, foreign, bytes: 540 }
+      const virtual = [{ index: 0, device: DEVICE, wires: [{ wire: 'sink', counters }], breaches: [] }]
+      return textLines((reporter) => reporter.end(endReport({ virtual })))
+    }
+    expect(wires(0)).toContain('  wire sink: arrived 9, bytes 540')
+    expect(wires(2)).toContain('  wire sink: arrived 9, bytes 540, foreign 2')
+  })
+
+  test('one packet is a packet, and slow rates come in a unit that shows them', () => {
+    const rows = (packets: number, seconds: number): string[] => {
+      const one = { ...interval, rx: { packets, bytes: packets * 60 } }
+      const devices = new Tally().summarize([one], seconds)
+      return textLines((reporter) => reporter.end(endReport({ devices }))).slice(3, 5)
+    }
+    expect(rows(1, 0.5)).toEqual([
+      '[0000:03:00.0] RX  1 packet   60 bytes   2.00 pps  0.00 Mbit/s   peak 2.00 pps  0.00 Mbit/s',
+      '               TX  0 packets   0 bytes  0.00 Mpps  0.00 Mbit/s  peak 0.00 Mpps  0.00 Mbit/s',
+    ])
+    expect(rows(1, 3600)[0]).toContain('  0.00 Mpps  ')
+    expect(rows(200, 1)[0]).toContain('  0.20 kpps  ')
+    expect(rows(200_000, 1)[0]).toContain('  0.20 Mpps  ')
+  })
+
+  test('devices of other processes are told with their process, in intervals and at the end', () => {
+    const owner = { pid: 4711, command: 'forward' }
+    const lines = textLines((reporter) => {
+      reporter.interval({ elapsed: 1, seconds: 1, devices: [interval] }, [owner])
+      reporter.end(endReport({ devices: new Tally().summarize([interval], 2).map((d) => ({ ...d, owner })) }))
+    })
+    expect(lines.filter((line) => line.endsWith(' (forward, pid 4711)'))).toHaveLength(4)
+  })
+
   test('--quiet leaves the summary', () => {
     const lines = textLines(everything, true)
     expect(lines[0]).toBe('forwarded 7 packets in 2.00 s')
@@ -148,6 +182,16 @@ describe('json', () => {
       error: null,
       devices: [{ device: DEVICE, rx: { packets: LINE_RATE, mpps: 7.440476, peakMpps: 7.440476 } }],
     })
+  })
+
+  test('devices of other processes are told with their process', () => {
+    const owner = { pid: 4711, command: 'forward' }
+    const objects = jsonObjects((reporter) => {
+      reporter.start([info], [owner])
+      reporter.interval({ elapsed: 1, seconds: 1, devices: [interval] }, [owner])
+      reporter.end(endReport({ devices: new Tally().summarize([interval], 2).map((d) => ({ ...d, owner })) }))
+    })
+    expect(objects).toMatchObject([{ devices: [owner] }, owner, { devices: [owner] }])
   })
 
   test('--quiet leaves the end', () => {
