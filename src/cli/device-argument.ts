@@ -1,14 +1,19 @@
 /** Checks of the `<device>` arguments that need no device: syntax, and the same thing named twice. */
+import { realpathSync } from 'node:fs'
 import path from 'node:path'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import { validateWire } from '../vnic/wires/parse.ts'
 import { usageError } from './usage.ts'
 
-/** The devices under the names that every output shows. Throws IXY_ERR_USAGE for what can't work whatever the system. */
-export function checkDevices(texts: readonly string[]): string[] {
+/**
+ * The devices under the names that every output shows. `reads`: a capture that is read besides. Throws IXY_ERR_USAGE for
+ * what can't work whatever the system.
+ */
+export function checkDevices(texts: readonly string[], reads?: string): string[] {
   const addresses = texts.map(parseDevice)
   for (const address of addresses) if (address.kind === 'virtual') validateWire(address.wire)
-  refuseSharing(texts, addresses.map(claims))
+  const claims = addresses.flatMap((address, i) => claimsOf(address, texts[i]))
+  refuseSharing(reads === undefined ? claims : [...claims, fileClaim('read', reads, `--pcap ${reads}`)])
   return addresses.map(formatDevice)
 }
 
@@ -20,33 +25,55 @@ export function deviceName(text: string): string {
 /** The same for the wire of `ixy-ts vnic`, which belongs to a socket. */
 export function checkWire(wire: string): void {
   validateWire(wire)
-  refuseSharing([wire], [wireClaims(wire)])
+  refuseSharing(wireClaims(wire, wire))
 }
 
-/** What only one device at a time can have. Any number of them may be `virtual:gen`. */
-function claims(address: DeviceAddress): string[] {
-  if (address.kind === 'virtual') return wireClaims(address.wire)
-  return [address.kind === 'vfio-user' ? `socket ${path.resolve(address.socket)}` : formatDevice(address)]
+/** What an argument takes: a device or a file. */
+interface Claim {
+  readonly use: 'device' | 'write' | 'read'
+  /** The same text for the same thing. */
+  readonly resource: string
+  /** The argument. */
+  readonly by: string
 }
 
-/** A TAP has one owner, and a capture file one writer. */
-function wireClaims(wire: string): string[] {
-  return wire.split(',').flatMap((part) => {
-    const [, kind, value] = /^(tap|record)=(.*)$/.exec(part) ?? []
+/** Any number of devices may be `virtual:gen`. */
+function claimsOf(address: DeviceAddress, by: string): Claim[] {
+  if (address.kind === 'virtual') return wireClaims(address.wire, by)
+  const resource =
+    address.kind === 'vfio-user' ? `socket ${path.resolve(address.socket)}` : formatDevice(address)
+  return [{ use: 'device', resource, by }]
+}
+
+function wireClaims(wire: string, by: string): Claim[] {
+  return wire.split(',').flatMap((part): Claim[] => {
+    const [, kind, value] = /^(tap|record|replay)=(.*)$/.exec(part) ?? []
     if (kind === undefined) return []
-    return [kind === 'record' ? `record ${path.resolve(value)}` : part]
+    if (kind === 'tap') return [{ use: 'device', resource: part, by }]
+    return [fileClaim(kind === 'record' ? 'write' : 'read', value, by)]
   })
 }
 
-function refuseSharing(texts: readonly string[], claimed: readonly (readonly string[])[]): void {
-  const takenBy = new Map<string, string>()
-  claimed.forEach((claims, i) => {
-    for (const claim of claims) {
-      const other = takenBy.get(claim)
-      if (other !== undefined) {
-        throw usageError(`${texts[i]} and ${other} are the same device`, 'give two different ones')
-      }
-      takenBy.set(claim, texts[i])
+function fileClaim(use: 'write' | 'read', file: string, by: string): Claim {
+  try {
+    return { use, resource: realpathSync(file), by }
+  } catch {
+    // Not there yet.
+    return { use, resource: path.resolve(file), by }
+  }
+}
+
+/** A device has one owner, and a capture that is written nobody else; any number may read one. */
+function refuseSharing(claims: readonly Claim[]): void {
+  const taken = new Map<string, Claim>()
+  for (const claim of claims) {
+    const { use, resource, by } = claim
+    const other = taken.get(resource)
+    if (other !== undefined && (use !== 'read' || other.use !== 'read')) {
+      if (use === 'device')
+        throw usageError(`${by} and ${other.by} are the same device`, 'give two different ones')
+      throw usageError(`${by} and ${other.by} use the same file`, 'record into a file of its own')
     }
-  })
+    taken.set(resource, claim)
+  }
 }

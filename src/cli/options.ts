@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { MAX_RSS_QUEUES } from '../driver/ixgbe/rss.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
+import { MAX_MTU } from '../packet/ethernet.ts'
 import { LOG_LEVELS } from './log.ts'
 import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
 
@@ -88,11 +89,14 @@ export function addRunOptions(command: Command): Command {
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        wholeNumber('--mtu', 1500, 9000),
+        wholeNumber('--mtu', 1500, MAX_MTU),
         1500,
       )
       .addOption(
-        new Option('--mode <mode>', 'poll always, sleep until an interrupt, or adaptive: poll under load')
+        new Option(
+          '--mode <mode>',
+          'poll always, sleep until an interrupt, or adaptive: poll under load (pktgen: poll only)',
+        )
           .default('poll')
           .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),
       )

@@ -1,5 +1,6 @@
 /** From options to what each worker is to do. */
 import { IxyError } from '../errors.ts'
+import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import { parseIpv4 } from '../packet/ipv4.ts'
 import { parseMac } from '../packet/mac.ts'
 import { PcapReader } from '../packet/pcap-reader.ts'
@@ -12,16 +13,14 @@ import type { Job, PktgenJob } from './worker-spec.ts'
 export const NOMINAL_MBIT = 10_000
 /** Frames of a capture that pktgen keeps in memory. */
 const MAX_PCAP_FRAMES = 65_536
-/** Longest frame the driver sends, bytes without FCS, VLAN tag included. */
-const MAX_FRAME = 1518
 /** Shortest frame the driver sends: Ethernet header only. The card pads it to 60 bytes. */
-const MIN_FRAME = 14
+const MIN_FRAME = HEADER_BYTES
 
 /** One job per queue. Rate and count are shared out, so that together the workers do what was asked. */
 export function makeJobs(options: RunOptions, linkMbit: number): Job[] {
   const { app, queues } = options
   if (app.kind === 'forward') return Array.from({ length: queues }, () => app)
-  const job = makePktgenJob(app, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
+  const job = makePktgenJob(app, options.mtu, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
   return Array.from({ length: queues }, (_, queue) => ({
     ...job,
     rate: job.rate === null ? null : job.rate / queues,
@@ -29,9 +28,9 @@ export function makeJobs(options: RunOptions, linkMbit: number): Job[] {
   }))
 }
 
-function makePktgenJob(options: PktgenOptions, linkMbit: number): PktgenJob {
+function makePktgenJob(options: PktgenOptions, mtu: number, linkMbit: number): PktgenJob {
   const { pcap, rate, count } = options
-  const frames = pcap === null ? generate(options) : readFrames(pcap)
+  const frames = pcap === null ? generate(options) : readFrames(pcap, HEADER_BYTES + VLAN_TAG_BYTES + mtu)
   const frameBytes = averageBytes(frames.map((frame) => frame.length))
   return {
     kind: 'pktgen',
@@ -57,17 +56,17 @@ function generate(options: PktgenOptions): readonly Uint8Array[] {
   return buildFrames(template, imix ? IMIX_SIZES : [size], flows)
 }
 
-function readFrames(path: string): readonly Uint8Array[] {
+function readFrames(path: string, longest: number): readonly Uint8Array[] {
   const reader = new PcapReader(path)
   try {
     const frames: Uint8Array[] = []
     while (reader.next()) {
       const { memory, offset, length } = reader
-      if (length < MIN_FRAME || length > MAX_FRAME) {
+      if (length < MIN_FRAME || length > longest) {
         throw new IxyError(
           'IXY_ERR_FILE',
-          `${path}: packet ${reader.packets} has ${length} bytes, the driver sends ${MIN_FRAME} to ${MAX_FRAME}`,
-          'cut the capture to such packets',
+          `${path}: packet ${reader.packets} has ${length} bytes, this run sends ${MIN_FRAME} to ${longest}`,
+          'give a larger --mtu, or cut the capture to such packets',
         )
       }
       if (frames.length === MAX_PCAP_FRAMES) {

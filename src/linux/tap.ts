@@ -26,8 +26,8 @@ export interface Tap {
 
 /**
  * Plugs into the TAP interface `name`, creating it if there is none, and brings it up.
- * Throws IXY_ERR_USAGE (no name for an interface), IXY_ERR_PERMISSION, IXY_ERR_DEVICE_IN_USE (another program is
- * plugged in), IXY_ERR_SYSTEM (no TUN/TAP in this kernel, or the interface is of another kind).
+ * Throws IXY_ERR_USAGE (no name for an interface, or of one of another kind), IXY_ERR_PERMISSION, IXY_ERR_DEVICE_IN_USE
+ * (another program is plugged in), IXY_ERR_SYSTEM (no TUN/TAP in this kernel).
  */
 export function openTap(name: string): Tap {
   requireName(name)
@@ -89,9 +89,9 @@ function attach(fd: number, name: string): void {
       )
     if (isErrno(cause, 'EINVAL', 'EEXIST'))
       throw new IxyError(
-        'IXY_ERR_SYSTEM',
-        `there is an interface ${name}, but it is no TAP interface`,
-        'choose another name',
+        'IXY_ERR_USAGE',
+        `${name} is a network interface of another kind, not a TAP`,
+        "name a TAP, or one that doesn't exist yet: it is created",
         { cause },
       )
     throw cause

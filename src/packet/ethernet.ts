@@ -29,8 +29,10 @@ export const TYPE_VLAN = 0x8100
 
 /** Shortest frame: 64 bytes with FCS. Whoever puts a shorter one on the wire pads it with zeros. */
 export const MIN_FRAME_BYTES = 60
-/** Longest frame with the usual MTU of 1500, untagged. */
-export const MAX_FRAME_BYTES = 1514
+/** Largest packet behind the Ethernet header, bytes: a jumbo frame's. The usual MTU is 1500. */
+export const MAX_MTU = 9000
+/** Longest frame, untagged. */
+export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_MTU
 /** VLAN ids that may be used: 0 means "priority only", 4095 is reserved. */
 export const MAX_VLAN_ID = 4094
 

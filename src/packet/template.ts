@@ -48,13 +48,13 @@ export const DEFAULT_TEMPLATE: FrameTemplate = {
   vlanId: null,
 }
 
-/** Longest frame without FCS: a VLAN tag may come on top of the 1514 bytes. */
+/** Longest frame without FCS: a VLAN tag may come on top of the 9014 bytes. */
 export function maxFrameBytes(template: FrameTemplate): number {
   return ethernet.MAX_FRAME_BYTES + (template.vlanId === null ? 0 : ethernet.VLAN_TAG_BYTES)
 }
 
 /**
- * Throws IXY_ERR_USAGE unless `size` is 60 to 1514 (1518 with VLAN), `flows` 1 to 16384 and few enough for the source
+ * Throws IXY_ERR_USAGE unless `size` is 60 to 9014 (9018 with VLAN), `flows` 1 to 16384 and few enough for the source
  * ports that are left, ports 0 to 65535 and the VLAN id 1 to 4094.
  */
 export function checkTemplate(template: FrameTemplate, size: number, flows: number): void {

@@ -7,10 +7,12 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
+import { writeCapture } from './captures.ts'
 import { LAUNCHER, Tool, describeIf, ixy, missing, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
@@ -51,7 +53,22 @@ describe('the command line', () => {
     ['way to the device', ['forward', ...GEN, '--access', 'dpdk'], /one of sysfs, vfio/],
     ['loss above 1', ['forward', ...GEN, '--expect-loss', '2'], /--expect-loss 2 .* from 0 to 1/],
     ['packet too short', ['pktgen', 'virtual:sink', '--size', '59'], /from 60 to/],
-    ['packet too long', ['pktgen', 'virtual:sink', '--size', '1515'], /at most 1514, or 1518 with --vlan/],
+    ['packet too long', ['pktgen', 'virtual:sink', '--size', '1515'], /at most 1514 with --mtu 1500/],
+    [
+      'packet too long for a larger MTU',
+      ['pktgen', 'virtual:sink', '--mtu', '9000', '--vlan', '7', '--size', '9019'],
+      /from 60 to 9018/,
+    ],
+    [
+      'packet too long with a tag',
+      ['pktgen', 'virtual:sink', '--vlan', '7', '--size', '1519'],
+      /at most 1518 with --mtu 1500 and --vlan/,
+    ],
+    [
+      'a generator that sleeps',
+      ['pktgen', 'virtual:sink', '--mode', 'interrupt'],
+      /never sleeps; leave --mode out/,
+    ],
     ['rate 0', ['pktgen', 'virtual:sink', '--rate', '0pps'], /not a packet rate; write it as in/],
     ['rate without unit', ['pktgen', 'virtual:sink', '--rate', '5'], /not a packet rate; write it as in/],
     ['count 0', ['pktgen', 'virtual:sink', '-n', '0'], /--count 0 .* from 1 to/],
@@ -90,12 +107,29 @@ describe('the command line', () => {
 })
 
 describe('devices and wires', () => {
+  beforeAll(() => {
+    writeCapture(file('a.pcap'), [new Uint8Array(60)])
+    symlinkSync('a.pcap', file('link.pcap'))
+  })
+
   test.each<[string, string[], number, RegExp]>([
     ['malformed address', ['forward', '00:xx', '03:00.0'], 2, /'00:xx' is not a device; use a PCI address/],
     ['interface name', ['forward', 'eth0', 'eth1'], 2, /'eth0' is not a device/],
     ['the same card', ['forward', 'ff:1f.6', '0000:ff:1f.6'], 2, /the same device; give two different/],
     ['the same TAP', ['forward', 'virtual:tap=x', 'virtual:tap=x'], 2, /the same device/],
-    ['the same capture', ['forward', 'virtual:record=x', 'virtual:record=./x'], 2, /the same device/],
+    ['the same output', ['forward', 'virtual:record=x', 'virtual:record=./x'], 2, /use the same file/],
+    [
+      'an output that is an input',
+      ['forward', `virtual:replay=${file('a.pcap')}`, `virtual:record=${file('link.pcap')}`],
+      2,
+      /use the same file; record into a file of its own/,
+    ],
+    [
+      'an output that pktgen reads',
+      ['pktgen', `virtual:record=${file('a.pcap')}`, '--pcap', file('a.pcap')],
+      2,
+      /use the same file/,
+    ],
     [
       'no such card',
       ['forward', 'ff:1f.6', 'ff:1f.7'],
@@ -157,6 +191,11 @@ describe('devices and wires', () => {
     }
   })
 
+  test('one capture may be read twice', async () => {
+    const wire = `virtual:replay=${file('a.pcap')}`
+    expect((await ixy('forward', wire, wire)).code).toBe(0)
+  })
+
   test('a file that is not a socket', async () => {
     writeFileSync(file('plain'), '')
     await expectRefusal(['pktgen', `vfio-user:${file('plain')}`], 3, /plain/)
@@ -212,6 +251,12 @@ describeIf(missing({ root: true }), 'without privileges', () => {
     const { status, stderr } = asNobody('forward', 'virtual:tap=ixnobody', 'virtual:sink')
     expect(stderr).toMatch(/^ixy-ts: .*\[IXY_ERR_PERMISSION\]\n$/)
     expect(status).toBe(4)
+  })
+})
+
+describeIf(missing({ root: true }), 'an interface that is no TAP', () => {
+  test('is refused', async () => {
+    await expectRefusal(['forward', 'virtual:tap=lo', 'virtual:sink'], 2, /lo is .* not a TAP; name a TAP/)
   })
 })
 

@@ -56,7 +56,7 @@ describe('the default packet', () => {
   })
 })
 
-test.each([60, 61, 566, 1514])('%i bytes: lengths fill the frame', (size) => {
+test.each([60, 61, 566, 1514, 9014])('%i bytes: lengths fill the frame', (size) => {
   const { ip, udp } = dissect(buildFrame(DEFAULT_TEMPLATE, size))
   expect(ip.totalLength).toBe(size - 14)
   expect(udp.length).toBe(size - 34)
@@ -113,7 +113,7 @@ describe('a period of frames', () => {
 
 describe('what can’t be built is refused', () => {
   const usage = expect.objectContaining({ code: 'IXY_ERR_USAGE' })
-  test.each([59, 1515, 60.5, NaN, -1])('size %p', (size) => {
+  test.each([59, 9015, 60.5, NaN, -1])('size %p', (size) => {
     expect(() => checkTemplate(DEFAULT_TEMPLATE, size, 1)).toThrow(usage)
   })
   test.each([0, MAX_FLOWS + 1, NaN])('%p flows', (flows) => {
@@ -127,10 +127,10 @@ describe('what can’t be built is refused', () => {
   test.each([0, 4095])('VLAN id %p', (vlanId) => {
     expect(() => checkTemplate({ ...DEFAULT_TEMPLATE, vlanId }, 60, 1)).toThrow(usage)
   })
-  test('but a tagged frame may have 1518 bytes', () => {
+  test('but a tagged frame may have 9018 bytes', () => {
     const template = { ...DEFAULT_TEMPLATE, vlanId: 1 }
-    expect(maxFrameBytes(template)).toBe(1518)
-    expect(() => checkTemplate(template, 1518, 1)).not.toThrow()
+    expect(maxFrameBytes(template)).toBe(9018)
+    expect(() => checkTemplate(template, 9018, 1)).not.toThrow()
   })
   test('a frame too short for headers and sequence number', () => {
     expect(() => buildFrame(DEFAULT_TEMPLATE, 48)).toThrow(RangeError)

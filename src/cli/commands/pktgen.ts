@@ -2,13 +2,18 @@ import { type Command, Option } from 'commander'
 import { NOMINAL_MBIT, makeJobs } from '../../engine/jobs.ts'
 import { run } from '../../engine/run.ts'
 import type { PktgenOptions } from '../../engine/types.ts'
+import {
+  HEADER_BYTES as ETHERNET_HEADER_BYTES,
+  MAX_FRAME_BYTES,
+  VLAN_TAG_BYTES,
+} from '../../packet/ethernet.ts'
 import { parseIpv4 } from '../../packet/ipv4.ts'
 import { parseMac } from '../../packet/mac.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
 import { checkDevices } from '../device-argument.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
-import { grouped } from '../output/text.ts'
+import { counted } from '../output/text.ts'
 import type { Finish } from '../finish.ts'
 import { runApp } from '../run-app.ts'
 import { usageError, wholeNumber } from '../usage.ts'
@@ -23,6 +28,8 @@ Examples:
   ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
   ixy-ts pktgen virtual:loop --rate 100kpps --latency -d 10   round-trip times
   ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5`
+
+const MAX_SIZE = MAX_FRAME_BYTES + VLAN_TAG_BYTES
 
 interface PktgenFlags extends RunFlags {
   readonly size: number
@@ -50,7 +57,12 @@ export function addPktgen(program: Command, finish: Finish): void {
     .alias('generate')
     .description('Generate packets')
     .argument('<device>', 'PCI address, vfio-user:<socket> or virtual:<wire>')
-    .option('--size <bytes>', 'packet size without FCS', wholeNumber('--size', 60, 1518), 60)
+    .option(
+      '--size <bytes>',
+      'packet size without FCS, up to --mtu + 14',
+      wholeNumber('--size', 60, MAX_SIZE),
+      60,
+    )
     .addOption(new Option('--imix', 'sizes 60, 566 and 1514 in the ratio 7:4:1').conflicts('size'))
     .option('--rate <rate>', 'rate to keep: 1.5Mpps, 500kpps, 2Gbit or 10% of the link', checked(checkRate))
     .option(
@@ -74,7 +86,11 @@ export function addPktgen(program: Command, finish: Finish): void {
     .addOption(new Option('--pcap <file>', 'send the packets of this capture over and over').conflicts(SHAPE))
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
-    const options = { ...commonRunOptions(flags), devices: checkDevices([device]), app: pktgenOptions(flags) }
+    const options = {
+      ...commonRunOptions(flags),
+      devices: checkDevices([device], flags.pcap),
+      app: pktgenOptions(flags),
+    }
     // Whatever is wrong with a capture shows before a NIC is touched.
     makeJobs(options, NOMINAL_MBIT)
     finish(
@@ -82,15 +98,22 @@ export function addPktgen(program: Command, finish: Finish): void {
         run,
         options,
         flags,
-        ({ devices }) => `sent ${grouped(devices[0]?.tx.packets ?? 0)} packets`,
+        ({ devices }) => `sent ${counted(devices[0]?.tx.packets ?? 0, 'packet')}`,
       ),
     )
   })
 }
 
 function pktgenOptions(flags: PktgenFlags): PktgenOptions {
-  if (flags.size > 1514 && flags.vlan === undefined) {
-    throw usageError(`--size ${flags.size} is not valid`, 'give at most 1514, or 1518 with --vlan')
+  if (flags.mode !== 'poll') {
+    throw usageError(`--mode ${flags.mode}: pktgen follows a clock and never sleeps`, 'leave --mode out')
+  }
+  const longest = ETHERNET_HEADER_BYTES + flags.mtu + (flags.vlan === undefined ? 0 : VLAN_TAG_BYTES)
+  if (flags.size > longest) {
+    throw usageError(
+      `--size ${flags.size} is not valid`,
+      `give at most ${longest} with --mtu ${flags.mtu}${flags.vlan === undefined ? '' : ' and --vlan'}`,
+    )
   }
   const firstPort = flags.srcPort ?? 42
   if (firstPort + flags.flows > 65_536) {

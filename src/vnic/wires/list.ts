@@ -122,6 +122,7 @@ function genOptions({ options }: WireItem, linkMbit: number): GenOptions {
   const imix = options.has('imix')
   if (imix && (options.has('size') || options.get('imix') !== ''))
     throw usageError('imix has sizes of its own', 'write gen,imix or gen,size=<n>')
+  // Whatever the host's MTU: a NIC that is set to less counts longer frames as oversize.
   const size = wholeNumber('size=', options.get('size') ?? '60', 60, MAX_FRAME_BYTES)
   const sizes = imix ? IMIX_SIZES : [size]
   const flows = wholeNumber('flows=', options.get('flows') ?? '1', 1, MAX_FLOWS)

@@ -217,7 +217,7 @@ describe('wrong lists', () => {
     ['record=', /write record=<file.pcap>/],
     ['toString', /'toString' is not a wire/],
     ['gen,size=59', /size=59/],
-    ['gen,size=1515', /from 60 to 1514/],
+    ['gen,size=9015', /from 60 to 9014/],
     ['gen,size=NaN', /size=NaN/],
     ['gen,size=-60', /size=-60/],
     ['gen,count=0', /count=0/],
