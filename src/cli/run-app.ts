@@ -1,5 +1,5 @@
 /** Runs an app and shows what happens: shared by forward and pktgen. */
-import type { Run, RunOptions, RunResult } from '../engine/types.ts'
+import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
 import { reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
@@ -22,6 +22,13 @@ export async function runApp(
   const reporter = createReporter(options.app.kind, flags, output, headline)
   const log = createLog(flags.logLevel, flags.color)
   const tally = new Tally()
+  let hinted = false
+  const hint = (devices: readonly DeviceCounters[]): void => {
+    if (hinted) return
+    const hints = idleQueueHints(devices)
+    for (const text of hints) log.warn(text)
+    hinted = hints.length > 0
+  }
 
   const result = await run(
     options,
@@ -36,6 +43,7 @@ export async function runApp(
       interval(event) {
         tally.add(event)
         reporter.interval(event)
+        hint(event.devices)
       },
       link(event) {
         log.warn(`${event.device}: link ${event.up ? 'up' : 'down'}`)
@@ -47,6 +55,7 @@ export async function runApp(
     stop.signal,
   )
 
+  hint(result.devices)
   const endToEnd = options.app.kind === 'forward'
   const error = result.error ?? unmetExpectation(result, flags, endToEnd)
   reporter.end({
@@ -60,6 +69,23 @@ export async function runApp(
     error,
   })
   return error === null ? 0 : reportFailure(error, log.isLevelEnabled('debug'), flags.color)
+}
+
+/** Fewer packets than this on a device say nothing about its queues. */
+const ENOUGH_PACKETS = 1000
+
+/** A line for each device with several queues that has received everything on one of them. */
+export function idleQueueHints(devices: readonly DeviceCounters[]): string[] {
+  return devices
+    .filter(({ queue, rx }) => queue === null && rx.packets >= ENOUGH_PACKETS)
+    .flatMap(({ index, device }) => {
+      const queues = devices.filter((counters) => counters.index === index && counters.queue !== null)
+      if (queues.length < 2 || queues.filter(({ rx }) => rx.packets > 0).length !== 1) return []
+      return [
+        `${device}: one of its ${queues.length} queues gets every packet; RSS keeps a flow on one queue, ` +
+          'so several queues need several flows (flows= of a gen wire, --flows of pktgen)',
+      ]
+    })
 }
 
 /** The first `--expect-…` that the run has not met. */

@@ -1,4 +1,4 @@
-import { unmetExpectation } from '../../src/cli/run-app.ts'
+import { idleQueueHints, unmetExpectation } from '../../src/cli/run-app.ts'
 import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
 
 function result(tx: number[], dropped = 0): RunResult {
@@ -43,4 +43,30 @@ test('a run that sent nothing misses a rate and loses nothing', () => {
   const run = { ...result([0]), elapsed: 0 }
   expect(unmetExpectation(run, { expectMpps: 0.001 })?.exitCode).toBe(5)
   expect(unmetExpectation(run, { expectLoss: 0 })).toBeNull()
+})
+
+describe('a hint about queues that get nothing', () => {
+  const device = (queues: number[], index = 0): DeviceCounters[] => {
+    const whole = result([0]).devices[0]
+    const traffic = (packets: number) => ({ packets, bytes: 60 * packets })
+    const total = queues.reduce((sum, packets) => sum + packets, 0)
+    return [
+      { ...whole, index, rx: traffic(total) },
+      ...queues.map((packets, queue) => ({ ...whole, index, queue, rx: traffic(packets) })),
+    ]
+  }
+
+  test('names the device, how many queues it has, and what to do', () => {
+    const hints = idleQueueHints([...device([0, 5000, 0]), ...device([2500, 2500], 1)])
+    expect(hints).toEqual([
+      expect.stringMatching(/^0000:03:00\.0: one of its 3 queues gets every packet; .*flows=/),
+    ])
+  })
+
+  test('is not given for one queue, for few packets, and where all have some', () => {
+    expect(idleQueueHints(result([0]).devices)).toEqual([])
+    expect(idleQueueHints(device([999, 0]))).toEqual([])
+    expect(idleQueueHints(device([0, 0]))).toEqual([])
+    expect(idleQueueHints(device([5000, 1]))).toEqual([])
+  })
 })

@@ -23,6 +23,20 @@ describe('jumbo frames', () => {
     received.forEach((frame, i) => expect(Buffer.compare(frame, frames[i])).toBe(0))
   })
 
+  test('are generated at both ends', async () => {
+    const wire = 'virtual:gen,size=9014,count=5000'
+    const { code, stdout } = await ixy('forward', '--json', wire, wire, '--mtu', '9000', '--expect-loss', '0')
+    expect(code).toBe(0)
+    expect(objects(stdout, 'end')[0]).toMatchObject({
+      devices: [0, 1].map(() => ({ tx: { packets: 5000, bytes: 5000 * 9014 } })),
+      loss: { lost: 0, of: 10_000 },
+    })
+    const pktgen = ['pktgen', `virtual:record=${file('jumbo.pcap')}`, '--count', '100', '--mtu', '9000']
+    expect((await ixy(...pktgen, '--size', '9018', '--vlan', '7')).code).toBe(0)
+    const sizes = readCapture(file('jumbo.pcap')).map((frame) => frame.length)
+    expect(sizes).toEqual(Array.from({ length: 100 }, () => 9018))
+  })
+
   test('are counted as oversize without', async () => {
     writeCapture(file('in.pcap'), frames)
     const { stdout } = await ixy('forward', '--json', `virtual:replay=${file('in.pcap')}`, 'virtual:sink')
@@ -83,10 +97,18 @@ describe.each(['interrupt', 'adaptive'])('--mode %s', (mode) => {
   })
 })
 
+test('several queues and one flow: a hint, once', async () => {
+  const args = ['virtual:gen,count=50000', 'virtual:sink', '--queues', '2', '--log-level', 'warn']
+  const { code, stderr } = await ixy('forward', ...args)
+  expect(code).toBe(0)
+  expect(stderr.match(/one of its 2 queues gets every packet/g)).toHaveLength(1)
+})
+
 test('several queues: each flow on one of them, and the counters of the queues add up', async () => {
   const args = ['virtual:gen,flows=64,count=50000', 'virtual:gen,flows=64,count=50000', '--queues', '2']
-  const { code, stdout } = await ixy('forward', '--json', ...args)
+  const { code, stdout, stderr } = await ixy('forward', '--json', ...args)
   expect(code).toBe(0)
+  expect(stderr).not.toContain('gets every packet')
   interface Counters {
     index: number
     queue: number | null
