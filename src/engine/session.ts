@@ -65,9 +65,12 @@ export class Session {
 
   /**
    * Takes every device, resets and initialises it. Either all of them or none: what was taken is given back when one
-   * fails. No packet comes in before Device.start().
+   * fails. No packet comes in before Device.start(). `onSlow` is told when a device blocks this thread.
    */
-  static async open(options: SessionOptions): Promise<Session> {
+  static async open(
+    options: SessionOptions,
+    onSlow: (message: string) => void = () => undefined,
+  ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
     const undo: (() => void | Promise<void>)[] = []
     try {
@@ -78,7 +81,7 @@ export class Session {
         const socket = virtual?.sockets[indexes.indexOf(i)]
         const target: DeviceAddress =
           address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
-        const transport = openTransport(target, { ...options, name: formatDevice(address) })
+        const transport = openTransport(target, { ...options, name: formatDevice(address), onSlow })
         undo.push(() => transport.close())
         return transport
       })

@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly force: boolean
   /** Name of the device in output; its address by default. */
   readonly name?: string
+  /** Told when a vfio-user server takes long to answer; the thread is blocked meanwhile. */
+  readonly onSlow?: (message: string) => void
 }
 
 /**
@@ -22,10 +24,10 @@ export interface OpenOptions {
  * passes the socket of their server here.
  */
 export function openTransport(device: DeviceAddress, options: OpenOptions): Transport {
-  const { force, name = formatDevice(device) } = options
+  const { force, name = formatDevice(device), onSlow = () => undefined } = options
   switch (device.kind) {
     case 'vfio-user':
-      return openVfioUser(device.socket, { force, name })
+      return openVfioUser(device.socket, { force, name, onSlow })
     case 'pci':
       return openPci(device.address, options.access ?? null, { force, name })
     case 'virtual':

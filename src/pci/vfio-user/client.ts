@@ -12,7 +12,7 @@ import { requireSupported } from '../device-ids.ts'
 import { setBusMaster } from '../register-access.ts'
 import type { Transport } from '../transport.ts'
 import { UndoStack } from '../undo-stack.ts'
-import { Connection } from './connection.ts'
+import { Connection, type OnSlow } from './connection.ts'
 import {
   Command,
   decodeDeviceInfo,
@@ -52,6 +52,8 @@ export interface VfioUserOptions {
   readonly name?: string
   /** Milliseconds the server has for each answer; 5 s by default. */
   readonly deadline?: number
+  /** Told when the server takes long to answer. */
+  readonly onSlow?: OnSlow
 }
 
 /**
@@ -62,7 +64,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
   const name = options.name ?? `vfio-user:${socketPath}`
   const undo = new UndoStack()
   try {
-    const connection = Connection.open(socketPath, name, options.deadline)
+    const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
     const maxFds = introduce(connection, name)
     const device = decodeDeviceInfo(

@@ -2,7 +2,7 @@
 import { IxyError } from '../../errors.ts'
 import { close } from '../../linux/file.ts'
 import { isErrno } from '../../linux/libc.ts'
-import { PollSet, POLLRDHUP } from '../../linux/poll.ts'
+import { pollOne, PollSet, POLLIN, POLLRDHUP } from '../../linux/poll.ts'
 import { UnixSocket } from '../../linux/unix-socket.ts'
 import {
   Command,
@@ -16,6 +16,8 @@ import {
 
 /** Milliseconds a server has to answer. */
 export const DEADLINE = 5000
+/** Milliseconds of them after which the user is told what is waited for. */
+const SLOW = 500
 const ENOTSUP = 95
 
 export interface Reply {
@@ -24,27 +26,32 @@ export interface Reply {
   readonly fds: readonly number[]
 }
 
+/** Is told what is being waited for. */
+export type OnSlow = (message: string) => void
+
 export class Connection {
   /** The device's name, for messages. */
   private readonly name: string
   private readonly socket: UnixSocket
   private readonly hangUp: PollSet
   private readonly deadline: number
+  private readonly onSlow: OnSlow
   private nextId = 0
   /** Why the connection can't be used any more. */
   private failure: IxyError | undefined
 
-  private constructor(name: string, socket: UnixSocket, deadline: number) {
+  private constructor(name: string, socket: UnixSocket, deadline: number, onSlow: OnSlow) {
     this.name = name
     this.socket = socket
     this.deadline = deadline
+    this.onSlow = onSlow
     this.hangUp = new PollSet([socket.fd], POLLRDHUP)
   }
 
   /** Throws IXY_ERR_DEVICE_NOT_FOUND if no server listens at `path`, IXY_ERR_DEVICE_IN_USE if it takes nobody. */
-  static open(path: string, name: string, deadline = DEADLINE): Connection {
+  static open(path: string, name: string, deadline = DEADLINE, onSlow: OnSlow = () => undefined): Connection {
     try {
-      return new Connection(name, UnixSocket.connect(path, deadline), deadline)
+      return new Connection(name, UnixSocket.connect(path, deadline), deadline, onSlow)
     } catch (cause) {
       if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE'))
         throw new IxyError(
@@ -84,7 +91,9 @@ export class Connection {
     const header = encodeHeader({ id, command, size, flags: MessageFlag.COMMAND, error: 0 })
     try {
       this.socket.send([header, payload], fds, this.deadline)
-      const { header: answer, ...reply } = this.receiveReply()
+      const deadline = performance.now() + this.deadline
+      this.tellIfSlow(command)
+      const { header: answer, ...reply } = this.receiveReply(deadline)
       if (answer.id !== id || answer.command !== command) {
         reply.fds.forEach(close)
         throw new IxyError(
@@ -102,9 +111,17 @@ export class Connection {
     }
   }
 
+  /** The thread is blocked while it waits: nobody else can tell why nothing happens, and Ctrl-C has to wait too. */
+  private tellIfSlow(command: number): void {
+    const { name, socket, deadline, onSlow } = this
+    if (pollOne(socket.fd, POLLIN, Math.min(SLOW, deadline)) !== 0) return
+    onSlow(
+      `${name}: its server hasn't answered ${commandName(command)} yet, waiting up to ${deadline / 1000} s`,
+    )
+  }
+
   /** The next reply. Commands of the server in between are answered: it has all memory mapped and needs none. */
-  private receiveReply(): Reply & { header: Header } {
-    const deadline = performance.now() + this.deadline
+  private receiveReply(deadline: number): Reply & { header: Header } {
     while (true) {
       const message = this.receiveMessage(deadline)
       const { id, command, flags } = message.header

@@ -7,7 +7,7 @@ import { viewOf } from '../../../src/linux/mapping.ts'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { openTransport } from '../../../src/pci/open.ts'
 import type { Transport } from '../../../src/pci/transport.ts'
-import { openVfioUser } from '../../../src/pci/vfio-user/client.ts'
+import { openVfioUser, type VfioUserOptions } from '../../../src/pci/vfio-user/client.ts'
 import { Command } from '../../../src/pci/vfio-user/protocol.ts'
 import type { Script } from './scripted-server.ts'
 import { bundle } from './bundle.ts'
@@ -154,8 +154,7 @@ test('opening and closing leaves no descriptor behind, neither does failing', as
 })
 
 describe('no device', () => {
-  const open = (options: { force?: boolean; deadline?: number } = {}) =>
-    openVfioUser(path, { force: false, ...options })
+  const open = (options: Partial<VfioUserOptions> = {}) => openVfioUser(path, { force: false, ...options })
 
   test('without a server', () => {
     const notFound = expect.objectContaining({ code: 'IXY_ERR_DEVICE_NOT_FOUND' })
@@ -203,6 +202,16 @@ describe('no device', () => {
     const start = performance.now()
     expect(() => open({ deadline: 80 })).toThrow(/didn't answer DEVICE_GET_INFO within 0.08 s/)
     expect(performance.now() - start).toBeGreaterThanOrEqual(79)
+  })
+
+  test('a server that takes long: the user is told what is waited for', async () => {
+    await serve({ ignore: Command.DEVICE_GET_INFO })
+    const told: string[] = []
+    const onSlow = (message: string): number => told.push(message)
+    expect(() => open({ deadline: 80, name: 'virtual:gen', onSlow })).toThrow(/didn't answer/)
+    expect(told).toEqual([
+      "virtual:gen: its server hasn't answered DEVICE_GET_INFO yet, waiting up to 0.08 s",
+    ])
   })
 
   test('a server that serves somebody else', async () => {
