@@ -48,6 +48,10 @@ export const EXIT_CODES = {
 
 export type ErrorCode = keyof typeof EXIT_CODES
 
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(EXIT_CODES, value)
+}
+
 export class IxyError extends Error {
   override readonly name = 'IxyError'
   readonly code: ErrorCode

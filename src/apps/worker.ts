@@ -11,6 +11,7 @@ import {
   type FromWorker,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
+import { IxyError } from '../errors.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { PacketMemory } from '../memory/packets.ts'
 import { WasmSpace } from '../memory/wasm-space.ts'
@@ -35,13 +36,27 @@ function makeApps(spec: WorkerSpec, memory: PacketMemory, ports: readonly DataPo
   ]
 }
 
+type Tell = (message: FromWorker) => void
+
+/** The memory for the WebAssembly loops; null: there is to be none, or there is no address space for it (ulimit -v). */
+function reserveSpace({ wasm, wasmOnly }: WorkerSpec, tell: Tell): WasmSpace | null {
+  if (wasm === null) return null
+  try {
+    return new WasmSpace(wasm)
+  } catch (error) {
+    if (wasmOnly || !(error instanceof IxyError)) throw error
+    tell({ warning: 'too little address space (ulimit -v) for --backend wasm: using ts, which is slower' })
+    return null
+  }
+}
+
 function main(spec: WorkerSpec): void {
-  const tell = (message: FromWorker): void => parentPort?.postMessage(message)
+  const tell: Tell = (message) => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
   const job = spec.job
   const histogram = (): RecordableHistogram | null =>
     job.kind === 'pktgen' && job.latency ? createHistogram() : null
-  const memory = new PacketMemory(spec.memory, spec.wasm === null ? null : new WasmSpace(spec.wasm))
+  const memory = new PacketMemory(spec.memory, reserveSpace(spec, tell))
   const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
   const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const [rehearsed, app] = makeApps(spec, memory, ports)
@@ -50,8 +65,7 @@ function main(spec: WorkerSpec): void {
   for (const pair of rings) pair.start()
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
-  // A generator has a clock to follow: it never sleeps.
-  const sleeper = new Sleeper(eventfds, job.kind === 'pktgen' ? 'poll' : spec.mode)
+  const sleeper = new Sleeper(eventfds, spec.mode)
   const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
   const latency = histogram()
   tell('armed')

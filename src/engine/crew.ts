@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
-import { IxyError, asIxyError } from '../errors.ts'
+import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
 import type { QueueSet } from './session.ts'
 import {
@@ -39,18 +39,28 @@ export class Crew {
   readonly failed: Promise<never>
   private readonly members: readonly Member[]
 
-  /** Starts one worker per queue set. They warm up and arm their rings, then wait for run(). */
+  /**
+   * Starts one worker per queue set. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
+   * it should be, each thing once.
+   */
   constructor(
     queueSets: readonly QueueSet[],
     jobs: readonly Job[],
     { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
+    warn: (message: string) => void,
   ) {
+    const warned = new Set<string>()
+    const warnOnce = (message: string): void => {
+      if (!warned.has(message)) warn(message)
+      warned.add(message)
+    }
     this.members = queueSets.map(({ memory, ports, arena }, i) => {
       const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
       const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
-      return new Member({ memory, ports, wasm, job: jobs[i], batchSize, mode, cpu })
+      const wasmOnly = backend === 'wasm'
+      return new Member({ memory, ports, wasm, wasmOnly, job: jobs[i], batchSize, mode, cpu }, warnOnce)
     })
-    this.finished = Promise.all(this.members.map((member) => member.once('finished'))).then(() => undefined)
+    this.finished = Promise.all(this.members.map((member) => member.finished)).then(() => undefined)
     this.failed = Promise.race(this.members.map((member) => member.failed))
     // Whoever waits for it sees it; nobody has to.
     this.failed.catch(() => undefined)
@@ -58,7 +68,7 @@ export class Crew {
 
   /** Resolves when all rings are armed. */
   async armed(): Promise<void> {
-    await Promise.race([Promise.all(this.members.map((member) => member.once('armed'))), this.failed])
+    await Promise.race([Promise.all(this.members.map((member) => member.armed)), this.failed])
   }
 
   run(): void {
@@ -99,38 +109,38 @@ export class Crew {
 
 class Member {
   readonly counters: Float64Array
+  readonly armed: Promise<void>
+  readonly finished: Promise<void>
   readonly failed: Promise<never>
   latency: RecordableHistogram | null = null
   private readonly control: Int32Array
   private readonly worker: Worker
   private readonly exited: Promise<void>
 
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>) {
+  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, warn: (message: string) => void) {
     const control = new SharedArrayBuffer(4)
     const counters = new SharedArrayBuffer(spec.ports.length * COUNTERS * 8)
     this.control = new Int32Array(control)
     this.counters = new Float64Array(counters)
     const workerData: WorkerSpec = { ...spec, control, counters }
     this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+    let armed = (): void => undefined
+    let finished = (): void => undefined
+    this.armed = new Promise((resolve) => (armed = resolve))
+    this.finished = new Promise((resolve) => (finished = resolve))
     this.worker.on('message', (message: FromWorker) => {
-      if (typeof message === 'object') this.latency = message.latency
+      if (message === 'armed') armed()
+      else if (message === 'finished') finished()
+      else if ('warning' in message) warn(message.warning)
+      else this.latency = message.latency
     })
     this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()))
     this.failed = new Promise((_, reject) => {
       this.worker.once('error', (error) => {
-        const { message } = asIxyError(error)
-        reject(new IxyError('IXY_ERR_WORKER', `a data-plane worker failed: ${message}`, '', { cause: error }))
+        reject(failureOf(error))
       })
     })
     this.failed.catch(() => undefined)
-  }
-
-  once(message: Exclude<FromWorker, object>): Promise<void> {
-    return new Promise((resolve) => {
-      this.worker.on('message', (received: FromWorker) => {
-        if (received === message) resolve()
-      })
-    })
   }
 
   command(command: number): void {
@@ -143,4 +153,12 @@ class Member {
     await this.exited
     clearTimeout(deadline)
   }
+}
+
+/** What a worker died of. An IxyError loses its class on the way between threads, but not its code. */
+function failureOf(cause: Error & { readonly code?: unknown }): IxyError {
+  const { code } = cause
+  if (cause.name === 'IxyError' && isErrorCode(code)) return new IxyError(code, cause.message, '', { cause })
+  const { message } = asIxyError(cause)
+  return new IxyError('IXY_ERR_WORKER', `a data-plane worker failed: ${message}`, '', { cause })
 }

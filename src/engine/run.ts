@@ -29,7 +29,7 @@ const WATCH_IDLE_EVERY = 1000
 export async function run(options: RunOptions, observer: RunObserver, stop: AbortSignal): Promise<RunResult> {
   let session: Session
   try {
-    session = await Session.open(options)
+    session = await Session.open(options, (message) => observer.warning(message))
   } catch (error) {
     return { elapsed: 0, reason: 'error', devices: [], virtual: [], latency: null, error: asIxyError(error) }
   }
@@ -67,7 +67,7 @@ class Run {
       const jobs = makeJobs(options, this.links[0].mbit)
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
-      crew = new Crew(session.queueSets, jobs, { ...options, cpus })
+      crew = new Crew(session.queueSets, jobs, { ...options, cpus }, (message) => observer.warning(message))
       board = new StatisticsBoard(session.devices, crew, options.queues)
       await crew.armed()
       for (const device of session.devices) device.start()

@@ -56,6 +56,8 @@ export interface WorkerSpec {
   readonly memory: PacketMemorySpec
   /** The arena to map into a WebAssembly memory, null: the inner loops are JavaScript's. */
   readonly wasm: ArenaFile | null
+  /** Fail if there is no address space for that, instead of doing without. */
+  readonly wasmOnly: boolean
   /** One queue pair per device; its received packets take the buffers of the pool of the same number. */
   readonly ports: readonly QueueSpec[]
   /** Int32: COMMAND. */
@@ -69,6 +71,8 @@ export interface WorkerSpec {
 
 /** What a worker posts to the main thread. */
 export type FromWorker =
+  /** Something is not as it should be, but the worker goes on. */
+  | { readonly warning: string }
   /** Rings are armed; the devices may start. */
   | 'armed'
   /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */

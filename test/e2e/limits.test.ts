@@ -1,0 +1,89 @@
+/** Systems that don't give what is asked for. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { addFunction } from '../pci/fake-sysfs.ts'
+import { LAUNCHER, describeIf, missing, objects, temporaryDirectory } from './support.ts'
+
+const directory = temporaryDirectory()
+
+/** Runs ixy-ts behind the lines of a bash script. */
+function behind(
+  script: string,
+  ...args: string[]
+): { status: number | null; stdout: string; stderr: string } {
+  const command = ['-c', `${script}\nexec "$0" "$@"`, process.execPath, LAUNCHER, ...args]
+  return spawnSync('bash', command, {
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: { ...process.env, IXY_TS_RUNTIME_DIR: path.join(directory, 'run') },
+  })
+}
+
+describe('an address space too small for the WebAssembly back end', () => {
+  const ULIMIT = 'ulimit -v 6000000'
+
+  test('has the TypeScript back end used, with a warning for all workers together', () => {
+    const wire = 'virtual:gen,flows=64,count=20000'
+    const args = ['--json', '--queues', '2', '--expect-loss', '0', '--log-level', 'warn']
+    const { status, stdout, stderr } = behind(ULIMIT, 'forward', wire, wire, ...args)
+    expect(objects(stderr)).toEqual([
+      expect.objectContaining({ level: 40, msg: expect.stringMatching(/ulimit -v.* using ts/) }),
+    ])
+    expect(objects(stdout, 'end')).toMatchObject([{ reason: 'done', loss: { lost: 0, of: 40_000 } }])
+    expect(status).toBe(0)
+  })
+
+  test('is an error where that back end was asked for', () => {
+    const args = ['virtual:gen', 'virtual:sink', '--backend', 'wasm', '-d', '1', '--log-level', 'warn']
+    const { status, stderr } = behind(ULIMIT, 'forward', ...args)
+    expect(stderr).toMatch(/^ixy-ts: .*\(ulimit -v unlimited\) or use --backend ts \[IXY_ERR_SYSTEM\]\n$/)
+    expect(status).toBe(4)
+  })
+})
+
+function mountObstacle(): string | null {
+  const obstacle = missing({ root: true, programs: ['unshare', 'mount', 'awk'] })
+  if (obstacle !== null) return obstacle
+  const { status } = spawnSync('unshare', ['-m', 'mount', '-t', 'hugetlbfs', 'none', directory])
+  return status === 0 ? null : 'needs a mount namespace and hugetlbfs'
+}
+
+/**
+ * In a mount namespace of its own, whose /sys is a made-up tree with one 82599 and no huge pages, and where no hugetlbfs
+ * is mounted. The address is one that no real card has.
+ */
+describeIf(mountObstacle(), 'a card without IOMMU', () => {
+  const address = 'ffff:1f:1f.7'
+  const sysfs = path.join(directory, 'sys')
+  const mounted = path.join(directory, 'hugetlbfs')
+  const NAMESPACE = `
+    [ -n "$IXY_TEST_NAMESPACE" ] || IXY_TEST_NAMESPACE=1 exec unshare -m bash -c "$BASH_EXECUTION_STRING" "$0" "$@"
+    set -e
+    awk '$3 == "hugetlbfs" { print $2 }' /proc/mounts | while read -r mount; do umount "$mount"; done
+    mount --bind '${sysfs}' /sys`
+  const FORWARD = ['forward', address, 'virtual:sink', '--log-level', 'warn']
+
+  beforeAll(() => {
+    addFunction(sysfs, { address })
+    mkdirSync(mounted)
+  })
+
+  test('says how to set up huge pages when none are reserved', () => {
+    const { status, stdout, stderr } = behind(NAMESPACE, ...FORWARD)
+    expect(stderr).toBe(
+      'ixy-ts: no huge pages are reserved; run: sudo ./setup-hugetlbfs.sh [IXY_ERR_NO_HUGEPAGES]\n',
+    )
+    expect(stdout).toBe('')
+    expect(status).toBe(4)
+  })
+
+  test('says how many it needs when there are none left', () => {
+    const full = `${NAMESPACE}\n mount -t hugetlbfs -o pagesize=2M,size=0 none '${mounted}'`
+    const { status, stderr } = behind(full, ...FORWARD)
+    expect(stderr).toMatch(
+      /^ixy-ts: (\d+) huge pages of 2048 KiB are needed, 0 are free; .*setup-hugetlbfs\.sh \1 \[IXY_ERR_NO_HUGEPAGES\]\n$/,
+    )
+    expect(status).toBe(4)
+  })
+})
