@@ -37,10 +37,14 @@ async function main(device: string, seconds: number): Promise<void> {
   const port = attachPort(ports[0], memory, 0)
   session.devices[0].start()
   reflect(memory, port, performance.now() + seconds * 1000)
-  console.log(session.devices[0].statistics())
+  const { rxPackets, txPackets } = session.devices[0].statistics()
   await session.close()
+  console.log(`${rxPackets} packets came in, ${txPackets} went back out`)
+  if (txPackets === 0) process.exitCode = 1
 }
 
 const [device, seconds = '3'] = process.argv.slice(2)
-if (device === undefined) console.error('usage: reflect <device> [seconds]')
-else void main(device, Number(seconds))
+if (device === undefined) {
+  console.error('usage: reflect <device> [seconds]')
+  process.exitCode = 2
+} else void main(device, Number(seconds))
