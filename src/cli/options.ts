@@ -43,7 +43,10 @@ export function addOutputOptions(command: Command): Command {
     .option('--json', 'one JSON object a line on stdout', false)
     .option('--no-color', 'no colours (also: NO_COLOR=1, or stdout not a terminal)')
     .addOption(
-      new Option('--log-level <level>', 'how much to log on stderr')
+      new Option(
+        '--log-level <level>',
+        `what to log on stderr (JSON lines unless a terminal; errors are plain lines): ${LOG_LEVELS.join(', ')}`,
+      )
         .default('info')
         .argParser(choice('--log-level', LOG_LEVELS)),
     )
@@ -80,7 +83,7 @@ export function addRunOptions(command: Command): Command {
       )
       .option(
         '-q, --queues <n>',
-        'receive/transmit queue pairs per device',
+        'receive/transmit queue pairs per device, a worker each; they share out flows',
         wholeNumber('--queues', 1, MAX_RSS_QUEUES),
         1,
       )
@@ -103,7 +106,7 @@ export function addRunOptions(command: Command): Command {
       .addOption(
         new Option(
           '--backend <name>',
-          'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its 4 GiB are too small)',
+          'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its address space is too small)',
         ).argParser(choice('--backend', ['wasm', 'ts'])),
       )
       .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, [])

@@ -37,13 +37,15 @@ A <device> is one of
   virtual:<wire>          a virtual 82599 for the life of this command, with <wire> plugged into its port
 
 A <wire> is a comma-separated list of
-  gen                     traffic source that checks what comes back: rate=, size=, flows=, count=
+  gen                     traffic source that checks what comes back: rate=, size=, imix, flows=, count=
   sink, loop              swallows and counts; sends back
   tap=<ifname>            a Linux TAP interface
-  replay=<file.pcap>      plays a capture into the NIC: repeat=<n>, rate=
+  replay=<file.pcap>      plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
+                          gaps without rate=; as fast as the NIC takes packets with rate=100%
   record=<file.pcap>      writes what the NIC sends into a capture
   fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>,
                           unplugged=<time>, seed=<n>, joined by +
+What a wire counts is explained in docs/output.md; foreign are frames that no gen of this process has sent.
 
 Exit codes: 0 done or stopped by a signal, 1 failed at run time, 2 wrong usage, 3 the device can't be used,
 4 the system isn't set up, 5 an --expect-... was not met.
