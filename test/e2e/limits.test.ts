@@ -22,19 +22,22 @@ function behind(
 
 describe('an address space too small for the WebAssembly back end', () => {
   const ULIMIT = 'ulimit -v 6000000'
+  // From Node.js 24 on, a WebAssembly memory makes do with less.
+  const probe = `${ULIMIT}; exec "$0" -e 'new WebAssembly.Memory({ initial: 1000, maximum: 1000 })'`
+  const fits = spawnSync('bash', ['-c', probe, process.execPath]).status === 0
 
-  test('has the TypeScript back end used, with a warning for all workers together', () => {
+  test('is no obstacle: the TypeScript back end is used, with a warning for all workers together', () => {
     const wire = 'virtual:gen,flows=64,count=20000'
     const args = ['--json', '--queues', '2', '--expect-loss', '0', '--log-level', 'warn']
     const { status, stdout, stderr } = behind(ULIMIT, 'forward', wire, wire, ...args)
-    expect(objects(stderr)).toEqual([
-      expect.objectContaining({ level: 40, msg: expect.stringMatching(/ulimit -v.* using ts/) }),
-    ])
+    const warning = { level: 40, msg: expect.stringMatching(/ulimit -v.* using ts/) }
+    expect(objects(stderr)).toEqual(fits ? [] : [expect.objectContaining(warning)])
     expect(objects(stdout, 'end')).toMatchObject([{ reason: 'done', loss: { lost: 0, of: 40_000 } }])
     expect(status).toBe(0)
   })
 
-  test('is an error where that back end was asked for', () => {
+  const whereItMatters = fits ? test.skip : test
+  whereItMatters('is an error where the other back end was asked for', () => {
     const args = ['virtual:gen', 'virtual:sink', '--backend', 'wasm', '-d', '1', '--log-level', 'warn']
     const { status, stderr } = behind(ULIMIT, 'forward', ...args)
     expect(stderr).toMatch(/^ixy-ts: .*\(ulimit -v unlimited\) or use --backend ts \[IXY_ERR_SYSTEM\]\n$/)
