@@ -15,7 +15,9 @@ describe('docs/examples/reflect.ts', () => {
     sh(process.execPath, path.join(root, 'build.mjs'), 'docs/examples/reflect.ts')
     // Compiles WebAssembly as well.
   }, 60_000)
-  afterAll(() => rmSync(bundle, { force: true }))
+  afterAll(() => {
+    for (const file of [bundle, `${bundle}.map`]) rmSync(file, { force: true })
+  })
 
   test('sends back what comes in, and says how much', () => {
     const { status, stdout, stderr } = reflect('virtual:gen', '1')
