@@ -108,7 +108,7 @@ function reserve(): WebAssembly.Memory {
       throw new IxyError(
         'IXY_ERR_SYSTEM',
         'there is no address space for the virtual NICs: about 10 GiB, most of it never used',
-        'raise the limit: ulimit -v unlimited',
+        'raise the limit (ulimit -v unlimited) or set NODE_OPTIONS=--disable-wasm-trap-handler',
         { cause },
       )
     }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { addFunction } from '../pci/fake-sysfs.ts'
-import { LAUNCHER, describeIf, missing, objects, temporaryDirectory } from './support.ts'
+import { LAUNCHER, Tool, describeIf, missing, objects, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
 
@@ -26,22 +26,46 @@ describe('an address space too small for the WebAssembly back end', () => {
   const probe = `${ULIMIT}; exec "$0" -e 'new WebAssembly.Memory({ initial: 1000, maximum: 1000 })'`
   const fits = spawnSync('bash', ['-c', probe, process.execPath]).status === 0
 
+  const whereItMatters = fits ? test.skip : test
+  const socket = path.join(directory, 'nic.sock')
+  const quiet = ['--json', '--log-level', 'warn']
+  let vnic: Tool
+
+  beforeAll(async () => {
+    vnic = new Tool(['vnic', socket, '--wire', 'sink', '--json', '--quiet'])
+    await vnic.until(/listening on/, 'stderr')
+  })
+  afterAll(() => vnic.kill())
+
   test('is no obstacle: the TypeScript back end is used, with a warning for all workers together', () => {
-    const wire = 'virtual:gen,flows=64,count=20000'
-    const args = ['--json', '--queues', '2', '--expect-loss', '0', '--log-level', 'warn']
-    const { status, stdout, stderr } = behind(ULIMIT, 'forward', wire, wire, ...args)
+    const args = [`vfio-user:${socket}`, '--queues', '2', '--flows', '64', '--count', '20000', ...quiet]
+    const { status, stdout, stderr } = behind(ULIMIT, 'pktgen', ...args)
     const warning = { level: 40, msg: expect.stringMatching(/ulimit -v.* using ts/) }
     expect(objects(stderr)).toEqual(fits ? [] : [expect.objectContaining(warning)])
-    expect(objects(stdout, 'end')).toMatchObject([{ reason: 'done', loss: { lost: 0, of: 40_000 } }])
+    const [end] = objects(stdout, 'end') as { devices: unknown[] }[]
+    expect(end.devices[0]).toMatchObject({ queue: null, tx: { packets: 20_000 } })
     expect(status).toBe(0)
   })
 
-  const whereItMatters = fits ? test.skip : test
   whereItMatters('is an error where the other back end was asked for', () => {
-    const args = ['virtual:gen', 'virtual:sink', '--backend', 'wasm', '-d', '1', '--log-level', 'warn']
-    const { status, stderr } = behind(ULIMIT, 'forward', ...args)
+    const { status, stderr } = behind(ULIMIT, 'pktgen', `vfio-user:${socket}`, '--backend', 'wasm', ...quiet)
     expect(stderr).toMatch(/^ixy-ts: .*\(ulimit -v unlimited\) or use --backend ts \[IXY_ERR_SYSTEM\]\n$/)
     expect(status).toBe(4)
+  })
+
+  whereItMatters('is an error for virtual NICs, which tells what to do', () => {
+    const { status, stderr } = behind(ULIMIT, 'pktgen', 'virtual:sink', ...quiet)
+    expect(stderr).toMatch(
+      /^ixy-ts: .*virtual NICs.*; .*NODE_OPTIONS=--disable-wasm-trap-handler \[IXY_ERR_SYSTEM\]\n$/,
+    )
+    expect(status).toBe(4)
+  })
+
+  test('is enough for virtual NICs when V8 is told to do without guard pages', () => {
+    const script = `${ULIMIT}\nexport NODE_OPTIONS=--disable-wasm-trap-handler`
+    const { status, stdout } = behind(script, 'pktgen', 'virtual:sink', '--count', '1000', ...quiet)
+    expect(objects(stdout, 'end')).toMatchObject([{ loss: { lost: 0, of: 1000 } }])
+    expect(status).toBe(0)
   })
 })
 
