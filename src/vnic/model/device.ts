@@ -188,11 +188,11 @@ export class Device implements Port, Egress {
     const master = this.config.busMaster && !registers.test(REG.CTRL, CTRL.MASTER_DISABLE.mask)
     this.loopback = registers.test(REG.HLREG0, REG.HLREG0.fields.LPBK.mask)
     const linked = this.link.up || this.loopback
-    this.receive.open =
+    this.receive.running =
       master &&
-      linked &&
       registers.test(REG.RXCTRL, REG.RXCTRL.fields.RXEN.mask) &&
       !registers.test(REG.SECRXCTRL, REG.SECRXCTRL.fields.RX_DIS.mask)
+    this.receive.open = this.receive.running && linked
     this.transmit.open = master && linked && !registers.test(REG.SECTXCTRL, REG.SECTXCTRL.fields.TX_DIS.mask)
     this.receive.update()
   }
@@ -240,7 +240,8 @@ export class Device implements Port, Egress {
   poll(now: number): number {
     this.now = now
     this.timers = Math.min(this.link.tick(now), this.interrupts.tick(now))
-    let work = this.transmit.poll(this, BUDGET, now)
+    let work = this.receive.drain()
+    work += this.transmit.poll(this, BUDGET, now)
     work += this.wire.poll(this, BUDGET, now)
     this.receive.flush()
     return work

@@ -6,6 +6,7 @@ import type { Burst } from '../burst.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
 import { Filters } from './filters.ts'
+import { FrameQueue } from '../wires/frame-queue.ts'
 import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
 import { PacketInfo } from './packet-info.ts'
@@ -21,6 +22,12 @@ const FCS = 4
 const HEADER = 14
 const VLAN_TAG = 4
 const STANDARD_FRAME = 1518
+/** The receive packet buffer (82599 §8.2.3.8.9). */
+const PACKET_BUFFER_BYTES = 512 * 1024
+
+/** What became of a frame on its way from the MAC to the host: it has no descriptor and may wait for one, say. */
+const Fate = { TAKEN: 0, DROPPED: 1, WAITS: 2 } as const
+type Fate = (typeof Fate)[keyof typeof Fate]
 
 export class Receive {
   readonly filters: Filters
@@ -28,6 +35,8 @@ export class Receive {
   readonly queues: readonly RxQueue[]
   /** Frames come in: RXCTRL.RXEN is set and nothing else holds them back. Set by the device. */
   open = false
+  /** Frames may be written into the host's memory. Set by the device. */
+  running = false
   /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
   inspectAll = true
 
@@ -42,6 +51,8 @@ export class Receive {
   /** Frames and bytes (without FCS) since the last fold: for TPR, TOR. */
   private readonly arrivals = new Int32Array(2)
   private missed = 0
+  /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
+  private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
   private maxFrame = STANDARD_FRAME - FCS
   /** Frames must be looked into: RSS, VLANs, checksums. */
   private inspect = true
@@ -106,6 +117,7 @@ export class Receive {
     this.active = []
     this.arrivals.fill(0)
     this.missed = 0
+    this.waiting.clear()
     this.filters.update()
     this.rss.reset()
     this.update()
@@ -135,7 +147,7 @@ export class Receive {
 
   /** How many frames of the largest size find descriptors, in every queue they may be steered to. */
   room(): number {
-    if (!this.open || this.active.length === 0) return 0
+    if (!this.open || this.active.length === 0 || !this.waiting.empty) return 0
     let least = Infinity
     for (const queue of this.active) {
       const perFrame = Math.ceil(this.maxFrame / queue.bufferBytes)
@@ -144,7 +156,7 @@ export class Receive {
     return least
   }
 
-  /** A frame from the wire. Returns false if it was dropped; a counter has noted why. */
+  /** A frame from the wire. Returns false if it was dropped; a counter has noted why. One that waits is not. */
   deliver(memory: Bytes, offset: number, length: number): boolean {
     if (!this.open) return false
     if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
@@ -153,11 +165,29 @@ export class Receive {
     arrivals[1] += length
     if (length > this.maxFrame && !this.acceptsLength(memory, offset, length)) return false
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) return false
-    if (this.inspect) return this.deliverInspected(memory, offset, length)
+    const fate = this.waiting.empty ? this.toHost(memory, offset, length) : Fate.WAITS
+    if (fate !== Fate.WAITS) return fate === Fate.TAKEN
+    return this.waiting.push(memory, offset, length) || this.miss()
+  }
+
+  /** Frames that have waited in the packet buffer; returns how many the host got now. */
+  drain(): number {
+    const { waiting } = this
+    let count = 0
+    while (!waiting.empty && this.running) {
+      if (this.toHost(waiting.memory, waiting.offset, waiting.length) === Fate.WAITS) break
+      waiting.shift()
+      count++
+    }
+    return count
+  }
+
+  private toHost(memory: Bytes, offset: number, length: number): Fate {
+    if (this.inspect) return this.inspected(memory, offset, length)
     const queue = this.queues[0]
-    if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.miss(queue)
+    if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
-    return true
+    return Fate.TAKEN
   }
 
   /** Frames from the wire, in one go as far as they go the fast way. Returns how many were not dropped. */
@@ -168,7 +198,7 @@ export class Receive {
     const plain = this.open && this.filters.open && !this.inspect
     let delivered = 0
     for (let done = 0; done < count; done++) {
-      if (plain) {
+      if (plain && this.waiting.empty) {
         const bytes = queue.sums[Sum.BYTES]
         const put = queue.putBurst(burst, done, maxFrame)
         arrivals[0] += put
@@ -200,10 +230,10 @@ export class Receive {
     return false
   }
 
-  private deliverInspected(memory: Bytes, offset: number, length: number): boolean {
+  private inspected(memory: Bytes, offset: number, length: number): Fate {
     const { info, rss, filters } = this
     info.parse(memory.u8, offset, length, filters.vlanType)
-    if (!filters.acceptsVlan(info.vlan)) return false
+    if (!filters.acceptsVlan(info.vlan)) return Fate.DROPPED
     let queue = this.queues[0]
     let word0 = info.type
     let hash = 0
@@ -215,7 +245,7 @@ export class Receive {
         hash = rss.hash
       }
     }
-    let status = this.inspectAll ? this.checked(memory.u8, offset) : 0
+    let status = this.inspectAll ? verifyChecksums(memory.u8, offset, info) : 0
     let from = memory
     let at = offset
     let bytes = length
@@ -232,30 +262,26 @@ export class Receive {
       at = 0
       bytes += FCS
     }
-    if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.miss(queue)
+    if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.full(queue)
+    if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)
     // The MAC counts the frame as it came.
     queue.sums[Sum.BYTES] += length - bytes
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
-    return true
+    return Fate.TAKEN
   }
 
-  private checked(u8: Uint8Array, offset: number): number {
-    const status = verifyChecksums(u8, offset, this.info)
-    if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)
-    return status
+  /** No descriptor. A queue with SRRCTL.DROP_EN doesn't hold up the others (82599 §7.1.2). */
+  private full(queue: RxQueue): Fate {
+    if (!queue.dropEnabled) return Fate.WAITS
+    this.statistics.add(REG.QPRDC, 1, this.statisticsSet(queue))
+    return Fate.DROPPED
   }
 
-  /**
-   * No descriptor. Queues that drop count for themselves; otherwise the packet buffer would fill up and the MAC count
-   * the frame as missed. On this card GPRC has then counted it already.
-   */
-  private miss(queue: RxQueue): false {
-    if (queue.dropEnabled) this.statistics.add(REG.QPRDC, 1, this.statisticsSet(queue))
-    else {
-      this.statistics.add(REG.MPC)
-      this.statistics.add(REG.GPRC)
-      this.missed++
-    }
+  /** The packet buffer is full. On this card GPRC has counted the frame already. */
+  private miss(): false {
+    this.statistics.add(REG.MPC)
+    this.statistics.add(REG.GPRC)
+    this.missed++
     return false
   }
 
@@ -267,8 +293,7 @@ export class Receive {
   /** Once per poll, after frames were delivered: counters, heads, interrupts. */
   flush(): void {
     const { arrivals } = this
-    if (arrivals[0] === 0) return
-    this.statistics.addArrivals(arrivals)
+    if (arrivals[0] > 0) this.statistics.addArrivals(arrivals)
     for (const queue of this.active) this.flushQueue(queue)
     if (this.missed > 0) {
       this.missed = 0

@@ -61,6 +61,10 @@ export class FrameQueue {
     return this.memory.u32[this.head >>> 2]
   }
 
+  clear(): void {
+    this.used = 0
+  }
+
   /** Removes the first frame. The queue must not be empty. */
   shift(): void {
     this.release(LENGTH_BYTES + ((this.length + 3) & ~3))

@@ -1,5 +1,5 @@
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { BASE, frameOf, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
+import { BASE, copy, frameOf, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
 
 const DD = 1
 const EOP = 2
@@ -50,19 +50,54 @@ describe.each([
       expect(host.breaches()).toEqual([])
     })
 
-    test('counts what finds no descriptor as missed, and uses all descriptors but one', () => {
+    test('uses all descriptors but one, then the packet buffer, and counts the rest as missed', () => {
       const host = runningHost()
-      for (let i = 0; i < 70; i++) {
-        const frame = frameOf(60)
-        host.device.deliver({ u8: frame, u32: new Uint32Array(frame.buffer) }, 0, 60)
+      const buffered = Math.floor((512 * 1024) / (4 + 1514 + 2))
+      const sent = 63 + buffered + 7
+      let delivered = 0
+      for (let i = 0; i < sent; i++) {
+        const frame = frameOf(1514)
+        frame[20] = i & 0xff
+        frame[21] = i >> 8
+        if (host.device.deliver(copy(frame), 0, 1514)) delivered++
       }
       host.poll()
+      expect(delivered).toBe(sent - 7)
       expect(host.read(REG.QPRC)).toBe(63)
+      expect(host.read(REG.RDH)).toBe(63)
       expect(host.read(REG.MPC)).toBe(7)
       expect(host.read(REG.MPC)).toBe(0)
       // GPRC of this card counts the missed ones too.
       expect(host.read(REG.GPRC)).toBe(70)
-      expect(host.read(REG.RDH)).toBe(63)
+      expect(host.device.room()).toBe(0)
+
+      // What waits comes in order as soon as there are descriptors, before anything new, and is counted once.
+      let next = 0
+      for (let seen = 0; seen < sent - 7; next = (next + 1) % 64) {
+        const { status, data } = host.received(next)
+        expect([status & DD, data[20] | (data[21] << 8)]).toEqual([DD, seen])
+        if (++seen === sent - 10) host.device.deliver(copy(frameOf(60)), 0, 60)
+        host.armReceive(next)
+        host.write(REG.RDT, next)
+        host.poll()
+      }
+      expect(host.received(next).length).toBe(60)
+      expect(host.read(REG.TPR)).toBe(sent + 1)
+      expect(host.read(REG.QPRC)).toBe(buffered + 1)
+      expect(host.read(REG.MPC)).toBe(0)
+    })
+
+    test('forgets what waits in the packet buffer when the card is reset', () => {
+      const host = runningHost()
+      for (let i = 0; i < 70; i++) host.device.deliver(copy(frameOf(60)), 0, 60)
+      host.write(REG.CTRL, REG.CTRL.fields.RST.mask)
+      host.initialise()
+      host.acceptAll()
+      host.startReceive()
+      host.enableReceive()
+      host.waitForLink()
+      host.poll()
+      expect(host.received(0).status & DD).toBe(0)
     })
 
     test('counts them in QPRDC for a queue that drops', () => {
