@@ -1,5 +1,5 @@
 /** The host's end of a virtual NIC's cable: a network namespace with TAP interfaces in it. */
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { FarEndRequest } from '../far-end.ts'
 import { privately, programPath } from './debian.ts'
@@ -24,7 +24,16 @@ export class HostNetwork {
   static async create(test: ScenarioContext, taps: readonly string[] = ['ixytap0']): Promise<HostNetwork> {
     const network = new HostNetwork(test, taps[0] ?? '')
     await network.#ip('netns', 'add', network.name)
-    test.cleanup(() => network.#ip('netns', 'delete', network.name))
+    // A signal ends the harness without a clean-up, and an 'exit' handler can't wait.
+    const interrupted = (): void => {
+      const [program = '', ...args] = network.#ipCommand('netns', 'delete', network.name)
+      spawnSync(program, args)
+    }
+    process.once('exit', interrupted)
+    test.cleanup(async () => {
+      process.off('exit', interrupted)
+      await network.#ip('netns', 'delete', network.name)
+    })
     for (const tap of taps) {
       await network.ip('tuntap', 'add', 'dev', tap, 'mode', 'tap')
       await network.exec(['sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${tap}/disable_ipv6`])
@@ -41,8 +50,7 @@ export class HostNetwork {
 
   /** The command line that runs `command` in the namespace. */
   inside(command: readonly string[]): string[] {
-    const { tree } = this.#test.environment
-    return privately(tree, programPath(tree, 'ip'), ['netns', 'exec', this.name, ...command])
+    return this.#ipCommand('netns', 'exec', this.name, ...command)
   }
 
   async exec(command: readonly string[], seconds = 60): Promise<string> {
@@ -60,8 +68,12 @@ export class HostNetwork {
   }
 
   async #ip(...args: string[]): Promise<string> {
+    return run(this.#ipCommand(...args))
+  }
+
+  #ipCommand(...args: string[]): string[] {
     const { tree } = this.#test.environment
-    return run(privately(tree, programPath(tree, 'ip'), args))
+    return privately(tree, programPath(tree, 'ip'), args)
   }
 
   /** What the TAP interface has counted. Its receive side is what the NIC has sent. */
