@@ -70,14 +70,15 @@ class Run {
       crew = new Crew(session.queueSets, jobs, { ...options, cpus }, (message) => observer.warning(message))
       board = new StatisticsBoard(session.devices, crew, options.queues)
       await crew.armed()
-      for (const device of session.devices) device.start()
-      this.startedAt = performance.now()
-      crew.run()
+      // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
       const devices = session.infos()
-      observer.started(devices)
       const hello = { command: options.app.kind, version: VERSION, devices }
       const telemetry = await serveTelemetry(runtimeDirectory(), hello, board.totals)
       undo.push(() => telemetry.close())
+      observer.started(devices)
+      for (const device of session.devices) device.start()
+      this.startedAt = performance.now()
+      crew.run()
       undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
       reason = await this.untilEnd(crew)
     } catch (cause) {
