@@ -57,6 +57,7 @@ export const esbuildPlugin = {
 
 /** What the sources import besides their neighbours: the compiled bytes depend on it. */
 const IMPORTED = [
+  'src/driver/ixgbe/counters.ts',
   'src/driver/ixgbe/descriptors.ts',
   'src/memory/wasm-layout.ts',
   'src/vnic/model/tx-descriptor.ts',

@@ -1,13 +1,9 @@
+import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from './specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
-
-const PACKETS = 0
-const BYTES = 1
-const POOL_EMPTY = 2
-const FRAGMENTS = 3
 
 /**
  * The software side of a receive descriptor ring (82599 §7.1.9).

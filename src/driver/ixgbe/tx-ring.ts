@@ -1,3 +1,4 @@
+import { BYTES, PACKETS } from './counters.ts'
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from './specialise.ts'
@@ -5,9 +6,6 @@ import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
 
 const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
-
-const PACKETS = 0
-const BYTES = 1
 
 /**
  * The software side of a transmit descriptor ring (82599 §7.2.3.3).

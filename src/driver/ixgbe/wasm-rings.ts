@@ -2,27 +2,29 @@
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
+import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from './specialise.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
 
 interface RxLoops {
-  start(ring: number, ids: number, entries: number, pool: number, bottom: number): void
+  start(ring: number, ids: number, counters: number, entries: number, pool: number, bottom: number): void
   receive(batch: number, limit: number): number
-  packets(): number
-  bytes(): number
-  poolEmpty(): number
-  fragments(): number
 }
 
 interface TxLoops {
-  start(ring: number, ids: number, batchEnd: number, entries: number, poolShift: number): void
+  start(
+    ring: number,
+    ids: number,
+    batchEnd: number,
+    counters: number,
+    entries: number,
+    poolShift: number,
+  ): void
   transmit(batch: number, count: number): number
   room(): number
   pending(): number
-  packets(): number
-  bytes(): number
 }
 
 /** Each ring has an instance of its own, whose globals are the ring's state. */
@@ -30,9 +32,27 @@ function instantiate(code: Uint8Array<ArrayBuffer>, { memory }: WasmSpace): unkn
   return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } }).exports
 }
 
+/**
+ * 64-bit counters in the memory. Read by words: a number that a WebAssembly function returns is an object on the heap, and
+ * the data plane publishes its counters all the time.
+ */
+class Counters {
+  readonly at: number
+  private readonly words: Uint32Array
+
+  constructor(space: WasmSpace, count: number) {
+    this.at = space.take(count * 8)
+    this.words = new Uint32Array(space.buffer, this.at, count * 2)
+  }
+
+  get(counter: number): number {
+    return this.words[counter * 2] + this.words[counter * 2 + 1] * 4294967296
+  }
+}
+
 export class WasmRxRing implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
-  private readonly loops: RxLoops
+  private readonly counters: Counters
   private readonly begin: () => void
   private readonly ring: (tail: Int32Array, tailIndex: number) => void
 
@@ -47,10 +67,11 @@ export class WasmRxRing implements RxQueue {
       entries - 1,
       PLAIN_DOORBELL,
     )
-    this.loops = loops
     this.receive = receive
     this.ring = start
-    this.begin = () => loops.start(ring, ids, entries, pool, pool << memory.poolShift)
+    const counters = new Counters(space, FRAGMENTS + 1)
+    this.counters = counters
+    this.begin = () => loops.start(ring, ids, counters.at, entries, pool, pool << memory.poolShift)
   }
 
   /** As RxRing.start(). */
@@ -60,19 +81,19 @@ export class WasmRxRing implements RxQueue {
   }
 
   get packets(): number {
-    return this.loops.packets()
+    return this.counters.get(PACKETS)
   }
 
   get bytes(): number {
-    return this.loops.bytes()
+    return this.counters.get(BYTES)
   }
 
   get poolEmpty(): number {
-    return this.loops.poolEmpty()
+    return this.counters.get(POOL_EMPTY)
   }
 
   get fragments(): number {
-    return this.loops.fragments()
+    return this.counters.get(FRAGMENTS)
   }
 }
 
@@ -80,7 +101,7 @@ export class WasmTxRing implements TxQueue {
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
   readonly room: () => number
   readonly pending: () => number
-  private readonly loops: TxLoops
+  private readonly counters: Counters
   private readonly begin: () => void
   private readonly ring: (tail: Int32Array, tailIndex: number) => void
 
@@ -96,12 +117,13 @@ export class WasmTxRing implements TxQueue {
       entries - 1,
       PLAIN_DOORBELL,
     )
-    this.loops = loops
     this.transmit = transmit
     this.room = loops.room
     this.pending = loops.pending
     this.ring = start
-    this.begin = () => loops.start(ring, ids, batchEnd, entries, memory.poolShift)
+    const counters = new Counters(space, BYTES + 1)
+    this.counters = counters
+    this.begin = () => loops.start(ring, ids, batchEnd, counters.at, entries, memory.poolShift)
   }
 
   /** As TxRing.start(). */
@@ -111,11 +133,11 @@ export class WasmTxRing implements TxQueue {
   }
 
   get packets(): number {
-    return this.loops.packets()
+    return this.counters.get(PACKETS)
   }
 
   get bytes(): number {
-    return this.loops.bytes()
+    return this.counters.get(BYTES)
   }
 }
 

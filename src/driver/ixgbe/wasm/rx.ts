@@ -3,6 +3,7 @@
  * for each ring. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
 import { RX_DD, RX_EOP } from '../descriptors'
+import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 /** Where the descriptors are, and the ids of the buffers behind them. */
@@ -15,39 +16,23 @@ let index: i32 = 0
 let stackAt: usize = 0
 let topAt: usize = 0
 
-let packetCount: i64 = 0
-let byteCount: i64 = 0
-let poolEmptyCount: i64 = 0
-let fragmentCount: i64 = 0
+/** Four counters of 64 bits: packets, bytes, pool empty, fragments. */
+let countersAt: usize = 0
 
-export function packets(): f64 {
-  return <f64>packetCount
+function count(counter: usize, amount: i64): void {
+  store<i64>(countersAt + counter * 8, load<i64>(countersAt + counter * 8) + amount)
 }
 
-export function bytes(): f64 {
-  return <f64>byteCount
-}
-
-export function poolEmpty(): f64 {
-  return <f64>poolEmptyCount
-}
-
-export function fragments(): f64 {
-  return <f64>fragmentCount
-}
-
-/** Arms all descriptors but one. The pool begins with id `bottom`. */
-export function start(ring: usize, ids: usize, entries: i32, pool: i32, bottom: i32): void {
+/** Arms all descriptors but one. The pool begins with id `bottom`. Clears the counters at `counters`. */
+export function start(ring: usize, ids: usize, counters: usize, entries: i32, pool: i32, bottom: i32): void {
   ringAt = ring
   idsAt = ids
   ringMask = entries - 1
   stackAt = <usize>FREE_STACK + ((<usize>bottom) << 1)
   topAt = <usize>FREE_TOP + ((<usize>pool) << 2)
   index = 0
-  packetCount = 0
-  byteCount = 0
-  poolEmptyCount = 0
-  fragmentCount = 0
+  countersAt = counters
+  memory.fill(counters, 0, 32)
   for (let at = 0; at < entries; at++) arm(at, takeFree())
 }
 
@@ -85,8 +70,8 @@ export function receive(batch: usize, limit: i32): i32 {
     if ((status & RX_DD) === 0) break
     const id: usize = load<u16>(slot)
     let armed = id
-    if ((status & RX_EOP) === 0) fragmentCount++
-    else if (free === bottom) poolEmptyCount++
+    if ((status & RX_EOP) === 0) count(FRAGMENTS, 1)
+    else if (free === bottom) count(POOL_EMPTY, 1)
     else {
       const length = load<u16>(descriptor, 12)
       free -= 2
@@ -108,10 +93,10 @@ export function receive(batch: usize, limit: i32): i32 {
   }
   const looked = limit - left
   if (looked === 0) return 0
-  const count = (batch - first) >> 2
+  const taken = (batch - first) >> 2
   store<u32>(topAt, (free - bottom) >> 1)
   index = (index + looked) & ringMask
-  packetCount += count
-  byteCount += sum
-  return (looked << 16) | (<i32>count)
+  count(PACKETS, taken)
+  count(BYTES, sum)
+  return (looked << 16) | (<i32>taken)
 }

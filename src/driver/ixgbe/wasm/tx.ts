@@ -3,6 +3,7 @@
  * for each ring. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from '../descriptors'
+import { BYTES, PACKETS } from '../counters'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 const COMMAND: u64 = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
@@ -17,18 +18,17 @@ let index: i32 = 0
 let oldest: i32 = 0
 let poolShift: i32 = 0
 
-let packetCount: i64 = 0
-let byteCount: i64 = 0
+/** Two counters of 64 bits: packets, bytes. */
+let countersAt: usize = 0
 
-export function packets(): f64 {
-  return <f64>packetCount
-}
-
-export function bytes(): f64 {
-  return <f64>byteCount
-}
-
-export function start(ring: usize, ids: usize, batchEnd: usize, entries: i32, shift: i32): void {
+export function start(
+  ring: usize,
+  ids: usize,
+  batchEnd: usize,
+  counters: usize,
+  entries: i32,
+  shift: i32,
+): void {
   ringAt = ring
   idsAt = ids
   batchEndAt = batchEnd
@@ -36,8 +36,8 @@ export function start(ring: usize, ids: usize, batchEnd: usize, entries: i32, sh
   poolShift = shift
   index = 0
   oldest = 0
-  packetCount = 0
-  byteCount = 0
+  countersAt = counters
+  memory.fill(counters, 0, 16)
   memory.fill(ring, 0, (<usize>entries) << 4)
 }
 
@@ -74,8 +74,9 @@ export function transmit(batch: usize, count: i32): i32 {
   store<u32>(last, load<u32>(last, 8) | TX_RS, 8)
   store<u16>(batchEndAt + ((<usize>first) << 1), (first + accepted - 1) & mask)
   index = (first + accepted) & mask
-  packetCount += accepted
-  byteCount += sum
+  const counters = countersAt
+  store<i64>(counters + PACKETS * 8, load<i64>(counters + PACKETS * 8) + accepted)
+  store<i64>(counters + BYTES * 8, load<i64>(counters + BYTES * 8) + sum)
   return accepted
 }
 

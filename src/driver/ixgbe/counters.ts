@@ -1,0 +1,5 @@
+/** A ring's counters by number. Also read by the AssemblyScript compiler. */
+export const PACKETS = 0
+export const BYTES = 1
+export const POOL_EMPTY = 2
+export const FRAGMENTS = 3
