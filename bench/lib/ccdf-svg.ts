@@ -8,7 +8,7 @@ export interface Curve {
   readonly points: readonly { readonly nanoseconds: number; readonly share: number }[]
 }
 
-const WIDTH = 760
+const WIDTH = 780
 const HEIGHT = 460
 const LEFT = 80
 const RIGHT = 20
