@@ -1,5 +1,5 @@
 // Bundles the sources into dist/: one file for the command line, one for the data-plane worker threads; or, if files are
-// named, each of them: `node build.mjs docs/examples/reflect.ts` makes dist/reflect.cjs.
+// named, each of them: `node build.mjs docs/examples/reflect.ts` makes dist/reflect.cjs. OUTDIR: another folder than dist.
 // koffi stays outside: it loads a .node file that lies beside its own package.
 import { build } from 'esbuild'
 import { esbuildPlugin } from './assemblyscript.mjs'
@@ -8,7 +8,7 @@ const named = process.argv.slice(2)
 
 await build({
   entryPoints: named.length > 0 ? named : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts' },
-  outdir: 'dist',
+  outdir: process.env.OUTDIR ?? 'dist',
   outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',

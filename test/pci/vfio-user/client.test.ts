@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { drainEventFd } from '../../../src/linux/file.ts'
 import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
@@ -22,7 +22,7 @@ beforeAll(() => {
   script = bundle('scripted-server.ts')
 })
 afterAll(() => {
-  rmSync(script)
+  rmSync(dirname(script), { recursive: true })
 })
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'ixy-vfio-user-'))

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { allocateShared, type HugepageBlock, releaseBlock } from '../../../src/linux/hugepages.ts'
@@ -23,7 +23,7 @@ beforeAll(() => {
   script = bundle('virtual-nic.ts')
 })
 afterAll(() => {
-  rmSync(script)
+  rmSync(dirname(script), { recursive: true })
 })
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'ixy-integration-'))
