@@ -19,22 +19,24 @@ export function gather(
   lengths: usize,
   starts: usize,
 ): i32 {
-  const origin = <i64>base
+  const origin = <u64>(<i64>base + <i64>first)
+  const size = end - first
   let found: i32 = 0
   for (; found < count; found++, descriptor += 16) {
     const command = load<u32>(descriptor, 8)
     const length = <i32>(command & 0xffff)
-    const offset = load<i64>(descriptor) - origin
+    const place = load<u64>(descriptor) - origin
     if (
       (command & SIMPLE_MASK) !== SIMPLE ||
       load<u32>(descriptor, 12) !== (<u32>length) << PAYLEN_SHIFT ||
       length < shortest ||
       length > longest ||
-      offset < first ||
-      offset + length > end
+      length > size ||
+      place > <u64>(size - length)
     )
       break
-    store<u32>(offsets, <u32>offset)
+    const offset = first + <i32>place
+    store<i32>(offsets, offset)
     store<i32>(lengths, length)
     store<u8>(starts, load<u8>(<usize>offset))
     offsets += 4

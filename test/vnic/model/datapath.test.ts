@@ -1,5 +1,5 @@
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { BASE, copy, frameOf, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
+import { BASE, copy, frameOf, MEMORY_AT, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
 
 const DD = 1
 const EOP = 2
@@ -283,6 +283,31 @@ describe.each([
       expect(host.wire.sent).toEqual([frameOf(77)])
       expect(host.device.dma.faults).toBe(2)
     })
+
+    // Sums with lengths, or with where the memory stands here, that no longer fit 64, 63 or 32 bits.
+    test.each([2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 32n, 2n ** 31n])(
+      'an address %s beyond its memory loses the frame, too',
+      (distance) => {
+        const host = runningHost()
+        let faults = 0
+        for (const near of [0n, 30n, 59n, 60n, 2n ** 22n, BigInt(MEMORY_AT), BigInt(MEMORY_AT) + 30n]) {
+          const address = BigInt.asUintN(64, BigInt(BASE) + distance - near)
+          // In the map: these are no wrong addresses.
+          if (address >= BASE && address <= BASE + MEMORY_BYTES - 60) continue
+          const [low, high] = [Number(address & 0xffff_ffffn), Number(address >> 32n)]
+          const sent = host.wire.sent.length
+          const at = host.read(REG.TDT)
+          host.queueFrame(at, frameOf(61))
+          host.describe((at + 1) % 64, [low, high, 0x2b30003c, 60 << 14])
+          host.queueFrame((at + 2) % 64, frameOf(62))
+          host.write(REG.TDT, (at + 3) % 64)
+          host.poll(2)
+          expect(host.wire.sent.slice(sent)).toEqual([frameOf(61), frameOf(62)])
+          expect(host.device.dma.faults).toBe(++faults)
+        }
+        expect(faults).toBeGreaterThan(4)
+      },
+    )
 
     test('memory that is taken away is not used any more', () => {
       const host = runningHost()

@@ -18,7 +18,7 @@ export const BUFFERS = BASE + 0x100000
 
 const FRAME_AT = sharedSpace().take(16384)
 /** Memory of the one fast host there can be at a time. */
-const MEMORY_AT = sharedSpace().take(MEMORY_BYTES)
+export const MEMORY_AT = sharedSpace().take(MEMORY_BYTES)
 
 /** Keeps what is sent; delivers what the test queues up. */
 export class TestWire implements Wire {
