@@ -7,7 +7,8 @@ export const BURST = 64
 
 /** Frames that lie in the same memory: number `first` to `first + count - 1` of those in the arrays. */
 export class Burst {
-  memory: Bytes
+  /** All of the shared space: the loops of wasm/ know no other. */
+  readonly memory: Bytes
   first = 0
   count = 0
   /** Of each frame: where it starts, and its length, bytes. */

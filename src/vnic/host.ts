@@ -89,9 +89,9 @@ export class NicHost {
   }
 
   /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. */
-  run(): Promise<void> {
+  async run(): Promise<void> {
     rehearse()
-    return runLoop(this.nics, this.stopLoop.signal)
+    await runLoop(this.nics, this.stopLoop.signal)
   }
 
   stop(): void {

@@ -7,8 +7,8 @@
  *     │    │ tables       │             │ memory of a client    │                            never grows
  *     └────┴──────────────┴─────────────┴───────────────────────┴ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ┘
  *
- * Pages that nobody has touched cost address space only. A client that doesn't fit is mapped elsewhere, and its frames go
- * the long way, one by one.
+ * Pages that nobody has touched cost address space only. A client that doesn't fit is mapped elsewhere, as are the single
+ * pages of an IOMMU (vfio-user/memory-window.ts), and its frames go the long way, one by one.
  */
 import { IxyError } from '../errors.ts'
 import {
@@ -78,7 +78,13 @@ export class Space {
       at = this.aligned(next.at + next.bytes)
     }
     if (at + bytes > this.bytes.u8.length) return null
-    mmap(bytes, { ...file, address: this.address + BigInt(at), flags: MAP_SHARED | MAP_FIXED })
+    try {
+      mmap(bytes, { ...file, address: this.address + BigInt(at), flags: MAP_SHARED | MAP_FIXED })
+    } catch (error) {
+      // The kernel may have taken away what was there before it failed: anything could come to stand in the hole.
+      this.clear(at, bytes)
+      throw error
+    }
     this.mapped.splice(index, 0, { at, bytes })
     return at
   }
@@ -87,6 +93,10 @@ export class Space {
   unmap(at: number): void {
     const index = this.mapped.findIndex((one) => one.at === at)
     const [{ bytes }] = this.mapped.splice(index, 1)
+    this.clear(at, bytes)
+  }
+
+  private clear(at: number, bytes: number): void {
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
     mmap(bytes, { address: this.address + BigInt(at), flags })
   }

@@ -110,8 +110,8 @@ export class Receive {
 
   reset(): void {
     for (const queue of this.queues) {
-      queue.disable()
       queue.head = 0
+      queue.disable()
       queue.sums.fill(0)
     }
     this.active = []
@@ -125,12 +125,12 @@ export class Receive {
 
   /** Views of host memory may have become invalid. */
   invalidate(): void {
-    for (const queue of this.active) queue.invalidate()
+    for (const queue of this.queues) queue.invalidate()
   }
 
   /** Takes over what the registers say. */
   update(): void {
-    const { registers, rss } = this
+    const { registers } = this
     const { RXCRCSTRP, JUMBOEN } = REG.HLREG0.fields
     const hlreg0 = registers.get(REG.HLREG0)
     this.stripCrc = (hlreg0 & RXCRCSTRP.mask) !== 0
@@ -139,7 +139,6 @@ export class Receive {
     this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
     this.inspect =
       this.inspectAll ||
-      rss.enabled ||
       !this.stripCrc ||
       this.active.some((queue) => queue.stripVlan) ||
       registers.test(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
@@ -170,7 +169,7 @@ export class Receive {
     return this.waiting.push(memory, offset, length) || this.miss()
   }
 
-  /** Frames that have waited in the packet buffer; returns how many the host got now. */
+  /** Frames that have waited in the packet buffer; returns how many no longer do. */
   drain(): number {
     const { waiting } = this
     let count = 0
@@ -183,7 +182,7 @@ export class Receive {
   }
 
   private toHost(memory: Bytes, offset: number, length: number): Fate {
-    if (this.inspect) return this.inspected(memory, offset, length)
+    if (this.inspect || this.rss.enabled) return this.inspected(memory, offset, length)
     const queue = this.queues[0]
     if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
@@ -195,7 +194,7 @@ export class Receive {
     const { arrivals, maxFrame } = this
     const { memory, offsets, lengths, first, count } = burst
     const queue = this.queues[0]
-    const plain = this.open && this.filters.open && !this.inspect
+    const plain = this.open && this.filters.open && !this.inspect && !this.rss.enabled
     let delivered = 0
     for (let done = 0; done < count; done++) {
       if (plain && this.waiting.empty) {
@@ -270,9 +269,9 @@ export class Receive {
     return Fate.TAKEN
   }
 
-  /** No descriptor. A queue with SRRCTL.DROP_EN doesn't hold up the others (82599 §7.1.2). */
+  /** No descriptor. A queue that is off or has SRRCTL.DROP_EN doesn't hold up the others (82599 §7.1.2). */
   private full(queue: RxQueue): Fate {
-    if (!queue.dropEnabled) return Fate.WAITS
+    if (queue.enabled && !queue.dropEnabled) return Fate.WAITS
     this.statistics.add(REG.QPRDC, 1, this.statisticsSet(queue))
     return Fate.DROPPED
   }

@@ -34,7 +34,7 @@ export interface RingRegisters {
 }
 
 const NO_WORDS: Uint32Array = new Uint32Array(4)
-export const NO_BYTES: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
+const NO_BYTES: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
 
 export class Ring {
   readonly index: number

@@ -74,20 +74,16 @@ export class Transmit {
 
   reset(): void {
     for (const queue of this.queues) {
-      queue.disable()
       queue.head = 0
+      queue.disable()
       queue.sums.fill(0)
     }
     this.active = []
   }
 
   invalidate(): void {
-    for (const queue of this.active) queue.invalidate()
-  }
-
-  /** True if a queue has something to send and may. */
-  pending(): boolean {
-    return this.open && this.active.some((queue) => queue.refresh() > 0)
+    // Also those that rest: they may go on later.
+    for (const queue of this.queues) queue.invalidate()
   }
 
   /** Sends up to `budget` packets of each queue. Returns the number of descriptors used. */

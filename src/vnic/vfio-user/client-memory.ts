@@ -1,11 +1,11 @@
 /** The client's memory, mapped into this process as it shares it: DMA_MAP and DMA_UNMAP. */
 import { fstatSync } from 'node:fs'
-import { isErrno } from '../../linux/libc.ts'
+import { isErrno, LinuxError } from '../../linux/libc.ts'
 import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
 import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
-import { sharedSpace } from '../space.ts'
+import { sharedSpace, type Space } from '../space.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 const PAGE = 4096
@@ -105,7 +105,7 @@ export class ClientMemory {
     const { dma } = this.device
     const writable = (protection & PROT_WRITE) !== 0
     const space = sharedSpace()
-    const at = space.map(size, { fd, offset, protection })
+    const at = inSpace(size, { fd, offset, protection })
     if (at !== null) {
       dma.addPart(iova, size, writable, space.bytes, at)
       return () => space.unmap(at)
@@ -161,5 +161,15 @@ export class ClientMemory {
       else high = middle
     }
     return low
+  }
+}
+
+/** Where the memory of all NICs shows the file; null if it has no room for it, or none that suits its pages. */
+function inSpace(size: number, file: Parameters<Space['map']>[1]): number | null {
+  try {
+    return sharedSpace().map(size, file)
+  } catch (error) {
+    if (error instanceof LinuxError) return null
+    throw error
   }
 }

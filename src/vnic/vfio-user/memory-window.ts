@@ -39,7 +39,13 @@ export class MemoryWindow {
   /** Maps a part of a file at its place. Throws LinuxError. */
   map(iova: number, bytes: number, fd: number, offset: number, protection: number): void {
     const address = this.address + BigInt(iova - this.iova)
-    mmap(bytes, { address, fd, offset, protection, flags: MAP_SHARED | MAP_FIXED })
+    try {
+      mmap(bytes, { address, fd, offset, protection, flags: MAP_SHARED | MAP_FIXED })
+    } catch (error) {
+      // It may have left a hole.
+      mmap(bytes, { address, protection: PROT_NONE, flags: RESERVED | MAP_FIXED })
+      throw error
+    }
     this.users++
   }
 

@@ -98,19 +98,15 @@ export class Ledger {
 
   /** receive() for each frame of a burst; returns how many of them are none of ours. */
   receiveBurst(burst: Burst): number {
-    const { memory, offsets, lengths, first, count } = burst
+    const { offsets, lengths, first, count } = burst
     const at = first << 2
-    if (memory === this.space.bytes)
-      return this.loops.receive(
-        this.words.byteOffset,
-        MAX_FLOWS,
-        offsets.byteOffset + at,
-        lengths.byteOffset + at,
-        count,
-      )
-    let foreign = 0
-    for (let i = first; i < first + count; i++) if (!this.receive(memory, offsets[i], lengths[i])) foreign++
-    return foreign
+    return this.loops.receive(
+      this.words.byteOffset,
+      MAX_FLOWS,
+      offsets.byteOffset + at,
+      lengths.byteOffset + at,
+      count,
+    )
   }
 
   tally(generator: number): Tally {

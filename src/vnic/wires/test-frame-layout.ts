@@ -8,7 +8,6 @@ export const MIN_TEST_FRAME = 60
 
 /** Word indices. The source port is in the upper half of its word. */
 export const SOURCE_PORT_WORD = 8
-export const NONCE_WORD = NONCE >> 2
 export const MAGIC_WORD = 11
 export const OWNER_WORD = 12
 export const CHECK_WORD = 13

@@ -28,11 +28,11 @@ export interface Port {
   /** How many frames the host has descriptors for right now. 0 while the link is down or receiving is off. */
   room(): number
   /**
-   * Hands one frame to the NIC, which copies it. Returns true if the host got it; false if it was dropped, in which
+   * Hands one frame to the NIC, which copies it. Returns false if it was dropped, in which
    * case a statistics register has counted it (no descriptor: MPC; filtered; too long: ROC…).
    */
   deliver(memory: Bytes, offset: number, length: number): boolean
-  /** deliver() for each frame of a burst; returns how many the host got. Much cheaper per frame. */
+  /** deliver() for each frame of a burst; returns how many were not dropped. Much cheaper per frame. */
   deliverBurst(burst: Burst): number
   /** True while the link is up and the host has enabled receiving. Wires that send by the clock start when this is true. */
   listening(): boolean

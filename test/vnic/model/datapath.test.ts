@@ -87,6 +87,19 @@ describe.each([
       expect(host.read(REG.MPC)).toBe(0)
     })
 
+    test('takes nothing after a reset before there are rings again', () => {
+      const host = runningHost()
+      for (let i = 0; i < 5; i++) host.device.deliver(copy(frameOf(60)), 0, 60)
+      host.write(REG.CTRL, REG.CTRL.fields.RST.mask)
+      host.initialise()
+      host.acceptAll()
+      host.enableReceive()
+      host.waitForLink()
+      for (let i = 0; i < 10; i++) expect(host.device.deliver(copy(frameOf(60)), 0, 60)).toBe(false)
+      host.poll()
+      expect([host.read(REG.GPRC), host.read(REG.QPRDC)]).toEqual([0, 10])
+    })
+
     test('forgets what waits in the packet buffer when the card is reset', () => {
       const host = runningHost()
       for (let i = 0; i < 70; i++) host.device.deliver(copy(frameOf(60)), 0, 60)
@@ -308,6 +321,23 @@ describe.each([
         expect(faults).toBeGreaterThan(4)
       },
     )
+
+    test('memory that is taken away while transmission is off is not used when it is on again', () => {
+      const host = runningHost()
+      host.queueFrame(0, frameOf(60))
+      host.write(REG.TDT, 1)
+      host.poll()
+      const { TE } = REG.DMATXCTL.fields
+      host.modify(REG.DMATXCTL, 0, TE.mask)
+      host.device.dma.remove(BASE, MEMORY_BYTES)
+      host.device.invalidate()
+      host.modify(REG.DMATXCTL, TE.mask)
+      host.queueFrame(1, frameOf(61))
+      host.write(REG.TDT, 2)
+      host.poll()
+      expect(host.wire.sent).toEqual([frameOf(60)])
+      expect(host.device.dma.faults).toBeGreaterThan(0)
+    })
 
     test('memory that is taken away is not used any more', () => {
       const host = runningHost()
