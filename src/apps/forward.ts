@@ -1,5 +1,5 @@
 import type { DataPlane, DataPort } from '../engine/data-plane.ts'
-import { specialise } from '../driver/ixgbe/specialise.ts'
+import { specialise } from '../specialise.ts'
 import type { RxQueue, TxQueue } from '../driver/device.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 

@@ -4,7 +4,7 @@
  * V8 runs a function interpreted first and compiles it once it has proved to be hot; the papers' JavaScript driver lost
  * packets meanwhile. So each worker runs its app on its rings before the cards know of them: the doorbells lead nowhere,
  * and this file plays the cards. Later the app goes on with the same rings, because machine code made for one ring is
- * of no use to another (see driver/ixgbe/specialise.ts).
+ * of no use to another (see specialise.ts).
  */
 import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
 import type { RingPair } from '../driver/ixgbe/ring-pair.ts'

@@ -16,6 +16,7 @@
  */
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
+import { specialise } from '../specialise.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
 import { WasmSpace } from './wasm-space.ts'
 
@@ -65,6 +66,13 @@ export class PacketMemory {
   readonly freeStack: Uint16Array
   /** Number of free ids of each pool. */
   readonly freeTop: Int32Array
+  /**
+   * Takes `count` buffers out of `pool` into `ids[0…]`. Returns how many there were. The caller owns them until it
+   * transmits or frees them.
+   */
+  readonly allocate: (pool: number, ids: Int32Array, count: number) => number
+  /** Gives `ids[from … from + count - 1]` back, each to its own pool. Freeing an id twice corrupts the pool. */
+  readonly free: (ids: Int32Array, from: number, count: number) => void
   readonly bufferShift: number
   readonly poolShift: number
   readonly pools: number
@@ -99,6 +107,10 @@ export class PacketMemory {
       this.freeStack = new Uint16Array(buffer, FREE_STACK, count)
       this.freeTop = new Int32Array(buffer, FREE_TOP, pools)
     }
+
+    const { allocate, free } = specialise(makePools)(this.freeStack, this.freeTop, poolShift)
+    this.allocate = allocate
+    this.free = free
 
     const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)
     for (let id = 0; id < count; id++) {
@@ -137,27 +149,47 @@ export class PacketMemory {
   available(pool: number): number {
     return this.freeTop[pool]
   }
+}
 
-  /**
-   * Takes `count` buffers out of `pool` into `ids[0…]`. Returns how many there were. The caller owns them until it
-   * transmits or frees them.
-   */
-  allocate(pool: number, ids: Int32Array, count: number): number {
-    let top = this.freeTop[pool]
-    const taken = Math.min(count, top)
-    const base = pool << this.poolShift
-    for (let i = 0; i < taken; i++) ids[i] = this.freeStack[base + --top]
-    this.freeTop[pool] = top
+interface Pools {
+  allocate(pool: number, ids: Int32Array, count: number): number
+  free(ids: Int32Array, from: number, count: number): void
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each memory. */
+function makePools(freeStack: Uint16Array, freeTop: Int32Array, poolShift: number): Pools {
+  function allocate(pool: number, ids: Int32Array, count: number): number {
+    let top = freeTop[pool]
+    const taken = count < top ? count : top
+    const base = pool << poolShift
+    for (let i = 0; i < taken; i++) {
+      top = (top - 1) | 0
+      ids[i] = freeStack[(base + top) | 0]
+    }
+    freeTop[pool] = top
     return taken
   }
 
-  /** Gives `ids[from … from + count - 1]` back, each to its own pool. Freeing an id twice corrupts the pool. */
-  free(ids: Int32Array, from: number, count: number): void {
-    const { freeStack, freeTop, poolShift } = this
-    for (let i = from; i < from + count; i++) {
+  function free(ids: Int32Array, from: number, count: number): void {
+    if (count === 0) return
+    const end = from + count
+    let pool = ids[from] >> poolShift
+    let base = pool << poolShift
+    let top = freeTop[pool]
+    for (let i = from; i < end; i++) {
       const id = ids[i]
-      const pool = id >> poolShift
-      freeStack[(pool << poolShift) + freeTop[pool]++] = id
+      if (id >> poolShift !== pool) {
+        freeTop[pool] = top
+        pool = id >> poolShift
+        base = pool << poolShift
+        top = freeTop[pool]
+      }
+      freeStack[(base + top) | 0] = id
+      top = (top + 1) | 0
     }
+    freeTop[pool] = top
   }
+
+  return { allocate, free }
 }

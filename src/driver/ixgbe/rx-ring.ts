@@ -1,7 +1,7 @@
 import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
-import { specialise } from './specialise.ts'
+import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
 

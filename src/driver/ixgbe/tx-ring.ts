@@ -1,7 +1,7 @@
 import { BYTES, PACKETS } from './counters.ts'
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
-import { specialise } from './specialise.ts'
+import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
 

@@ -4,7 +4,7 @@ import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
-import { specialise } from './specialise.ts'
+import { specialise } from '../../specialise.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
 
@@ -17,7 +17,7 @@ interface TxLoops {
   start(
     ring: number,
     ids: number,
-    batchEnd: number,
+    batches: number,
     counters: number,
     entries: number,
     poolShift: number,
@@ -109,7 +109,7 @@ export class WasmTxRing implements TxQueue {
   constructor(space: WasmSpace, memory: PacketMemory, ring: number, entries: number) {
     const loops = instantiate(txCode, space) as TxLoops
     const ids = space.take(entries * 2)
-    const batchEnd = space.take(entries * 2)
+    const batches = space.take(entries * 4)
     const make = specialise(makeTransmit)
     const { transmit, start } = make(
       loops.transmit,
@@ -123,7 +123,7 @@ export class WasmTxRing implements TxQueue {
     this.ring = start
     const counters = new Counters(space, BYTES + 1)
     this.counters = counters
-    this.begin = () => loops.start(ring, ids, batchEnd, counters.at, entries, memory.poolShift)
+    this.begin = () => loops.start(ring, ids, batches, counters.at, entries, memory.poolShift)
   }
 
   /** As TxRing.start(). */
