@@ -17,14 +17,17 @@ import { PacketMemory } from '../../../src/memory/packets.ts'
 import { WasmSpace } from '../../../src/memory/wasm-space.ts'
 
 const ENTRIES = 8
-const POOL_SHIFT = 5
+/** For what the loops do in groups of four and eight. */
+const MANY_ENTRIES = 32
+const POOL_SHIFT = 6
+const POOL = 1 << POOL_SHIFT
 
-const RING_BYTES = ENTRIES * 16
+const RING_BYTES = MANY_ENTRIES * 16
 
 /** The card and the TypeScript rings see it at one address, the WebAssembly rings at another. */
 const arena = new DmaArena(1 << 20, false)
-const rxRing = { address: arena.take(RING_BYTES).address, entries: ENTRIES }
-const txRing = { address: arena.take(RING_BYTES).address, entries: ENTRIES }
+const rxAddress = arena.take(RING_BYTES).address
+const txAddress = arena.take(RING_BYTES).address
 const packets = arena.takePackets(11, POOL_SHIFT, 2)
 const iovas = { pageIovas: new Float64Array([2 ** 33]), pageBytes: 1 << 20, pageOffset: 0 }
 
@@ -33,11 +36,15 @@ class Card {
   readonly tails = new Int32Array(2)
   /** What has been sent: address as a number and length, in order. */
   readonly sent: { iova: number; length: number }[] = []
-  private readonly rx = new Uint32Array(viewOf(rxRing.address, RING_BYTES))
-  private readonly tx = new Uint32Array(viewOf(txRing.address, RING_BYTES))
+  private readonly rx = new Uint32Array(viewOf(rxAddress, RING_BYTES))
+  private readonly tx = new Uint32Array(viewOf(txAddress, RING_BYTES))
   private rdh = 0
   private tdh = 0
-  /** Descriptors done but not yet written back, because none of them has RS so far. */
+  private readonly entries: number
+
+  constructor(entries: number) {
+    this.entries = entries
+  }
 
   /** Receives one packet; false if no descriptor is armed. Returns the address it was written to through `onto`. */
   receive(length: number, status = RX_DD | RX_EOP): number | null {
@@ -48,7 +55,7 @@ class Card {
     this.rx[word + 1] = 0xbeef
     this.rx[word + 3] = length
     this.rx[word + 2] = status
-    this.rdh = (this.rdh + 1) % ENTRIES
+    this.rdh = (this.rdh + 1) % this.entries
     return iova
   }
 
@@ -62,12 +69,12 @@ class Card {
       expect(this.tx[word + 3] >>> 14).toBe(command & 0xffff)
       this.sent.push({ iova: this.tx[word] + this.tx[word + 1] * 2 ** 32, length: command & 0xffff })
       if ((command & TX_RS) !== 0) this.tx[word + 3] |= TX_DD
-      this.tdh = (this.tdh + 1) % ENTRIES
+      this.tdh = (this.tdh + 1) % this.entries
     }
   }
 
   armed(): number {
-    return (this.tails[0] - this.rdh + ENTRIES) % ENTRIES
+    return (this.tails[0] - this.rdh + this.entries) % this.entries
   }
 }
 
@@ -78,7 +85,7 @@ function iovaOf(memory: PacketMemory, id: number): number {
 describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
   const space = backend === 'wasm' ? new WasmSpace(arena.file) : null
 
-  function setUp(): {
+  function setUp(entries = ENTRIES): {
     memory: PacketMemory
     card: Card
     rx: RxQueue & Startable
@@ -86,8 +93,8 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
     batch: Int32Array
   } {
     const memory = new PacketMemory({ ...packets, ...iovas }, space)
-    const card = new Card()
-    const { rx, tx } = makeRings(memory, 0, rxRing, txRing)
+    const card = new Card(entries)
+    const { rx, tx } = makeRings(memory, 0, { address: rxAddress, entries }, { address: txAddress, entries })
     rx.start(card.tails, 0)
     tx.start(card.tails, 1)
     return { memory, card, rx, tx, batch: memory.batch(32) }
@@ -97,7 +104,7 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
     test('arms all descriptors but one', () => {
       const { card, memory } = setUp()
       expect(card.armed()).toBe(ENTRIES - 1)
-      expect(memory.available(0)).toBe(32 - ENTRIES)
+      expect(memory.available(0)).toBe(POOL - ENTRIES)
     })
 
     test('gives packets in order, with their lengths, from the buffers the card has written to', () => {
@@ -135,13 +142,13 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
         expect(rx.receive(batch, 32)).toBe(delivered)
         memory.free(batch, 0, delivered)
       }
-      expect(memory.available(0)).toBe(32 - ENTRIES)
+      expect(memory.available(0)).toBe(POOL - ENTRIES)
     })
 
     test('drops and counts when the pool is empty, and goes on when it is not', () => {
       const { card, memory, rx, batch } = setUp()
-      const kept = new Int32Array(32)
-      const taken = memory.allocate(0, kept, 32)
+      const kept = new Int32Array(POOL)
+      const taken = memory.allocate(0, kept, POOL)
       card.receive(60)
       card.receive(60)
       expect(rx.receive(batch, 32)).toBe(0)
@@ -224,11 +231,11 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
       tx.transmit(batch, 0, 4)
       card.transmit(3)
       expect(tx.pending()).toBe(4)
-      expect(memory.available(1)).toBe(28)
+      expect(memory.available(1)).toBe(POOL - 4)
       card.transmit(1)
       expect(tx.pending()).toBe(0)
       expect(tx.room()).toBe(ENTRIES - 1)
-      expect(memory.available(1)).toBe(32)
+      expect(memory.available(1)).toBe(POOL)
     })
 
     test('frees packets of several pools, each to its own', () => {
@@ -239,8 +246,8 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
       tx.transmit(Int32Array.of(a, c, b, d), 0, 4)
       card.transmit(4)
       expect(tx.pending()).toBe(0)
-      expect(memory.available(0)).toBe(32 - ENTRIES)
-      expect(memory.available(1)).toBe(32)
+      expect(memory.available(0)).toBe(POOL - ENTRIES)
+      expect(memory.available(1)).toBe(POOL)
     })
 
     test('transmits nothing when there is nothing to transmit', () => {
@@ -252,33 +259,85 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
 
   test('a forwarder over both rings loses, duplicates and reorders nothing, whatever the card does', () => {
     const step = fc.record({
-      receive: fc.nat(ENTRIES),
-      take: fc.nat(12),
-      transmit: fc.nat(ENTRIES),
+      receive: fc.nat(MANY_ENTRIES),
+      /** Which of the received buffers is only a part of a packet, if so many come. */
+      part: fc.nat(MANY_ENTRIES * 2),
+      take: fc.nat(40),
+      /** Packets of the other pool that are sent with them, and how many received ones come before them. */
+      own: fc.nat(3),
+      before: fc.nat(MANY_ENTRIES),
+      /** Free buffers that the app holds back from now on: the ring may find the pool empty. */
+      keep: fc.constantFrom(0, 0, 0, POOL - MANY_ENTRIES - 6, POOL),
+      transmit: fc.nat(MANY_ENTRIES),
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const { memory, card, rx, tx, batch } = setUp()
+        const { memory, card, rx, tx } = setUp(MANY_ENTRIES)
+        const batch = memory.batch(MANY_ENTRIES + 3)
+        const kept = new Int32Array(POOL)
+        const own = new Int32Array(3)
+        /** Received and not yet taken out; null: a part of a packet. */
+        const inRing: ({ iova: number; length: number } | null)[] = []
         const expected: { iova: number; length: number }[] = []
         let length = 60
-        for (const { receive, take, transmit } of steps) {
-          for (let i = 0; i < receive; i++) {
-            const iova = card.receive(length)
-            if (iova !== null) expected.push({ iova, length: length++ })
+        let [parts, dropped, received] = [0, 0, 0]
+        const takeOut = (limit: number): number => {
+          let free = memory.available(0)
+          const looked = inRing.splice(0, limit)
+          const taken: typeof expected = []
+          for (const packet of looked) {
+            if (packet === null) parts++
+            else if (free === 0) dropped++
+            else {
+              free--
+              taken.push(packet)
+            }
           }
-          const count = rx.receive(batch, Math.min(take, tx.room()))
+          const count = rx.receive(batch, limit)
+          expect([...batch.subarray(0, count)].map((id) => iovaOf(memory, id))).toEqual(
+            taken.map(({ iova }) => iova),
+          )
+          expect(card.armed()).toBe(MANY_ENTRIES - 1 - inRing.length)
+          expected.push(...taken)
+          received += count
+          return count
+        }
+        for (const { receive, part, take, own: extra, before, keep, transmit } of steps) {
+          for (let i = 0; i < receive; i++) {
+            const iova = card.receive(length, i === part ? RX_DD : RX_DD | RX_EOP)
+            if (iova !== null) inRing.push(i === part ? null : { iova, length: length++ })
+          }
+          const held = memory.allocate(0, kept, keep)
+          let count = takeOut(Math.min(take, Math.max(0, tx.room() - 3)))
+          memory.free(kept, 0, held)
+          const added = count > 0 ? memory.allocate(1, own, extra) : 0
+          if (added > 0) {
+            const at = Math.min(before, count)
+            batch.copyWithin(at + added, at, count)
+            batch.set(own.subarray(0, added), at)
+            for (const id of own.subarray(0, added)) memory.size[id] = length++
+            const sent = [...own.subarray(0, added)].map((id) => ({
+              iova: iovaOf(memory, id),
+              length: memory.size[id],
+            }))
+            expected.splice(expected.length - count + at, 0, ...sent)
+            count += added
+          }
           expect(tx.transmit(batch, 0, count)).toBe(count)
           card.transmit(transmit)
         }
         // Let everything come out.
         for (let i = 0; i < 4; i++) {
-          tx.transmit(batch, 0, rx.receive(batch, Math.min(32, tx.room())))
-          card.transmit(ENTRIES)
+          tx.transmit(batch, 0, takeOut(Math.min(32, tx.room())))
+          card.transmit(MANY_ENTRIES)
         }
         expect(card.sent).toEqual(expected)
         expect(tx.pending()).toBe(0)
-        expect(memory.available(0)).toBe(32 - ENTRIES)
-        expect(rx.packets).toBe(expected.length)
+        expect([memory.available(0), memory.available(1)]).toEqual([POOL - MANY_ENTRIES, POOL])
+        expect([rx.packets, rx.fragments, rx.poolEmpty]).toEqual([received, parts, dropped])
+        const all = new Set(memory.freeStack.subarray(0, POOL - MANY_ENTRIES))
+        expect(all.size).toBe(POOL - MANY_ENTRIES)
+        expect(tx.bytes).toBe(expected.reduce((sum, packet) => sum + packet.length, 0))
       }),
     )
   })
@@ -296,6 +355,6 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
     expect(rx.packets + rx.bytes + tx.packets + tx.bytes).toBe(0)
     expect(tx.pending()).toBe(0)
     expect(rx.receive(batch, 32)).toBe(0)
-    expect(memory.available(0)).toBe(32 - ENTRIES)
+    expect(memory.available(0)).toBe(POOL - ENTRIES)
   })
 })

@@ -8,10 +8,18 @@ import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 const COMMAND: u64 = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
 
-/** Where the descriptors are, and for each the id of its buffer and, if a batch starts there, where that ends. */
+/** Descriptors that are filled together. */
+const GROUP = 4
+/** In the place of a pool: several. */
+const MIXED: u32 = 0xffff
+
+/**
+ * Where the descriptors are, and for each the id of its buffer and, if a batch starts there, a word with the pool of its
+ * packets and the index of its last descriptor.
+ */
 let ringAt: usize = 0
 let idsAt: usize = 0
-let batchEndAt: usize = 0
+let batchesAt: usize = 0
 let ringMask: i32 = 0
 /** Next descriptor to fill, and oldest one not yet freed. */
 let index: i32 = 0
@@ -24,14 +32,14 @@ let countersAt: usize = 0
 export function start(
   ring: usize,
   ids: usize,
-  batchEnd: usize,
+  batches: usize,
   counters: usize,
   entries: i32,
   shift: i32,
 ): void {
   ringAt = ring
   idsAt = ids
-  batchEndAt = batchEnd
+  batchesAt = batches
   ringMask = entries - 1
   poolShift = shift
   index = 0
@@ -43,7 +51,6 @@ export function start(
 
 /** Fills descriptors for the up to `count` ids in the 32-bit words at `batch`; returns how many. */
 export function transmit(batch: usize, count: i32): i32 {
-  const ring = ringAt
   const mask = ringMask
   const first = index
   let accepted = (oldest - first - 1) & mask
@@ -51,39 +58,74 @@ export function transmit(batch: usize, count: i32): i32 {
   if (accepted > count) accepted = count
   if (accepted <= 0) return 0
 
-  const end = ring + ((<usize>(mask + 1)) << 4)
-  let descriptor = ring + ((<usize>first) << 4)
-  let slot = idsAt + ((<usize>first) << 1)
-  let last = descriptor
+  const shift = poolShift
+  const pool = load<u32>(batch) >> shift
+  let strangers: u32 = 0
   let sum: u32 = 0
-  for (const stop = batch + ((<usize>accepted) << 2); batch < stop; batch += 4) {
-    const id: usize = load<u32>(batch)
-    const length: u64 = load<u16>(id << 1, SIZE)
-    store<u16>(slot, id)
-    store<u64>(descriptor, load<u64>(id << 3, IOVA))
-    store<u64>(descriptor, COMMAND | length | (length << (32 + TX_PAYLEN_SHIFT)), 8) // clears DD
-    sum += <u32>length
-    last = descriptor
-    descriptor += 16
-    slot += 2
-    if (descriptor === end) {
-      descriptor = ring
-      slot = idsAt
+  let at = first
+  let left = accepted
+  do {
+    // Up to the end of the ring, then from its beginning.
+    let descriptor = ringAt + ((<usize>at) << 4)
+    let slot = idsAt + ((<usize>at) << 1)
+    let stretch = min(left, mask + 1 - at)
+    left -= stretch
+    at = (at + stretch) & mask
+    if (stretch >= GROUP) {
+      let others = i32x4.splat(0)
+      do {
+        const ids = v128.load(batch)
+        others = v128.or(others, v128.xor(i32x4.shr_u(ids, shift), i32x4.splat(pool)))
+        v128.store64_lane(slot, i16x8.narrow_i32x4_u(ids, ids), 0)
+        sum += fill(descriptor, load<u32>(batch))
+        sum += fill(descriptor + 16, load<u32>(batch, 4))
+        sum += fill(descriptor + 32, load<u32>(batch, 8))
+        sum += fill(descriptor + 48, load<u32>(batch, 12))
+        batch += GROUP * 4
+        descriptor += GROUP * 16
+        slot += GROUP * 2
+        stretch -= GROUP
+      } while (stretch >= GROUP)
+      strangers |= <u32>v128.any_true(others)
     }
-  }
-  store<u32>(last, load<u32>(last, 8) | TX_RS, 8)
-  store<u16>(batchEndAt + ((<usize>first) << 1), (first + accepted - 1) & mask)
-  index = (first + accepted) & mask
+    for (; stretch > 0; stretch--) {
+      const id: usize = load<u32>(batch)
+      strangers |= (<u32>id >> shift) ^ pool
+      store<u16>(slot, id)
+      sum += fill(descriptor, id)
+      batch += 4
+      descriptor += 16
+      slot += 2
+    }
+  } while (left > 0)
+  const last = (at - 1) & mask
+  // Made anew, as reading a part of what was just stored as a whole makes the CPU wait for the store.
+  const length: u32 = load<u16>((<usize>load<u32>(batch - 4)) << 1, SIZE)
+  store<u32>(ringAt + ((<usize>last) << 4), (<u32>COMMAND) | TX_RS | length, 8)
+  store<u32>(batchesAt + ((<usize>first) << 2), (<u32>last) | ((strangers !== 0 ? MIXED : pool) << 16))
+  index = at
   const counters = countersAt
   store<i64>(counters + PACKETS * 8, load<i64>(counters + PACKETS * 8) + accepted)
   store<i64>(counters + BYTES * 8, load<i64>(counters + BYTES * 8) + sum)
   return accepted
 }
 
-/** The word of the status of the batch that starts at descriptor `first`. */
-function done(first: i32): bool {
-  const last: usize = load<u16>(batchEndAt + ((<usize>first) << 1))
-  return (load<u32>(ringAt + (last << 4), 12) & TX_DD) !== 0
+/** Returns the packet's length. */
+function fill(descriptor: usize, id: usize): u32 {
+  const length: u64 = load<u16>(id << 1, SIZE)
+  const command = COMMAND | length | (length << (32 + TX_PAYLEN_SHIFT))
+  v128.store(descriptor, i64x2.replace_lane(v128.load_zero<u64>(id << 3, IOVA), 1, command)) // clears DD
+  return <u32>length
+}
+
+/** The entry of the batch that starts at descriptor `first`. */
+function batchAt(first: i32): u32 {
+  return load<u32>(batchesAt + ((<usize>first) << 2))
+}
+
+/** Whether the card has finished with the batch. */
+function done(batch: u32): bool {
+  return (load<u32>(ringAt + ((<usize>(batch & 0xffff)) << 4), 12) & TX_DD) !== 0
 }
 
 /** Frees the packets of every batch the card has finished; returns how many transmit() would take now. */
@@ -91,37 +133,56 @@ export function room(): i32 {
   const mask = ringMask
   const end = index
   let at = oldest
-  if (at === end || !done(at)) return (at - end - 1) & mask
-  const ids = idsAt
-  const shift = poolShift
-  let pool = (<i32>load<u16>(ids + ((<usize>at) << 1))) >> shift
-  let top = <usize>FREE_TOP + ((<usize>pool) << 2)
-  let free = stackEnd(pool)
-  let base = free - ((<usize>load<i32>(top)) << 1)
-  do {
-    const next = (<i32>load<u16>(batchEndAt + ((<usize>at) << 1)) + 1) & mask
+  while (at !== end) {
+    let batch = batchAt(at)
+    if (!done(batch)) break
+    // Batches of one pool, one behind the other, are freed together.
+    const from = at
+    const pool = batch >> 16
     do {
-      const id = <i32>load<u16>(ids + ((<usize>at) << 1))
-      if (id >> shift !== pool) {
-        store<i32>(top, <i32>((free - base) >> 1))
-        pool = id >> shift
-        top = <usize>FREE_TOP + ((<usize>pool) << 2)
-        free = stackEnd(pool)
-        base = free - ((<usize>load<i32>(top)) << 1)
-      }
-      store<u16>(free, id)
-      free += 2
-      at = (at + 1) & mask
-    } while (at !== next)
-  } while (at !== end && done(at))
-  store<i32>(top, <i32>((free - base) >> 1))
+      at = (<i32>(batch & 0xffff) + 1) & mask
+      if (at === end) break
+      batch = batchAt(at)
+    } while (batch >> 16 === pool && done(batch))
+    if (pool === MIXED) freeOneByOne(from, at)
+    else if (at > from) freeTogether(pool, from, at - from)
+    else {
+      freeTogether(pool, from, mask + 1 - from)
+      freeTogether(pool, 0, at)
+    }
+  }
   oldest = at
   return (at - end - 1) & mask
 }
 
-/** Address of the first unused entry of the pool's stack. */
-function stackEnd(pool: i32): usize {
-  return <usize>FREE_STACK + ((<usize>((pool << poolShift) + load<i32>((<usize>pool) << 2, FREE_TOP))) << 1)
+/** Frees the `count` packets from descriptor `at` on, all of `pool`. */
+function freeTogether(pool: u32, at: i32, count: i32): void {
+  const top = <usize>FREE_TOP + ((<usize>pool) << 2)
+  const used = load<i32>(top)
+  let from = idsAt + ((<usize>at) << 1)
+  let free = <usize>FREE_STACK + ((<usize>((pool << poolShift) + used)) << 1)
+  store<i32>(top, used + count)
+  for (; count >= 8; count -= 8) {
+    v128.store(free, v128.load(from))
+    from += 16
+    free += 16
+  }
+  for (; count > 0; count--) {
+    store<u16>(free, load<u16>(from))
+    from += 2
+    free += 2
+  }
+}
+
+function freeOneByOne(from: i32, end: i32): void {
+  for (let at = from; at !== end; at = (at + 1) & ringMask) {
+    const id = <i32>load<u16>(idsAt + ((<usize>at) << 1))
+    const pool = id >> poolShift
+    const top = <usize>FREE_TOP + ((<usize>pool) << 2)
+    const used = load<i32>(top)
+    store<u16>(<usize>FREE_STACK + ((<usize>((pool << poolShift) + used)) << 1), id)
+    store<i32>(top, used + 1)
+  }
 }
 
 export function pending(): i32 {
