@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { REG } from '../driver/ixgbe/registers.ts'
+import { takeAllSteps } from '../errors.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
@@ -162,15 +163,7 @@ export class NicHost {
   /** Closes connections, sockets, files and TAPs. Throws IXY_ERR_FILE if a capture can't be completed. Idempotent. */
   close(): void {
     this.stop()
-    let failure: unknown = null
-    for (const nic of this.nics) {
-      try {
-        nic.close()
-      } catch (error) {
-        failure ??= error
-      }
-    }
-    if (failure !== null) throw failure
+    takeAllSteps(this.nics.map((nic) => () => nic.close()))
   }
 }
 

@@ -1,4 +1,5 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
+import { takeAllSteps } from '../errors.ts'
 import { close, createSealedMemfd } from '../linux/file.ts'
 import { mmap, munmap, viewOf } from '../linux/mapping.ts'
 import { UnixListener } from '../linux/unix-socket.ts'
@@ -163,10 +164,12 @@ export class VirtualNic {
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.disconnect()
-    this.stopListening()
-    this.wire.close()
-    munmap(this.bar0, BAR0_BYTES)
-    close(this.bar0Fd)
+    takeAllSteps([
+      () => this.disconnect(),
+      () => this.stopListening(),
+      () => this.wire.close(),
+      () => munmap(this.bar0, BAR0_BYTES),
+      () => close(this.bar0Fd),
+    ])
   }
 }
