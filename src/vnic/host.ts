@@ -104,9 +104,9 @@ export class NicHost {
     return formatMac(this.macs[index])
   }
 
-  /** Seen from the host: RX is what reached its memory. Bytes without FCS. */
+  /** Seen from the host: RX is what reached its memory. Bytes without FCS. Complete once close() has been called. */
   totals(index: number): NicTotals {
-    const { statistics } = this.nics[index].device
+    const { statistics, receive } = this.nics[index].device
     return {
       rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
       tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },
@@ -115,6 +115,7 @@ export class NicHost {
         no_descriptor: statistics.total(REG.QPRDC),
         undersize: statistics.total(REG.RUC),
         oversize: statistics.total(REG.ROC),
+        rx_buffered: receive.forgotten,
       },
     }
   }
@@ -125,6 +126,7 @@ export class NicHost {
       finite: nic.wire.finite,
       ended: nic.wire.ended(),
       settled,
+      buffered: nic.device.receive.buffered + nic.device.receive.forgotten,
       wires: nic.wires(),
       breaches: nic.breaches(),
     }))

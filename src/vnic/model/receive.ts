@@ -39,6 +39,8 @@ export class Receive {
   running = false
   /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
   inspectAll = true
+  /** Frames that were in the packet buffer at a reset. They are gone, and no register counts them. */
+  forgotten = 0
 
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
@@ -117,6 +119,7 @@ export class Receive {
     this.active = []
     this.arrivals.fill(0)
     this.missed = 0
+    this.forgotten += this.buffered
     this.waiting.clear()
     this.filters.update()
     this.rss.reset()
@@ -142,6 +145,11 @@ export class Receive {
       !this.stripCrc ||
       this.active.some((queue) => queue.stripVlan) ||
       registers.test(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+  }
+
+  /** Frames that are in the packet buffer now. */
+  get buffered(): number {
+    return this.waiting.frames
   }
 
   /** How many frames of the largest size find descriptors, in every queue they may be steered to. */
