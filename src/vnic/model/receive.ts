@@ -56,7 +56,7 @@ export class Receive {
   /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
   private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
   private maxFrame = STANDARD_FRAME - FCS
-  /** Frames must be looked into: RSS, VLANs, checksums. */
+  /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and RSS say so themselves. */
   private inspect = true
   private stripCrc = true
   private pcsd = false
@@ -140,11 +140,7 @@ export class Receive {
     const limit = get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS))
     this.maxFrame = Math.min((hlreg0 & JUMBOEN.mask) === 0 ? STANDARD_FRAME : limit, MAX_FRAME) - FCS
     this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
-    this.inspect =
-      this.inspectAll ||
-      !this.stripCrc ||
-      this.active.some((queue) => queue.stripVlan) ||
-      registers.test(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+    this.inspect = this.inspectAll || !this.stripCrc || this.active.some((queue) => queue.stripVlan)
   }
 
   /** Frames that are in the packet buffer now. */
@@ -190,7 +186,7 @@ export class Receive {
   }
 
   private toHost(memory: Bytes, offset: number, length: number): Fate {
-    if (this.inspect || this.rss.enabled) return this.inspected(memory, offset, length)
+    if (this.inspect || this.rss.enabled || this.filters.byVlan) return this.inspected(memory, offset, length)
     const queue = this.queues[0]
     if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++

@@ -171,15 +171,24 @@ describe('filters', () => {
     expect(accepted((host) => set(host, vector ^ 1))).toBe('O---')
   })
 
-  test('the VLAN filter lets its members and untagged frames through', () => {
-    const host = new Host()
+  test.each([
+    ['', false, false],
+    [', switched on last', false, true],
+    [', in bursts', true, false],
+    [', in bursts, switched on last', true, true],
+  ])('the VLAN filter lets its members and untagged frames through%s', (_name, fast, last) => {
+    const host = new Host({ fast })
+    const filter = (): void => {
+      host.modify(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+      host.write(REG.VFTA, 1 << (42 & 31), 42 >> 5)
+    }
     host.initialise()
     host.acceptAll()
-    host.modify(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
-    host.write(REG.VFTA, 1 << (42 & 31), 42 >> 5)
+    if (!last) filter()
     host.startReceive()
     host.enableReceive()
     host.waitForLink()
+    if (last) filter()
     for (const id of [42, 43]) {
       const frame = frameOf(64)
       frame.set([0x81, 0x00, 0xe0, id], 12)
