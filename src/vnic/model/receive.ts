@@ -50,7 +50,7 @@ export class Receive {
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
   private active: RxQueue[] = []
-  /** Frames and bytes (without FCS) since the last fold: for TPR, TOR. */
+  /** Frames and bytes (without FCS) since the last flush(): for TPR, TOR. */
   private readonly arrivals = new Int32Array(2)
   private missed = 0
   /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
@@ -148,7 +148,7 @@ export class Receive {
     return this.waiting.frames
   }
 
-  /** How many frames of the largest size find descriptors, in every queue they may be steered to. */
+  /** How many frames of the largest size find descriptors in whichever queue that is on; 0 while any wait for one. */
   room(): number {
     if (!this.open || this.active.length === 0 || !this.waiting.empty) return 0
     let least = Infinity
@@ -159,7 +159,7 @@ export class Receive {
     return least
   }
 
-  /** A frame from the wire. Returns false if it was dropped; a counter has noted why. One that waits is not. */
+  /** A frame from the wire. Returns false if it was dropped, see Port; one that waits in the packet buffer is not. */
   deliver(memory: Bytes, offset: number, length: number): boolean {
     if (!this.open) return false
     if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
