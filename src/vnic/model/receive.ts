@@ -45,7 +45,6 @@ export class Receive {
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
-  private readonly strict: Strict
   private readonly info = new PacketInfo()
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
@@ -71,15 +70,19 @@ export class Receive {
     this.registers = registers
     this.statistics = statistics
     this.interrupts = interrupts
-    this.strict = strict
     this.filters = new Filters(registers, strict)
     this.rss = new Rss(registers)
     this.queues = Array.from(
       { length: REG.RXDCTL.count },
       (_, index) => new RxQueue(index, registers, dma, strict),
     )
-    registers.onWrite(REG.RXDCTL, (value, index) => this.writeControl(value, index))
-    hookRings(RX_REGISTERS, this.queues, registers, strict)
+    hookRings(RX_REGISTERS, this.queues, registers, strict, (queue) => {
+      queue.configure()
+      // Once it is off, nobody does.
+      this.flushQueue(queue)
+      this.active = this.queues.filter(({ enabled }) => enabled)
+      this.update()
+    })
     registers.onWrite(REG.SRRCTL, (value, index) => {
       registers.set(REG.SRRCTL, value, index)
       this.queues[index].configure()
@@ -92,30 +95,8 @@ export class Receive {
     }
   }
 
-  private writeControl(value: number, index: number): void {
-    const { ENABLE, SWFLSH } = REG.RXDCTL.fields
-    const queue = this.queues[index]
-    this.registers.set(REG.RXDCTL, value & ~SWFLSH.mask, index)
-    queue.configure()
-    const enable = (value & ENABLE.mask) !== 0
-    if (enable && !queue.enabled) {
-      if (this.registers.get(REG.RDT, index) !== this.registers.get(REG.RDH, index))
-        this.strict.report('4.6.7.1', 'RDT moved before the receive queue was enabled')
-      queue.enable()
-    } else if (!enable && queue.enabled) {
-      this.flushQueue(queue)
-      queue.disable()
-    }
-    this.active = this.queues.filter((one) => one.enabled)
-    this.update()
-  }
-
   reset(): void {
-    for (const queue of this.queues) {
-      queue.head = 0
-      queue.disable()
-      queue.sums.fill(0)
-    }
+    for (const queue of this.queues) queue.reset()
     this.active = []
     this.arrivals.fill(0)
     this.missed = 0

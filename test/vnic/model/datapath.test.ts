@@ -149,6 +149,14 @@ describe.each([
       expect(host.breaches()).toEqual([])
     })
 
+    test('counts what a queue has received until it is switched off', () => {
+      const host = runningHost()
+      host.device.deliver(copy(frameOf(60)), 0, 60)
+      host.write(REG.RXDCTL, 0)
+      host.poll()
+      expect([host.read(REG.QPRC), host.read(REG.RDH)]).toEqual([1, 1])
+    })
+
     test('refuses frames over 1518 bytes with FCS unless they carry a VLAN tag', () => {
       const host = runningHost()
       const tagged = frameOf(1518)

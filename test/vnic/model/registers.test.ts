@@ -221,6 +221,14 @@ describe('strict mode reports', () => {
     ])
   })
 
+  test('buffers of no size, once for each time they are set', () => {
+    host.initialise()
+    host.startReceive(64, { kib: 0 })
+    expect(host.device.strict.breaches()).toEqual([
+      { rule: 'SRRCTL.BSIZEPACKET is 0 (82599 §8.2.3.8.7)', count: 2 },
+    ])
+  })
+
   test('rings that are not multiples of 128 bytes, as far as the registers can hold them', () => {
     host.write(REG.RDLEN, 1000)
     expect(host.read(REG.RDLEN)).toBe(896)
