@@ -77,3 +77,16 @@ export function asIxyError(error: unknown): IxyError {
     cause: error,
   })
 }
+
+/** Takes every step, also when one before it has thrown; then throws what the first of those has thrown. */
+export function takeAllSteps(steps: readonly (() => void)[]): void {
+  const failures: unknown[] = []
+  for (const step of steps) {
+    try {
+      step()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}

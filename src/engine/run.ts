@@ -9,7 +9,7 @@ import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { serveTelemetry } from './telemetry.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
+import type { DeviceCounters, EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
 import type { NicReport } from '../vnic/child-protocol.ts'
 import { VERSION } from '../version.ts'
 
@@ -98,7 +98,7 @@ class Run {
     return {
       elapsed,
       reason,
-      devices: board?.finalTotals() ?? [],
+      devices: this.withBuffered(board?.finalTotals() ?? [], reports),
       virtual: this.virtualReports(reports),
       latency: latencyOf(crew?.latency() ?? null),
       error,
@@ -192,6 +192,15 @@ class Run {
     for (const device of session.devices) device.stopReceiving()
     await crew.stop()
     return (await session.virtual?.report()) ?? []
+  }
+
+  /** Adds what is known of virtual cards only: on a real one, nobody counts what is left in the packet buffer. */
+  private withBuffered(totals: readonly DeviceCounters[], reports: readonly NicReport[]): DeviceCounters[] {
+    return totals.map((counters) => {
+      const report = reports.find((_, i) => this.session.virtualIndexes[i] === counters.index)
+      if (report === undefined || counters.queue !== null) return counters
+      return { ...counters, dropped: { ...counters.dropped, rx_buffered: report.buffered } }
+    })
   }
 
   private virtualReports(reports: readonly NicReport[]): VirtualReport[] {

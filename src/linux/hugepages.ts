@@ -6,7 +6,7 @@
  * on writing received packets until its next reset, and must not hit memory that has meanwhile become somebody else's.
  * Everyone else gets an anonymous file (memfd), gone with the process.
  */
-import { fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { fstatSync, readFileSync, statfsSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
 import { close, createMemfd, ftruncate, O_CREAT, O_EXCL, O_RDWR, open, tryLock } from './file.ts'
@@ -69,6 +69,18 @@ export function hugepageCounts(sysfsRoot = '/sys'): { pageBytes: number; total: 
       free: readNumber(join(directory, name, 'free_hugepages')) ?? 0,
     }
   })
+}
+
+/** HUGETLBFS_MAGIC of Linux's magic.h. */
+const HUGETLBFS = 0x958458f6
+
+/**
+ * Bytes of the pages that the memory behind a file comes in: huge ones if it is in hugetlbfs, a memfd included. What is
+ * mapped of the file starts and ends with one, at an address that is a multiple of it.
+ */
+export function pageBytesOf(fd: number): number {
+  const { type, bsize } = statfsSync(`/proc/self/fd/${fd}`)
+  return type === HUGETLBFS ? bsize : PAGE_BYTES
 }
 
 /**

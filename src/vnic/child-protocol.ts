@@ -37,6 +37,8 @@ export interface NicReport {
   readonly ended: boolean
   /** Nothing has moved in this NIC for a while: what is not out by now will not come. */
   readonly settled: boolean
+  /** Frames that are in its packet buffer, and those that were when it was reset: the host never gets them. */
+  readonly buffered: number
   readonly wires: readonly WireReport[]
   readonly breaches: readonly { readonly rule: string; readonly count: number }[]
 }

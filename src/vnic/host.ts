@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { REG } from '../driver/ixgbe/registers.ts'
+import { takeAllSteps } from '../errors.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
@@ -103,9 +104,9 @@ export class NicHost {
     return formatMac(this.macs[index])
   }
 
-  /** Seen from the host: RX is what reached its memory. Bytes without FCS. */
+  /** Seen from the host: RX is what reached its memory. Bytes without FCS. Complete once close() has been called. */
   totals(index: number): NicTotals {
-    const { statistics } = this.nics[index].device
+    const { statistics, receive } = this.nics[index].device
     return {
       rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
       tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },
@@ -114,6 +115,7 @@ export class NicHost {
         no_descriptor: statistics.total(REG.QPRDC),
         undersize: statistics.total(REG.RUC),
         oversize: statistics.total(REG.ROC),
+        rx_buffered: receive.forgotten,
       },
     }
   }
@@ -124,6 +126,7 @@ export class NicHost {
       finite: nic.wire.finite,
       ended: nic.wire.ended(),
       settled,
+      buffered: nic.device.receive.buffered + nic.device.receive.forgotten,
       wires: nic.wires(),
       breaches: nic.breaches(),
     }))
@@ -162,15 +165,7 @@ export class NicHost {
   /** Closes connections, sockets, files and TAPs. Throws IXY_ERR_FILE if a capture can't be completed. Idempotent. */
   close(): void {
     this.stop()
-    let failure: unknown = null
-    for (const nic of this.nics) {
-      try {
-        nic.close()
-      } catch (error) {
-        failure ??= error
-      }
-    }
-    if (failure !== null) throw failure
+    takeAllSteps(this.nics.map((nic) => () => nic.close()))
   }
 }
 

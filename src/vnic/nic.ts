@@ -1,4 +1,5 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
+import { takeAllSteps } from '../errors.ts'
 import { close, createSealedMemfd } from '../linux/file.ts'
 import { mmap, munmap, viewOf } from '../linux/mapping.ts'
 import { UnixListener } from '../linux/unix-socket.ts'
@@ -22,9 +23,6 @@ export interface VirtualNicOptions {
   readonly onClient?: (connected: boolean) => void
 }
 
-/** A NIC in which nothing has moved for this long (ms) is settled: what is not out by now will not come. */
-const SETTLED_AFTER = 200
-
 /** How often the socket of a client that rings by memory is looked at while there is traffic, ms. */
 const SOCKET_INTERVAL = 0.1
 
@@ -39,7 +37,6 @@ export class VirtualNic {
   private listener: UnixListener | null = null
   private session: Session | null = null
   private nextSocketLook = 0
-  private lastFrame = 0
   private closed = false
   /** Counts comings and goings of clients: fds() has changed when this has. */
   generation = 0
@@ -98,15 +95,7 @@ export class VirtualNic {
   /** One turn: messages, frames, interrupts. Returns 0 if there was nothing to do. */
   poll(now: number): number {
     if (this.closed) return 0
-    const messages = this.pollSocket(now)
-    const frames = this.device.poll(now)
-    if (frames > 0) this.lastFrame = now
-    return messages + frames
-  }
-
-  /** True if no frame has moved for a while. */
-  settled(now: number): boolean {
-    return now - this.lastFrame > SETTLED_AFTER
+    return this.pollSocket(now) + this.device.poll(now)
   }
 
   private pollSocket(now: number): number {
@@ -163,10 +152,12 @@ export class VirtualNic {
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.disconnect()
-    this.stopListening()
-    this.wire.close()
-    munmap(this.bar0, BAR0_BYTES)
-    close(this.bar0Fd)
+    takeAllSteps([
+      () => this.disconnect(),
+      () => this.stopListening(),
+      () => this.wire.close(),
+      () => munmap(this.bar0, BAR0_BYTES),
+      () => close(this.bar0Fd),
+    ])
   }
 }

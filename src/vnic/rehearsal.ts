@@ -7,6 +7,9 @@ import { offsetOf, put, type Register } from '../driver/ixgbe/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { Device } from './model/device.ts'
 import { BAR0_BYTES } from './model/registers.ts'
+import { DESCRIPTOR_BYTES } from './model/ring.ts'
+import { RxStatus } from './model/rx-queue.ts'
+import { PAYLEN_SHIFT, RS, SIMPLE } from './model/tx-descriptor.ts'
 import { sharedSpace } from './space.ts'
 import { GenWire } from './wires/gen.ts'
 import { Ledger } from './wires/ledger.ts'
@@ -18,16 +21,11 @@ const AWAY = 40
 /** Frames per second of the source that sends by the clock. */
 const RATE = 300_000
 const ENTRIES = 512
-const DESCRIPTOR_BYTES = 16
 const BUFFER_BYTES = 2048
 /** Both rings, then the buffers. */
 const BUFFERS = 2 * ENTRIES * DESCRIPTOR_BYTES
 const BYTES = BUFFERS + ENTRIES * BUFFER_BYTES
 const FRAME = 60
-/** Every frame in a descriptor of its own; the last of a batch asks for its status (82599 §7.2.3.2.4). */
-const COMMAND = 0x2330_0000
-const RS = 1 << 27
-const DD = 1
 
 /** Sources of both kinds, as both must be known. Returns how many frames went through. Throws IXY_ERR_SYSTEM if there is no address space for the NICs. */
 export function rehearse(): number {
@@ -95,16 +93,17 @@ class Forwarder {
     let last = -1
     for (let i = 0; i < ENTRIES; i++) {
       const rx = index << 2
-      if ((words[rx + 2] & DD) === 0) break
+      if ((words[rx + 2] & RxStatus.DD) === 0) break
       const tx = rx + (ENTRIES << 2)
       words[rx] = words[tx] = BUFFERS + index * BUFFER_BYTES
-      words[tx + 2] = COMMAND | words[rx + 3]
-      words[tx + 3] = words[rx + 3] << 14
+      words[tx + 2] = SIMPLE | words[rx + 3]
+      words[tx + 3] = words[rx + 3] << PAYLEN_SHIFT
       words[rx + 2] = words[rx + 3] = 0
       last = tx
       index = (index + 1) % ENTRIES
     }
     if (last < 0) return
+    // The last of a batch asks for its status (82599 §7.2.3.2.4).
     words[last + 2] |= RS
     this.index = index
     // As a client that maps the doorbells: no message.

@@ -68,7 +68,10 @@ export class Space {
     return new Int32Array(this.memory.buffer, this.take(count * 4), count)
   }
 
-  /** Maps a file; returns the offset where it stands, null if there is no room. Throws LinuxError. */
+  /**
+   * Maps whole pages of a file; returns the offset where they stand, null if there is no room. Throws LinuxError, so for
+   * pages that are larger than HUGE_PAGE.
+   */
   map(bytes: number, file: Required<Pick<MapOptions, 'fd' | 'offset' | 'protection'>>): number | null {
     let at = this.aligned(this.tablesEnd)
     let index = 0

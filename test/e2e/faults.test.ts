@@ -93,6 +93,25 @@ test('a link that flaps is reported, survived, and traffic resumes', async () =>
   expect(after.some(({ rx }) => rx.packets > 0)).toBe(true)
 })
 
+test('what nobody could take when the other link went down is lost, and each frame of it has a name', async () => {
+  const { code, stdout } = await ixy(
+    'forward',
+    '--json',
+    'virtual:gen,rate=50kpps',
+    'virtual:sink,fault=linkflap=500ms/60s',
+    '--duration',
+    '2',
+  )
+  expect(code).toBe(0)
+  const end = endOf(stdout)
+  const [{ dropped }] = end.devices
+  expect(dropped['missed']).toBeGreaterThan(0)
+  expect(dropped['rx_buffered']).toBeGreaterThan(1000)
+  const named = end.devices.flatMap((device) => Object.values(device.dropped))
+  named.push(wire(end, 1, 'fault')['lostUnplugged'])
+  expect(named.reduce((sum, count) => sum + count)).toBe(wire(end, 0, 'gen')['lost'])
+})
+
 test('when the process of the virtual NICs is killed, forward ends within 2 s with exit 1 and one line', async () => {
   const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
   await tool.until(/RX:/)

@@ -6,7 +6,12 @@ import { Tool, ixy, objects, temporaryDirectory } from './support.ts'
 interface End {
   reason: string
   error: unknown
-  devices: { device: string; rx: { packets: number; bytes: number }; tx: { packets: number } }[]
+  devices: {
+    device: string
+    rx: { packets: number; bytes: number }
+    tx: { packets: number }
+    dropped: Record<string, number>
+  }[]
   virtual: { wires: { wire: string; counters: Record<string, number> }[]; breaches: unknown[] }[]
 }
 
@@ -53,6 +58,30 @@ test('clients come and go; each finds the NIC as after power-on', async () => {
   expect(stdout.trim().split('\n')).toHaveLength(1)
   expect(endOf(stdout).virtual[0].wires[0].counters['arrived']).toBe(3000)
 })
+
+test.each(['the client is killed', 'the server is stopped'])(
+  'frames that wait in its packet buffer when %s are counted',
+  async (how) => {
+    const socket = file('buffer.sock')
+    const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=50kpps', '--json', '--interval', '0.2'])
+    await vnic.until(/listening on/, 'stderr')
+    // The ring fills up once the other link is down, then the packet buffer.
+    const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink,fault=linkflap=500ms/60s'])
+    await vnic.until(/"missed":[1-9]/)
+    if (how === 'the client is killed') {
+      await forward.kill('SIGKILL')
+      await vnic.until(/client gone/, 'stderr')
+    }
+    const { code, stdout } = await vnic.kill()
+    await forward.kill('SIGKILL')
+    expect(code).toBe(0)
+    const { devices, virtual } = endOf(stdout)
+    const [{ rx, dropped }] = devices
+    expect(dropped['rx_buffered']).toBeGreaterThan(1000)
+    const accounted = rx.packets + Object.values(dropped).reduce((sum, count) => sum + count)
+    expect(accounted).toBe(virtual[0].wires[0].counters['sent'])
+  },
+)
 
 test('--duration ends it', async () => {
   const { code, stdout } = await ixy(

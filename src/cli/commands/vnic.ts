@@ -107,12 +107,12 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     wires,
     breaches,
   }))
-  const final = totals()
   try {
     host.close()
   } catch (error) {
     failure ??= asIxyError(error)
   }
+  const final = totals()
   reporter.end({
     elapsed: ran,
     reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',

@@ -2,8 +2,8 @@
  * The host memory this device may touch: the part of an IOMMU.
  *
  * The client shares pieces of its memory at I/O virtual addresses (iova). Every DMA goes through find(); an address
- * outside is a fault, counted and reported, never followed. Views handed out are valid until `generation` changes:
- * whoever keeps one must look it up again then, because the memory behind it may be gone.
+ * outside is a fault, counted and reported, never followed. Views handed out are valid until something is removed: whoever
+ * keeps one must look it up again then (Device.invalidate), because the memory behind it may be gone.
  */
 import { type Bytes, bytesOver } from '../../packet/bytes.ts'
 import type { Strict } from './strict.ts'
@@ -22,8 +22,6 @@ export interface Region {
 const CHUNK_BYTES = 2 ** 30
 
 export class DmaMap {
-  /** Changes whenever a view may have become invalid. */
-  generation = 0
   /** DMA attempts outside the map. */
   faults = 0
   private readonly strict: Strict
@@ -68,7 +66,6 @@ export class DmaMap {
     if (at < this.regions.length && joined(region, this.regions[at]))
       region = { ...region, size: region.size + this.regions[last++].size }
     this.regions.splice(first, last - first, region)
-    this.generation++
   }
 
   /** There is memory here, but the device can't reach it. */
@@ -89,7 +86,6 @@ export class DmaMap {
       return rest
     })
     this.unshared = this.unshared.filter((one) => one.iova < iova || one.iova + one.size > end)
-    this.generation++
   }
 
   /** The region that holds `size` bytes at `iova`, or null. */

@@ -10,6 +10,8 @@ const MULTICAST_SHIFT = [4, 3, 2, 0]
 export class Filters {
   /** True if every frame passes, so that nobody needs to look. */
   open = false
+  /** VLNCTRL.VFE: frames are to be asked for their VLAN. */
+  byVlan = false
   /** VLNCTRL.VET. */
   vlanType = 0x8100
   private readonly registers: RegisterFile
@@ -18,7 +20,6 @@ export class Filters {
   private broadcast = false
   private multicastTable = false
   private multicastShift = 4
-  private vlanFilter = false
   /** Receive addresses that are valid: low 32 bits and high 16 bits of each. */
   private readonly low: number[] = []
   private readonly high: number[] = []
@@ -51,9 +52,9 @@ export class Filters {
     this.broadcast = (fctrl & BAM.mask) !== 0
     this.multicastTable = (multicast & REG.MCSTCTRL.fields.MFE.mask) !== 0
     this.multicastShift = MULTICAST_SHIFT[get(REG.MCSTCTRL.fields.MO, multicast)]
-    this.vlanFilter = (vlan & REG.VLNCTRL.fields.VFE.mask) !== 0
+    this.byVlan = (vlan & REG.VLNCTRL.fields.VFE.mask) !== 0
     this.vlanType = get(REG.VLNCTRL.fields.VET, vlan)
-    this.open = this.unicastAll && this.multicastAll && this.broadcast && !this.vlanFilter
+    this.open = this.unicastAll && this.multicastAll && this.broadcast && !this.byVlan
     this.low.length = 0
     this.high.length = 0
     for (let i = 0; i < REG.RAL.count; i++) {
@@ -83,7 +84,7 @@ export class Filters {
 
   /** True if a frame with this tag (-1: none) is wanted (82599 §7.1.1.2). */
   acceptsVlan(tag: number): boolean {
-    if (!this.vlanFilter || tag < 0) return true
+    if (!this.byVlan || tag < 0) return true
     const id = tag & 0xfff
     return ((this.registers.get(REG.VFTA, id >> 5) >>> (id & 31)) & 1) === 1
   }

@@ -39,22 +39,23 @@ export class Receive {
   running = false
   /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
   inspectAll = true
+  /** Frames that were in the packet buffer at a reset. They are gone, and no register counts them. */
+  forgotten = 0
 
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
-  private readonly strict: Strict
   private readonly info = new PacketInfo()
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
   private active: RxQueue[] = []
-  /** Frames and bytes (without FCS) since the last fold: for TPR, TOR. */
+  /** Frames and bytes (without FCS) since the last flush(): for TPR, TOR. */
   private readonly arrivals = new Int32Array(2)
   private missed = 0
   /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
   private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
   private maxFrame = STANDARD_FRAME - FCS
-  /** Frames must be looked into: RSS, VLANs, checksums. */
+  /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and RSS say so themselves. */
   private inspect = true
   private stripCrc = true
   private pcsd = false
@@ -69,15 +70,19 @@ export class Receive {
     this.registers = registers
     this.statistics = statistics
     this.interrupts = interrupts
-    this.strict = strict
     this.filters = new Filters(registers, strict)
     this.rss = new Rss(registers)
     this.queues = Array.from(
       { length: REG.RXDCTL.count },
       (_, index) => new RxQueue(index, registers, dma, strict),
     )
-    registers.onWrite(REG.RXDCTL, (value, index) => this.writeControl(value, index))
-    hookRings(RX_REGISTERS, this.queues, registers, strict)
+    hookRings(RX_REGISTERS, this.queues, registers, strict, (queue) => {
+      queue.configure()
+      // Once it is off, nobody does.
+      this.flushQueue(queue)
+      this.active = this.queues.filter(({ enabled }) => enabled)
+      this.update()
+    })
     registers.onWrite(REG.SRRCTL, (value, index) => {
       registers.set(REG.SRRCTL, value, index)
       this.queues[index].configure()
@@ -90,33 +95,12 @@ export class Receive {
     }
   }
 
-  private writeControl(value: number, index: number): void {
-    const { ENABLE, SWFLSH } = REG.RXDCTL.fields
-    const queue = this.queues[index]
-    this.registers.set(REG.RXDCTL, value & ~SWFLSH.mask, index)
-    queue.configure()
-    const enable = (value & ENABLE.mask) !== 0
-    if (enable && !queue.enabled) {
-      if (this.registers.get(REG.RDT, index) !== this.registers.get(REG.RDH, index))
-        this.strict.report('4.6.7.1', 'RDT moved before the receive queue was enabled')
-      queue.enable()
-    } else if (!enable && queue.enabled) {
-      this.flushQueue(queue)
-      queue.disable()
-    }
-    this.active = this.queues.filter((one) => one.enabled)
-    this.update()
-  }
-
   reset(): void {
-    for (const queue of this.queues) {
-      queue.head = 0
-      queue.disable()
-      queue.sums.fill(0)
-    }
+    for (const queue of this.queues) queue.reset()
     this.active = []
     this.arrivals.fill(0)
     this.missed = 0
+    this.forgotten += this.buffered
     this.waiting.clear()
     this.filters.update()
     this.rss.reset()
@@ -137,14 +121,15 @@ export class Receive {
     const limit = get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS))
     this.maxFrame = Math.min((hlreg0 & JUMBOEN.mask) === 0 ? STANDARD_FRAME : limit, MAX_FRAME) - FCS
     this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
-    this.inspect =
-      this.inspectAll ||
-      !this.stripCrc ||
-      this.active.some((queue) => queue.stripVlan) ||
-      registers.test(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+    this.inspect = this.inspectAll || !this.stripCrc || this.active.some((queue) => queue.stripVlan)
   }
 
-  /** How many frames of the largest size find descriptors, in every queue they may be steered to. */
+  /** Frames that are in the packet buffer now. */
+  get buffered(): number {
+    return this.waiting.frames
+  }
+
+  /** How many frames of the largest size find descriptors in whichever queue that is on; 0 while any wait for one. */
   room(): number {
     if (!this.open || this.active.length === 0 || !this.waiting.empty) return 0
     let least = Infinity
@@ -155,7 +140,7 @@ export class Receive {
     return least
   }
 
-  /** A frame from the wire. Returns false if it was dropped; a counter has noted why. One that waits is not. */
+  /** A frame from the wire. Returns false if it was dropped, see Port; one that waits in the packet buffer is not. */
   deliver(memory: Bytes, offset: number, length: number): boolean {
     if (!this.open) return false
     if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
@@ -182,7 +167,7 @@ export class Receive {
   }
 
   private toHost(memory: Bytes, offset: number, length: number): Fate {
-    if (this.inspect || this.rss.enabled) return this.inspected(memory, offset, length)
+    if (this.inspect || this.rss.enabled || this.filters.byVlan) return this.inspected(memory, offset, length)
     const queue = this.queues[0]
     if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++

@@ -130,8 +130,9 @@ export class RegisterFile {
     }
     const { register, write } = this.entries[number]
     const value = (raw & ~register.reserved) >>> 0
-    if ((raw & register.reserved) !== 0)
-      this.strict.report(register.section, `reserved bits of ${register.name} written with ones`)
+    const reserved = raw & register.reserved
+    if (reserved !== 0)
+      this.strict.report(register.section, `reserved bits of ${register.name} written with ones`, reserved)
     if (write !== undefined) return write(value, this.indexAt[word])
     const home = this.homeOf[word]
     switch (register.access) {

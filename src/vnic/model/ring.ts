@@ -13,7 +13,9 @@
 import { offsetOf, type Register } from '../../driver/ixgbe/register.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { DmaMap, Region } from './dma.ts'
+import { sharedSpace } from '../space.ts'
 import type { RegisterFile } from './registers.ts'
+import { SUMS } from './statistics.ts'
 import type { Strict } from './strict.ts'
 
 export const DESCRIPTOR_BYTES = 16
@@ -31,6 +33,7 @@ export interface RingRegisters {
   readonly length: Register
   readonly head: Register
   readonly tail: Register
+  readonly control: Register<'ENABLE' | 'SWFLSH'>
 }
 
 const NO_WORDS: Uint32Array = new Uint32Array(4)
@@ -38,6 +41,8 @@ const NO_BYTES: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
 
 export class Ring {
   readonly index: number
+  /** What the data path has counted since `Statistics` has last taken it over. */
+  readonly sums = sharedSpace().takeInts(SUMS)
   /** The host has enabled the queue. */
   enabled = false
   /** The view that holds the ring, and the index of its first word in it. Valid while `entries` is not 0. */
@@ -86,6 +91,12 @@ export class Ring {
     this.enabled = false
     this.entries = 0
     this.invalidate()
+  }
+
+  reset(): void {
+    this.head = 0
+    this.disable()
+    this.sums.fill(0)
   }
 
   /** Forgets every view of host memory; they are looked up again when next needed. */
@@ -180,12 +191,16 @@ export class Ring {
   }
 }
 
-/** Base, length and head may not be written while their queue is enabled; the head is shown when asked for. */
-export function hookRings(
+/**
+ * Base, length and head may not be written while their queue is enabled; the head is shown when asked for. The control
+ * register switches a queue on and off; `controlled` is called with the queue after each write to it.
+ */
+export function hookRings<Q extends Ring>(
   names: RingRegisters,
-  queues: readonly Ring[],
+  queues: readonly Q[],
   registers: RegisterFile,
   strict: Strict,
+  controlled: (queue: Q) => void,
 ): void {
   for (const register of [names.baseLow, names.baseHigh, names.length, names.head]) {
     registers.onWrite(register, (value, index) => {
@@ -196,6 +211,15 @@ export function hookRings(
       queues[index].invalidate()
     })
   }
+  const { ENABLE, SWFLSH } = names.control.fields
+  registers.onWrite(names.control, (value, index) => {
+    const queue = queues[index]
+    registers.set(names.control, value & ~SWFLSH.mask, index)
+    const enable = (value & ENABLE.mask) !== 0
+    if (enable && !queue.enabled) queue.enable()
+    else if (!enable && queue.enabled) queue.disable()
+    controlled(queue)
+  })
   registers.onRead(names.head, (index) => {
     queues[index].publishHead()
     return registers.get(names.head, index)

@@ -4,11 +4,10 @@ import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
-import { sharedSpace } from '../space.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
-import { MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
+import { MIN_FRAME, SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import { store } from './write-back.ts'
 
@@ -19,6 +18,7 @@ export const RX_REGISTERS: RingRegisters = {
   length: REG.RDLEN,
   head: REG.RDH,
   tail: REG.RDT,
+  control: REG.RXDCTL,
 }
 
 /** Status bits in word 2 of the write-back descriptor (82599 §7.1.6.2). */
@@ -39,7 +39,6 @@ export const RxStatus = {
 const ONE_BUFFER = 1
 
 export class RxQueue extends Ring {
-  readonly sums = sharedSpace().takeInts(SUMS)
   /** Bytes of each buffer: SRRCTL.BSIZEPACKET. */
   bufferBytes = 2048
   stripVlan = false
@@ -51,7 +50,8 @@ export class RxQueue extends Ring {
   }
 
   override enable(): void {
-    this.configure()
+    if (this.registers.get(REG.RDT, this.index) !== this.registers.get(REG.RDH, this.index))
+      this.strict.report('4.6.7.1', 'RDT moved before the receive queue was enabled')
     const type = get(REG.SRRCTL.fields.DESCTYPE, this.registers.get(REG.SRRCTL, this.index))
     if (type !== ONE_BUFFER)
       this.strict.report(

@@ -1,9 +1,16 @@
 /** What the driver did against the datasheet, each rule once with a count. */
 
 export interface Breach {
-  /** `RDT = RDH …: one descriptor must stay free (82599 §7.1.9)` */
+  /** `reserved bits of EIMC written with ones: 0x80000000 (82599 §8.2.3.5.4)` */
   readonly rule: string
   readonly count: number
+}
+
+interface Rule {
+  readonly section: string
+  readonly text: string
+  count: number
+  bits: number
 }
 
 /** Beyond this many different rules nothing new is recorded: a hostile driver must not fill the memory. */
@@ -15,23 +22,33 @@ const MAX_RULES = 200
  */
 export class Strict {
   readonly enabled: boolean
-  private readonly counts = new Map<string, number>()
+  private readonly rules = new Map<string, Rule>()
 
   constructor(enabled: boolean) {
     this.enabled = enabled
   }
 
-  /** `section` of the datasheet, without the §. The text must not contain values that change from time to time. */
-  report(section: string, text: string): void {
+  /**
+   * `section` of the datasheet, without the §. The text must not contain values that change from time to time. `bits` are
+   * those of a register that were wrong: shown behind the text, with those of the rule's other breaches.
+   */
+  report(section: string, text: string, bits = 0): void {
     if (!this.enabled) return
-    const rule = `${text} (82599 §${section})`
-    const count = this.counts.get(rule)
-    if (count === undefined && this.counts.size >= MAX_RULES) return
-    this.counts.set(rule, (count ?? 0) + 1)
+    const key = `${section} ${text}`
+    const rule = this.rules.get(key) ?? { section, text, count: 0, bits: 0 }
+    if (rule.count === 0) {
+      if (this.rules.size >= MAX_RULES) return
+      this.rules.set(key, rule)
+    }
+    rule.count++
+    rule.bits |= bits
   }
 
   /** In the order of their first occurrence. */
   breaches(): Breach[] {
-    return Array.from(this.counts, ([rule, count]) => ({ rule, count }))
+    return Array.from(this.rules.values(), ({ section, text, count, bits }) => {
+      const which = bits === 0 ? '' : `: 0x${(bits >>> 0).toString(16)}`
+      return { rule: `${text}${which} (82599 §${section})`, count }
+    })
   }
 }

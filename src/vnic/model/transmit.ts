@@ -17,7 +17,6 @@ export class Transmit {
   private readonly dma: DmaMap
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
-  private readonly strict: Strict
   private readonly burst = new Burst()
   private active: TxQueue[] = []
   /** Which active queue is served first in the next poll. */
@@ -34,13 +33,11 @@ export class Transmit {
     this.dma = dma
     this.statistics = statistics
     this.interrupts = interrupts
-    this.strict = strict
     this.queues = Array.from(
       { length: REG.TXDCTL.count },
       (_, index) => new TxQueue(index, registers, dma, strict, this.burst),
     )
-    registers.onWrite(REG.TXDCTL, (value, index) => this.writeControl(value, index))
-    hookRings(TX_REGISTERS, this.queues, registers, strict)
+    hookRings(TX_REGISTERS, this.queues, registers, strict, () => this.collect())
     registers.onWrite(REG.MTQC, (value) => {
       const arbiterOff = registers.test(REG.RTTDCS, REG.RTTDCS.fields.ARBDIS.mask)
       if (!arbiterOff && value !== registers.get(REG.MTQC))
@@ -53,31 +50,13 @@ export class Transmit {
     })
   }
 
-  private writeControl(value: number, index: number): void {
-    const { ENABLE, SWFLSH } = REG.TXDCTL.fields
-    const { registers, strict } = this
-    const queue = this.queues[index]
-    registers.set(REG.TXDCTL, value & ~SWFLSH.mask, index)
-    const enable = (value & ENABLE.mask) !== 0
-    if (enable && !queue.enabled) {
-      if (!registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask))
-        strict.report('4.6.8.1', 'transmit queue enabled before DMATXCTL.TE')
-      queue.enable()
-    } else if (!enable && queue.enabled) queue.disable()
-    this.collect()
-  }
-
   private collect(): void {
     const on = this.registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask)
     this.active = on ? this.queues.filter((queue) => queue.enabled) : []
   }
 
   reset(): void {
-    for (const queue of this.queues) {
-      queue.head = 0
-      queue.disable()
-      queue.sums.fill(0)
-    }
+    for (const queue of this.queues) queue.reset()
     this.active = []
   }
 

@@ -4,11 +4,10 @@ import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { BURST, type Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
-import { sharedSpace } from '../space.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
-import { castSum, MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum, SUMS } from './statistics.ts'
+import { castSum, MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { Fed, TxPacket } from './tx-packet.ts'
@@ -21,6 +20,7 @@ export const TX_REGISTERS: RingRegisters = {
   length: REG.TDLEN,
   head: REG.TDH,
   tail: REG.TDT,
+  control: REG.TXDCTL,
 }
 
 /** Where frames go. Returns false to be asked again later with the same frame. */
@@ -31,7 +31,6 @@ export interface Egress {
 }
 
 export class TxQueue extends Ring {
-  readonly sums = sharedSpace().takeInts(SUMS)
   /** The last run() has written back a status: the queue's interrupt is due. */
   statusReported = false
   private readonly packet: TxPacket
@@ -51,6 +50,8 @@ export class TxQueue extends Ring {
 
   override enable(): void {
     this.packet.clear()
+    if (!this.registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask))
+      this.strict.report('4.6.8.1', 'transmit queue enabled before DMATXCTL.TE')
     const { HTHRESH, WTHRESH, PTHRESH } = REG.TXDCTL.fields
     const txdctl = this.registers.get(REG.TXDCTL, this.index)
     if (get(PTHRESH, txdctl) > 0 && get(HTHRESH, txdctl) === 0)

@@ -1,7 +1,9 @@
 /** The client's memory, mapped into this process as it shares it: DMA_MAP and DMA_UNMAP. */
 import { fstatSync } from 'node:fs'
+import { takeAllSteps } from '../../errors.ts'
+import { pageBytesOf } from '../../linux/hugepages.ts'
 import { isErrno, LinuxError } from '../../linux/libc.ts'
-import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
+import { mmap, munmap, PAGE_BYTES, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
 import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
@@ -20,7 +22,7 @@ interface Mapping {
   readonly iova: number
   readonly size: number
   /** Takes it out of this process. The client has no memory here that it shares: does nothing. */
-  release(): void
+  readonly release: () => void
 }
 
 export class ClientMemory {
@@ -67,9 +69,11 @@ export class ClientMemory {
     const protection = (flags & DmaFlag.WRITE) !== 0 ? PROT_READ | PROT_WRITE : PROT_READ
     const base = iova - (iova % WINDOW_BYTES)
     try {
-      return size <= LARGE_PAGE && iova + size <= base + WINDOW_BYTES
+      const page = pageBytesOf(fd)
+      // A huge page would cover the places of its neighbours in the window.
+      return size <= LARGE_PAGE && iova + size <= base + WINDOW_BYTES && page === PAGE_BYTES
         ? this.shareInWindow(base, request, fd, protection)
-        : this.shareAlone(request, fd, protection)
+        : this.shareAlone(request, fd, protection, page)
     } catch (error) {
       if (isErrno(error, 'EACCES', 'EPERM'))
         throw new Refusal(Errno.EACCES, 'DMA_MAP of a file without permission')
@@ -100,25 +104,32 @@ export class ClientMemory {
     }
   }
 
-  private shareAlone(request: DmaMap, fd: number, protection: number): () => void {
+  /**
+   * QEMU shares pieces of its memory that begin and end anywhere in a huge page. Whole pages are mapped around them, as
+   * part of one can't be mapped, nor taken back; the device reaches the piece only.
+   */
+  private shareAlone(request: DmaMap, fd: number, protection: number, page: number): () => void {
     const { address: iova, size, offset } = request
     const { dma } = this.device
     const writable = (protection & PROT_WRITE) !== 0
     const space = sharedSpace()
-    const at = inSpace(size, { fd, offset, protection })
+    const before = offset % page
+    const bytes = Math.ceil((before + size) / page) * page
+    const file = { fd, offset: offset - before, protection }
+    const at = inSpace(bytes, file)
     if (at !== null) {
-      dma.addPart(iova, size, writable, space.bytes, at)
+      dma.addPart(iova, size, writable, space.bytes, at + before)
       return () => space.unmap(at)
     }
-    const address = mmap(size, { fd, offset, protection })
+    const address = mmap(bytes, file)
     try {
-      dma.add(iova, size, writable, (start, bytes) => viewOf(address + BigInt(start), bytes))
+      dma.add(iova, size, writable, (start, length) => viewOf(address + BigInt(before + start), length))
     } catch (error) {
       dma.remove(iova, size)
-      munmap(address, size)
+      munmap(address, bytes)
       throw error
     }
-    return () => munmap(address, size)
+    return () => munmap(address, bytes)
   }
 
   /**
@@ -146,8 +157,8 @@ export class ClientMemory {
   private drop(first: number, gone: readonly Mapping[]): void {
     for (const { iova, size } of gone) this.device.dma.remove(iova, size)
     this.device.invalidate()
-    for (const { release } of gone) release()
     this.mappings.splice(first, gone.length)
+    takeAllSteps(gone.map(({ release }) => release))
   }
 
   /** Index of the first mapping that ends above `iova`. */
@@ -165,9 +176,9 @@ export class ClientMemory {
 }
 
 /** Where the memory of all NICs shows the file; null if it has no room for it, or none that suits its pages. */
-function inSpace(size: number, file: Parameters<Space['map']>[1]): number | null {
+function inSpace(bytes: number, file: Parameters<Space['map']>[1]): number | null {
   try {
-    return sharedSpace().map(size, file)
+    return sharedSpace().map(bytes, file)
   } catch (error) {
     if (error instanceof LinuxError) return null
     throw error

@@ -1,6 +1,6 @@
 /** One client from its first message to its last: the commands of vfio-user. */
 import { close } from '../../linux/file.ts'
-import { IxyError } from '../../errors.ts'
+import { IxyError, takeAllSteps } from '../../errors.ts'
 import {
   Command,
   commandName,
@@ -180,10 +180,10 @@ export class Session {
 
   /** Takes everything back that the client had shared, and puts the device into its initial state. */
   close(): void {
+    const { device, lines } = this.host
     this.connection.close()
-    this.host.device.reset()
-    this.memory.clear()
-    this.host.lines.clear()
+    device.reset()
+    takeAllSteps([() => this.memory.clear(), () => lines.clear()])
   }
 }
 

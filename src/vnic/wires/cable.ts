@@ -5,8 +5,9 @@ import type { Port, Wire, WireReport } from './wire.ts'
 /** Per direction: some thousand small frames, or a hundred jumbo frames. */
 const QUEUE_BYTES = 1024 * 1024
 /**
- * How long a frame waits for a descriptor before it goes on regardless and is missed, milliseconds. Long enough for a
- * busy host, too short for the sender's watchdog: a host that has stopped receiving must not stop the sender.
+ * How long a frame waits for a descriptor before it goes on regardless, into the NIC's packet buffer until that is full and
+ * then to be missed, milliseconds. Long enough for a busy host, too short for the sender's watchdog: a host that has
+ * stopped receiving must not stop the sender.
  */
 const PATIENCE = 100
 
@@ -14,7 +15,8 @@ const PATIENCE = 100
  * One end of a cable between two virtual NICs, or of the NIC's own loop. Both ends must be polled by the same thread.
  *
  * With flow control, as Ethernet's PAUSE: a NIC whose peer has no descriptor free is held up, but not for longer than
- * PATIENCE. What the peer isn't listening to is delivered and lost there.
+ * PATIENCE. What then finds the cable full is dropped (`overrun`), and what comes while the peer isn't listening is lost there
+ * (`undelivered`).
  */
 export class CableEnd implements Wire {
   readonly wakeFds: readonly number[] = []
@@ -104,7 +106,7 @@ export function loop(text: string, capacity = QUEUE_BYTES): CableEnd {
   return new CableEnd(text, queue, queue)
 }
 
-/** Time since something got stuck. Stays exhausted until something moves. */
+/** Time since something got stuck. Stays exhausted until there is room again. */
 class Patience {
   private since = -1
 

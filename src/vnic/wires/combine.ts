@@ -1,3 +1,4 @@
+import { takeAllSteps } from '../../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
@@ -87,16 +88,6 @@ export class CombinedWire implements Wire {
 
   /** Closes all parts, then throws the first error if there was one. */
   close(): void {
-    let failed = false
-    let first: unknown
-    for (const part of this.parts) {
-      try {
-        part.close()
-      } catch (error) {
-        if (!failed) first = error
-        failed = true
-      }
-    }
-    if (failed) throw first
+    takeAllSteps(this.parts.map((part) => () => part.close()))
   }
 }

@@ -96,7 +96,7 @@ export class FaultWire implements Wire {
     return this.inner.ended() && !this.in.holding
   }
 
-  /** The cable is plugged once more if it is out, and stays plugged. */
+  /** A cable that is out is plugged when its time comes, and then stays plugged. */
   stop(): void {
     this.stopped = true
     this.inner.stop()

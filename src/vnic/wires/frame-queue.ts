@@ -17,6 +17,8 @@ const SKIP = 0xffff_ffff
 export class FrameQueue {
   /** Where the first frame is, see `offset` and `length`. */
   readonly memory: Bytes
+  /** How many there are. */
+  frames = 0
   private readonly capacity: number
   private head = 0
   private tail = 0
@@ -29,7 +31,7 @@ export class FrameQueue {
   }
 
   get empty(): boolean {
-    return this.used === 0
+    return this.frames === 0
   }
 
   /** Copies a frame in. False if there is no space for it now. */
@@ -47,6 +49,7 @@ export class FrameQueue {
     this.memory.u32[this.tail >>> 2] = length
     copyBytes(memory, offset, this.memory, this.tail + LENGTH_BYTES, length)
     this.used += skipped + bytes
+    this.frames++
     this.tail = this.tail + bytes === this.capacity ? 0 : this.tail + bytes
     return true
   }
@@ -62,11 +65,12 @@ export class FrameQueue {
   }
 
   clear(): void {
-    this.used = 0
+    this.frames = this.used = 0
   }
 
   /** Removes the first frame. The queue must not be empty. */
   shift(): void {
+    this.frames--
     this.release(LENGTH_BYTES + ((this.length + 3) & ~3))
     if (this.used > 0 && this.memory.u32[this.head >>> 2] === SKIP) this.release(this.capacity - this.head)
   }

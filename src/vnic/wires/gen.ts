@@ -31,8 +31,8 @@ export interface GenOptions {
 /**
  * A traffic source, and the judge of the traffic that comes back: see test-frame.ts and ledger.ts.
  *
- * Without a rate it sends while the host has descriptors. With one it sends by the clock, and what finds no descriptor
- * is missed: the NIC counts it, and so does `undelivered`.
+ * Without a rate it sends while the host has descriptors. With one it sends by the clock: what finds no descriptor waits in
+ * the NIC's packet buffer, and what finds that full is missed. The NIC counts it, and so does `undelivered`.
  */
 export class GenWire implements Wire {
   readonly wakeFds: readonly number[] = []

@@ -25,7 +25,7 @@ interface Account {
 export interface Tally {
   /** Frames handed to the NIC. */
   readonly sent: number
-  /** Of these, the NIC had no descriptor for, or dropped for another reason. */
+  /** Of these, dropped by the NIC as they came: no room in its packet buffer, too long… */
   readonly undelivered: number
   /** Came out somewhere, whole, each counted once. */
   readonly received: number
@@ -59,7 +59,7 @@ export class Ledger {
     this.one.count = 1
   }
 
-  /** Takes a new generator in; returns its number. Throws IXY_ERR_USAGE when there are 16 already. */
+  /** Takes a new generator in; returns its number. Throws IXY_ERR_USAGE when there are MAX_GENERATORS already. */
   register(): number {
     const generator = this.accounts.length
     if (generator === F.MAX_GENERATORS)
@@ -76,7 +76,7 @@ export class Ledger {
     return generator
   }
 
-  /** `generator` has handed `count` frames to its NIC, which dropped `undelivered` of them. */
+  /** `generator` has handed `count` frames to its NIC, which dropped `undelivered` of them at once. */
   sent(generator: number, count: number, undelivered: number): void {
     const account = this.accounts[generator]
     account.sent += count

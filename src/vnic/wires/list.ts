@@ -38,8 +38,8 @@ export interface WireKind {
   readonly takesValue: boolean
   readonly options: readonly string[]
   /**
-   * What it does with a frame from the NIC: it is its end, it copies it and lets it pass, or it hands it on to somewhere
-   * from where it may come back.
+   * What it does with a frame from the NIC: it is its end, it copies it and lets it pass, it hands it on to somewhere from
+   * where it may come back, or it passes it on to the other wires with faults.
    */
   readonly role: 'end' | 'copy' | 'onward' | 'fault'
   /** Throws IXY_ERR_USAGE or IXY_ERR_FILE; creates nothing. */

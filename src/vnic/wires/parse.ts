@@ -18,8 +18,8 @@ export function validateWire(text: string): void {
  *
  *     NIC ---- record ---- fault ---- gen, sink, loop, tap, replay
  *
- * Everything the NIC sends is recorded, then goes through the faults, then to each of the others. What they send comes
- * through the faults to the NIC. Exactly one part books in the ledger what the NIC sends, unless a loop sends it back.
+ * Everything the NIC sends is recorded, and goes through the faults to each of the others. What they send comes through the
+ * faults to the NIC. One part, if any can, books in the ledger what the NIC sends, unless a loop sends it back.
  *
  * Throws IXY_ERR_USAGE, IXY_ERR_FILE, and what opening a TAP throws; nothing stays open then.
  */

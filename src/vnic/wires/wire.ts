@@ -25,11 +25,15 @@ export function sendEach(wire: Pick<Wire, 'send'>, burst: Burst, now: number): n
 
 /** The NIC's side of the connector: where a wire puts frames for the host to receive. */
 export interface Port {
-  /** How many frames the host has descriptors for right now. 0 while the link is down or receiving is off. */
+  /**
+   * How many frames find descriptors right now, whatever their size and their queue. 0 while the link is down, receiving is
+   * off, or frames wait in the packet buffer: they come first.
+   */
   room(): number
   /**
-   * Hands one frame to the NIC, which copies it. Returns false if it was dropped, in which
-   * case a statistics register has counted it (no descriptor: MPC; filtered; too long: ROC…).
+   * Hands one frame to the NIC, which copies it, into its packet buffer if there is no descriptor. Returns false if it was
+   * dropped at once. A statistics register counts that (packet buffer full: MPC; queue without a descriptor: QPRDC; too long:
+   * ROC…), but not what a filter keeps out nor what comes while nobody listens.
    */
   deliver(memory: Bytes, offset: number, length: number): boolean
   /** deliver() for each frame of a burst; returns how many were not dropped. Much cheaper per frame. */

@@ -100,10 +100,17 @@ describe.each([
       expect([host.read(REG.GPRC), host.read(REG.QPRDC)]).toEqual([0, 10])
     })
 
-    test('forgets what waits in the packet buffer when the card is reset', () => {
+    test('forgets what waits in the packet buffer when the card is reset, and knows how much that was', () => {
       const host = runningHost()
+      const { receive } = host.device
       for (let i = 0; i < 70; i++) host.device.deliver(copy(frameOf(60)), 0, 60)
+      expect([receive.buffered, receive.forgotten]).toEqual([7, 0])
+      host.armReceive(0)
+      host.write(REG.RDT, 0)
+      host.poll()
+      expect([receive.buffered, receive.forgotten]).toEqual([6, 0])
       host.write(REG.CTRL, REG.CTRL.fields.RST.mask)
+      expect([receive.buffered, receive.forgotten]).toEqual([0, 6])
       host.initialise()
       host.acceptAll()
       host.startReceive()
@@ -140,6 +147,14 @@ describe.each([
       expect(parts.map(({ status }) => status & 3)).toEqual([DD, DD, DD, DD, DD | EOP])
       expect(Buffer.concat(parts.map(({ data }) => data))).toEqual(Buffer.from(frame))
       expect(host.breaches()).toEqual([])
+    })
+
+    test('counts what a queue has received until it is switched off', () => {
+      const host = runningHost()
+      host.device.deliver(copy(frameOf(60)), 0, 60)
+      host.write(REG.RXDCTL, 0)
+      host.poll()
+      expect([host.read(REG.QPRC), host.read(REG.RDH)]).toEqual([1, 1])
     })
 
     test('refuses frames over 1518 bytes with FCS unless they carry a VLAN tag', () => {

@@ -137,9 +137,13 @@ describe('strict mode reports', () => {
     [
       'bits 15:12 of DTXMXSZRQ',
       () => host.write(REG.DTXMXSZRQ, 0xffff),
-      /reserved bits of DTXMXSZRQ .*§8.2.3.9.1\)/,
+      /reserved bits of DTXMXSZRQ .*: 0xf000 \(82599 §8.2.3.9.1\)/,
     ],
-    ['bit 31 of EIMC', () => host.write(REG.EIMC, 0xffffffff), /reserved bits of EIMC .*§8.2.3.5.4\)/],
+    [
+      'bit 31 of EIMC',
+      () => host.write(REG.EIMC, 0xffffffff),
+      /reserved bits of EIMC .*: 0x80000000 \(.*§8.2.3.5.4\)/,
+    ],
     ['writes to read-only registers', () => host.write(REG.LINKS, 1), /write to LINKS/],
     ['addresses without register', () => host.device.registers.write(0x1ff00, 0), /where no register is/],
     ['MTQC with the arbiter on', () => host.write(REG.MTQC, 2), /MTQC .*ARBDIS/],
@@ -221,6 +225,14 @@ describe('strict mode reports', () => {
     ])
   })
 
+  test('buffers of no size, once for each time they are set', () => {
+    host.initialise()
+    host.startReceive(64, { kib: 0 })
+    expect(host.device.strict.breaches()).toEqual([
+      { rule: 'SRRCTL.BSIZEPACKET is 0 (82599 §8.2.3.8.7)', count: 2 },
+    ])
+  })
+
   test('rings that are not multiples of 128 bytes, as far as the registers can hold them', () => {
     host.write(REG.RDLEN, 1000)
     expect(host.read(REG.RDLEN)).toBe(896)
@@ -262,7 +274,14 @@ describe('strict mode reports', () => {
   test('counts a rule that is broken again and again', () => {
     for (let i = 0; i < 5; i++) host.write(REG.EIMC, 0xffffffff)
     expect(host.device.strict.breaches()).toEqual([
-      { rule: 'reserved bits of EIMC written with ones (82599 §8.2.3.5.4)', count: 5 },
+      { rule: 'reserved bits of EIMC written with ones: 0x80000000 (82599 §8.2.3.5.4)', count: 5 },
+    ])
+  })
+
+  test('all reserved bits of a register that were ever written, in one line', () => {
+    for (const value of [0x0002, 0x1001, 0x4000]) host.write(REG.DTXMXSZRQ, value)
+    expect(host.device.strict.breaches()).toEqual([
+      { rule: 'reserved bits of DTXMXSZRQ written with ones: 0x5000 (82599 §8.2.3.9.1)', count: 2 },
     ])
   })
 })

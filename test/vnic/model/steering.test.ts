@@ -121,6 +121,23 @@ describe('receive side scaling', () => {
     expect([...seen.keys()].sort()).toEqual([0, 1, 2, 3])
     for (const count of seen.values()) expect(count).toBeGreaterThan(4)
   })
+
+  test('frames for a queue that is off are dropped and counted, and hold up no others', () => {
+    const host = rssHost(RSS_IPV4.mask | RSS_UDP_IPV4.mask)
+    const frames = Array.from({ length: 64 }, (_, port) => udp4('10.0.0.1', port, '10.0.0.2', 9))
+    const queues = frames.map((frame) => steer(host, frame).queue)
+    const heads = (): number[] => [0, 1, 2, 3].map((queue) => host.read(REG.RDH, queue))
+    const before = heads()
+    host.write(REG.RXDCTL, 0, 3)
+    host.wire.waiting.push(...frames)
+    host.poll()
+    const count = (queue: number): number => queues.filter((one) => one === queue).length
+    expect(count(3)).toBeGreaterThan(4)
+    expect(heads().map((head, queue) => head - before[queue])).toEqual([count(0), count(1), count(2), 0])
+    expect(host.wire.delivered.slice(64)).toEqual(queues.map((queue) => queue !== 3))
+    expect(host.read(REG.QPRDC)).toBe(count(3))
+    expect(host.device.receive.buffered).toBe(0)
+  })
 })
 
 describe('filters', () => {
@@ -171,15 +188,24 @@ describe('filters', () => {
     expect(accepted((host) => set(host, vector ^ 1))).toBe('O---')
   })
 
-  test('the VLAN filter lets its members and untagged frames through', () => {
-    const host = new Host()
+  test.each([
+    ['', false, false],
+    [', switched on last', false, true],
+    [', in bursts', true, false],
+    [', in bursts, switched on last', true, true],
+  ])('the VLAN filter lets its members and untagged frames through%s', (_name, fast, last) => {
+    const host = new Host({ fast })
+    const filter = (): void => {
+      host.modify(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
+      host.write(REG.VFTA, 1 << (42 & 31), 42 >> 5)
+    }
     host.initialise()
     host.acceptAll()
-    host.modify(REG.VLNCTRL, REG.VLNCTRL.fields.VFE.mask)
-    host.write(REG.VFTA, 1 << (42 & 31), 42 >> 5)
+    if (!last) filter()
     host.startReceive()
     host.enableReceive()
     host.waitForLink()
+    if (last) filter()
     for (const id of [42, 43]) {
       const frame = frameOf(64)
       frame.set([0x81, 0x00, 0xe0, id], 12)

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import {
@@ -9,6 +9,7 @@ import {
   ftruncate,
   pwrite,
 } from '../../../src/linux/file.ts'
+import { LinuxError } from '../../../src/linux/libc.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
 import { receiveBytes } from '../../../src/linux/scm.ts'
 import {
@@ -35,9 +36,11 @@ import {
   RegionFlag,
 } from '../../../src/pci/vfio-user/protocol.ts'
 import type { VirtualNic } from '../../../src/vnic/nic.ts'
+import { sharedSpace } from '../../../src/vnic/space.ts'
 import { frameOf, type TestWire } from '../model/host.ts'
 import { startNic, TestClient } from './client.ts'
 
+const EIO = 5
 const EINVAL = 22
 const NOTHING = new Uint8Array(0)
 
@@ -266,6 +269,26 @@ describe('memory', () => {
     ).toBe(0)
   })
 
+  test('what can not be given back keeps nothing else from it', () => {
+    const size = 4 * 1024 * 1024
+    const file = createMemfd('ixy-ts-test', size)
+    const addresses = [2 ** 32, 2 ** 33, 2 ** 34]
+    for (const address of addresses) expect(client.errno(Command.DMA_MAP, map(address, size), [file])).toBe(0)
+    const space = sharedSpace()
+    let kept = NaN
+    const unmap = jest.spyOn(space, 'unmap').mockImplementationOnce((at) => {
+      kept = at
+      throw new LinuxError('munmap', 'EINVAL')
+    })
+    const all = encodeDmaUnmap({ flags: DMA_UNMAP_ALL, address: 0, size: 0 })
+    expect(client.errno(Command.DMA_UNMAP, all)).toBe(EIO)
+    expect(unmap).toHaveBeenCalledTimes(3)
+    unmap.mockRestore()
+    space.unmap(kept)
+    for (const address of addresses) expect(client.errno(Command.DMA_MAP, map(address, size), [file])).toBe(0)
+    close(file)
+  })
+
   test('a read-only mapping is readable only', () => {
     expect(client.errno(Command.DMA_MAP, map(0x1000, 4096, 0, 1), [fd])).toBe(0)
     expect(nic.device.dma.access(0x1000, 64, false, 'test')).not.toBeNull()
@@ -427,4 +450,16 @@ test('a NIC that goes away while its client is writing leaves an end of stream, 
   for (let i = 0; i < 100; i++) client.post(Command.REGION_WRITE, write, [], MessageFlag.NO_REPLY)
   nic.close()
   expect(receiveBytes(client.socket.fd, 1, [])).toBe(0)
+})
+
+test('a NIC whose wire can not be closed gives back everything else', () => {
+  const open = (): number => readdirSync('/proc/self/fd').length
+  const before = open()
+  const broken = startNic()
+  broken.wire.close = () => {
+    throw new Error('the disk is full')
+  }
+  expect(() => broken.nic.close()).toThrow('the disk is full')
+  expect(existsSync(broken.path)).toBe(false)
+  expect(open()).toBe(before)
 })

@@ -28,7 +28,7 @@ test('whatever goes in comes out, in order and unchanged', () => {
             expect(front(queue)).toBe(expected.shift())
             queue.shift()
           }
-          expect(queue.empty).toBe(expected.length === 0)
+          expect([queue.frames, queue.empty]).toEqual([expected.length, expected.length === 0])
         })
         while (expected.length > 0) {
           expect(front(queue)).toBe(expected.shift())
