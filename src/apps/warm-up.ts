@@ -10,10 +10,13 @@ import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
 import type { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
 import { COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
+import { sleepMilliseconds } from '../linux/clock.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 
-/** Polls of the app: enough for V8's optimising compiler to be done. */
+/** Polls of the app, and after how many of them it pauses, for how many milliseconds: V8 compiles in threads of its own. */
 const POLLS = 20_000
+const PAUSE_EVERY = 10_000
+const PAUSE = 20
 /** Once in so many packets a part of one comes in, which is dropped. */
 const FRAGMENT_EVERY = 1009
 const FRAME = 60
@@ -71,7 +74,8 @@ class PretendedCards implements Rehearsal {
       card.transmit()
       card.receive(packets)
     }
-    return ++this.polls < POLLS
+    if (++this.polls % PAUSE_EVERY === 0) sleepMilliseconds(PAUSE)
+    return this.polls < POLLS
   }
 }
 

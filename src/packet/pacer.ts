@@ -13,12 +13,14 @@ const CATCH_UP = 2
 const MEMORY = 1000
 /** So that a packet which is due at next() is also due for allowance(). */
 const ROUNDING = 1e-6
+/** No whole number: a field that has held such only has all code that uses it thrown away when the first fraction comes. */
+const ONE = 1 + ROUNDING
 
 export class Pacer {
   private readonly perMillisecond: number
   private readonly most: number
   private due = 0
-  private burst = 1
+  private burst = ONE
   private last = -1
 
   /** `rate` in packets per second, above 0. */
@@ -59,6 +61,6 @@ export class Pacer {
   /** Forgets what is due: the clock starts anew with the next allowance(). */
   pause(): void {
     this.last = -1
-    this.burst = 1
+    this.burst = ONE
   }
 }

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { asIxyError } from '../errors.ts'
 import type { FromChild, NicReport, ToChild } from './child-protocol.ts'
 import { NicHost } from './host.ts'
+import { rehearse } from './rehearsal.ts'
 
 /** Milliseconds between two looks at whether a wire has ended. */
 const LOOK_EVERY = 20
@@ -38,6 +39,7 @@ export function serveParent(): void {
     switch (message.type) {
       case 'start':
         directories = message.nics.map(({ socket }) => path.dirname(socket))
+        rehearse()
         host = new NicHost(message.nics, false, {
           oneClient: true,
           // The last client that connects leaves it empty.

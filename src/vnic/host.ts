@@ -9,7 +9,6 @@ import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
 import { VirtualNic } from './nic.ts'
-import { rehearse } from './rehearsal.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
 import { parseWires } from './wires/parse.ts'
@@ -90,9 +89,8 @@ export class NicHost {
   }
 
   /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. */
-  async run(): Promise<void> {
-    rehearse()
-    await runLoop(this.nics, this.stopLoop.signal)
+  run(): Promise<void> {
+    return runLoop(this.nics, this.stopLoop.signal)
   }
 
   stop(): void {

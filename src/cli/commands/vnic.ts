@@ -7,6 +7,7 @@ import { IxyError, asIxyError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { VERSION } from '../../version.ts'
 import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
+import { rehearse } from '../../vnic/rehearsal.ts'
 import { checkWire } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
 import { createLog } from '../log.ts'
@@ -53,6 +54,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   const stop = listenForStop()
   const output = openStdout(flags.color, stop.stop)
   const log = createLog(flags.logLevel, flags.color)
+  rehearse()
   const host = new NicHost(
     sockets.map((socket) => ({ name: `vfio-user:${socket}`, wire: flags.wire ?? '', socket })),
     cabled,

@@ -54,12 +54,13 @@ export class Ring {
   tail = 0
   /**
    * The region of host memory used last for a buffer: its view, where it starts and ends in it, and the address at which
-   * the view would start. No bytes: none.
+   * the view would start. No bytes: none. Infinity, as V8 has to throw code away when a field of small integers gets a
+   * number of another kind.
    */
   buffer = NO_BYTES
-  bufferFirst = 0
-  bufferEnd = 0
-  bufferBase = 0
+  bufferFirst = Infinity
+  bufferEnd = -Infinity
+  bufferBase = Infinity
 
   protected readonly registers: RegisterFile
   protected readonly dma: DmaMap
