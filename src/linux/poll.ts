@@ -1,4 +1,5 @@
 /** Waiting for file descriptors. */
+import { constants } from 'node:os'
 import { declare, lastErrno, LinuxError, type Pointer } from './libc.ts'
 
 export const POLLIN = 0x001
@@ -10,6 +11,24 @@ export const POLLRDHUP = 0x2000
 const libcPoll = declare<(set: Pointer, count: number, timeout: number) => number>(
   'int poll(void *set, unsigned long count, int timeout)',
 )
+const libcPpoll = declare<(set: Pointer, count: number, time: Pointer, blocked: Pointer) => number>(
+  'int ppoll(void *set, unsigned long count, void *time, void *blocked)',
+)
+
+const { SIGINT, SIGTERM, SIGHUP } = constants.signals
+/** A `sigset_t` of all signals but those that ask the process to end. */
+const OTHERS = new BigUint64Array(16).fill(0xffff_ffff_ffff_ffffn)
+for (const signal of [SIGINT, SIGTERM, SIGHUP]) OTHERS[0] &= ~(1n << BigInt(signal - 1))
+
+let stopSignal = (): void => undefined
+
+/**
+ * `action` is called when the process is asked to end while this thread waits in pollOne: a thread that is blocked runs
+ * no handler of Node.js. The handler still runs once the wait is over.
+ */
+export function onStopSignalInWait(action: () => void): void {
+  stopSignal = action
+}
 
 /**
  * A fixed set of descriptors to wait for; reusable, so that waiting allocates nothing.
@@ -19,10 +38,15 @@ export class PollSet {
   readonly #set: Int32Array
   readonly #events: Int16Array
   readonly #count: number
+  readonly #hears: boolean
 
-  /** Waits for `events` (POLLIN by default) on each of `fds`. POLLERR and POLLHUP are always reported. */
-  constructor(fds: readonly number[], events = POLLIN) {
+  /**
+   * Waits for `events` (POLLIN by default) on each of `fds`. POLLERR and POLLHUP are always reported. `hears` signals, see
+   * onStopSignalInWait(): that takes 0.2 µs more.
+   */
+  constructor(fds: readonly number[], events = POLLIN, hears = false) {
     this.#count = fds.length
+    this.#hears = hears
     this.#set = new Int32Array(fds.length * 2)
     this.#events = new Int16Array(this.#set.buffer)
     fds.forEach((fd, index) => {
@@ -40,12 +64,20 @@ export class PollSet {
     const deadline = forever ? Infinity : performance.now() + timeout
     let left = timeout
     while (true) {
-      const ready = libcPoll(this.#set, this.#count, forever ? -1 : Math.min(Math.ceil(left), 0x7fff_ffff))
+      const ready = this.#poll(forever ? -1 : Math.min(Math.ceil(left), 0x7fff_ffff))
       if (ready >= 0) return ready
       const errno = lastErrno()
       if (errno !== 'EINTR') throw new LinuxError('poll', errno)
+      if (this.#hears) stopSignal()
       if (!forever) left = Math.max(0, deadline - performance.now())
     }
+  }
+
+  #poll(timeout: number): number {
+    if (!this.#hears) return libcPoll(this.#set, this.#count, timeout)
+    const seconds = Math.floor(timeout / 1000)
+    const time = timeout < 0 ? 0n : Int32Array.of(seconds, 0, (timeout - seconds * 1000) * 1e6, 0)
+    return libcPpoll(this.#set, this.#count, time, OTHERS)
   }
 
   /** What the last wait saw at the descriptor with this index: POLLIN, POLLHUP… or 0. */
@@ -54,8 +86,8 @@ export class PollSet {
   }
 }
 
-/** Waits for one descriptor; returns its events, 0 after `timeout` milliseconds. */
+/** Waits for one descriptor; returns its events, 0 after `timeout` milliseconds. See onStopSignalInWait(), too. */
 export function pollOne(fd: number, events: number, timeout: number): number {
-  const set = new PollSet([fd], events)
+  const set = new PollSet([fd], events, true)
   return set.wait(timeout) === 0 ? 0 : set.events(0)
 }

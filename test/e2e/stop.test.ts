@@ -79,14 +79,18 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
   })
 })
 
-test('a second SIGINT ends at once', async () => {
+test('a signal that is sent twice, as timeout(1) does, stops cleanly', async () => {
   const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
   await tool.until(/RX:/)
   const children = descendants(tool.pid)
-  tool.process.kill('SIGINT')
-  const { code } = await tool.kill('SIGINT')
-  // The first may have been enough by the time the second arrives.
-  expect([0, 1]).toContain(code)
+  for (let sent = 0; sent < 20; sent++) {
+    tool.process.kill('SIGTERM')
+    // A pause in which the tool takes the signal: those that come together are one for the kernel, too.
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  const { code, stdout } = await tool.end()
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^forwarded /m)
   expect(await gone(children)).toBe(true)
 })
 

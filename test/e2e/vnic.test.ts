@@ -123,3 +123,21 @@ test('when it hangs, the client says what it waits for, and goes on when the ser
   expect((await forward.kill()).code).toBe(0)
   expect((await vnic.kill()).code).toBe(0)
 })
+
+test('when it hangs, a second SIGINT ends the client at once', async () => {
+  const socket = file('stuck.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=10kpps'])
+  await vnic.until(/listening on/, 'stderr')
+  const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--log-level', 'warn'])
+  await forward.until(/RX:/)
+  vnic.process.kill('SIGSTOP')
+  await forward.until(/its server hasn't answered/, 'stderr')
+  forward.process.kill('SIGINT')
+  // Within half a second it would count as the same.
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  const { code, stderr } = await forward.kill('SIGINT')
+  expect(code).toBe(1)
+  expect(stderr).not.toMatch(/IXY_ERR_DEVICE_GONE/)
+  vnic.process.kill('SIGCONT')
+  expect((await vnic.kill()).code).toBe(0)
+})

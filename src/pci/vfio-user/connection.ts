@@ -111,12 +111,12 @@ export class Connection {
     }
   }
 
-  /** The thread is blocked while it waits: nobody else can tell why nothing happens, and Ctrl-C has to wait too. */
+  /** The thread is blocked while it waits: nobody else can tell why nothing happens, and a clean stop has to wait, too. */
   private tellIfSlow(command: number): void {
     const { name, socket, deadline, onSlow } = this
     if (pollOne(socket.fd, POLLIN, Math.min(SLOW, deadline)) !== 0) return
     onSlow(
-      `${name}: its server hasn't answered ${commandName(command)} yet, waiting up to ${deadline / 1000} s`,
+      `${name}: its server hasn't answered ${commandName(command)} yet, waiting up to ${deadline / 1000} s; Ctrl-C twice ends at once`,
     )
   }
 

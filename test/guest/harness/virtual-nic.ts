@@ -4,7 +4,7 @@ import { privately, programPath } from './debian.ts'
 import { type Started, run, start, until } from './processes.ts'
 import type { ScenarioContext } from './scenario.ts'
 
-/** Starts the server and waits until its sockets are there: QEMU has to come after listen(). */
+/** Starts the server, which reports in JSON at its end, and waits for its sockets: QEMU has to come after listen(). */
 export async function startVnic(
   test: ScenarioContext,
   args: readonly string[],
@@ -12,7 +12,7 @@ export async function startVnic(
   wrap = (command: readonly string[]): readonly string[] => command,
 ): Promise<Started> {
   const launcher = `${test.environment.repository}/bin/ixy-ts`
-  const server = start(wrap([process.execPath, launcher, 'vnic', ...args]))
+  const server = start(wrap([process.execPath, launcher, 'vnic', ...args, '--json', '--quiet']))
   test.cleanup(() => server.stop())
   await until(`ixy-ts vnic listens (${server.output()})`, 20, () => {
     if (server.child.exitCode !== null) throw new Error(`ixy-ts vnic has ended: ${server.output()}`)

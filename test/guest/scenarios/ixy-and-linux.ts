@@ -1,5 +1,6 @@
 /** A cable between ixy-ts on the host and Linux's ixgbe in a guest: pktgen to Linux, TCP from Linux through forward. */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { GENERATED, receivesGenerated } from '../harness/generated.ts'
 import { HostNetwork } from '../harness/host-network.ts'
 import { nothingDropped } from '../harness/ixy-in-guest.ts'
@@ -20,7 +21,7 @@ export const ixyAndLinux: Scenario = {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
     const sockets = [test.socket('linux'), test.socket('ixy')] as const
-    await startVnic(test, sockets, sockets)
+    const server = await startVnic(test, sockets, sockets)
     const guest = await test.boot({ devices: vnicDevice(sockets[0]) })
     const nic = new LinuxNic(guest)
     await test.require('ixgbe takes the NIC', async () => {
@@ -61,5 +62,7 @@ export const ixyAndLinux: Scenario = {
       return nothingDropped(forwarder.output())
     })
     await test.check('no transmit hang, no kernel complaint in all of this', () => assertNoDisaster(nic))
+    await guest.stop()
+    await breachesAreDocumented(test, [server], { own: [sockets[1]] })
   },
 }

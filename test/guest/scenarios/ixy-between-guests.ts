@@ -3,10 +3,12 @@
  * from Linux to Linux and from Linux to a TAP of the host, each through a forwarder in a guest.
  */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { GENERATED, receivesGenerated } from '../harness/generated.ts'
 import { HostNetwork } from '../harness/host-network.ts'
 import { RunningIxy, ixy, nothingDropped } from '../harness/ixy-in-guest.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
+import type { Started } from '../harness/processes.ts'
 import type { Guest } from '../harness/qemu.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { type HostEnd, guestToGuest, guestToHost, hostToGuest } from '../harness/tcp.ts'
@@ -25,7 +27,7 @@ export const ixyBetweenGuests: Scenario = {
   async run(test) {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
-    const { forwarder, first, second } = await cabled(test, network)
+    const { servers, cards, forwarder, first, second } = await cabled(test, network)
     await test.check(`pktgen to Linux, guest to guest: ${GENERATED}`, () =>
       receivesGenerated(first, LINUX[0], (options) =>
         ixy(forwarder, `pktgen ${CARDS[0]} --src-ip ${HOST} ${options.join(' ')}`),
@@ -49,18 +51,28 @@ export const ixyBetweenGuests: Scenario = {
     })
     for (const nic of [first, second])
       await test.check(`${nic.guest.name}: no transmit hang`, () => assertNoDisaster(nic))
+    for (const guest of [forwarder, first.guest, second.guest]) await guest.stop()
+    await breachesAreDocumented(test, servers, { own: cards })
   },
 }
 
+interface Cabled {
+  readonly servers: readonly Started[]
+  /** The sockets of the forwarder's cards. */
+  readonly cards: readonly string[]
+  readonly forwarder: Guest
+  readonly first: LinuxNic
+  readonly second: LinuxNic
+}
+
 /** Boots the three guests, joined by cables. */
-async function cabled(
-  test: ScenarioContext,
-  network: HostNetwork,
-): Promise<{ forwarder: Guest; first: LinuxNic; second: LinuxNic }> {
+async function cabled(test: ScenarioContext, network: HostNetwork): Promise<Cabled> {
   const ends = LINUX.map((_, i) => [test.socket(`linux${i}`), test.socket(`card${i}`)] as const)
-  for (const cable of ends) await startVnic(test, cable, cable)
+  const servers: Started[] = []
+  for (const cable of ends) servers.push(await startVnic(test, cable, cable))
   const tap = test.socket('card2')
-  await startVnic(test, [tap, '--wire', `tap=${network.tap}`], [tap], (command) => network.inside(command))
+  const onTap = [tap, '--wire', `tap=${network.tap}`]
+  servers.push(await startVnic(test, onTap, [tap], (command) => network.inside(command)))
   const cards = [...ends.map(([, card]) => card), tap]
   const [forwarder, ...linux] = await Promise.all([
     test.boot({
@@ -87,7 +99,7 @@ async function cabled(
     const found = await forwarder.sh('cd /sys/bus/pci/devices; grep -l 0x10fb */device | cut -d/ -f1')
     assert.deepEqual(found.trim().split('\n'), CARDS)
   })
-  return { forwarder, first, second }
+  return { servers, cards, forwarder, first, second }
 }
 
 /** Forwards between the first card and `other` while `body` runs. */

@@ -1,11 +1,12 @@
 /** ixy-ts in the guest on two virtual 82599s, through sysfs and huge pages, with Linux's ixgbe before and after. */
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { type FarEnd, HostNetwork } from '../harness/host-network.ts'
 import { RunningIxy, accessPaths, ixy, mixedFrames, passes } from '../harness/ixy-in-guest.ts'
 import { PRODUCT_FOLDER } from '../harness/initramfs.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
-import { until } from '../harness/processes.ts'
+import { type Started, until } from '../harness/processes.ts'
 import type { Guest } from '../harness/qemu.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
@@ -46,10 +47,10 @@ export const ixySysfs: Scenario = {
     const network = await HostNetwork.create(test, TAPS)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
     const sockets = TAPS.map((tap) => test.socket(tap))
+    const servers: Started[] = []
     for (const [i, socket] of sockets.entries()) {
-      await startVnic(test, [socket, '--wire', `tap=${TAPS[i]}`], [socket], (command) =>
-        network.inside(command),
-      )
+      const args = [socket, '--wire', `tap=${TAPS[i]}`]
+      servers.push(await startVnic(test, args, [socket], (command) => network.inside(command)))
     }
     const guest = await test.boot({ devices: sockets.flatMap((socket, i) => vnicDevice(socket, i + 1)) })
     const nic = new LinuxNic(guest)
@@ -87,6 +88,8 @@ export const ixySysfs: Scenario = {
     await forwards(test, nic, a, b, far)
     await killed(test, nic, a, b, far)
     await test.check('nothing wrong in the kernel log', () => assertNoDisaster(nic))
+    await guest.stop()
+    await breachesAreDocumented(test, servers)
   },
 }
 

@@ -1,5 +1,6 @@
 /** Two guests with Linux's ixgbe at the two ends of a cable: TCP with the driver's offloads on and off, plain and in a VLAN. */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import type { Scenario } from '../harness/scenario.ts'
 import { guestToGuest } from '../harness/tcp.ts'
@@ -12,7 +13,7 @@ export const linuxCable: Scenario = {
   deadline: 300,
   async run(test) {
     const sockets = [test.socket('a'), test.socket('b')]
-    await startVnic(test, sockets, sockets)
+    const server = await startVnic(test, sockets, sockets)
     const guests = await Promise.all(
       sockets.map((socket, i) =>
         test.boot({ name: `${test.name}-${'ab'[i]}`, devices: vnicDevice(socket), cpus: 1 }),
@@ -81,5 +82,7 @@ export const linuxCable: Scenario = {
     })
     for (const nic of [a, b])
       await test.check(`${nic.guest.name}: no transmit hang`, () => assertNoDisaster(nic))
+    for (const guest of guests) await guest.stop()
+    await breachesAreDocumented(test, [server])
   },
 }

@@ -40,7 +40,7 @@ export const linuxFrames: Scenario = {
     await countersEqualTheWire(test, nic, farEnd)
     await test.check('no transmit hang, no kernel complaint', () => assertNoDisaster(nic))
     await guest.stop()
-    await breachesAreDocumented(test, server)
+    await breachesAreDocumented(test, [server])
   },
 }
 

@@ -33,7 +33,7 @@ export const linuxIxgbe: Scenario = {
     await comeAndGo(test, nic)
     await test.check('no transmit hang, no kernel complaint in all of this', () => assertNoDisaster(nic))
     await guest.stop()
-    await breachesAreDocumented(test, server)
+    await breachesAreDocumented(test, [server])
   },
 }
 

@@ -1,5 +1,6 @@
 /** The NIC's process ends under a busy guest: to Linux a card that was pulled out. The guest lives on. */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { HostNetwork } from '../harness/host-network.ts'
 import { LinuxNic } from '../harness/linux-nic.ts'
 import type { Started } from '../harness/processes.ts'
@@ -25,18 +26,19 @@ export const serverKilled: Scenario = {
   async run(test) {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
-    await loses(test, network, 'stop', ({ server }) => endOf(server, 'SIGTERM'))
+    const stopped = await loses(test, network, 'stop', ({ server }) => endOf(server, 'SIGTERM'))
+    await breachesAreDocumented(test, [stopped])
     await loses(test, network, 'kill', (machine) => killAsPulled(test, machine))
   },
 }
 
-/** One machine that loses its NIC by `end`, in the middle of a ping flood. */
+/** One machine that loses its NIC by `end`, in the middle of a ping flood. Returns the NIC's server. */
 async function loses(
   test: ScenarioContext,
   network: HostNetwork,
   name: string,
   end: (machine: Machine) => Promise<void>,
-): Promise<void> {
+): Promise<Started> {
   const socket = test.socket(name)
   const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
     network.inside(command),
@@ -60,6 +62,7 @@ async function loses(
     assert.doesNotMatch(await nic.kernelLog(), /BUG:|\bOops\b|Kernel panic|general protection/)
   })
   await guest.stop()
+  return server
 }
 
 async function endOf(server: Started, signal: NodeJS.Signals): Promise<void> {

@@ -3,6 +3,7 @@
  * its number; what does not arrive must be in some counter. 30 s, or as many as IXY_SOAK_SECONDS says.
  */
 import assert from 'node:assert/strict'
+import { breachesAreDocumented } from '../harness/breaches.ts'
 import { HostNetwork } from '../harness/host-network.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import type { Scenario } from '../harness/scenario.ts'
@@ -89,7 +90,7 @@ export const soak: Scenario = {
     const network = await HostNetwork.create(test)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
     const socket = test.socket('nic')
-    await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
+    const server = await startVnic(test, [socket, '--wire', `tap=${network.tap}`], [socket], (command) =>
       network.inside(command),
     )
     const guest = await test.boot({ devices: vnicDevice(socket) })
@@ -169,6 +170,8 @@ export const soak: Scenario = {
       return `towards the guest ${JSON.stringify(towardsGuest)}, towards the host ${JSON.stringify(towardsHost)}`
     })
     await test.check('no transmit hang', () => assertNoDisaster(nic))
+    await guest.stop()
+    await breachesAreDocumented(test, [server])
   },
 }
 

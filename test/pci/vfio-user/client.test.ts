@@ -210,7 +210,7 @@ describe('no device', () => {
     const onSlow = (message: string): number => told.push(message)
     expect(() => open({ deadline: 80, name: 'virtual:gen', onSlow })).toThrow(/didn't answer/)
     expect(told).toEqual([
-      "virtual:gen: its server hasn't answered DEVICE_GET_INFO yet, waiting up to 0.08 s",
+      "virtual:gen: its server hasn't answered DEVICE_GET_INFO yet, waiting up to 0.08 s; Ctrl-C twice ends at once",
     ])
   })
 
