@@ -90,7 +90,7 @@ export function transmit(batch: usize, count: i32): i32 {
     }
     for (; stretch > 0; stretch--) {
       const id: usize = load<u32>(batch)
-      strangers |= (<u32>id >> shift) ^ pool
+      strangers |= ((<u32>id) >> shift) ^ pool
       store<u16>(slot, id)
       sum += fill(descriptor, id)
       batch += 4
