@@ -3,6 +3,7 @@ import { CommanderError } from 'commander'
 import type { IxyError } from '../errors.ts'
 import { reportFailure } from './failure.ts'
 import { failedEnd } from './output/json.ts'
+import { outputFailure, watchStdout } from './output/stdout.ts'
 import { createProgram } from './program.ts'
 import { usageError } from './usage.ts'
 
@@ -35,17 +36,24 @@ function asUsageError(error: CommanderError): IxyError {
   return usageError(what, `see ixy-ts ${commandNames.includes(argv[0]) ? `${argv[0]} ` : ''}--help`)
 }
 
+/** Exits with `code`, unless that would hide that the output is not complete. */
+function leave(code: number): never {
+  const failure = code === 0 ? outputFailure() : null
+  process.exit(failure === null ? code : reportFailure(failure, debug, color))
+}
+
 process.on('uncaughtException', fail)
 if (debug) process.setSourceMapsEnabled(true)
 // Whoever read our messages has gone: that is no reason to stop forwarding.
 process.stderr.on('error', () => undefined)
+watchStdout()
 
-const program = createProgram((code) => process.exit(code))
+const program = createProgram(leave)
 const commandNames = program.commands.flatMap((command) => [command.name(), ...command.aliases()])
 
 if (argv.length === 0) fail(usageError('a command is missing', 'see ixy-ts --help'))
 program.parseAsync(argv, { from: 'user' }).catch((error: unknown) => {
   if (!(error instanceof CommanderError)) fail(error)
-  if (error.exitCode === 0) process.exit(0)
+  if (error.exitCode === 0) leave(0)
   fail(asUsageError(error))
 })

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Help, type Option } from 'commander'
 import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addForward } from './commands/forward.ts'
@@ -19,6 +19,7 @@ export function createProgram(finish: Finish): Command {
     // Errors are written by main.ts, in one style.
     .configureOutput({ writeErr: () => undefined })
     .showSuggestionAfterError(true)
+    .configureHelp({ optionDescription })
     .addHelpText('after', HELP)
   addForward(program, finish)
   addPktgen(program, finish)
@@ -28,6 +29,11 @@ export function createProgram(finish: Finish): Command {
   addDumpRegisters(program, finish)
   addVnicChild(program)
   return program
+}
+
+/** That an option is off, or a list empty, unless given goes without saying. */
+function optionDescription(option: Option): string {
+  return new Help().optionDescription(option).replace(/ \(default: (false|\[\])\)$/, '')
 }
 
 const HELP = `

@@ -22,12 +22,12 @@ export async function runApp(
   const reporter = createReporter(options.app.kind, flags, output, headline)
   const log = createLog(flags.logLevel, flags.color)
   const tally = new Tally()
-  let hinted = false
+  const hinted = new Set<string>()
   const hint = (devices: readonly DeviceCounters[]): void => {
-    if (hinted) return
-    const hints = idleQueueHints(devices)
-    for (const text of hints) log.warn(text)
-    hinted = hints.length > 0
+    for (const text of [...idleQueueHints(devices), ...oversizeHints(devices, options.mtu)]) {
+      if (!hinted.has(text)) log.warn(text)
+      hinted.add(text)
+    }
   }
 
   const result = await run(
@@ -56,6 +56,8 @@ export async function runApp(
   )
 
   hint(result.devices)
+  if (options.app.kind === 'pktgen' && options.app.latency && result.latency === null && result.elapsed > 0)
+    log.warn('no packet came back whose round trip could be measured (--latency)')
   const endToEnd = options.app.kind === 'forward'
   const error = result.error ?? unmetExpectation(result, flags, endToEnd)
   reporter.end({
@@ -86,6 +88,13 @@ export function idleQueueHints(devices: readonly DeviceCounters[]): string[] {
           'so several queues need several flows (flows= of a gen wire, --flows of pktgen)',
       ]
     })
+}
+
+/** A line for each device that drops frames for being too long. */
+export function oversizeHints(devices: readonly DeviceCounters[], mtu: number): string[] {
+  return devices
+    .filter(({ queue, dropped }) => queue === null && (dropped['oversize'] ?? 0) > 0)
+    .map(({ device }) => `${device}: drops frames that are longer than --mtu ${mtu} allows`)
 }
 
 /** The first `--expect-…` that the run has not met. */

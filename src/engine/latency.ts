@@ -8,7 +8,7 @@ export function latencyOf(histogram: RecordableHistogram | null): Latency | null
   return {
     count: histogram.count,
     min: histogram.min / 1000,
-    mean: histogram.mean / 1000,
+    mean: Math.round(histogram.mean) / 1000,
     p50: microseconds(50),
     p90: microseconds(90),
     p99: microseconds(99),

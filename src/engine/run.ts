@@ -17,6 +17,8 @@ import { VERSION } from '../version.ts'
 const LINK_DEADLINE = 10_000
 /** Milliseconds that the process of a virtual device may take to say why it ends. */
 const LAST_WORDS = 500
+/** Milliseconds for packets that are still to come back by way of a device whose sources aren't ours to stop. */
+const UNDER_WAY = 500
 /** Milliseconds between two looks at links, devices and virtual wires. */
 const WATCH_EVERY = 100
 /** The same for a run that may sleep: a look costs several reads of registers. */
@@ -47,6 +49,7 @@ class Run {
   private readonly stop: AbortSignal
   private links: readonly LinkState[] = []
   private startedAt: number | null = null
+  private endedAt = 0
 
   constructor(session: Session, options: RunOptions, observer: RunObserver, stop: AbortSignal) {
     this.session = session
@@ -85,7 +88,7 @@ class Run {
       error = await this.explain(cause)
     }
 
-    const elapsed = this.startedAt === null ? 0 : (performance.now() - this.startedAt) / 1000
+    this.endedAt = performance.now()
     for (const step of undo) step()
     let reports: readonly NicReport[] = []
     try {
@@ -96,7 +99,7 @@ class Run {
     await crew?.stop()
     if (error !== null) reason = 'error'
     return {
-      elapsed,
+      elapsed: this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000,
       reason,
       devices: this.withBuffered(board?.finalTotals() ?? [], reports),
       virtual: this.virtualReports(reports),
@@ -187,11 +190,25 @@ class Run {
     const { session } = this
     session.assertAlive()
     crew.quiet()
-    const settled = session.virtual?.quiesce()
-    if (settled !== undefined) await Promise.race([settled, crew.failed])
+    if (session.virtual !== null) await this.settle(crew, session.virtual.quiesce())
     for (const device of session.devices) device.stopReceiving()
     await crew.stop()
     return (await session.virtual?.report()) ?? []
+  }
+
+  /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */
+  private async settle(crew: Crew, settled: Promise<unknown>): Promise<void> {
+    const rest = new AbortController()
+    const still = Promise.race([settled, crew.failed]).finally(() => rest.abort())
+    const { devices, virtualIndexes } = this.session
+    const others = devices.filter((_, index) => !virtualIndexes.includes(index))
+    if (others.length > 0) {
+      await Promise.race([still, sleep(UNDER_WAY, rest.signal)])
+      // What others send may never end. It has been counted until now, so the run lasts until now.
+      if (!rest.signal.aborted) this.endedAt = performance.now()
+      for (const device of others) device.stopReceiving()
+    }
+    await still
   }
 
   /** Adds what is known of virtual cards only: on a real one, nobody counts what is left in the packet buffer. */

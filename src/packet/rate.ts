@@ -20,7 +20,9 @@ export function packetsPerSecond(text: string, frameBytes: number, linkMbit: num
   const match = /^(\d+\.?\d*|\.\d+)(?:([kMG]?)(pps|bit)|(%))$/.exec(text)
   const value = Number(match?.[1])
   const percent = match?.[4] !== undefined
-  if (match === null || !(value > 0) || (percent && value > 100))
+  if (percent && value > 100)
+    throw new IxyError('IXY_ERR_USAGE', `'${text}' is more than a link carries`, 'give at most 100%')
+  if (match === null || !(value > 0))
     throw new IxyError(
       'IXY_ERR_USAGE',
       `'${text}' is not a packet rate`,

@@ -1,4 +1,4 @@
-import { idleQueueHints, unmetExpectation } from '../../src/cli/run-app.ts'
+import { idleQueueHints, oversizeHints, unmetExpectation } from '../../src/cli/run-app.ts'
 import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
 
 function result(tx: number[], dropped = 0): RunResult {
@@ -43,6 +43,14 @@ test('a run that sent nothing misses a rate and loses nothing', () => {
   const run = { ...result([0]), elapsed: 0 }
   expect(unmetExpectation(run, { expectMpps: 0.001 })?.exitCode).toBe(5)
   expect(unmetExpectation(run, { expectLoss: 0 })).toBeNull()
+})
+
+test('a hint about frames that are too long names the device and the limit', () => {
+  const [device] = result([0]).devices
+  const dropping = { ...device, dropped: { oversize: 7 } }
+  expect(oversizeHints([device, dropping, { ...dropping, queue: 0 }], 1500)).toEqual([
+    '0000:03:00.0: drops frames that are longer than --mtu 1500 allows',
+  ])
 })
 
 describe('a hint about queues that get nothing', () => {

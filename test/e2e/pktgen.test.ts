@@ -102,6 +102,12 @@ describe('pktgen by the clock', () => {
   })
 })
 
+test('--latency says so when nothing comes back', async () => {
+  const { code, stderr } = await ixy('pktgen', 'virtual:sink', '--latency', '-n', '100', '--quiet')
+  expect(code).toBe(0)
+  expect(stderr).toMatch(/no packet came back whose round trip could be measured \(--latency\)/)
+})
+
 test('--latency measures the round trip of every packet that comes back', async () => {
   const { code, stdout } = await ixy(
     'pktgen',

@@ -83,6 +83,20 @@ test.each(['the client is killed', 'the server is stopped'])(
   },
 )
 
+test('a source that goes on sending is counted for as long as the run lasts', async () => {
+  const socket = file('endless.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=100kpps'])
+  await vnic.until(/listening on/, 'stderr')
+  const run = ['forward', `vfio-user:${socket}`, 'virtual:sink', '--duration', '1', '--json', '--quiet']
+  const { code, stdout } = await ixy(...run)
+  expect(code).toBe(0)
+  const [end] = objects(stdout, 'end') as { elapsed: number; devices: { rx: { mpps: number } }[] }[]
+  // With what comes while the run winds down, but by the time of the run, it would be several times the rate.
+  expect(end.devices[0].rx.mpps).toBeLessThan(0.15)
+  expect(end.elapsed).toBeLessThan(3)
+  expect((await vnic.kill()).code).toBe(0)
+})
+
 test('--duration ends it', async () => {
   const { code, stdout } = await ixy(
     'vnic',

@@ -70,6 +70,11 @@ describe('the command line', () => {
       /never sleeps; leave --mode out/,
     ],
     ['rate 0', ['pktgen', 'virtual:sink', '--rate', '0pps'], /not a packet rate; write it as in/],
+    [
+      'rate above the link',
+      ['pktgen', 'virtual:sink', '--rate', '200%'],
+      /'200%' is more than a link carries; give at most 100%/,
+    ],
     ['rate without unit', ['pktgen', 'virtual:sink', '--rate', '5'], /not a packet rate; write it as in/],
     ['count 0', ['pktgen', 'virtual:sink', '-n', '0'], /--count 0 .* from 1 to/],
     [
@@ -277,11 +282,34 @@ describe('stdout', () => {
     expect(stderr).toBe('')
   })
 
+  test.each(['--help', 'help forward', 'forward --help', '--dump-registers virtual:sink'])(
+    'of %s, closed by its reader: ends quietly and cleanly',
+    (command) => {
+      // A reader that takes nothing is gone before the first line.
+      const script = `'${process.execPath}' '${LAUNCHER}' ${command} | head -0; echo "exit \${PIPESTATUS[0]}"`
+      const { stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 60_000 })
+      expect({ stdout, stderr }).toEqual({ stdout: 'exit 0\n', stderr: '' })
+    },
+  )
+
+  test.each(['--help', 'devices', 'forward virtual:gen virtual:sink --log-level warn'])(
+    'of %s on a full disk: exit 1, and why',
+    (command) => {
+      const script = `'${process.execPath}' '${LAUNCHER}' ${command} >/dev/full`
+      const { status, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 60_000 })
+      expect(stderr).toMatch(
+        /^ixy-ts: stdout can't be written: ENOSPC.*; make room and run again \[IXY_ERR_OUTPUT\]\n$/,
+      )
+      expect(status).toBe(1)
+    },
+  )
+
   test('--help of every command goes there, with examples', async () => {
     for (const command of ['forward', 'pktgen', 'generate', 'stats', 'vnic', 'devices']) {
       const { code, stdout, stderr } = await ixy(command, '--help')
       expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
       expect(stdout).toMatch(/Examples:/)
+      expect(stdout).not.toMatch(/default: (false|\[\])/)
     }
   })
 

@@ -1,19 +1,18 @@
 /** stdout as the commands see it: whole lines, and a reader that may go away (`| head -1`). */
 import { Chalk, type ChalkInstance } from 'chalk'
+import { IxyError } from '../../errors.ts'
 
 export interface Output {
   line(text: string): void
   readonly chalk: ChalkInstance
 }
 
-/** `onClosed` is called once when nobody reads stdout any more; what is written from then on is dropped. */
+/** `onClosed` is called once when stdout can't be written any more; what is written from then on is dropped. */
 export function openStdout(color: boolean, onClosed: () => void): Output {
   const { stdout } = process
   let open = true
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (!open) return
+  stdout.once('error', () => {
     open = false
-    if (error.code !== 'EPIPE') process.stderr.write(`ixy-ts: stdout: ${error.message} [IXY_ERR_FILE]\n`)
     onClosed()
   })
   return {
@@ -22,6 +21,25 @@ export function openStdout(color: boolean, onClosed: () => void): Output {
     },
     chalk: chalkFor(stdout, color),
   }
+}
+
+let firstError: NodeJS.ErrnoException | null = null
+
+/** Keeps an error of stdout from ending the process: the commands stop by themselves, and outputFailure() tells. */
+export function watchStdout(): void {
+  process.stdout.on('error', (error) => (firstError ??= error))
+}
+
+/** Why not all that was written to stdout has arrived, if it hasn't. A reader who has gone is no failure. */
+export function outputFailure(): IxyError | null {
+  // Of what was written just now, the event is still to come.
+  const error: NodeJS.ErrnoException | null = firstError ?? process.stdout.errored
+  if (error === null || error.code === 'EPIPE') return null
+  return new IxyError(
+    'IXY_ERR_OUTPUT',
+    `stdout can't be written: ${error.message}`,
+    'make room and run again',
+  )
 }
 
 /** Colours on a terminal, unless --no-color (`color` false), NO_COLOR (https://no-color.org) or TERM=dumb forbids them. */

@@ -154,7 +154,7 @@ function countersText(counters: Readonly<Record<string, number>>): string {
 }
 
 /** In the unit that leaves something before the decimal point. */
-function packetRate(mpps: number): string {
+export function packetRate(mpps: number): string {
   if (mpps >= 0.1 || mpps < 5e-9) return `${mpps.toFixed(2)} Mpps`
   return mpps >= 0.0001 ? `${(mpps * 1e3).toFixed(2)} kpps` : `${(mpps * 1e6).toFixed(2)} pps`
 }

@@ -20,7 +20,8 @@ const SECONDS = Number(process.env['IXY_SOAK_SECONDS'] ?? 30)
 /**
  * Runs at both ends: node udp.cjs <peer> <seconds> <packets per second>. Sends datagrams of 8 to 1472 bytes whose every
  * byte follows from number and length; checks what comes. Begins when the other end is there; ends when it has sent
- * everything and nothing came for 3 s.
+ * everything and nothing came for 3 s. The socket is connected: of any other, Linux sends each datagram through the
+ * transmit queue of the processor that it is on just then, and a card keeps no order between its queues.
  */
 const UDP_PEER = `
 const [peer, seconds, rate] = process.argv.slice(-3)
@@ -31,7 +32,7 @@ let newest = -1
 let last = Date.now()
 let random = 12345
 const next = () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0)
-const hello = () => socket.send('', ${PORT}, peer)
+const hello = () => socket.send('')
 let greeting
 socket.on('message', (data) => {
   if (greeting !== undefined) {
@@ -49,7 +50,9 @@ socket.on('message', (data) => {
   if (number < newest) totals.reordered++
   else newest = number
 })
-socket.bind(${PORT}, () => (greeting = setInterval(hello, 100)))
+// The peer may not be there yet.
+socket.on('error', () => undefined)
+socket.bind(${PORT}, () => socket.connect(${PORT}, peer, () => (greeting = setInterval(hello, 100))))
 function begin() {
   const started = Date.now()
   const sending = setInterval(() => {
@@ -68,7 +71,7 @@ function begin() {
       const data = Buffer.alloc(8 + (next() >>> 8) % 1465)
       data.writeUInt32LE(totals.sent, 0)
       for (let i = 4; i < data.length; i++) data[i] = totals.sent + i + data.length
-      socket.send(data, ${PORT}, peer)
+      socket.send(data)
       totals.sent++
     }
   }, 5)
