@@ -1,8 +1,8 @@
 /** Follows the counters of every running ixy-ts: the work behind `ixy-ts stats`. */
 import { type Hello, type Sample, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo, Traffic } from '../engine/types.ts'
-import type { Owner, Reporter } from './output/reporter.ts'
-import { type DeviceSummary, Tally } from './output/tally.ts'
+import type { Reporter } from './output/reporter.ts'
+import { type DeviceSummary, type Owner, Tally } from './output/tally.ts'
 
 export interface WatchOptions {
   /** Where running processes have their sockets. */

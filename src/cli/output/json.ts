@@ -2,8 +2,8 @@
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { rateOf } from './rates.ts'
-import type { EndReport, Owner, Reporter } from './reporter.ts'
-import type { DirectionSummary } from './tally.ts'
+import type { EndReport, Reporter } from './reporter.ts'
+import type { DirectionSummary, Owner } from './tally.ts'
 
 export class JsonReporter implements Reporter {
   private readonly write: (line: string) => void

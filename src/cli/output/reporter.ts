@@ -8,13 +8,7 @@ import type {
   LinkEvent,
   VirtualReport,
 } from '../../engine/types.ts'
-import type { DeviceSummary, Loss } from './tally.ts'
-
-/** Which process a device of `stats` belongs to. */
-export interface Owner {
-  readonly pid: number
-  readonly command: string
-}
+import type { DeviceSummary, Loss, Owner } from './tally.ts'
 
 export interface EndReport {
   readonly elapsed: number

@@ -1,8 +1,13 @@
 /** Turns totals and intervals into what a summary shows: averages over the run, peaks over its intervals. */
 import type { DeviceCounters, IntervalEvent, VirtualReport } from '../../engine/types.ts'
 import type { WireReport } from '../../vnic/wires/wire.ts'
-import type { Owner } from './reporter.ts'
 import { type Rate, NO_RATE, higher, rateOf } from './rates.ts'
+
+/** Which process a device of `stats` belongs to. */
+export interface Owner {
+  readonly pid: number
+  readonly command: string
+}
 
 export interface DirectionSummary {
   readonly packets: number

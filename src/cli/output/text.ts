@@ -2,8 +2,8 @@
 import type { ChalkInstance } from 'chalk'
 import type { IntervalEvent, Latency, VirtualReport } from '../../engine/types.ts'
 import { type Rate, rateOf } from './rates.ts'
-import type { EndReport, Owner, Reporter } from './reporter.ts'
-import { type DeviceSummary, sequenceCheck, sum } from './tally.ts'
+import type { EndReport, Reporter } from './reporter.ts'
+import { type DeviceSummary, type Owner, sequenceCheck, sum } from './tally.ts'
 
 /** The first words of a summary: what this command did with how many packets. */
 export type Headline = (report: EndReport) => string
