@@ -6,7 +6,6 @@ import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
-  COMMAND_STOP,
   COMMAND_WAIT,
   type FromWorker,
   type WorkerSpec,
@@ -71,7 +70,8 @@ function main(spec: WorkerSpec): void {
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
-  if (Atomics.load(control, COMMAND) !== COMMAND_STOP) app(plane, latency)
+  // Also if it is to stop at once: what has come in by now is counted then.
+  app(plane, latency)
   if (latency !== null) tell({ latency })
 }
 

@@ -6,7 +6,8 @@ import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
 import { createReporter } from './output/create.ts'
 import { openStdout } from './output/stdout.ts'
-import { Tally, lossOf, sum } from './output/tally.ts'
+import { unmetLoss } from './output/loss.ts'
+import { Tally, sum } from './output/tally.ts'
 import type { Headline } from './output/text.ts'
 import { listenForStop } from './stop.ts'
 
@@ -58,16 +59,15 @@ export async function runApp(
   hint(result.devices)
   if (options.app.kind === 'pktgen' && options.app.latency && result.latency === null && result.elapsed > 0)
     log.warn('no packet came back whose round trip could be measured (--latency)')
-  const endToEnd = options.app.kind === 'forward'
-  const error = result.error ?? unmetExpectation(result, flags, endToEnd)
+  const error = result.error ?? unmetExpectation(result, flags)
   reporter.end({
     elapsed: result.elapsed,
     reason: result.reason,
     devices: tally.summarize(result.devices, result.elapsed),
     virtual: result.virtual,
     latency: result.latency,
-    endToEnd,
-    loss: lossOf(result.devices, result.virtual, endToEnd),
+    balance: result.balance,
+    loss: result.loss,
     error,
   })
   return error === null ? 0 : reportFailure(error, log.isLevelEnabled('debug'), flags.color)
@@ -101,7 +101,6 @@ export function oversizeHints(devices: readonly DeviceCounters[], mtu: number): 
 export function unmetExpectation(
   result: RunResult,
   expected: Pick<RunFlags, 'expectMpps' | 'expectLoss'>,
-  endToEnd = false,
 ): IxyError | null {
   const { expectMpps, expectLoss } = expected
   if (expectMpps !== undefined) {
@@ -115,14 +114,8 @@ export function unmetExpectation(
     }
   }
   if (expectLoss !== undefined) {
-    const { lost, of } = lossOf(result.devices, result.virtual, endToEnd)
-    const ratio = of > 0 ? lost / of : 0
-    if (ratio > expectLoss) {
-      return new IxyError(
-        'IXY_ERR_EXPECTATION',
-        `lost ${lost} of ${of} packets (${ratio.toPrecision(3)}), expected at most ${expectLoss} (--expect-loss)`,
-      )
-    }
+    const why = unmetLoss(result.loss, expectLoss)
+    if (why !== null) return new IxyError('IXY_ERR_EXPECTATION', `${why} (--expect-loss)`)
   }
   return null
 }

@@ -24,6 +24,8 @@ export interface RxQueue {
   readonly fragments: number
   /** Puts the ids of up to `limit` packets into `batch[0…]` and returns how many. They are the caller's until freed or transmitted. */
   readonly receive: (batch: Int32Array, limit: number) => number
+  /** Packets that are in the ring and have not been taken out. For the end of a run: it looks through the whole ring. */
+  readonly untaken: () => number
 }
 
 export interface TxQueue {
@@ -91,6 +93,8 @@ export interface Device {
   assertAlive(): void
   /** No packet comes in from now on; those already in the rings can still be taken out. Idempotent. */
   stopReceiving(): void
+  /** No packet is sent from now on; those left in the rings stay there. The counters of what was sent are final. Idempotent. */
+  stopSending(): void
   /** Stops all DMA and gives the device back. The rings' memory may be unmapped afterwards. Idempotent, never throws. */
   close(): void
 }

@@ -4,6 +4,7 @@ import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
+import type { PortCounts } from './balance.ts'
 import type { QueueSet } from './session.ts'
 import {
   COMMAND,
@@ -23,6 +24,8 @@ import {
 } from './worker-spec.ts'
 import type { RunOptions, Traffic } from './types.ts'
 
+/** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
+const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
 /** Milliseconds a worker may take to empty its rings before it is terminated. */
 const DRAIN_DEADLINE = 2_000
 
@@ -95,6 +98,26 @@ export class Crew {
     return sum
   }
 
+  /** True if every worker has ended by itself: its counters are final. After stop(). */
+  get counted(): boolean {
+    return this.members.every((member) => member.counted)
+  }
+
+  /** Totals of all workers at device `port`, for the balance. */
+  account(port: number): PortCounts['worker'] {
+    const queues = this.members.map((_, queue) => this.counters(queue, port))
+    const total = (of: (queue: QueueCounters) => number): number =>
+      queues.reduce((sum, queue) => sum + of(queue), 0)
+    const left = (cause: string): number => total(({ dropped }) => dropped[cause])
+    return {
+      taken: total(({ rx }) => rx.packets),
+      dropped: Object.fromEntries(TAKEN_AND_DROPPED.map((cause) => [cause, left(cause)])),
+      untaken: left('rx_untaken'),
+      queued: total(({ tx }) => tx.packets),
+      unsent: left('tx_unsent'),
+    }
+  }
+
   /** Totals of one queue pair: worker `queue`, device `port`. */
   counters(queue: number, port: number): QueueCounters {
     const { counters } = this.members[queue]
@@ -113,6 +136,8 @@ class Member {
   readonly finished: Promise<void>
   readonly failed: Promise<never>
   latency: RecordableHistogram | null = null
+  /** The worker has ended by itself, its counters are its last. */
+  counted = false
   private readonly control: Int32Array
   private readonly worker: Worker
   private readonly exited: Promise<void>
@@ -134,7 +159,12 @@ class Member {
       else if ('warning' in message) warn(message.warning)
       else this.latency = message.latency
     })
-    this.exited = new Promise((resolve) => this.worker.once('exit', () => resolve()))
+    this.exited = new Promise((resolve) =>
+      this.worker.once('exit', (code) => {
+        this.counted = code === 0
+        resolve()
+      }),
+    )
     this.failed = new Promise((_, reject) => {
       this.worker.once('error', (error) => {
         reject(failureOf(error))

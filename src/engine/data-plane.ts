@@ -12,6 +12,7 @@ import {
   POOL_EMPTY,
   RX_BYTES,
   RX_PACKETS,
+  RX_UNTAKEN,
   TX_BYTES,
   TX_PACKETS,
   TX_UNSENT,
@@ -29,6 +30,8 @@ export class DataPort {
   readonly tx: TxQueue
   /** Packets that were still in the transmit ring when the run ended. */
   txUnsent = 0
+  /** Packets that were still in the receive ring. */
+  rxUntaken = 0
 
   constructor(rx: RxQueue, tx: TxQueue) {
     this.rx = rx
@@ -110,7 +113,10 @@ export class DataPlane {
     while (pending > 0 && performance.now() < deadline) {
       pending = step() + this.pending()
     }
-    for (const port of this.ports) port.txUnsent = port.tx.pending()
+    for (const port of this.ports) {
+      port.txUnsent = port.tx.pending()
+      port.rxUntaken = port.rx.untaken()
+    }
     this.publish()
   }
 
@@ -123,7 +129,7 @@ export class DataPlane {
   private readonly publish = (): void => {
     const { counters, ports } = this
     for (let i = 0; i < ports.length; i++) {
-      const { rx, tx, txUnsent } = ports[i]
+      const { rx, tx, txUnsent, rxUntaken } = ports[i]
       const base = i * COUNTERS
       counters[base + RX_PACKETS] = rx.packets
       counters[base + RX_BYTES] = rx.bytes
@@ -132,6 +138,7 @@ export class DataPlane {
       counters[base + POOL_EMPTY] = rx.poolEmpty
       counters[base + FRAGMENTS] = rx.fragments
       counters[base + TX_UNSENT] = txUnsent
+      counters[base + RX_UNTAKEN] = rxUntaken
     }
   }
 }

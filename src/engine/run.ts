@@ -9,8 +9,14 @@ import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { serveTelemetry } from './telemetry.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { DeviceCounters, EndReason, RunObserver, RunOptions, RunResult, VirtualReport } from './types.ts'
-import type { NicReport } from '../vnic/child-protocol.ts'
+import { Audit } from './audit.ts'
+import {
+  type EndReason,
+  type RunObserver,
+  type RunOptions,
+  type RunResult,
+  failedBeforeStart,
+} from './types.ts'
 import { VERSION } from '../version.ts'
 
 /** Milliseconds to wait for links before starting without them. */
@@ -33,7 +39,7 @@ export async function run(options: RunOptions, observer: RunObserver, stop: Abor
   try {
     session = await Session.open(options, (message) => observer.warning(message))
   } catch (error) {
-    return { elapsed: 0, reason: 'error', devices: [], virtual: [], latency: null, error: asIxyError(error) }
+    return failedBeforeStart(asIxyError(error))
   }
   try {
     return await new Run(session, options, observer, stop).execute()
@@ -90,19 +96,21 @@ class Run {
 
     this.endedAt = performance.now()
     for (const step of undo) step()
-    let reports: readonly NicReport[] = []
     try {
-      if (crew !== null) reports = await this.windDown(crew)
+      if (crew !== null) await this.windDown(crew)
     } catch (cause) {
       error ??= await this.explain(cause)
     }
     await crew?.stop()
     if (error !== null) reason = 'error'
+    const audit = await Audit.take(session, options.app.kind, crew, board)
     return {
       elapsed: this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000,
       reason,
-      devices: this.withBuffered(board?.finalTotals() ?? [], reports),
-      virtual: this.virtualReports(reports),
+      devices: audit.devices,
+      virtual: audit.virtual,
+      balance: audit.balance,
+      loss: audit.loss,
       latency: latencyOf(crew?.latency() ?? null),
       error,
     }
@@ -186,14 +194,13 @@ class Run {
   }
 
   /** Lets what is under way come out: first apps and wires stop sending, then the cards stop receiving. */
-  private async windDown(crew: Crew): Promise<readonly NicReport[]> {
+  private async windDown(crew: Crew): Promise<void> {
     const { session } = this
     session.assertAlive()
     crew.quiet()
     if (session.virtual !== null) await this.settle(crew, session.virtual.quiesce())
     for (const device of session.devices) device.stopReceiving()
     await crew.stop()
-    return (await session.virtual?.report()) ?? []
   }
 
   /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */
@@ -209,23 +216,6 @@ class Run {
       for (const device of others) device.stopReceiving()
     }
     await still
-  }
-
-  /** Adds what is known of virtual cards only: on a real one, nobody counts what is left in the packet buffer. */
-  private withBuffered(totals: readonly DeviceCounters[], reports: readonly NicReport[]): DeviceCounters[] {
-    return totals.map((counters) => {
-      const report = reports.find((_, i) => this.session.virtualIndexes[i] === counters.index)
-      if (report === undefined || counters.queue !== null) return counters
-      return { ...counters, dropped: { ...counters.dropped, rx_buffered: report.buffered } }
-    })
-  }
-
-  private virtualReports(reports: readonly NicReport[]): VirtualReport[] {
-    return reports.map((report, i) => {
-      const index = this.session.virtualIndexes[i]
-      const { name } = this.session.devices[index]
-      return { index, device: name, wires: report.wires, breaches: report.breaches }
-    })
   }
 }
 

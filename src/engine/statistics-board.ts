@@ -1,5 +1,6 @@
 import type { Device, DeviceStatistics } from '../driver/device.ts'
-import type { Crew } from './crew.ts'
+import type { CardTotals } from '../vnic/model/totals.ts'
+import type { Crew, QueueCounters } from './crew.ts'
 import type { DeviceCounters, Traffic } from './types.ts'
 
 /**
@@ -27,21 +28,36 @@ export class StatisticsBoard {
   }
 
   /**
-   * Totals for the end, once the workers have stopped: what the card has put into the rings and no worker has taken
-   * out shows as `rx_untaken`. Without the cards' last counts if they are gone.
+   * Totals for the end, once the workers have stopped and no card moves anything any more. Of a card that is gone: what its
+   * process has said last (`lastWords`, by device), else what the workers know.
    */
-  finalTotals(): DeviceCounters[] {
-    try {
-      this.latest = this.devices.map((device) => device.statistics())
-    } catch {
-      // Gone: the counts of the last interval are the last there are.
-    }
-    if (this.latest.length === 0) return []
-    return this.summarize().map((counters) => {
-      if (counters.queue !== null) return counters
-      const untaken = counters.rx.packets - this.takenOut(counters.index)
-      return { ...counters, dropped: { ...counters.dropped, rx_untaken: Math.max(0, untaken) } }
+  finalTotals(lastWords: readonly (CardTotals | null)[]): DeviceCounters[] {
+    this.latest = this.devices.map((device, index) => {
+      try {
+        return device.statistics()
+      } catch {
+        return this.substitute(index, lastWords[index])
+      }
     })
+    return this.summarize()
+  }
+
+  /** For the statistics of a device that can't be asked any more. */
+  private substitute(index: number, nic: CardTotals | null): DeviceStatistics {
+    if (nic !== null) {
+      const { rx, tx, dropped } = nic
+      return { rxPackets: rx.packets, rxBytes: rx.bytes, txPackets: tx.packets, txBytes: tx.bytes, dropped }
+    }
+    const queues = Array.from({ length: this.queues }, (_, queue) => this.crew.counters(queue, index))
+    const total = (of: (queue: QueueCounters) => number): number =>
+      queues.reduce((sum, queue) => sum + of(queue), 0)
+    return {
+      rxPackets: total(({ rx }) => rx.packets),
+      rxBytes: total(({ rx }) => rx.bytes),
+      txPackets: total(({ tx, dropped }) => tx.packets - dropped['tx_unsent']),
+      txBytes: total(({ tx }) => tx.bytes),
+      dropped: this.latest[index]?.dropped ?? {},
+    }
   }
 
   /** What has changed since the last call. */
@@ -85,16 +101,6 @@ export class StatisticsBoard {
       }
       return this.queues === 1 ? [whole] : [whole, ...queues]
     })
-  }
-
-  /** Packets that workers have taken out of the receive rings of a device, dropped ones included. */
-  private takenOut(index: number): number {
-    let sum = 0
-    for (let queue = 0; queue < this.queues; queue++) {
-      const { rx, dropped } = this.crew.counters(queue, index)
-      sum += rx.packets + dropped['pool_empty'] + dropped['fragments']
-    }
-    return sum
   }
 }
 

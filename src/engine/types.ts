@@ -1,6 +1,8 @@
-/** What the command line hands to the engine, and what the engine tells it back. Types only. */
+/** What the command line hands to the engine, and what the engine tells it back. */
 import type { IxyError } from '../errors.ts'
 import type { AccessPath } from '../pci/transport.ts'
+import type { Balance } from './balance.ts'
+import { type LossVerdict, NO_LOSS } from './loss.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
 
 /** Everything a run needs. The command line has checked syntax and ranges; only the system can still say no. */
@@ -125,6 +127,8 @@ export interface VirtualReport {
   readonly device: string
   readonly wires: readonly WireReport[]
   readonly breaches: readonly Breach[]
+  /** False if its process has ended without telling: these are the counts of up to a second before. */
+  readonly final: boolean
 }
 
 /** Called by the engine as things happen, on the main thread. None of these throws. */
@@ -164,10 +168,28 @@ export interface RunResult {
   /** Totals since the start, as far as they could be read; [] if no device came up. */
   readonly devices: readonly DeviceCounters[]
   readonly virtual: readonly VirtualReport[]
+  /** Where every frame has gone, for each direction; [] if no device came up. */
+  readonly balance: readonly Balance[]
+  readonly loss: LossVerdict
   /** Of the packets that came back to `pktgen --latency`; null without, or if none did. */
   readonly latency: Latency | null
   /** With reason `error`, else null. */
   readonly error: IxyError | null
+}
+
+/** The result of a run that never got to its data plane. */
+export function failedBeforeStart(error: IxyError): RunResult {
+  const reason = 'the run has not started'
+  return {
+    elapsed: 0,
+    reason: 'error',
+    devices: [],
+    virtual: [],
+    balance: [],
+    loss: { judged: false, reason, ...NO_LOSS },
+    latency: null,
+    error,
+  }
 }
 
 /**

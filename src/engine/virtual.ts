@@ -19,6 +19,8 @@ export interface VirtualSpec {
 const START_DEADLINE = 15_000
 /** Milliseconds for the child to close its files and TAPs before it is killed. */
 const STOP_DEADLINE = 2_000
+/** Milliseconds that the child may take to say its last counts. */
+const REPORT_DEADLINE = 1_000
 /** How much of what a dying child says is kept for --log-level debug, characters. */
 const LAST_WORDS = 4_000
 
@@ -29,12 +31,14 @@ export class VirtualNics {
   readonly sockets: readonly string[]
   /** Process id of the child. */
   readonly pid: number
-  private readonly names: string
+  readonly names: string
   private readonly directory: string
   private readonly child: ChildProcess
   private readonly requests = new Map<number, Settle>()
   private nextId = 1
   private newest: readonly NicReport[] = []
+  /** `newest` are the last counts there will be: the child has ended and said them. */
+  private final = false
   private failure: IxyError | null = null
   private lastWords = ''
   private closing = false
@@ -119,9 +123,14 @@ export class VirtualNics {
     return this.newest
   }
 
-  /** What the NICs have to say now, one report each. Rejects with an IxyError if the child fails. */
-  report(): Promise<readonly NicReport[]> {
-    return this.request('report')
+  /**
+   * What the NICs have to say at the end, when nothing moves any more, one report each. Of a child that has died or doesn't
+   * answer the last that is known; `final` is false unless it has said that it was its last.
+   */
+  async finalReports(): Promise<{ reports: readonly NicReport[]; final: boolean }> {
+    const deadline = new Promise<null>((resolve) => setTimeout(resolve, REPORT_DEADLINE, null).unref())
+    const answer = await Promise.race([this.request('report').catch(() => null), deadline])
+    return answer === null ? { reports: this.newest, final: this.final } : { reports: answer, final: true }
   }
 
   /**
@@ -187,6 +196,8 @@ export class VirtualNics {
         if (message.id !== null) this.requests.get(message.id)?.(message.nics)
         break
       case 'error':
+        if (message.nics.length > 0) this.newest = message.nics
+        this.final = message.nics.length > 0
         this.fail(new IxyError(message.code, message.message))
     }
   }

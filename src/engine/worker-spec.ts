@@ -16,18 +16,20 @@ export const COMMAND_QUIET = 2
 export const COMMAND_STOP = 3
 
 /** Counters of one port of one worker, in `counters[port * COUNTERS + …]`: exact doubles, written by the worker only. */
-export const COUNTERS = 8
 export const RX_PACKETS = 0
 export const RX_BYTES = 1
 export const TX_PACKETS = 2
 export const TX_BYTES = 3
 /** The first counter of packets dropped by the driver or the app; DROP_CAUSES names them in order. */
 export const FIRST_DROP = 4
-export const DROP_CAUSES = ['pool_empty', 'fragments', 'tx_unsent'] as const
+export const DROP_CAUSES = ['pool_empty', 'fragments', 'tx_unsent', 'rx_untaken'] as const
 export const POOL_EMPTY = FIRST_DROP
 export const FRAGMENTS = FIRST_DROP + 1
 /** Still in the transmit ring when the worker gave up waiting. */
 export const TX_UNSENT = FIRST_DROP + 2
+/** Still in the receive ring when the worker ended. */
+export const RX_UNTAKEN = FIRST_DROP + 3
+export const COUNTERS = FIRST_DROP + DROP_CAUSES.length
 
 export interface ForwardJob {
   readonly kind: 'forward'

@@ -6,6 +6,8 @@
  * is left behind however the parent dies.
  */
 import type { ErrorCode } from '../errors.ts'
+import type { CardTotals } from './model/totals.ts'
+import type { WireAccount } from './wires/account.ts'
 import type { WireReport } from './wires/wire.ts'
 
 export interface NicSpec {
@@ -37,15 +39,22 @@ export interface NicReport {
   readonly ended: boolean
   /** Nothing has moved in this NIC for a while: what is not out by now will not come. */
   readonly settled: boolean
-  /** Frames that are in its packet buffer, and those that were when it was reset: the host never gets them. */
+  /** Frames that are in its packet buffer now. */
   readonly buffered: number
+  readonly card: CardTotals
+  readonly account: WireAccount
   readonly wires: readonly WireReport[]
   readonly breaches: readonly { readonly rule: string; readonly count: number }[]
 }
 
 export type FromChild =
   | { readonly type: 'listening' }
-  /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed. */
+  /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed, and every second. */
   | { readonly type: 'report'; readonly id: number | null; readonly nics: readonly NicReport[] }
-  /** Something failed; the child exits after this message. */
-  | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string }
+  /** Something failed; the child exits after this message. `nics`: their last counts; [] if there are none. */
+  | {
+      readonly type: 'error'
+      readonly code: ErrorCode
+      readonly message: string
+      readonly nics: readonly NicReport[]
+    }

@@ -8,6 +8,8 @@ import { rehearse } from './rehearsal.ts'
 
 /** Milliseconds between two looks at whether a wire has ended. */
 const LOOK_EVERY = 20
+/** Milliseconds between two reports without a reason: what is known of a process that was killed. */
+const TELL_EVERY = 1000
 
 /** Serves the parent behind the IPC channel until it says stop or goes away, then exits. Needs process.send. */
 export function serveParent(): void {
@@ -22,6 +24,7 @@ export function serveParent(): void {
   }
   const leave = (error: unknown): void => {
     let failure = error
+    const nics = host?.reports() ?? []
     try {
       host?.close()
     } catch (closing) {
@@ -32,7 +35,7 @@ export function serveParent(): void {
     const { code, message, stack } = asIxyError(failure)
     if (code === 'IXY_ERR_INTERNAL') process.stderr.write(`${stack}\n`)
     if (!process.connected) process.exit(1)
-    process.send?.({ type: 'error', code, message } satisfies FromChild, () => process.exit(1))
+    process.send?.({ type: 'error', code, message, nics } satisfies FromChild, () => process.exit(1))
   }
 
   const receive = (message: ToChild): void => {
@@ -79,13 +82,14 @@ function removeEmpty(directory: string): void {
   }
 }
 
-/** Calls `tell` when a wire has ended or all has settled, or the other way round. */
+/** Calls `tell` when a wire has ended or all has settled, or the other way round, and every TELL_EVERY ms. */
 function reportChanges(
   host: NicHost,
   tell: (nics: readonly NicReport[]) => void,
   fail: (error: unknown) => void,
 ): void {
   let before = ''
+  let told = 0
   setInterval(() => {
     let nics: readonly NicReport[]
     try {
@@ -94,7 +98,10 @@ function reportChanges(
       return fail(error)
     }
     const state = nics.map(({ ended, settled }) => `${ended} ${settled}`).join()
-    if (state !== before) tell(nics)
+    const now = performance.now()
+    if (state === before && now - told < TELL_EVERY) return
+    tell(nics)
     before = state
+    told = now
   }, LOOK_EVERY).unref()
 }

@@ -8,6 +8,7 @@ import { takeAllSteps } from '../errors.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
+import { type CardTotals, totalsOf } from './model/totals.ts'
 import { VirtualNic } from './nic.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
@@ -24,14 +25,8 @@ const LOOK_EVERY = 20
 const QUIET = 200
 /** The same when every generated frame is accounted for: only duplicates can still be under way. */
 const QUIET_WHEN_COMPLETE = 40
-/** Longest wait for that, milliseconds: between two loops a frame goes round for ever. */
-const QUIESCE_DEADLINE = 3_000
-
-export interface NicTotals {
-  readonly rx: { readonly packets: number; readonly bytes: number }
-  readonly tx: { readonly packets: number; readonly bytes: number }
-  readonly dropped: Readonly<Record<string, number>>
-}
+/** Longest wait for that, milliseconds: between two loops a frame goes round for ever, and a stop is to be one. */
+const QUIESCE_DEADLINE = 1_000
 
 export interface HostOptions {
   /** Stop listening once a client has come: the socket is nobody else's. */
@@ -102,29 +97,20 @@ export class NicHost {
     return formatMac(this.macs[index])
   }
 
-  /** Seen from the host: RX is what reached its memory. Bytes without FCS. Complete once close() has been called. */
-  totals(index: number): NicTotals {
-    const { statistics, receive } = this.nics[index].device
-    return {
-      rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
-      tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },
-      dropped: {
-        missed: statistics.total(REG.MPC),
-        no_descriptor: statistics.total(REG.QPRDC),
-        undersize: statistics.total(REG.RUC),
-        oversize: statistics.total(REG.ROC),
-        rx_buffered: receive.forgotten,
-      },
-    }
+  /** Complete once close() has been called. */
+  totals(index: number): CardTotals {
+    return totalsOf(this.nics[index].device)
   }
 
   reports(): NicReport[] {
     const settled = this.settled()
-    return this.nics.map((nic) => ({
+    return this.nics.map((nic, index) => ({
       finite: nic.wire.finite,
       ended: nic.wire.ended(),
       settled,
-      buffered: nic.device.receive.buffered + nic.device.receive.forgotten,
+      buffered: nic.device.receive.buffered,
+      card: this.totals(index),
+      account: nic.wire.account(),
       wires: nic.wires(),
       breaches: nic.breaches(),
     }))

@@ -1,4 +1,6 @@
 import { idleQueueHints, oversizeHints, unmetExpectation } from '../../src/cli/run-app.ts'
+import { sum } from '../../src/cli/output/tally.ts'
+import { NO_LOSS } from '../../src/engine/loss.ts'
 import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
 
 function result(tx: number[], dropped = 0): RunResult {
@@ -14,6 +16,8 @@ function result(tx: number[], dropped = 0): RunResult {
       dropped: { missed: dropped },
     })),
     virtual: [],
+    balance: [],
+    loss: { ...NO_LOSS, judged: true, reason: '', lost: dropped, of: sum(tx) + dropped },
     latency: null,
     error: null,
   }
@@ -39,10 +43,29 @@ test('--expect-loss compares the share of packets lost', () => {
   expect(error?.message).toBe('lost 10 of 100 packets (0.100), expected at most 0.05 (--expect-loss)')
 })
 
-test('a run that sent nothing misses a rate and loses nothing', () => {
+test('a run that sent nothing misses every expectation: nothing was seen of what they ask', () => {
   const run = { ...result([0]), elapsed: 0 }
   expect(unmetExpectation(run, { expectMpps: 0.001 })?.exitCode).toBe(5)
-  expect(unmetExpectation(run, { expectLoss: 0 })).toBeNull()
+  expect(unmetExpectation(run, { expectLoss: 1 })?.message).toMatch(/^no packet moved/)
+})
+
+test('--expect-loss is not met where nobody can judge, and where packets are unaccounted for', () => {
+  const run = result([100])
+  const unknown = { ...run, loss: { ...run.loss, judged: false, reason: 'nobody looked' } }
+  expect(unmetExpectation(unknown, { expectLoss: 1 })?.message).toBe(
+    "loss can't be judged here: nobody looked (--expect-loss)",
+  )
+  const leak = { ...run, loss: { ...run.loss, unaccounted: 1 } }
+  expect(unmetExpectation(leak, { expectLoss: 1 })?.exitCode).toBe(5)
+})
+
+test('a packet that arrives changed has not arrived', () => {
+  const run = result([100])
+  const damaged = { ...run, loss: { ...run.loss, corrupted: 3 } }
+  expect(unmetExpectation(damaged, { expectLoss: 0.02 })?.message).toBe(
+    'lost 0 and corrupted 3 of 100 packets (0.0300), expected at most 0.02 (--expect-loss)',
+  )
+  expect(unmetExpectation(damaged, { expectLoss: 0.03 })).toBeNull()
 })
 
 test('a hint about frames that are too long names the device and the limit', () => {

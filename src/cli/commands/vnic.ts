@@ -1,6 +1,8 @@
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
+import { withoutVerdict } from '../../engine/audit.ts'
+import { NO_LOSS } from '../../engine/loss.ts'
 import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
@@ -106,8 +108,10 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   const virtual = host.reports().map(({ wires, breaches }, index) => ({
     index,
     device: infos[index].device,
-    wires,
+    // What comes of its frames is seen in the process that drives the NIC.
+    wires: wires.map(withoutVerdict),
     breaches,
+    final: true,
   }))
   try {
     host.close()
@@ -120,7 +124,11 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',
     devices: tally.summarize(final, ran),
     virtual,
-    loss: null,
+    loss: {
+      judged: false,
+      reason: 'the frames end in another process, which can judge',
+      ...NO_LOSS,
+    },
     error: failure,
   })
   return failure === null ? 0 : reportFailure(failure, log.isLevelEnabled('debug'), flags.color)

@@ -1,6 +1,7 @@
 /** NDJSON, as the contract has it: start, interval, link, end. */
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
+import { lossRatio } from './loss.ts'
 import { rateOf } from './rates.ts'
 import type { EndReport, Reporter } from './reporter.ts'
 import type { DirectionSummary, Owner } from './tally.ts'
@@ -76,9 +77,8 @@ export class JsonReporter implements Reporter {
       error: errorObject(report.error),
       ...(report.virtual.length > 0 ? { virtual: report.virtual } : {}),
       ...(report.latency ? { latencyMicroseconds: report.latency } : {}),
-      ...(loss === null
-        ? {}
-        : { loss: { lost: loss.lost, of: loss.of, ratio: loss.of > 0 ? loss.lost / loss.of : 0 } }),
+      ...(report.balance === undefined ? {} : { balance: report.balance }),
+      ...(loss === null ? {} : { loss: { ...loss, ratio: lossRatio(loss) } }),
     })
   }
 

@@ -1,4 +1,6 @@
 /** What a command tells stdout about, whatever its form. */
+import type { Balance } from '../../engine/balance.ts'
+import type { LossVerdict } from '../../engine/loss.ts'
 import type { IxyError } from '../../errors.ts'
 import type {
   DeviceInfo,
@@ -8,17 +10,17 @@ import type {
   LinkEvent,
   VirtualReport,
 } from '../../engine/types.ts'
-import type { DeviceSummary, Loss, Owner } from './tally.ts'
+import type { DeviceSummary, Owner } from './tally.ts'
 
 export interface EndReport {
   readonly elapsed: number
   readonly reason: EndReason
   readonly devices: readonly DeviceSummary[]
   readonly virtual: readonly VirtualReport[]
-  /** null where nobody can tell (`stats`, `vnic`). */
-  readonly loss: Loss | null
-  /** What virtual wires send should come out at one of them (forward). */
-  readonly endToEnd?: boolean
+  /** Only of a run of its own. */
+  readonly balance?: readonly Balance[]
+  /** null where nobody asks (`stats`). */
+  readonly loss: LossVerdict | null
   /** Only where it was measured. */
   readonly latency?: Latency | null
   readonly error: IxyError | null

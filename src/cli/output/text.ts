@@ -1,9 +1,10 @@
 /** Lines for people, in the ixy family's format, and the summary at the end. */
 import type { ChalkInstance } from 'chalk'
 import type { IntervalEvent, Latency, VirtualReport } from '../../engine/types.ts'
+import { balanceLines, verdictOf } from './loss.ts'
 import { type Rate, rateOf } from './rates.ts'
 import type { EndReport, Reporter } from './reporter.ts'
-import { type DeviceSummary, type Owner, sequenceCheck, sum } from './tally.ts'
+import { type DeviceSummary, type Owner, sum } from './tally.ts'
 
 /** The first words of a summary: what this command did with how many packets. */
 export type Headline = (report: EndReport) => string
@@ -71,6 +72,7 @@ function intervalRate({ mbit, mpps }: Rate): string {
 
 export function summaryLines(report: EndReport, headline: Headline, chalk: ChalkInstance): string[] {
   const lines = [chalk.bold(`${headline(report)} in ${report.elapsed.toFixed(2)} s`) + verdict(report, chalk)]
+  lines.push(...balanceLines(report.balance ?? []))
   const table = trafficTable(report.devices, chalk)
   report.devices.forEach((device, i) => {
     const virtual =
@@ -89,12 +91,11 @@ function latencyLine(latency: Latency, chalk: ChalkInstance): string {
   return `${chalk.bold('round trip')} of ${counted(count, 'packet')}: ${texts.join(', ')}`
 }
 
-/** `: lost 0, duplicated 0, …` where sequence numbers were checked. */
+/** `: lost 0, duplicated 0, …` */
 function verdict(report: EndReport, chalk: ChalkInstance): string {
-  const check = sequenceCheck(report.virtual, report.endToEnd ?? false)
-  if (check === null) return ''
-  const good = sum(Object.values(check)) === 0
-  return ': ' + (good ? chalk.green : chalk.red)(countersText(check))
+  if (report.loss === null) return ''
+  const { text, good } = verdictOf(report.loss, report.virtual)
+  return ': ' + (good ? chalk.green : chalk.red)(text)
 }
 
 /** Two lines per device, columns aligned over all devices. */
@@ -135,11 +136,12 @@ function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
 }
 
 function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
-  const lines = virtual.wires.map(({ wire, counters: { foreign = 0, ...others } }) => {
-    // Frames of somebody else: worth a word only where there are any.
-    const counters = foreign > 0 ? { ...others, foreign } : others
-    return `wire ${wire}: ${countersText(counters)}`
+  const lines = virtual.wires.map(({ wire, counters: { foreign = 0, late = 0, ...others }, notJudged }) => {
+    // Worth a word only where there are any.
+    const counters = { ...others, ...(foreign > 0 ? { foreign } : {}), ...(late > 0 ? { late } : {}) }
+    return `wire ${wire}: ${countersText(counters)}${notJudged === undefined ? '' : ', lost not judged'}`
   })
+  if (!virtual.final) lines.unshift('last known:')
   if (virtual.breaches.length === 0) lines.push('breaches of the datasheet: 0')
   for (const { rule, count } of virtual.breaches) {
     lines.push(chalk.red(`breach of the datasheet, ${grouped(count)} ×: ${rule}`))

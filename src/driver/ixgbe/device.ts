@@ -52,6 +52,7 @@ export class IxgbeDevice implements Device {
   private readonly regs: RegisterFile
   private readonly reader: StatisticsReader
   private receiving = false
+  private sending = true
   private closed = false
 
   /**
@@ -124,16 +125,20 @@ export class IxgbeDevice implements Device {
     disableReceive(this.regs)
   }
 
+  stopSending(): void {
+    if (!this.sending) return
+    this.sending = false
+    for (let queue = 0; queue < this.queues.length; queue++) stopTransmitQueue(this.regs, queue)
+    disableTransmit(this.regs)
+  }
+
   close(): void {
     if (this.closed) return
     this.closed = true
     try {
       this.stopReceiving()
-      for (let queue = 0; queue < this.queues.length; queue++) {
-        stopTransmitQueue(this.regs, queue)
-        stopReceiveQueue(this.regs, queue)
-      }
-      disableTransmit(this.regs)
+      this.stopSending()
+      for (let queue = 0; queue < this.queues.length; queue++) stopReceiveQueue(this.regs, queue)
       disableMaster(this.regs)
     } catch {
       // A card that has vanished can't be shut down; closing the transport is all that is left.

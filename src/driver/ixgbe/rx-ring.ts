@@ -24,6 +24,7 @@ export class RxRing implements RxQueue {
    * At most `limit` descriptors are looked at: fewer packets may come out than there are if some had to be dropped.
    */
   readonly receive: (batch: Int32Array, limit: number) => number
+  readonly untaken: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
   private readonly counters = new Float64Array(4)
 
@@ -40,6 +41,8 @@ export class RxRing implements RxQueue {
       PLAIN_DOORBELL,
     })
     this.receive = loops.receive
+    const words = new Uint32Array(ring)
+    this.untaken = () => countPackets(words, loops.next())
     this.restart = loops.start
   }
 
@@ -71,8 +74,22 @@ export class RxRing implements RxQueue {
   }
 }
 
+/** Packets that the card has put into a ring of descriptors `words`, from descriptor `index` on. */
+export function countPackets(words: Uint32Array, index: number): number {
+  const entries = words.length >> 2
+  let packets = 0
+  for (let i = 0; i < entries; i++) {
+    const status = words[(((index + i) % entries) << 2) + 2]
+    if ((status & RX_DD) === 0) break
+    if ((status & RX_EOP) !== 0) packets++
+  }
+  return packets
+}
+
 interface ReceiveLoops {
   receive(batch: Int32Array, limit: number): number
+  /** The next descriptor to look at. */
+  next(): number
   start(tail: Int32Array, tailIndex: number): void
 }
 
@@ -194,5 +211,9 @@ function makeReceive(
     Atomics.store(tail, tailIndex, mask)
   }
 
-  return { receive, start }
+  function next(): number {
+    return index[0] & mask
+  }
+
+  return { receive, next, start }
 }

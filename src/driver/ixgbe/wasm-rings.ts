@@ -4,6 +4,7 @@ import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
+import { countPackets } from './rx-ring.ts'
 import { specialise } from '../../specialise.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
@@ -52,6 +53,7 @@ class Counters {
 
 export class WasmRxRing implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
+  readonly untaken: () => number
   private readonly counters: Counters
   private readonly begin: () => void
   private readonly ring: (tail: Int32Array, tailIndex: number) => void
@@ -61,13 +63,15 @@ export class WasmRxRing implements RxQueue {
     const loops = instantiate(rxCode, space) as RxLoops
     const ids = space.take(entries * 2)
     const make = specialise(makeReceive)
-    const { receive, start } = make(
+    const { receive, next, start } = make(
       loops.receive,
       new BatchPlaces(space, entries),
       entries - 1,
       PLAIN_DOORBELL,
     )
     this.receive = receive
+    const words = new Uint32Array(space.buffer, ring, entries * 4)
+    this.untaken = () => countPackets(words, next())
     this.ring = start
     const counters = new Counters(space, FRAGMENTS + 1)
     this.counters = counters
@@ -165,7 +169,11 @@ function makeReceive(
   places: BatchPlaces,
   mask: number,
   plainDoorbell: boolean,
-): { receive(batch: Int32Array, limit: number): number; start(tail: Int32Array, tailIndex: number): void } {
+): {
+  receive(batch: Int32Array, limit: number): number
+  next(): number
+  start(tail: Int32Array, tailIndex: number): void
+} {
   /** [0]: next descriptor to look at. */
   const index = new Int32Array(1)
   let tail: Int32Array = new Int32Array(1)
@@ -207,7 +215,11 @@ function makeReceive(
     Atomics.store(tail, tailIndex, mask)
   }
 
-  return { receive, start }
+  function next(): number {
+    return index[0]
+  }
+
+  return { receive, next, start }
 }
 
 /* istanbul ignore next: counters would be foreign names in it */

@@ -8,7 +8,7 @@ import type { Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
-import { type Port, sendEach, type Wire } from '../wires/wire.ts'
+import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
@@ -204,12 +204,15 @@ export class Device implements Port, Egress {
   }
 
   deliver(memory: Bytes, offset: number, length: number): boolean {
-    if (this.loopback) return false
+    if (this.loopback) {
+      this.receive.unheard++
+      return false
+    }
     return this.receive.deliver(memory, offset, length)
   }
 
   deliverBurst(burst: Burst): number {
-    return this.loopback ? 0 : this.receive.deliverBurst(burst)
+    return this.loopback ? deliverEach(this, burst) : this.receive.deliverBurst(burst)
   }
 
   listening(): boolean {
@@ -242,8 +245,12 @@ export class Device implements Port, Egress {
     this.timers = Math.min(this.link.tick(now), this.interrupts.tick(now))
     let work = this.receive.drain()
     work += this.transmit.poll(this, BUDGET, now)
-    work += this.wire.poll(this, BUDGET, now)
-    this.receive.flush()
+    try {
+      work += this.wire.poll(this, BUDGET, now)
+    } finally {
+      // Also when the wire can't go on: what it has delivered by then counts.
+      this.receive.flush()
+    }
     return work
   }
 

@@ -41,6 +41,10 @@ export class Receive {
   inspectAll = true
   /** Frames that were in the packet buffer at a reset. They are gone, and no register counts them. */
   forgotten = 0
+  /** Frames that came while reception was off or the link down. As on a card, no register counts them. */
+  unheard = 0
+  /** Frames for another address or VLAN. No register counts those either. */
+  filtered = 0
 
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
@@ -142,13 +146,19 @@ export class Receive {
 
   /** A frame from the wire. Returns false if it was dropped, see Port; one that waits in the packet buffer is not. */
   deliver(memory: Bytes, offset: number, length: number): boolean {
-    if (!this.open) return false
+    if (!this.open) {
+      this.unheard++
+      return false
+    }
     if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
     const { arrivals } = this
     arrivals[0]++
     arrivals[1] += length
     if (length > this.maxFrame && !this.acceptsLength(memory, offset, length)) return false
-    if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) return false
+    if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) {
+      this.filtered++
+      return false
+    }
     const fate = this.waiting.empty ? this.toHost(memory, offset, length) : Fate.WAITS
     if (fate !== Fate.WAITS) return fate === Fate.TAKEN
     return this.waiting.push(memory, offset, length) || this.miss()
@@ -217,7 +227,10 @@ export class Receive {
   private inspected(memory: Bytes, offset: number, length: number): Fate {
     const { info, rss, filters } = this
     info.parse(memory.u8, offset, length, filters.vlanType)
-    if (!filters.acceptsVlan(info.vlan)) return Fate.DROPPED
+    if (!filters.acceptsVlan(info.vlan)) {
+      this.filtered++
+      return Fate.DROPPED
+    }
     let queue = this.queues[0]
     let word0 = info.type
     let hash = 0

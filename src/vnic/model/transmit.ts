@@ -60,6 +60,11 @@ export class Transmit {
     this.active = []
   }
 
+  /** Packets that could not be sent, since the model was made. */
+  get invalid(): number {
+    return this.queues.reduce((sum, queue) => sum + queue.invalid, 0)
+  }
+
   invalidate(): void {
     // Also those that rest: they may go on later.
     for (const queue of this.queues) queue.invalidate()

@@ -33,6 +33,8 @@ export interface Egress {
 export class TxQueue extends Ring {
   /** The last run() has written back a status: the queue's interrupt is due. */
   statusReported = false
+  /** Packets that could not be sent: their descriptors are wrong. */
+  invalid = 0
   private readonly packet: TxPacket
   private readonly loops = sharedLoops()
   /** For frames on their way; all queues of a NIC share it. */
@@ -173,6 +175,7 @@ export class TxQueue extends Ring {
         const word = first + (((this.head + used++) % entries) << 2)
         fed = packet.feed(words[word], words[word + 1], words[word + 2], words[word + 3], pad)
       }
+      if (fed === Fed.DROPPED) this.invalid++
       if (fed !== Fed.COMPLETE) return used
       this.packetEnd = used
     }

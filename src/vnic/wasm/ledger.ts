@@ -14,17 +14,16 @@ export function receive(ledger: usize, flows: i32, offsets: usize, lengths: usiz
 }
 
 function receiveOne(ledger: usize, flows: i32, frame: usize, length: i32): bool {
-  if (length < F.MIN_TEST_FRAME) return false
   if (
+    length < F.MIN_TEST_FRAME ||
     load<u32>(frame + F.MAGIC_WORD * 4) !== F.MAGIC ||
-    load<u32>(frame + F.CHECK_WORD * 4) !== frameCheck(frame, length)
+    load<u16>(frame + F.NONCE) !== load<u32>(ledger)
   )
-    return receiveDamaged(ledger, frame)
+    return false
   const owner = load<u32>(frame + F.OWNER_WORD * 4)
   const generator = decodeGenerator((owner >> 8) & 0xff)
   const flow = owner >> 16
-  if (load<u16>(frame + F.NONCE) !== load<u32>(ledger) || !known(ledger, generator) || <i32>flow >= flows)
-    return false
+  if (!known(ledger, generator) || <i32>flow >= flows) return false
 
   const book: usize = load<u32>(ledger + F.LEDGER_BOOKS + ((<usize>generator) << 2))
   const sequence = load<u32>(frame + F.SEQUENCE_WORD * 4)
@@ -33,27 +32,19 @@ function receiveOne(ledger: usize, flows: i32, frame: usize, length: i32): bool 
   const slot = window + (((<usize>sequence) & ((1 << F.WINDOW_BITS) - 1)) << 1)
   const round = ((sequence >> F.WINDOW_BITS) + 1) & 0xffff
   // Differences are taken modulo 2^16 and 2^32: sequence numbers wrap around.
-  if (<i32>((round - <u32>load<u16>(slot)) << 16) <= 0) {
-    add(book + F.BOOK_DUPLICATED)
+  const newer = <i32>((round - <u32>load<u16>(slot)) << 16)
+  if (newer <= 0) {
+    add(book + (newer === 0 ? F.BOOK_DUPLICATED : F.BOOK_LATE))
     return true
   }
   store<u16>(slot, round)
+  if (load<u32>(frame + F.CHECK_WORD * 4) !== frameCheck(frame, length)) {
+    add(book + F.BOOK_CORRUPTED)
+    return true
+  }
   add(book + F.BOOK_RECEIVED)
   if (<i32>(sequence - load<u32>(expected)) < 0) add(book + F.BOOK_REORDERED)
   else store<u32>(expected, sequence + 1)
-  return true
-}
-
-/** A frame with a wrong magic or check: one of ours with a few bits wrong, or a stranger's. */
-function receiveDamaged(ledger: usize, frame: usize): bool {
-  const wrong =
-    popcnt(load<u32>(frame + F.MAGIC_WORD * 4) ^ F.MAGIC) +
-    popcnt((<u32>load<u16>(frame + F.NONCE)) ^ load<u32>(ledger))
-  if (<i32>wrong > F.TOLERANCE) return false
-  let generator = decodeGenerator(load<u8>(frame + F.GENERATOR))
-  if (generator < 0) generator = decodeGenerator(load<u8>(frame + F.SOURCE_MAC_GENERATOR))
-  if (!known(ledger, generator)) return false
-  add(<usize>load<u32>(ledger + F.LEDGER_BOOKS + ((<usize>generator) << 2)) + F.BOOK_CORRUPTED)
   return true
 }
 

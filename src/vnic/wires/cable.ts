@@ -1,5 +1,6 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import { FrameQueue } from './frame-queue.ts'
+import type { WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** Per direction: some thousand small frames, or a hundred jumbo frames. */
@@ -47,11 +48,11 @@ export class CableEnd implements Wire {
     const limit = Math.min(budget, ready)
     let count = 0
     while (count < limit && !incoming.empty) {
+      this.sent++
       if (!port.deliver(incoming.memory, incoming.offset, incoming.length)) this.undelivered++
       incoming.shift()
       count++
     }
-    this.sent += count
     return count
   }
 
@@ -84,6 +85,18 @@ export class CableEnd implements Wire {
   reports(): WireReport[] {
     const { arrived, overrun, sent, undelivered } = this
     return [{ wire: this.text, counters: { arrived, overrun, sent, undelivered } }]
+  }
+
+  /** What this end sends comes from the other one, which may be this one (a loop). */
+  account(): WireAccount {
+    const { arrived, overrun, sent, outgoing, text } = this
+    const held = outgoing.frames
+    const lost = overrun > 0 ? [{ place: text, cause: 'overrun', frames: overrun }] : []
+    return {
+      in: { offered: 0, returned: sent, copies: 0, corrupted: 0, held: 0, lost: [] },
+      out: { arrived: arrived - overrun - held, books: false, copies: 0, corrupted: 0, held, lost },
+      generators: [],
+    }
   }
 
   close(): void {

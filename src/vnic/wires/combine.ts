@@ -1,5 +1,6 @@
 import { takeAllSteps } from '../../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { plainAccount, sumAccounts, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** The largest an 82599 sends has 15.5 KiB. */
@@ -16,9 +17,13 @@ export class CombinedWire implements Wire {
   private readonly held = allocateBytes(MAX_FRAME)
   private heldLength = 0
   private heldFor = 0
+  /** The part at which arrivals count. */
+  private readonly end: number
 
-  constructor(parts: readonly Wire[]) {
+  /** `end`: the part at which a frame has to come out to have arrived. */
+  constructor(parts: readonly Wire[], end = 0) {
     this.parts = parts
+    this.end = end
     this.wakeFds = parts.flatMap((part) => [...part.wakeFds])
     this.finite = parts.some((part) => part.finite)
   }
@@ -84,6 +89,13 @@ export class CombinedWire implements Wire {
 
   reports(): WireReport[] {
     return this.parts.flatMap((part) => part.reports())
+  }
+
+  account(): WireAccount {
+    const accounts = this.parts.map((part) => part.account())
+    const end = accounts[this.end] ?? plainAccount({})
+    const held = this.heldLength > 0 && this.heldFor <= this.end ? 1 : 0
+    return sumAccounts(accounts, { ...end, out: { ...end.out, held: end.out.held + held } })
   }
 
   /** Closes all parts, then throws the first error if there was one. */

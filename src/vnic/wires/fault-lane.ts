@@ -1,10 +1,9 @@
 /** One direction of a faulty cable. */
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { Random } from './random.ts'
+import * as F from './test-frame-layout.ts'
 
 const MAX_FRAME = 16384
-/** Where `forward --touch` writes: the generator's check leaves it out, so a flipped bit there would go unnoticed. */
-const TOUCHED = 48
 
 /** Each from 0 to 1. */
 export interface FaultRates {
@@ -143,12 +142,24 @@ export class FaultLane {
     copyBytes(memory, offset, this.corruptCopy, 0, length)
     // The next frame offered may be another one, from another of the NIC's queues.
     const byte = (this.bit >>> 3) % length
-    this.corruptCopy.u8[byte === TOUCHED ? byte - 1 : byte] ^= 1 << (this.bit & 7)
+    this.corruptCopy.u8[this.damageable(byte)] ^= 1 << (this.bit & 7)
+  }
+
+  /**
+   * Spares what the judge of generated frames needs to know which one it was, and the byte that `forward --touch` changes: a
+   * flipped bit there would go unnoticed. Each of those has another byte, in the headers, in its stead.
+   */
+  private damageable(byte: number): number {
+    if (byte === F.TOUCHED) return F.TOUCHED - (F.IDENTITY_END - F.IDENTITY)
+    if (this.corruptCopy.u32[F.MAGIC_WORD] !== F.MAGIC) return byte
+    if (byte >= F.IDENTITY && byte < F.IDENTITY_END) return byte - (F.IDENTITY_END - F.IDENTITY)
+    return byte >= F.SEQUENCE && byte < F.SEQUENCE_END ? byte - (F.SEQUENCE_END - F.IDENTITY) : byte
   }
 
   private duplicate(memory: Bytes, offset: number, length: number, now: number): void {
-    if (this.handOver(memory, offset, length)) this.duplicated++
-    else if (this.canRefuse && this.heldLength === 0) {
+    // Towards the NIC a copy is made also if the card then drops it, which the card counts.
+    if (this.handOver(memory, offset, length) || !this.canRefuse) this.duplicated++
+    else if (this.heldLength === 0) {
       this.hold(memory, offset, length, now, true)
       this.duplicated++
     }

@@ -1,6 +1,7 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
 import { FaultLane, type FaultRates } from './fault-lane.ts'
+import { addPath, type Path, type WireAccount } from './account.ts'
 import { deliverEach, type Port, type Wire, type WireReport } from './wire.ts'
 
 /** How long a frame is held back at most for the next one to overtake it, milliseconds. */
@@ -20,7 +21,7 @@ export interface FaultOptions extends FaultRates {
  * the frame in its direction only.
  *
  * - drop: the frame vanishes.
- * - corrupt: one bit is flipped, behind the NIC's FCS check and never in byte 48.
+ * - corrupt: one bit is flipped, behind the NIC's FCS check, but not where a generated frame says which one it is.
  * - dup: the frame comes twice.
  * - reorder: the next frame overtakes this one.
  * - linkflap: the cable is out now and then; what is sent meanwhile vanishes.
@@ -42,7 +43,9 @@ export class FaultWire implements Wire {
   private flapping = false
   private unplugged = false
   private linkFlaps = 0
-  private lostUnplugged = 0
+  /** While the cable was out, towards the NIC and from it. */
+  private inUnplugged = 0
+  private outUnplugged = 0
   private stopped = false
 
   constructor(text: string, options: FaultOptions, inner: Wire) {
@@ -81,7 +84,7 @@ export class FaultWire implements Wire {
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
     this.now = now
     if (!this.unplugged) return this.out.pass(memory, offset, length, now)
-    this.lostUnplugged++
+    this.outUnplugged++
     return true
   }
 
@@ -104,7 +107,7 @@ export class FaultWire implements Wire {
 
   /** `inReordered`, `outReordered`: overtaken by one frame. `lostUnplugged`: in both directions, while the cable was out. */
   reports(): WireReport[] {
-    const { in: into, out, linkFlaps, lostUnplugged } = this
+    const { in: into, out, linkFlaps, inUnplugged, outUnplugged } = this
     const counters = {
       inDropped: into.dropped,
       inCorrupted: into.corrupted,
@@ -115,9 +118,31 @@ export class FaultWire implements Wire {
       outDuplicated: out.duplicated,
       outReordered: out.reordered,
       linkFlaps,
-      lostUnplugged,
+      lostUnplugged: inUnplugged + outUnplugged,
     }
     return [...this.inner.reports(), { wire: this.text, counters }]
+  }
+
+  account(): WireAccount {
+    const { in: into, out, generators } = this.inner.account()
+    return {
+      in: { ...into, ...addPath(into, this.path(this.in, this.inUnplugged)) },
+      out: { ...out, ...addPath(out, this.path(this.out, this.outUnplugged)) },
+      generators,
+    }
+  }
+
+  private path(lane: FaultLane, unplugged: number): Path {
+    const place = this.text
+    return {
+      copies: lane.duplicated,
+      corrupted: lane.corrupted,
+      held: lane.holding ? 1 : 0,
+      lost: [
+        { place, cause: 'dropped', frames: lane.dropped },
+        { place, cause: 'unplugged', frames: unplugged },
+      ],
+    }
   }
 
   close(): void {
@@ -126,7 +151,7 @@ export class FaultWire implements Wire {
 
   private deliver(memory: Bytes, offset: number, length: number): boolean {
     if (!this.unplugged) return this.in.pass(memory, offset, length, this.now)
-    this.lostUnplugged++
+    this.inUnplugged++
     return true
   }
 
@@ -154,7 +179,8 @@ export class FaultWire implements Wire {
       this.nextFlap = Infinity
     } else {
       this.unplugged = true
-      this.lostUnplugged += this.in.clear() + this.out.clear()
+      this.inUnplugged += this.in.clear()
+      this.outUnplugged += this.out.clear()
       port.setLink(false)
       this.linkFlaps++
       this.nextFlap = now + times.unplugged

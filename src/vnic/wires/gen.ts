@@ -13,6 +13,7 @@ import {
   SOURCE_PORT_WEIGHT,
   SOURCE_PORT_WORD,
 } from './test-frame-layout.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** Prepared frames are to stay in a first-level cache. */
@@ -181,6 +182,11 @@ export class GenWire implements Wire {
   reports(): WireReport[] {
     const { arrived, foreign } = this
     return [{ wire: this.text, counters: { ...this.ledger.tally(this.generator), arrived, foreign } }]
+  }
+
+  account(): WireAccount {
+    const { sent: offered, arrived, checks: books } = this
+    return plainAccount({ offered, arrived, books, generators: [this.ledger.tally(this.generator)] })
   }
 
   close(): void {

@@ -33,9 +33,11 @@ export interface Tally {
   readonly duplicated: number
   /** Came out after one of the same flow that was sent later. */
   readonly reordered: number
-  /** Came out changed. */
+  /** Came out changed, each counted once: not received. */
   readonly corrupted: number
-  /** Neither received nor corrupted, `undelivered` included. Final once nothing moves any more. */
+  /** Came out after WINDOW later ones: whether for the first time or again, nobody can tell. */
+  readonly late: number
+  /** Neither received nor corrupted nor late, `undelivered` included. Final once nothing moves any more. */
   readonly lost: number
 }
 
@@ -113,6 +115,7 @@ export class Ledger {
     const { sent, undelivered, book } = this.accounts[generator]
     const received = book[F.BOOK_RECEIVED >> 3]
     const corrupted = book[F.BOOK_CORRUPTED >> 3]
+    const late = book[F.BOOK_LATE >> 3]
     return {
       sent,
       undelivered,
@@ -120,7 +123,8 @@ export class Ledger {
       duplicated: book[F.BOOK_DUPLICATED >> 3],
       reordered: book[F.BOOK_REORDERED >> 3],
       corrupted,
-      lost: Math.max(0, sent - received - corrupted),
+      late,
+      lost: Math.max(0, sent - received - corrupted - late),
     }
   }
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { CombinedWire } from './combine.ts'
 import { WIRE_KINDS, type WireContext, type WireItem } from './list.ts'
 import { usageError } from './options.ts'
+import { SinkWire } from './sink.ts'
 import type { Wire } from './wire.ts'
 
 /**
@@ -32,13 +33,19 @@ export function parseWires(text: string, context: WireContext): Wire {
     made.push(wire)
     return wire
   }
-  const all = (role: (item: WireItem) => boolean) => items.filter(role).map((item) => make(item, NOTHING))
+  const makeAll = (some: readonly WireItem[]) => some.map((item) => make(item, NOTHING))
   try {
-    let wire = join(all(({ kind }) => kind.role === 'end' || kind.role === 'onward'))
-    for (const item of items) if (item.kind.role === 'fault') wire = make(item, wire)
+    const ends = items.filter(({ kind }) => kind.role === 'end' || kind.role === 'onward')
+    const faults = items.filter(({ kind }) => kind.role === 'fault')
+    // What comes through the faults has arrived, also where nothing is behind them.
+    let wire =
+      ends.length === 0 && faults.length > 0
+        ? new SinkWire('', context.ledger)
+        : join(makeAll(ends), arrivals(ends))
+    for (const item of faults) wire = make(item, wire)
     // Recorders come last: they never refuse a frame, so whoever does refuses it before it is recorded.
-    const records = all(({ kind }) => kind.role === 'copy')
-    return records.length === 0 ? wire : join(wire === NOTHING ? records : [wire, ...records])
+    const records = makeAll(items.filter(({ kind }) => kind.role === 'copy'))
+    return join(wire === NOTHING ? records : [wire, ...records])
   } catch (error) {
     for (const wire of made) wire.close()
     throw error
@@ -47,14 +54,30 @@ export function parseWires(text: string, context: WireContext): Wire {
 
 const NOTHING: Wire = new CombinedWire([])
 
-function join(wires: readonly Wire[]): Wire {
+function join(wires: readonly Wire[], end = 0): Wire {
   if (wires.length === 0) return NOTHING
-  return wires.length === 1 ? wires[0] : new CombinedWire(wires)
+  return wires.length === 1 ? wires[0] : new CombinedWire(wires, end)
+}
+
+/**
+ * At which of several ends a frame has arrived: a loop, which sends it back, else one that takes everything, as all of them
+ * get the same frames.
+ */
+function arrivals(ends: readonly WireItem[]): number {
+  const loop = ends.findIndex(({ kind }) => kind === WIRE_KINDS.loop)
+  return loop >= 0
+    ? loop
+    : Math.max(
+        0,
+        ends.findIndex(({ kind }) => kind.role === 'end'),
+      )
 }
 
 function bookkeeperOf(items: readonly WireItem[]): WireItem | undefined {
   if (items.some(({ kind }) => kind === WIRE_KINDS.loop)) return undefined
-  return items.find(({ kind }) => kind.role === 'end') ?? items.find(({ kind }) => kind.role === 'copy')
+  const end = items.find(({ kind }) => kind.role === 'end')
+  if (end !== undefined || items.some(({ kind }) => kind.role === 'fault')) return end
+  return items.find(({ kind }) => kind.role === 'copy')
 }
 
 function split(text: string): WireItem[] {

@@ -1,6 +1,7 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import { PcapWriter } from '../../packet/pcap-writer.ts'
 import type { Ledger } from './ledger.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** How long a packet may wait in memory, milliseconds. */
@@ -68,6 +69,10 @@ export class RecordWire implements Wire {
     if (this.writer.pending) this.writer.flush()
     const { packets: arrived, bytes } = this.writer
     return [{ wire: this.text, counters: { arrived, bytes, foreign: this.foreign } }]
+  }
+
+  account(): WireAccount {
+    return plainAccount({ arrived: this.writer.packets, books: this.ledger !== null })
   }
 
   /** Throws IXY_ERR_OUTPUT if the rest can't be written. */

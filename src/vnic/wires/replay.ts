@@ -3,6 +3,7 @@ import { HEADER_BYTES, MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { Pacer } from '../../packet/pacer.ts'
 import { PcapReader, type PcapSummary } from '../../packet/pcap-reader.ts'
 import type { Ledger } from './ledger.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** The longest frame an 82599 can be set to receive is 15.5 KiB (82599 §8.2.3.22.13, MAXFRS). */
@@ -111,6 +112,10 @@ export class ReplayWire implements Wire {
     const { sent, undelivered, padded, unusable, arrived, foreign } = this
     const { cut } = this.summary
     return [{ wire: this.text, counters: { sent, undelivered, padded, cut, unusable, arrived, foreign } }]
+  }
+
+  account(): WireAccount {
+    return plainAccount({ offered: this.sent, arrived: this.arrived, books: this.ledger !== null })
   }
 
   close(): void {

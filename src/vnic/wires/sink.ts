@@ -1,6 +1,7 @@
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
 import type { Ledger } from './ledger.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Wire, WireReport } from './wire.ts'
 
 /**
@@ -21,7 +22,7 @@ export class SinkWire implements Wire {
   private longest = 0
   private stopped = false
 
-  /** `ledger`: null if another wire of this port books what comes out. */
+  /** `text`: '' for one that nobody has asked for, and that reports nothing. `ledger`: null if another wire of this port books what comes out. */
   constructor(text: string, ledger: Ledger | null) {
     this.text = text
     this.ledger = ledger
@@ -71,8 +72,13 @@ export class SinkWire implements Wire {
   }
 
   reports(): WireReport[] {
+    if (this.text === '') return []
     const { arrived, bytes, foreign } = this
     return [{ wire: this.text, counters: { arrived, bytes, foreign, ...this.gaps() } }]
+  }
+
+  account(): WireAccount {
+    return plainAccount({ arrived: this.arrived, books: this.ledger !== null })
   }
 
   /** Mean, standard deviation (the jitter of a steady rate) and maximum of the time between frames, nanoseconds. */

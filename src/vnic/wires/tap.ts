@@ -1,9 +1,10 @@
-import { IxyError } from '../../errors.ts'
+import { asIxyError, IxyError } from '../../errors.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { tryRead, tryWrite } from '../../linux/file.ts'
 import { openTap, type Tap } from '../../linux/tap.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
+import { addPath, plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** A TAP has an MTU of at most 65521: no frame is cut. */
@@ -28,6 +29,8 @@ export class TapWire implements Wire {
   private sent = 0
   private undelivered = 0
   private stopped = false
+  /** Why send() can't go on. */
+  private failure: IxyError | null = null
 
   /** Throws what openTap() throws. */
   constructor(text: string, name: string) {
@@ -38,6 +41,7 @@ export class TapWire implements Wire {
 
   /** Throws IXY_ERR_DEVICE_GONE when the interface has been deleted. */
   poll(port: Port, budget: number): number {
+    if (this.failure !== null) throw this.failure
     if (this.stopped) return 0
     const { incoming } = this
     const limit = Math.min(budget, BATCH, port.room())
@@ -46,21 +50,23 @@ export class TapWire implements Wire {
       let length = this.read(incoming)
       if (length < 0) break
       while (length < MIN_FRAME_BYTES) incoming.u8[length++] = 0
+      this.sent++
       if (!port.deliver(incoming, 0, length)) this.undelivered++
     }
-    this.sent += count
     return count
   }
 
-  /** Throws IXY_ERR_DEVICE_GONE when the interface has been deleted. */
   send(memory: Bytes, offset: number, length: number): boolean {
+    if (this.failure !== null) return false
     copyBytes(memory, offset, this.outgoing, 0, length)
     try {
       if (tryWrite(this.tap.fd, this.outgoing.u8, length) < 0) return false
     } catch (error) {
-      if (isErrno(error, 'EBADFD')) throw this.gone(error)
       // EIO: the interface is down. EINVAL: not a frame.
-      if (!isErrno(error, 'EIO', 'EINVAL', 'ENOMEM', 'ENOBUFS')) throw error
+      if (!isErrno(error, 'EIO', 'EINVAL', 'ENOMEM', 'ENOBUFS')) {
+        this.failure = isErrno(error, 'EBADFD') ? this.gone(error) : asIxyError(error)
+        return false
+      }
       this.refused++
     }
     this.arrived++
@@ -83,6 +89,16 @@ export class TapWire implements Wire {
   reports(): WireReport[] {
     const { arrived, refused, sent, undelivered } = this
     return [{ wire: this.text, counters: { arrived, refused, sent, undelivered } }]
+  }
+
+  account(): WireAccount {
+    const { arrived, refused, sent: offered } = this
+    const account = plainAccount({ offered, arrived: arrived - refused })
+    const lost = [{ place: this.text, cause: 'refused', frames: refused }]
+    return {
+      ...account,
+      out: { ...account.out, ...addPath(account.out, { copies: 0, corrupted: 0, held: 0, lost }) },
+    }
   }
 
   close(): void {

@@ -1,8 +1,6 @@
 /** Where things are in a test frame, and the weights of its check; explained in test-frame.ts. AssemblyScript reads it too. */
 export const NONCE = 42
 export const TOUCHED = 48
-export const GENERATOR = 49
-export const SOURCE_MAC_GENERATOR = 11
 export const MAGIC = 0x67797869
 export const MIN_TEST_FRAME = 60
 
@@ -38,11 +36,14 @@ export const MAX_GENERATORS = 16
 
 /**
  * Frames told apart from their duplicates: the last 65,536 of each generator. More than all rings and queues between
- * two ports hold; an older one that turns up is taken for a duplicate.
+ * two ports hold; of an older one that turns up, nobody can tell whether it is one (BOOK_LATE).
  */
 export const WINDOW_BITS = 16
-/** Bits in which magic and nonce may differ for a frame with a wrong check to be one of ours all the same. */
-export const TOLERANCE = 2
+/** Where a frame tells which one it is, in bytes: nonce, magic, generator and flow; the sequence number. */
+export const IDENTITY = 42
+export const IDENTITY_END = 52
+export const SEQUENCE = 56
+export const SEQUENCE_END = 60
 
 /**
  * A ledger in memory: nonce, number of generators, and the address of each generator's book, 32 bits each.
@@ -56,4 +57,5 @@ export const BOOK_RECEIVED = 0
 export const BOOK_DUPLICATED = 8
 export const BOOK_REORDERED = 16
 export const BOOK_CORRUPTED = 24
+export const BOOK_LATE = 32
 export const BOOK_FLOWS = 64

@@ -6,6 +6,7 @@
  */
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
+import type { WireAccount } from './account.ts'
 
 /** Port.deliverBurst for ports that take one frame at a time. */
 export function deliverEach(port: Pick<Port, 'deliver'>, burst: Burst): number {
@@ -49,19 +50,23 @@ export interface WireReport {
   readonly wire: string
   /** Named counters: sent, received, lost, duplicated, reordered, corrupted, dropped… 0 is shown too. */
   readonly counters: Readonly<Record<string, number>>
+  /** Why loss can't be judged here, although this wire generates frames with sequence numbers; then there is no `lost`. */
+  readonly notJudged?: string
 }
 
 export interface Wire {
   /**
    * Moves frames from the far end into the NIC: at most `budget`. Returns the number of frames offered (delivered or not),
    * 0 if there was nothing to do: the loop sleeps when every wire and every ring is idle.
-   * `now` is milliseconds on the monotonic clock.
+   * `now` is milliseconds on the monotonic clock. Throws why the wire can't go on: a TAP was deleted, a disk is full. Frames
+   * that were offered by then are counted.
    */
   poll(port: Port, budget: number, now: number): number
 
   /**
    * Takes a frame the NIC has sent. `memory` may be the host's own memory: valid during the call only.
-   * Returns false if the wire can't take it now (the NIC tries the same frame again later: flow control).
+   * Returns false if the wire can't take it now (the NIC tries the same frame again later: flow control). Never throws: what
+   * is wrong is kept for poll(), as the NIC counts what was taken before.
    */
   send(memory: Bytes, offset: number, length: number, now: number): boolean
 
@@ -81,8 +86,11 @@ export interface Wire {
   /** Send nothing more from now on; keep taking what arrives. */
   stop(): void
 
-  /** Every part of the wire that has something to tell, at any time. */
+  /** Every part of the wire that has something to tell, at any time, also after poll() has thrown. */
   reports(): WireReport[]
+
+  /** Where the frames are, at any time between two polls. */
+  account(): WireAccount
 
   /** Flushes files, removes what was created. Idempotent. */
   close(): void

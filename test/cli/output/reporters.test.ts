@@ -1,5 +1,6 @@
 import { Chalk } from 'chalk'
 import { IxyError } from '../../../src/errors.ts'
+import { NO_LOSS } from '../../../src/engine/loss.ts'
 import type { DeviceCounters } from '../../../src/engine/types.ts'
 import { JsonReporter, failedEnd } from '../../../src/cli/output/json.ts'
 import type { EndReport, Reporter } from '../../../src/cli/output/reporter.ts'
@@ -78,6 +79,7 @@ describe('text', () => {
     const lines = textLines((reporter) =>
       reporter.end(
         endReport({
+          loss: { ...NO_LOSS, judged: true, reason: '', of: 1234, bySequence: true },
           virtual: [
             {
               index: 0,
@@ -96,6 +98,7 @@ describe('text', () => {
                 },
               ],
               breaches: [{ rule: 'RDT = RDH', count: 2 }],
+              final: true,
             },
           ],
         }),
@@ -116,7 +119,7 @@ describe('text', () => {
   test('frames of others are told of only where there are any', () => {
     const wires = (foreign: number): string[] => {
       const counters = { arrived: 9, foreign, bytes: 540 }
-      const virtual = [{ index: 0, device: DEVICE, wires: [{ wire: 'sink', counters }], breaches: [] }]
+      const virtual = [{ index: 0, device: DEVICE, wires: [{ wire: 'sink', counters }], breaches: [], final: true }]
       return textLines((reporter) => reporter.end(endReport({ virtual })))
     }
     expect(wires(0)).toContain('  wire sink: arrived 9, bytes 540')

@@ -1,6 +1,6 @@
-import type { DeviceCounters, VirtualReport } from '../../../src/engine/types.ts'
+import type { DeviceCounters } from '../../../src/engine/types.ts'
 import { rateOf } from '../../../src/cli/output/rates.ts'
-import { Tally, lossOf, sequenceCheck } from '../../../src/cli/output/tally.ts'
+import { Tally } from '../../../src/cli/output/tally.ts'
 
 function counters(rx: number, tx: number, more: Partial<DeviceCounters> = {}): DeviceCounters {
   return {
@@ -40,41 +40,4 @@ test('a run shorter than an interval peaks at its average', () => {
   const [device] = new Tally().summarize([counters(1e6, 1e6)], 0.5)
   expect(device.rx.peak).toEqual(device.rx.average)
   expect(device.rx.peak.mpps).toBeCloseTo(2)
-})
-
-describe('loss', () => {
-  const gen = (index: number, counted: Record<string, number>): VirtualReport => ({
-    index,
-    device: 'virtual:gen',
-    wires: [{ wire: 'gen', counters: counted }],
-    breaches: [],
-  })
-
-  test('is what the wires have seen, where they check sequence numbers', () => {
-    const virtual = [
-      gen(0, { sent: 100, received: 190, lost: 10, duplicated: 1, reordered: 2, corrupted: 0 }),
-      gen(1, { sent: 300, received: 90, lost: 5, duplicated: 0, reordered: 0, corrupted: 4 }),
-    ]
-    expect(lossOf([counters(1, 1, { dropped: { missed: 99 } })], virtual, true)).toEqual({
-      lost: 15,
-      of: 400,
-    })
-    expect(sequenceCheck(virtual, true)).toEqual({ lost: 15, duplicated: 1, reordered: 2, corrupted: 4 })
-  })
-
-  test('what comes out nowhere is lost in a forwarder, and nobody’s business elsewhere', () => {
-    const virtual = [gen(0, { sent: 100, received: 0, lost: 100, duplicated: 0, reordered: 0, corrupted: 0 })]
-    expect(lossOf([counters(1, 1)], virtual, true)).toEqual({ lost: 100, of: 100 })
-    expect(lossOf([counters(1, 1)], virtual, false)).toEqual({ lost: 0, of: 1 })
-    expect(sequenceCheck(virtual, false)).toBeNull()
-  })
-
-  test('is every named drop elsewhere, and queues are not counted twice', () => {
-    const devices = [
-      counters(100, 90, { dropped: { missed: 7, tx_ring_full: 3 } }),
-      counters(100, 90, { queue: 0, dropped: { tx_ring_full: 3 } }),
-    ]
-    expect(lossOf(devices, [], true)).toEqual({ lost: 10, of: 100 })
-    expect(sequenceCheck([], true)).toBeNull()
-  })
 })

@@ -1,9 +1,10 @@
 /** The driver and the virtual 82599 in one thread, without a socket between them. */
-import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
+import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../../src/linux/mapping.ts'
 import type { DmaSegment } from '../../../src/memory/arena.ts'
 import type { ConfigSpace, RegisterWindow, Transport } from '../../../src/pci/transport.ts'
 import { Device } from '../../../src/vnic/model/device.ts'
 import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
+import { sharedSpace } from '../../../src/vnic/space.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
 
 const NUMBER_OF_BYTES = { read8: 1, read16: 2, read32: 4 } as const
@@ -20,7 +21,13 @@ export class ModelTransport implements Transport {
   closed = false
   private readonly registers = mmap(BAR0_BYTES)
 
-  constructor(wire: Wire) {
+  /** Where this card sees the host's memory in the memory of all NICs; only if it is to. */
+  private readonly places: number[] = []
+  private readonly inSpace: boolean
+
+  /** `inSpace`: the host's memory is where the loops of src/vnic/wasm reach it. */
+  constructor(wire: Wire, inSpace = false) {
+    this.inSpace = inSpace
     this.model = new Device({
       mac: Uint8Array.of(0x02, 0x11, 0x22, 0x33, 0x44, 0x55),
       wire,
@@ -51,7 +58,16 @@ export class ModelTransport implements Transport {
     },
   }
 
-  mapDma({ iova, bytes, address }: DmaSegment): void {
+  mapDma({ iova, bytes, address, fd, fdOffset }: DmaSegment): void {
+    const space = sharedSpace()
+    const file = { fd, offset: fdOffset, protection: PROT_READ | PROT_WRITE }
+    const at = this.inSpace ? space.map(bytes, file) : null
+    if (at !== null) {
+      this.places.push(at)
+      this.model.dma.addPart(iova, bytes, true, space.bytes, at)
+      this.model.invalidate()
+      return
+    }
     this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size))
     this.model.invalidate()
   }
@@ -75,6 +91,7 @@ export class ModelTransport implements Transport {
   /** Unmaps the registers: nothing may touch model or rings any more. */
   release(): void {
     munmap(this.registers, BAR0_BYTES)
+    for (const at of this.places) sharedSpace().unmap(at)
   }
 
   private readConfig(how: keyof typeof NUMBER_OF_BYTES, offset: number): number {

@@ -2,6 +2,7 @@
 import { offsetOf, put, type Register } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
+import { plainAccount, type WireAccount } from '../../../src/vnic/wires/account.ts'
 import { Burst } from '../../../src/vnic/burst.ts'
 import { Device } from '../../../src/vnic/model/device.ts'
 import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
@@ -74,6 +75,10 @@ export class TestWire implements Wire {
   reports(): WireReport[] {
     return []
   }
+  account(): WireAccount {
+    return plainAccount({ offered: this.delivered.length, arrived: this.sent.length })
+  }
+
   close(): void {
     this.waiting.length = 0
   }

@@ -3,7 +3,14 @@ import { allocateBytes, type Bytes, copyBytes } from '../../../src/packet/bytes.
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
 import { encodeGenerator, frameCheck } from '../../../src/vnic/wires/test-frame.ts'
-import { TOUCHED } from '../../../src/vnic/wires/test-frame-layout.ts'
+import {
+  IDENTITY,
+  IDENTITY_END,
+  NONCE,
+  SEQUENCE,
+  SEQUENCE_END,
+  TOUCHED,
+} from '../../../src/vnic/wires/test-frame-layout.ts'
 import { FakePort, pollAll, someFrame } from './fake-port.ts'
 
 /** A ledger, and `count` frames of one generator registered with it. */
@@ -14,7 +21,14 @@ function traffic(count: number, { size = 60, flows = 1, ledger = new Ledger(0x12
   return { ledger, frames: port.frames, receive, tally: () => ledger.tally(0) }
 }
 
-const clean = { undelivered: 0, duplicated: 0, reordered: 0, corrupted: 0 }
+const clean = { undelivered: 0, duplicated: 0, reordered: 0, corrupted: 0, late: 0 }
+
+/** Byte of the generator's number. */
+const GENERATOR = 49
+
+function identifies(byte: number): boolean {
+  return (byte >= IDENTITY && byte < IDENTITY_END) || (byte >= SEQUENCE && byte < SEQUENCE_END)
+}
 
 function flip(frame: Bytes, bit: number): Bytes {
   const copy = allocateBytes(frame.u8.length)
@@ -66,7 +80,7 @@ test('order is kept per flow: flows may overtake each other', () => {
   expect(other.tally()).toMatchObject({ received: 5, reordered: 1 })
 })
 
-test('a duplicate is found 65,535 frames later, and one older than the window is taken for one', () => {
+test('a duplicate is found 65,535 frames later, and of one older than the window nothing is claimed', () => {
   const { receive, tally } = traffic(65_537 + 5)
   for (let i = 0; i < 65_536; i++) receive(i)
   receive(0)
@@ -74,24 +88,49 @@ test('a duplicate is found 65,535 frames later, and one older than the window is
   for (let i = 65_536; i < 65_542; i++) receive(i)
   expect(tally()).toMatchObject({ received: 65_542, duplicated: 1, reordered: 0, lost: 0 })
   receive(3)
-  expect(tally()).toMatchObject({ received: 65_542, duplicated: 2, reordered: 0 })
+  expect(tally()).toMatchObject({ received: 65_542, duplicated: 1, reordered: 0, late: 1 })
+})
+
+test('a frame that comes out behind 65,536 later ones is late, not lost and not a duplicate', () => {
+  const { receive, tally } = traffic(65_542)
+  for (let i = 1; i < 65_542; i++) receive(i)
+  receive(0)
+  expect(tally()).toMatchObject({ received: 65_541, late: 1, duplicated: 0, lost: 0 })
 })
 
 test.each([60, 61, 62, 63, 64, 75, 76, 566, 1514])(
   'every flipped bit of %i bytes is seen, and whose frame it was',
   (size) => {
-    const { frames, ledger } = traffic(2, { size, flows: 2 })
     const step = size > 100 ? 11 : 1
-    let expected = 0
-    for (let bit = 0; bit < size * 8; bit += step) {
-      if (bit >>> 3 === TOUCHED) continue
-      expected++
-      if (!ledger.receive(flip(frames[1], bit), 0, size)) throw new Error(`bit ${bit} makes it foreign`)
-      if (ledger.tally(0).corrupted !== expected) throw new Error(`bit ${bit} goes unnoticed`)
-    }
-    expect(ledger.tally(0)).toMatchObject({ received: 0, corrupted: expected })
+    const bits = Array.from({ length: Math.ceil((size * 8) / step) }, (_, i) => i * step).filter((bit) => {
+      const byte = bit >>> 3
+      return byte !== TOUCHED && !identifies(byte)
+    })
+    const { frames, ledger } = traffic(bits.length, { size, flows: 2 })
+    bits.forEach((bit, i) => {
+      if (!ledger.receive(flip(frames[i], bit), 0, size)) throw new Error(`bit ${bit} makes it foreign`)
+      if (ledger.tally(0).corrupted !== i + 1) throw new Error(`bit ${bit} goes unnoticed`)
+    })
+    expect(ledger.tally(0)).toMatchObject({ received: 0, lost: 0 })
   },
 )
+
+test('a damaged frame is counted once: what comes after it, damaged or not, is a duplicate of it', () => {
+  const { frames, ledger } = traffic(2)
+  ledger.receive(flip(frames[1], 8), 0, 60)
+  ledger.receive(flip(frames[1], 17), 0, 60)
+  ledger.receive(frames[1], 0, 60)
+  ledger.receive(frames[0], 0, 60)
+  ledger.receive(flip(frames[0], 8), 0, 60)
+  expect(ledger.tally(0)).toMatchObject({ received: 1, corrupted: 1, duplicated: 3, lost: 0 })
+})
+
+test('with a flipped bit in what identifies it, a frame is nobody’s', () => {
+  const { frames, ledger } = traffic(1)
+  for (const byte of [NONCE, 44, GENERATOR])
+    expect(ledger.receive(flip(frames[0], byte * 8), 0, 60)).toBe(false)
+  expect(ledger.tally(0)).toMatchObject({ received: 0, corrupted: 0 })
+})
 
 test('byte 48 may change: forward --touch writes there', () => {
   const { frames, ledger } = traffic(256)
@@ -102,21 +141,21 @@ test('byte 48 may change: forward --touch writes there', () => {
   expect(ledger.tally(0)).toEqual({ ...clean, sent: 256, received: 256, lost: 0 })
 })
 
-test('frames that were cut, extended, or mixed of two are corrupted', () => {
-  const { frames, ledger } = traffic(2, { size: 100 })
+test('frames that were cut, extended, mixed of two, or whose words changed places are corrupted', () => {
+  const { frames, ledger } = traffic(5, { size: 100 })
   expect(ledger.receive(frames[0], 0, 99)).toBe(true)
   const longer = allocateBytes(101)
-  copyBytes(frames[0], 0, longer, 0, 100)
+  copyBytes(frames[1], 0, longer, 0, 100)
   expect(ledger.receive(longer, 0, 101)).toBe(true)
   const mixed = allocateBytes(100)
-  copyBytes(frames[0], 0, mixed, 0, 56)
-  copyBytes(frames[1], 56, mixed, 56, 44)
+  copyBytes(frames[3], 0, mixed, 0, 56)
+  copyBytes(frames[2], 56, mixed, 56, 44)
   expect(ledger.receive(mixed, 0, 100)).toBe(true)
   const swapped = allocateBytes(100)
-  copyBytes(frames[0], 0, swapped, 0, 100)
+  copyBytes(frames[4], 0, swapped, 0, 100)
   ;[swapped.u32[20], swapped.u32[21]] = [swapped.u32[21], swapped.u32[20]]
   expect(ledger.receive(swapped, 0, 100)).toBe(true)
-  expect(ledger.tally(0)).toMatchObject({ received: 0, corrupted: 4 })
+  expect(ledger.tally(0)).toMatchObject({ received: 0, corrupted: 4, lost: 1 })
 })
 
 test('frames are understood at any alignment', () => {

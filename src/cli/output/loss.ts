@@ -1,0 +1,62 @@
+/** What the verdict on loss looks like, in words and against what was expected. */
+import type { Balance, End } from '../../engine/balance.ts'
+import type { LossVerdict } from '../../engine/loss.ts'
+import type { VirtualReport } from '../../engine/types.ts'
+import { sum } from './tally.ts'
+import { grouped } from './text.ts'
+
+/** The share that has not arrived as it was sent; 0 if nothing was offered. */
+export function lossRatio({ lost, corrupted, of }: LossVerdict): number {
+  return of > 0 ? (lost + corrupted) / of : 0
+}
+
+/** Why a run doesn't meet `--expect-loss expected`; null if it does. */
+export function unmetLoss(loss: LossVerdict, expected: number): string | null {
+  if (!loss.judged) return `loss can't be judged here: ${loss.reason}`
+  if (loss.unaccounted > 0)
+    return `nobody has counted what became of ${grouped(loss.unaccounted)} packets (unaccounted)`
+  if (loss.of === 0) return 'no packet moved, so nothing can be said of loss'
+  const ratio = lossRatio(loss)
+  if (ratio <= expected) return null
+  const corrupted = loss.corrupted > 0 ? ` and corrupted ${loss.corrupted}` : ''
+  return `lost ${loss.lost}${corrupted} of ${loss.of} packets (${ratio.toPrecision(3)}), expected at most ${expected}`
+}
+
+/** `: lost 0, duplicated 0, …`, and whether that is good news. */
+export function verdictOf(
+  loss: LossVerdict,
+  virtual: readonly VirtualReport[],
+): { text: string; good: boolean } {
+  if (!loss.judged) return { text: `loss not judged: ${loss.reason}`, good: false }
+  const parts: Record<string, number> = { lost: loss.lost }
+  if (loss.bySequence) {
+    const wires = virtual.flatMap((nic) => nic.wires).filter(({ counters }) => counters['lost'] !== undefined)
+    for (const name of ['duplicated', 'reordered'])
+      parts[name] = sum(wires.map(({ counters }) => counters[name] ?? 0))
+  }
+  if (loss.bySequence || loss.corrupted > 0) parts['corrupted'] = loss.corrupted
+  if (loss.unaccounted > 0) parts['unaccounted'] = loss.unaccounted
+  const text = Object.entries(parts).map(([name, count]) => `${name} ${grouped(count)}`)
+  return { text: text.join(', '), good: sum(Object.values(parts)) === 0 }
+}
+
+/** One line per direction in which anything moved. */
+export function balanceLines(balances: readonly Balance[]): string[] {
+  return balances
+    .filter(({ offered, arrived, lost, unaccounted }) => offered + arrived + lost.length + unaccounted > 0)
+    .map((balance) => {
+      const { offered, copies, arrived, underWay, lost, unaccounted } = balance
+      const parts = [`offered ${grouped(offered)}`]
+      if (copies > 0) parts.push(`copies ${grouped(copies)}`)
+      parts.push(`arrived ${grouped(arrived)}`)
+      for (const { place, cause, frames } of lost)
+        parts.push(`${cause.replaceAll('_', ' ')} ${grouped(frames)} (${place})`)
+      if (underWay > 0) parts.push(`under way ${grouped(underWay)}`)
+      parts.push(`unaccounted ${grouped(unaccounted)}`)
+      return `${endText(balance.from)} to ${endText(balance.to)}: ${parts.join(', ')}`
+    })
+}
+
+function endText({ device, index }: End): string {
+  return index === null ? device : `${device} #${index}`
+}

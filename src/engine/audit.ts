@@ -1,0 +1,109 @@
+/** The end of a run: the last counts of all who know them, and what they say when they are laid side by side. */
+import type { NicReport } from '../vnic/child-protocol.ts'
+import type { WireReport } from '../vnic/wires/wire.ts'
+import { type Balance, type PortCounts, balanceOf } from './balance.ts'
+import type { Crew } from './crew.ts'
+import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
+import type { Session } from './session.ts'
+import type { StatisticsBoard } from './statistics-board.ts'
+import type { DeviceCounters, VirtualReport } from './types.ts'
+
+export class Audit {
+  readonly devices: readonly DeviceCounters[]
+  readonly virtual: readonly VirtualReport[]
+  readonly balance: readonly Balance[]
+  readonly loss: LossVerdict
+
+  private constructor(parts: Pick<Audit, 'devices' | 'virtual' | 'balance' | 'loss'>) {
+    this.devices = parts.devices
+    this.virtual = parts.virtual
+    this.balance = parts.balance
+    this.loss = parts.loss
+  }
+
+  /** To be taken when the workers have ended. Stops what cards may still send, as nothing is to move while they are asked. */
+  static async take(
+    session: Session,
+    app: 'forward' | 'pktgen',
+    crew: Crew | null,
+    board: StatisticsBoard | null,
+  ): Promise<Audit> {
+    for (const device of session.devices) {
+      try {
+        device.stopSending()
+      } catch {
+        // It is gone: its counts come from elsewhere.
+      }
+    }
+    const { reports, final } = (await session.virtual?.finalReports()) ?? { reports: [], final: true }
+    const nics = session.devices.map((_, index): NicReport | null => {
+      const at = session.virtualIndexes.indexOf(index)
+      return at < 0 ? null : (reports[at] ?? null)
+    })
+    const lastWords = nics.map((nic) => (final ? (nic?.card ?? null) : null))
+    const devices = withModelCounts(board?.finalTotals(lastWords) ?? [], nics)
+    const gone = final
+      ? ''
+      : `the process of ${session.virtual?.names ?? ''} has ended without its last counts`
+    const reason = crew?.counted === false ? 'a data-plane worker has ended without its last counts' : gone
+    const whole = devices.filter(({ queue }) => queue === null)
+    // What isn't final doesn't fit together.
+    const ports = crew === null || reason !== '' ? [] : whole.map((device) => portOf(device, crew, nics))
+    const balance = ports.length === 0 ? [] : balanceOf(app, ports)
+    const checked = checkedGenerators(app, ports)
+    return new Audit({
+      devices,
+      virtual: nics.flatMap((nic, index) =>
+        nic === null
+          ? []
+          : [{ final, ...virtualReport(index, session.devices[index].name, nic, checked[index] ?? false) }],
+      ),
+      balance,
+      loss: { judged: reason === '', reason, ...lossOf(app, ports, balance) },
+    })
+  }
+}
+
+function portOf(device: DeviceCounters, crew: Crew, nics: readonly (NicReport | null)[]): PortCounts {
+  const { index, rx, tx } = device
+  const worker = crew.account(index)
+  const own = new Set([...Object.keys(worker.dropped), 'rx_untaken', 'tx_unsent'])
+  const dropped = Object.fromEntries(Object.entries(device.dropped).filter(([cause]) => !own.has(cause)))
+  return {
+    index,
+    device: device.device,
+    card: { received: rx.packets, sent: tx.packets, dropped },
+    worker,
+    nic: nics[index],
+  }
+}
+
+/** Adds the drops that only a virtual card counts: on a real one, nobody knows what is left in the packet buffer. */
+function withModelCounts(
+  totals: readonly DeviceCounters[],
+  nics: readonly (NicReport | null)[],
+): DeviceCounters[] {
+  return totals.map((counters) => {
+    const nic = nics[counters.index]
+    if (nic === null || counters.queue !== null) return counters
+    const { filtered, not_listening, tx_invalid, rx_buffered } = nic.card.dropped
+    const dropped = { filtered, not_listening, tx_invalid, rx_buffered: rx_buffered + nic.buffered }
+    return { ...counters, dropped: { ...counters.dropped, ...dropped } }
+  })
+}
+
+function virtualReport(
+  index: number,
+  device: string,
+  nic: NicReport,
+  checked: boolean,
+): Omit<VirtualReport, 'final'> {
+  return { index, device, wires: checked ? nic.wires : nic.wires.map(withoutVerdict), breaches: nic.breaches }
+}
+
+/** A wire whose generated frames nobody checks where they come out: it can't know which are lost. */
+export function withoutVerdict(report: WireReport): WireReport {
+  const { lost, ...counters } = report.counters
+  if (lost === undefined) return report
+  return { ...report, counters, notJudged: 'its frames end where nobody checks their sequence numbers' }
+}

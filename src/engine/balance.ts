@@ -1,0 +1,162 @@
+/**
+ * The balance of a run: every frame that was put on the way has one fate, which has a name.
+ *
+ *     source ── wire ── card ══ host ── app ── host ══ card ── wire ── end
+ *       offered   │       │       │              │       │       │   arrived
+ *               lost    lost    lost           lost    lost    lost
+ *
+ * Whoever holds frames at one of these places counts what comes in, what goes on and what is lost there, for itself. So
+ * what one has passed on must be what the next has got; what differs is `unaccounted`, and a defect of this program or of
+ * the card. Faults make copies: they are frames like any other, and have one fate as well.
+ */
+import type { NicReport } from '../vnic/child-protocol.ts'
+import type { Loss } from '../vnic/wires/account.ts'
+
+/** What was counted at one device, frames since the start. */
+export interface PortCounts {
+  readonly index: number
+  readonly device: string
+  /** By the card, as the driver has read them. `dropped`: came, but never reached the host's memory, by cause. */
+  readonly card: {
+    readonly received: number
+    readonly sent: number
+    readonly dropped: Readonly<Record<string, number>>
+  }
+  /** By the workers: taken out of the receive rings, by what became of them, and put into the transmit rings. */
+  readonly worker: {
+    readonly taken: number
+    readonly dropped: Readonly<Record<string, number>>
+    /** Left in the receive rings. */
+    readonly untaken: number
+    readonly queued: number
+    /** Left in the transmit rings when the workers ended: the card may still have sent some of them. */
+    readonly unsent: number
+  }
+  /** By the virtual card and the wires in its port; null if it is another card, whose far end nobody here sees. */
+  readonly nic: Pick<NicReport, 'card' | 'buffered' | 'account'> | null
+}
+
+/** Where frames in one direction come from and where they are to go: a device, or the app itself (pktgen). */
+export interface End {
+  readonly device: string
+  /** null: the app. */
+  readonly index: number | null
+}
+
+export interface Balance {
+  readonly from: End
+  readonly to: End
+  /** Put on the way, `returned` included. */
+  readonly offered: number
+  /** Of these, sent back by a loop: they were offered in the other direction before. */
+  readonly returned: number
+  /** Made by faults on the way. */
+  readonly copies: number
+  /** Changed by faults on the way; they went on. */
+  readonly corrupted: number
+  readonly arrived: number
+  /** Held by a wire when the run ended. */
+  readonly underWay: number
+  readonly lost: readonly Loss[]
+  /** offered + copies - arrived - lost - underWay, added up without sign over the places where it isn't 0. */
+  readonly unaccounted: number
+}
+
+/** What a direction gathers on its way. */
+class Path {
+  readonly lost: Loss[] = []
+  copies = 0
+  corrupted = 0
+  underWay = 0
+  unaccounted = 0
+
+  lose(place: string, causes: Readonly<Record<string, number>>): number {
+    let sum = 0
+    for (const [cause, frames] of Object.entries(causes)) {
+      if (frames > 0) this.lost.push({ place, cause, frames })
+      sum += frames
+    }
+    return sum
+  }
+
+  /** What happens to frames on a wire, as far as that changes their number; returns by how much it grows. */
+  pass(way: { copies: number; corrupted: number; held: number; lost: readonly Loss[] }): number {
+    this.copies += way.copies
+    this.corrupted += way.corrupted
+    this.underWay += way.held
+    for (const loss of way.lost) this.lost.push(loss)
+    return way.copies - way.held - way.lost.reduce((sum, { frames }) => sum + frames, 0)
+  }
+
+  /** Two who should have counted the same. */
+  compare(passedOn: number, got: number): void {
+    this.unaccounted += Math.abs(passedOn - got)
+  }
+}
+
+/** From the source outside to what the workers take out of the rings. */
+function receive(port: PortCounts, path: Path): { offered: number; returned: number } {
+  const { card, worker, nic } = port
+  let offered: number
+  let returned = 0
+  if (nic === null) {
+    offered = card.received + path.lose('card', card.dropped)
+  } else {
+    const way = nic.account.in
+    returned = way.returned
+    offered = way.offered + returned
+    const reachedCard = offered + path.pass(way)
+    const { dropped } = nic.card
+    // What the host couldn't send belongs to the other direction; what is in the packet buffer now won't reach the host.
+    const lost = path.lose('card', { ...dropped, tx_invalid: 0, rx_buffered: dropped['rx_buffered'] + nic.buffered })
+    path.compare(reachedCard - lost, card.received)
+  }
+  const lost = path.lose('worker', { ...worker.dropped, rx_untaken: worker.untaken })
+  path.compare(card.received - lost, worker.taken)
+  return { offered, returned }
+}
+
+/** From what the workers put into the rings to the end outside; returns what has arrived there. */
+function transmit(port: PortCounts, path: Path): number {
+  const { card, worker, nic } = port
+  // What the card has sent after the workers had looked for the last time isn't lost.
+  const late = Math.min(Math.max(0, card.sent - (worker.queued - worker.unsent)), worker.unsent)
+  const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
+  const invalid = path.lose('card', { tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0 })
+  path.compare(worker.queued - unsent - invalid, card.sent)
+  if (nic === null) return card.sent
+  const { out } = nic.account
+  path.compare(card.sent + path.pass(out), out.arrived)
+  return out.arrived
+}
+
+/** The direction from `from` to `to`, which are ports, or null for the app itself. */
+function direction(app: string, from: PortCounts | null, to: PortCounts | null): Balance {
+  const path = new Path()
+  const source = from === null ? { offered: to?.worker.queued ?? 0, returned: 0 } : receive(from, path)
+  if (from !== null && to !== null) path.compare(from.worker.taken, to.worker.queued)
+  const arrived = to === null ? (from?.worker.taken ?? 0) : transmit(to, path)
+  const { copies, corrupted, underWay, lost, unaccounted } = path
+  return {
+    from: endOf(app, from),
+    to: endOf(app, to),
+    ...source,
+    copies,
+    corrupted,
+    arrived,
+    underWay,
+    lost,
+    unaccounted,
+  }
+}
+
+function endOf(app: string, port: PortCounts | null): End {
+  return port === null ? { device: app, index: null } : { device: port.device, index: port.index }
+}
+
+/** The balance of each direction: both of a forwarder's, and what a generator sends and takes in. */
+export function balanceOf(app: 'forward' | 'pktgen', ports: readonly PortCounts[]): Balance[] {
+  const [a, b] = ports
+  if (app === 'pktgen') return [direction(app, null, a), direction(app, a, null)]
+  return [direction(app, a, b), direction(app, b, a)]
+}

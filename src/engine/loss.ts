@@ -1,0 +1,74 @@
+/** What of a run was lost: the verdict behind `--expect-loss`. */
+import type { Balance, PortCounts } from './balance.ts'
+
+export interface LossVerdict {
+  /** False if nobody here can know; then the numbers are what is known. */
+  readonly judged: boolean
+  /** Why it isn't judged, '' if it is. */
+  readonly reason: string
+  /** Frames that have not arrived, by any name. */
+  readonly lost: number
+  /** Frames that have arrived changed. */
+  readonly corrupted: number
+  /** Frames that were offered. */
+  readonly of: number
+  /** Frames whose fate nobody has counted: a defect. */
+  readonly unaccounted: number
+  /** The frames are known one by one, by sequence number: a copy can't stand for an original. */
+  readonly bySequence: boolean
+}
+
+/** Where nothing is known, or nothing was sent. */
+export const NO_LOSS = { lost: 0, corrupted: 0, of: 0, unaccounted: 0, bySequence: false }
+
+/** The fate of each generated frame is known at the port with this number, or where a loop there sends it. */
+function isChecked(ports: readonly PortCounts[], far: PortCounts | undefined, near: PortCounts): boolean {
+  const end = far?.nic?.account
+  if (end === undefined) return false
+  if (end.out.books) return true
+  // A loop: the frames come back to where they were sent.
+  return ports.length === 2 && end.in.returned > 0 && near.nic?.account.out.books === true
+}
+
+/** For each port, whether what its generators have sent is checked by sequence number where it comes out. */
+export function checkedGenerators(app: 'forward' | 'pktgen', ports: readonly PortCounts[]): boolean[] {
+  if (app !== 'forward') return ports.map(() => false)
+  return ports.map((port, i) => isChecked(ports, ports[1 - i], port))
+}
+
+/**
+ * Where generators have sent everything, and all of it is checked where it comes out, loss is known frame by frame. Elsewhere
+ * every frame that is missing counts, a copy made by a fault like an original: nobody can tell them apart.
+ */
+export function lossOf(
+  app: 'forward' | 'pktgen',
+  ports: readonly PortCounts[],
+  balances: readonly Balance[],
+): Omit<LossVerdict, 'judged' | 'reason'> {
+  const unaccounted = sum(balances.map((balance) => balance.unaccounted))
+  const of = sum(balances.map(({ offered, returned }) => offered - returned))
+  const checked = checkedGenerators(app, ports)
+  const generators = ports.flatMap((port, i) => (checked[i] ? (port.nic?.account.generators ?? []) : []))
+  const late = sum(generators.map((generator) => generator.late))
+  const copies = sum(balances.map((balance) => balance.copies))
+  if (of > 0 && sum(generators.map(({ sent }) => sent)) === of && (late === 0 || copies === 0)) {
+    return {
+      lost: sum(generators.map(({ lost }) => lost)),
+      corrupted: sum(generators.map(({ corrupted }) => corrupted)),
+      of,
+      unaccounted,
+      bySequence: true,
+    }
+  }
+  return {
+    lost: sum(balances.map(({ lost, underWay }) => sum(lost.map(({ frames }) => frames)) + underWay)),
+    corrupted: sum(balances.map((balance) => balance.corrupted)),
+    of,
+    unaccounted,
+    bySequence: false,
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

@@ -1,0 +1,88 @@
+/**
+ * Where the frames of a wire are, for the balance of a run (engine/balance.ts): every frame that a source has put on the
+ * way is at an end, lost under a name, or on its way. All numbers are frames since the start.
+ */
+import type { Tally } from './ledger.ts'
+
+/** Frames that were lost for one cause at one place. */
+export interface Loss {
+  /** `fault=drop=0.1`, `card`, `worker`… */
+  readonly place: string
+  /** `dropped`, `missed`, `pool_empty`… */
+  readonly cause: string
+  readonly frames: number
+}
+
+/** What happens to frames in one direction. */
+export interface Path {
+  /** Made by faults, in addition to those that were offered. */
+  readonly copies: number
+  /** Changed by faults. They go on. */
+  readonly corrupted: number
+  /** Taken, and neither passed on nor lost yet. */
+  readonly held: number
+  readonly lost: readonly Loss[]
+}
+
+export interface WireAccount {
+  /** Towards the NIC. */
+  readonly in: Path & {
+    /** Put on the way by the sources at this wire. */
+    readonly offered: number
+    /** From the NIC, and sent back to it (a loop): the same frames once more. */
+    readonly returned: number
+  }
+  /** From the NIC. */
+  readonly out: Path & {
+    /** Have reached an end of this wire, or have been handed back to the NIC. */
+    readonly arrived: number
+    /** Sequence numbers of generated frames are checked here. */
+    readonly books: boolean
+  }
+  /** Of the generators at this wire: what became of their frames, wherever they came out. */
+  readonly generators: readonly Tally[]
+}
+
+const NOTHING_HAPPENS: Path = { copies: 0, corrupted: 0, held: 0, lost: [] }
+
+/** The account of a wire that loses, copies and holds back nothing. */
+export function plainAccount(counts: {
+  offered?: number
+  arrived?: number
+  books?: boolean
+  generators?: readonly Tally[]
+}): WireAccount {
+  const { offered = 0, arrived = 0, books = false, generators = [] } = counts
+  return {
+    in: { ...NOTHING_HAPPENS, offered, returned: 0 },
+    out: { ...NOTHING_HAPPENS, arrived, books },
+    generators,
+  }
+}
+
+/** Several wires behind one plug: all of them send, and what arrives is counted at `end`, one of them. */
+export function sumAccounts(parts: readonly WireAccount[], end: WireAccount): WireAccount {
+  const total = (of: (part: WireAccount) => number): number => parts.reduce((sum, part) => sum + of(part), 0)
+  return {
+    in: {
+      offered: total((part) => part.in.offered),
+      returned: total((part) => part.in.returned),
+      copies: total((part) => part.in.copies),
+      corrupted: total((part) => part.in.corrupted),
+      held: total((part) => part.in.held),
+      lost: parts.flatMap((part) => part.in.lost),
+    },
+    out: { ...end.out, books: parts.some((part) => part.out.books) },
+    generators: parts.flatMap((part) => part.generators),
+  }
+}
+
+/** Adds what happens in front of a wire to what happens behind. */
+export function addPath(behind: Path, here: Path): Path {
+  return {
+    copies: behind.copies + here.copies,
+    corrupted: behind.corrupted + here.corrupted,
+    held: behind.held + here.held,
+    lost: [...behind.lost, ...here.lost.filter(({ frames }) => frames > 0)],
+  }
+}

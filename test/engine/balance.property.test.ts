@@ -1,0 +1,166 @@
+/**
+ * Whatever wires, faults, queues and sizes are combined, and at every moment: each frame has one fate. The number of
+ * combinations and the seed can be given: IXY_BALANCE_RUNS, IXY_BALANCE_SEED.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import fc from 'fast-check'
+import { allocateBytes } from '../../src/packet/bytes.ts'
+import { PcapWriter } from '../../src/packet/pcap-writer.ts'
+import type { Balance } from '../../src/engine/balance.ts'
+import { SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
+
+const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 300)
+const SEED = Number(process.env['IXY_BALANCE_SEED'] ?? Date.now() & 0x7fffffff)
+
+let folder: string
+let capture: string
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'ixy-ts-balance-'))
+  capture = path.join(folder, 'in.pcap')
+  const writer = new PcapWriter(capture)
+  const frame = allocateBytes(2048)
+  for (let i = 0; i < 500; i++) {
+    frame.u8.fill(i)
+    // Some too short for a card to send, some too long for a small MTU.
+    writer.write(frame, 0, [20, 60, 61, 300, 1000, 1514][i % 6], 1, i * 1000)
+  }
+  writer.close()
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const chance = fc.constantFrom(0, 0, 0.01, 0.3, 1)
+
+/** `drop=0.3+dup=1+seed=7`, or nothing. */
+const fault = fc
+  .record({
+    drop: chance,
+    corrupt: chance,
+    dup: chance,
+    reorder: chance,
+    seed: fc.nat(1000),
+    flap: fc.nat(3),
+    late: fc.nat(9),
+  })
+  .map(({ drop, corrupt, dup, reorder, seed, flap, late }) => {
+    const parts = [`seed=${seed}`, `corrupt=${corrupt}`, `dup=${dup}`, `reorder=${reorder}`]
+    if (drop < 1) parts.push(`drop=${drop}`)
+    if (flap === 3) parts.push('linkflap=30ms/10ms')
+    if (late === 9) parts.push('unplugged=20ms')
+    return `fault=${parts.join('+')}`
+  })
+
+const gen = fc
+  .record({
+    size: fc.constantFrom(60, 61, 500, 1514),
+    flows: fc.integer({ min: 1, max: 9 }),
+    count: fc.nat(800),
+    rate: fc.nat(3),
+  })
+  .map(({ size, flows, count, rate }) => {
+    const paced = rate === 0 ? '' : `,rate=${rate * 50}kpps`
+    return `gen,size=${size},flows=${flows}${paced}${count === 0 ? '' : `,count=${count}`}`
+  })
+
+const end = fc.oneof(
+  { arbitrary: gen, weight: 4 },
+  { arbitrary: fc.constant('sink'), weight: 2 },
+  { arbitrary: fc.constant('loop'), weight: 1 },
+  {
+    arbitrary: fc.constantFrom('', ',rate=100kpps', ',repeat=3').map((more) => `replay=CAPTURE${more}`),
+    weight: 2,
+  },
+  { arbitrary: fc.constant('record=RECORD'), weight: 1 },
+)
+
+const wire = fc
+  .record({ ends: fc.array(end, { minLength: 1, maxLength: 2 }), faults: fc.array(fault, { maxLength: 2 }) })
+  .map(({ ends, faults }) => {
+    // One recorder, one loop and one source of each kind in a port.
+    const kinds = new Set<string>()
+    const some = ends.filter((text) => {
+      const kind = text.slice(0, 4)
+      return kinds.has(kind) ? false : kinds.add(kind) !== undefined
+    })
+    return [...some, ...faults].join()
+  })
+
+interface Plan extends SimulatedRunOptions {
+  /** What happens next: turns of the cards (milliseconds), or of a worker. */
+  readonly turns: readonly { readonly cards: number; readonly worker: number }[]
+}
+
+const plan: fc.Arbitrary<Plan> = fc.record({
+  wires: fc.array(wire, { minLength: 1, maxLength: 2 }),
+  queues: fc.integer({ min: 1, max: 4 }),
+  mtu: fc.constantFrom(1500, 500, 9000),
+  fast: fc.boolean(),
+  turns: fc.array(fc.record({ cards: fc.constantFrom(0, 0.05, 1, 30), worker: fc.nat(7) }), {
+    minLength: 20,
+    maxLength: 150,
+  }),
+})
+
+function files({ wires, ...rest }: Plan): Plan {
+  const named = wires.map((text, i) =>
+    text.replaceAll('CAPTURE', capture).replaceAll('RECORD', path.join(folder, `${i}.pcap`)),
+  )
+  return { wires: named, ...rest }
+}
+
+function expectBalanced(balances: readonly Balance[]): void {
+  for (const balance of balances) {
+    const { offered, copies, arrived, underWay, lost, unaccounted } = balance
+    const named = lost.reduce((sum, { frames }) => sum + frames, 0)
+    if (unaccounted !== 0 || offered + copies !== arrived + underWay + named)
+      throw new Error(`doesn't add up: ${JSON.stringify(balance)}`)
+    if (lost.some(({ frames }) => frames < 0) || arrived < 0 || underWay < 0)
+      throw new Error(`less than none: ${JSON.stringify(balance)}`)
+  }
+}
+
+/** What the sequence numbers in generated frames say must be what the counters of all places say. */
+function expectSequencesAgree(run: SimulatedRun, balances: readonly Balance[]): void {
+  const loss = run.loss()
+  if (!loss.bySequence) return
+  const generators = run.counts().flatMap(({ nic }) => nic?.account.generators ?? [])
+  const sum = (of: (one: (typeof generators)[number]) => number): number =>
+    generators.reduce((total, one) => total + of(one), 0)
+  const missing = balances.reduce(
+    (total, { lost, underWay }) => total + underWay + lost.reduce((frames, one) => frames + one.frames, 0),
+    0,
+  )
+  const copies = balances.reduce((total, balance) => total + balance.copies, 0)
+  expect({ sequences: loss.lost + copies - sum(({ duplicated }) => duplicated) }).toEqual({
+    sequences: missing,
+  })
+}
+
+test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, () => {
+  let moved = 0
+  fc.assert(
+    fc.property(plan, (drawn) => {
+      const { turns, ...options } = files(drawn)
+      const run = new SimulatedRun(options)
+      try {
+        turns.forEach(({ cards, worker }, i) => {
+          if (worker < 4) run.pollWorker(worker)
+          else run.pollCards(cards)
+          if (i % 10 === 0) expectBalanced(run.balance())
+        })
+        run.windDown()
+        const balances = run.balance()
+        expectBalanced(balances)
+        expectSequencesAgree(run, balances)
+        moved += balances.reduce((sum, { arrived }) => sum + arrived, 0)
+      } finally {
+        run.release()
+      }
+    }),
+    { numRuns: RUNS, seed: SEED },
+  )
+  // The handle was turned: most combinations move something.
+  expect(moved).toBeGreaterThan(RUNS * 50)
+}, 3_600_000)

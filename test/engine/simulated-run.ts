@@ -1,0 +1,171 @@
+/**
+ * A forwarder or a generator on virtual 82599s in one thread: the driver, the rings, the models and the wires are the real
+ * ones; a test turns the handle. Time is made up, so a run is the same each time.
+ */
+import { FrameSource } from '../../src/apps/pktgen.ts'
+import { makeMover } from '../../src/apps/forward.ts'
+import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
+import { IxgbeDevice, ringBytes } from '../../src/driver/ixgbe/device.ts'
+import { RingPair } from '../../src/driver/ixgbe/ring-pair.ts'
+import { DataPort } from '../../src/engine/data-plane.ts'
+import { lossOf } from '../../src/engine/loss.ts'
+import { DmaArena } from '../../src/memory/arena.ts'
+import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { totalsOf } from '../../src/vnic/model/totals.ts'
+import { Ledger } from '../../src/vnic/wires/ledger.ts'
+import { parseWires } from '../../src/vnic/wires/parse.ts'
+import type { Wire } from '../../src/vnic/wires/wire.ts'
+import { ModelTransport } from '../driver/ixgbe/model-transport.ts'
+
+export interface SimulatedRunOptions {
+  /** Two: forward between them. One: generate packets. */
+  readonly wires: readonly string[]
+  readonly queues: number
+  readonly mtu: number
+  /** The host's memory is where the loops of src/vnic/wasm reach it. */
+  readonly fast: boolean
+}
+
+const RING = 64
+const BATCH = 16
+
+export class SimulatedRun {
+  readonly app: 'forward' | 'pktgen'
+  private now = 1000
+  private readonly wires: readonly Wire[]
+  private readonly transports: readonly ModelTransport[]
+  private readonly devices: readonly IxgbeDevice[]
+  /** By queue, then by device. */
+  private readonly ports: readonly (readonly DataPort[])[]
+  /** Per queue: what the worker does in one turn. */
+  private readonly steps: readonly (() => number)[]
+  private readonly arena: DmaArena
+  private generating = true
+
+  constructor({ wires, queues, mtu, fast }: SimulatedRunOptions) {
+    this.app = wires.length === 2 ? 'forward' : 'pktgen'
+    const ledger = new Ledger(0x1234)
+    this.wires = wires.map((text) => parseWires(text, { ledger, linkMbit: 10_000 }))
+    this.transports = this.wires.map((wire) => new ModelTransport(wire, fast))
+    const shift = bufferShiftFor(18 + mtu)
+    const poolShift = Math.log2(RING) + 2
+    const perQueue = packetMemoryBytes(shift, poolShift, 2) + (1 << shift)
+    this.arena = new DmaArena(queues * perQueue + 2 * ringBytes(queues, RING) + 4096, false)
+    for (const transport of this.transports)
+      for (const segment of this.arena.segments) transport.mapDma(segment)
+    const memories = Array.from({ length: queues }, () => this.arena.takePackets(shift, poolShift, 2))
+    const options = { queues, ringSize: RING, bufferShift: shift, maxFrame: 14 + mtu + 4 }
+    this.devices = this.transports.map(
+      (transport) =>
+        new IxgbeDevice(transport, this.arena, {
+          ...options,
+          model: '',
+          serialLink: true,
+          interrupts: false,
+        }),
+    )
+    const attached = memories.map((spec, queue) => {
+      const memory = new PacketMemory(spec)
+      const rings = this.devices.map((device, i) => new RingPair(device.queues[queue], memory, i))
+      for (const pair of rings) pair.start()
+      return { memory, ports: rings.map(({ rx, tx }) => new DataPort(rx, tx)) }
+    })
+    this.ports = attached.map(({ ports }) => ports)
+    this.steps = attached.map(({ memory, ports }) =>
+      this.app === 'forward' ? forwarder(memory, ports) : this.generator(memory, ports[0]),
+    )
+    for (let i = 0; i < 1000 && !this.devices.every((device) => device.link().up); i++) this.pollCards(1)
+    for (const device of this.devices) device.start()
+  }
+
+  private generator(memory: PacketMemory, { rx, tx }: DataPort): () => number {
+    const source = new FrameSource(memory, 1, [new Uint8Array(60).fill(2)], true)
+    const batch = memory.batch(BATCH)
+    return () => {
+      const taken = rx.receive(batch, BATCH)
+      memory.free(batch, 0, taken)
+      if (!this.generating) return taken
+      const count = source.next(batch, Math.min(BATCH, tx.room()))
+      return taken + tx.transmit(batch, 0, count)
+    }
+  }
+
+  /** Lets `milliseconds` pass for the cards and their wires. */
+  pollCards(milliseconds: number): void {
+    this.now += milliseconds
+    for (const { model } of this.transports) model.poll(this.now)
+  }
+
+  /** A turn of the worker of this queue, if there is one. */
+  pollWorker(queue: number): void {
+    this.steps[queue % this.steps.length]()
+  }
+
+  /** As a run ends: sources stop, what is under way comes out, cards stop. */
+  windDown(): void {
+    this.generating = false
+    for (const wire of this.wires) wire.stop()
+    for (let i = 0; i < 400; i++) this.turn()
+    for (const device of this.devices) device.stopReceiving()
+    for (let i = 0; i < 20; i++) this.turn()
+    for (const device of this.devices) device.stopSending()
+  }
+
+  private turn(): void {
+    this.pollCards(1)
+    for (const step of this.steps) step()
+  }
+
+  /** At any moment between two turns. */
+  counts(): PortCounts[] {
+    return this.devices.map((device, index) => {
+      const { rxPackets, txPackets, dropped } = device.statistics()
+      const { model } = this.transports[index]
+      const queues = this.ports.map((ports) => ports[index])
+      const total = (of: (port: DataPort) => number): number =>
+        queues.reduce((sum, port) => sum + of(port), 0)
+      return {
+        index,
+        device: device.name,
+        card: { received: rxPackets, sent: txPackets, dropped },
+        worker: {
+          taken: total(({ rx }) => rx.packets),
+          dropped: {
+            pool_empty: total(({ rx }) => rx.poolEmpty),
+            fragments: total(({ rx }) => rx.fragments),
+          },
+          untaken: total(({ rx }) => rx.untaken()),
+          queued: total(({ tx }) => tx.packets),
+          unsent: total(({ tx }) => tx.pending()),
+        },
+        nic: {
+          card: totalsOf(model),
+          buffered: model.receive.buffered,
+          account: this.wires[index].account(),
+        },
+      }
+    })
+  }
+
+  balance(): Balance[] {
+    return balanceOf(this.app, this.counts())
+  }
+
+  loss(): ReturnType<typeof lossOf> {
+    const counts = this.counts()
+    return lossOf(this.app, counts, balanceOf(this.app, counts))
+  }
+
+  release(): void {
+    for (const device of this.devices) device.close()
+    for (const wire of this.wires) wire.close()
+    for (const transport of this.transports) transport.release()
+    this.arena.close()
+  }
+}
+
+function forwarder(memory: PacketMemory, [a, b]: readonly DataPort[]): () => number {
+  const there = makeMover(memory, a, b, BATCH, false)
+  const back = makeMover(memory, b, a, BATCH, false)
+  return () => there() + back()
+}
