@@ -121,6 +121,18 @@ function expectBalanced(balances: readonly Balance[]): void {
   }
 }
 
+/** Whatever comes out where sequence numbers are checked is booked, once. */
+function expectBooked(run: SimulatedRun): void {
+  const accounts = run.counts().flatMap(({ nic }) => (nic === null ? [] : [nic.account]))
+  const checked = accounts.filter(({ out }) => out.books).reduce((sum, { out }) => sum + out.arrived, 0)
+  const booked = accounts
+    .flatMap(({ generators }) => generators)
+    .reduce((sum, one) => sum + one.received + one.duplicated + one.corrupted + one.late, 0)
+  expect({ checked: booked + run.reported('foreign') }).toEqual({ checked })
+  const offered = accounts.reduce((sum, account) => sum + account.in.offered + account.in.returned, 0)
+  expect({ offered: run.reported('sent') }).toEqual({ offered })
+}
+
 /** What the sequence numbers in generated frames say must be what the counters of all places say. */
 function expectSequencesAgree(run: SimulatedRun, balances: readonly Balance[]): void {
   const loss = run.loss()
@@ -154,6 +166,7 @@ test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, () => {
         const balances = run.balance()
         expectBalanced(balances)
         expectSequencesAgree(run, balances)
+        expectBooked(run)
         moved += balances.reduce((sum, { arrived }) => sum + arrived, 0)
       } finally {
         run.release()

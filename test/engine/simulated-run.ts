@@ -147,6 +147,12 @@ export class SimulatedRun {
     })
   }
 
+  /** The counter of this name of all wires together. */
+  reported(name: string): number {
+    const reports = this.wires.flatMap((wire) => wire.reports())
+    return reports.reduce((sum, { counters }) => sum + (counters[name] ?? 0), 0)
+  }
+
   balance(): Balance[] {
     return balanceOf(this.app, this.counts())
   }

@@ -40,7 +40,7 @@ export function parseWires(text: string, context: WireContext): Wire {
     // What comes through the faults has arrived, also where nothing is behind them.
     let wire =
       ends.length === 0 && faults.length > 0
-        ? new SinkWire('', context.ledger)
+        ? new SinkWire('no end', context.ledger)
         : join(makeAll(ends), arrivals(ends))
     for (const item of faults) wire = make(item, wire)
     // Recorders come last: they never refuse a frame, so whoever does refuses it before it is recorded.

@@ -22,7 +22,7 @@ export class SinkWire implements Wire {
   private longest = 0
   private stopped = false
 
-  /** `text`: '' for one that nobody has asked for, and that reports nothing. `ledger`: null if another wire of this port books what comes out. */
+  /** `ledger`: null if another wire of this port books what comes out. */
   constructor(text: string, ledger: Ledger | null) {
     this.text = text
     this.ledger = ledger
@@ -72,7 +72,6 @@ export class SinkWire implements Wire {
   }
 
   reports(): WireReport[] {
-    if (this.text === '') return []
     const { arrived, bytes, foreign } = this
     return [{ wire: this.text, counters: { arrived, bytes, foreign, ...this.gaps() } }]
   }
