@@ -33,8 +33,11 @@ export interface PortCounts {
     readonly unsent: number
   }
   /** By the virtual card and the wires in its port; null if it is another card, whose far end nobody here sees. */
-  readonly nic: Pick<NicReport, 'card' | 'buffered' | 'account'> | null
+  readonly nic: NicCounts | null
 }
+
+/** By a virtual card and the wires in its port. */
+export type NicCounts = Pick<NicReport, 'card' | 'buffered' | 'account'>
 
 /** Where frames in one direction come from and where they are to go: a device, or the app itself (pktgen). */
 export interface End {
@@ -88,32 +91,52 @@ class Path {
     return way.copies - way.held - way.lost.reduce((sum, { frames }) => sum + frames, 0)
   }
 
+  sums(): Pick<Balance, 'copies' | 'corrupted' | 'underWay' | 'lost' | 'unaccounted'> {
+    const { copies, corrupted, underWay, lost, unaccounted } = this
+    return { copies, corrupted, underWay, lost, unaccounted }
+  }
+
   /** Two who should have counted the same. */
   compare(passedOn: number, got: number): void {
     this.unaccounted += Math.abs(passedOn - got)
   }
 }
 
+interface Source {
+  readonly offered: number
+  readonly returned: number
+}
+
+/** From the sources of a wire into the host's memory. */
+function intoHost(nic: NicCounts, received: number, path: Path): Source {
+  const way = nic.account.in
+  const { returned } = way
+  const offered = way.offered + returned
+  const reachedCard = offered + path.pass(way)
+  const { dropped } = nic.card
+  // What the host couldn't send belongs to the other direction; what is in the packet buffer now won't reach the host.
+  const rx_buffered = dropped['rx_buffered'] + nic.buffered
+  const lost = path.lose('card', { ...dropped, tx_invalid: 0, rx_buffered })
+  path.compare(reachedCard - lost, received)
+  return { offered, returned }
+}
+
+/** From what a card has sent to the end of a wire; returns what has arrived there. */
+function ontoWire(nic: NicCounts, sent: number, path: Path): number {
+  const { out } = nic.account
+  path.compare(sent + path.pass(out), out.arrived)
+  return out.arrived
+}
+
 /** From the source outside to what the workers take out of the rings. */
-function receive(port: PortCounts, path: Path): { offered: number; returned: number } {
-  const { card, worker, nic } = port
-  let offered: number
-  let returned = 0
-  if (nic === null) {
-    offered = card.received + path.lose('card', card.dropped)
-  } else {
-    const way = nic.account.in
-    returned = way.returned
-    offered = way.offered + returned
-    const reachedCard = offered + path.pass(way)
-    const { dropped } = nic.card
-    // What the host couldn't send belongs to the other direction; what is in the packet buffer now won't reach the host.
-    const lost = path.lose('card', { ...dropped, tx_invalid: 0, rx_buffered: dropped['rx_buffered'] + nic.buffered })
-    path.compare(reachedCard - lost, card.received)
-  }
+function receive({ card, worker, nic }: PortCounts, path: Path): Source {
+  const source =
+    nic === null
+      ? { offered: card.received + path.lose('card', card.dropped), returned: 0 }
+      : intoHost(nic, card.received, path)
   const lost = path.lose('worker', { ...worker.dropped, rx_untaken: worker.untaken })
   path.compare(card.received - lost, worker.taken)
-  return { offered, returned }
+  return source
 }
 
 /** From what the workers put into the rings to the end outside; returns what has arrived there. */
@@ -124,10 +147,7 @@ function transmit(port: PortCounts, path: Path): number {
   const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
   const invalid = path.lose('card', { tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0 })
   path.compare(worker.queued - unsent - invalid, card.sent)
-  if (nic === null) return card.sent
-  const { out } = nic.account
-  path.compare(card.sent + path.pass(out), out.arrived)
-  return out.arrived
+  return nic === null ? card.sent : ontoWire(nic, card.sent, path)
 }
 
 /** The direction from `from` to `to`, which are ports, or null for the app itself. */
@@ -136,19 +156,24 @@ function direction(app: string, from: PortCounts | null, to: PortCounts | null):
   const source = from === null ? { offered: to?.worker.queued ?? 0, returned: 0 } : receive(from, path)
   if (from !== null && to !== null) path.compare(from.worker.taken, to.worker.queued)
   const arrived = to === null ? (from?.worker.taken ?? 0) : transmit(to, path)
-  const { copies, corrupted, underWay, lost, unaccounted } = path
-  return {
-    from: endOf(app, from),
-    to: endOf(app, to),
-    ...source,
-    copies,
-    corrupted,
-    arrived,
-    underWay,
-    lost,
-    unaccounted,
-  }
+  return { from: endOf(app, from), to: endOf(app, to), ...source, ...path.sums(), arrived }
 }
+
+/** Of a virtual card whose host is another process: what came to it from the wire, and what it has sent onto the wire. */
+export function cardBalance(device: string, index: number, nic: NicCounts): Balance[] {
+  const card = { device, index }
+  const { rx, tx } = nic.card
+  const received = new Path()
+  const source = intoHost(nic, rx.packets, received)
+  const sent = new Path()
+  const arrived = ontoWire(nic, tx.packets, sent)
+  return [
+    { from: WIRE, to: card, ...source, ...received.sums(), arrived: rx.packets },
+    { from: card, to: WIRE, offered: tx.packets, returned: 0, ...sent.sums(), arrived },
+  ]
+}
+
+const WIRE: End = { device: 'wire', index: null }
 
 function endOf(app: string, port: PortCounts | null): End {
   return port === null ? { device: app, index: null } : { device: port.device, index: port.index }

@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
+import { cardBalance } from '../../engine/balance.ts'
 import { withoutVerdict } from '../../engine/audit.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
 import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
@@ -105,7 +106,8 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   }
   telemetry?.close()
   const ran = elapsed()
-  const virtual = host.reports().map(({ wires, breaches }, index) => ({
+  const reports = host.reports()
+  const virtual = reports.map(({ wires, breaches }, index) => ({
     index,
     device: infos[index].device,
     // What comes of its frames is seen in the process that drives the NIC.
@@ -124,6 +126,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',
     devices: tally.summarize(final, ran),
     virtual,
+    balance: reports.flatMap((report, index) => cardBalance(infos[index].device, index, report)),
     loss: {
       judged: false,
       reason: 'the frames end in another process, which can judge',
