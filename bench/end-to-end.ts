@@ -1,4 +1,6 @@
 /** The whole program between virtual NICs: packets per second, and how many without losing one. */
+import { lineRate } from '../src/packet/rate.ts'
+import { LINK_MBIT } from '../src/vnic/host.ts'
 import { type PortTotals, type ToolRun, runTool } from './lib/tool.ts'
 
 const SIZES = [60, 1514]
@@ -41,11 +43,11 @@ export async function throughput(
   seconds: number,
   repetitions: number,
 ): Promise<Throughput> {
-  const gen = `virtual:gen,size=${frameBytes},flows=${queues > 1 ? 64 : 1}`
+  const gen = `virtual:gen,rate=max,size=${frameBytes},flows=${queues > 1 ? 64 : 1}`
   const work =
     command === 'forward'
       ? ['forward', gen, gen, '--touch']
-      : ['pktgen', 'virtual:sink', '--size', String(frameBytes)]
+      : ['pktgen', 'virtual:sink', '--rate', 'max', '--size', String(frameBytes)]
   const runs: number[][] = []
   let lost = 0
   for (let i = 0; i < repetitions; i++) {
@@ -81,7 +83,7 @@ const LEARNING = 1
 
 /**
  * RFC 2544 §26.1: the highest offered rate, the same in both directions, at which not a single packet is lost; by halving
- * the interval below `most` (Mpps per direction) `steps` times.
+ * the interval below `most` (Mpps per direction), or below line rate, `steps` times.
  */
 export async function search(
   frameBytes: number,
@@ -91,7 +93,7 @@ export async function search(
 ): Promise<Sustained> {
   const trials: Sustained['trials'][number][] = []
   let low = 0
-  let high = most
+  let high = Math.min(most, lineRate(frameBytes, LINK_MBIT) / 1e6)
   for (let step = 0; step < steps; step++) {
     const mpps = Number(((low + high) / 2).toFixed(4))
     let passed = false

@@ -69,6 +69,11 @@ export class IxyError extends Error {
   }
 }
 
+/** What was written makes no sense; `fix` says what is allowed. */
+export function usageError(what: string, fix = ''): IxyError {
+  return new IxyError('IXY_ERR_USAGE', what, fix)
+}
+
 /** Anything thrown, as an IxyError: foreign errors become IXY_ERR_INTERNAL with the original as cause. */
 export function asIxyError(error: unknown): IxyError {
   if (error instanceof IxyError) return error

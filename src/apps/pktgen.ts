@@ -3,7 +3,7 @@ import type { PktgenJob } from '../engine/worker-spec.ts'
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
-import { Pacer } from '../packet/pacer.ts'
+import { LINE_RATE_MEMORY, Pacer } from '../packet/pacer.ts'
 import { LatencyProbe } from './latency-probe.ts'
 
 /** The pools of a pktgen worker: what is received must not overwrite what is to be sent. */
@@ -17,7 +17,7 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
   const { memory, batchSize } = plane
   const { rx, tx } = plane.ports[0]
   const limit = job.count ?? Infinity
-  const pacer = job.rate === null ? null : new Pacer(job.rate)
+  const pacer = makePacer(job)
   const clock = new MonotonicClock()
   const source = new FrameSource(memory, TRANSMIT_POOL, job.frames, job.sequence)
   const probe = latency === null ? null : new LatencyProbe(memory, latency)
@@ -51,6 +51,11 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
     if (source.sent === limit) plane.finished()
   }
   plane.drain(takeIn)
+}
+
+function makePacer({ rate, limitOnly }: PktgenJob): Pacer | null {
+  if (rate === null) return null
+  return limitOnly ? new Pacer(rate, LINE_RATE_MEMORY) : new Pacer(rate)
 }
 
 /** Packets ready to be sent: frames in turn, each with a sequence number if there is to be one. */

@@ -5,7 +5,7 @@ import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
 import { MAX_MTU } from '../packet/ethernet.ts'
 import { LOG_LEVELS } from './log.ts'
-import { cpuList, decimalNumber, ringSize, usageError, wholeNumber } from './usage.ts'
+import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
 
 /** Timers of Node.js hold 31 bits of milliseconds: 24 days. */
 const MAX_SECONDS = 2_147_483
@@ -57,14 +57,14 @@ export function addWatchOptions(command: Command): Command {
   return addOutputOptions(
     command
       .option(
-        '-d, --duration <seconds>',
-        'end by itself after that time (default: at a signal)',
-        decimalNumber('--duration', 0.001, MAX_SECONDS, 'seconds'),
+        '-d, --duration <time>',
+        'end by itself after that time: 10 (seconds), 500ms, 2m, 1h (default: at a signal)',
+        seconds('--duration', 0.001, MAX_SECONDS),
       )
       .option(
-        '-i, --interval <seconds>',
-        'time between two reports',
-        decimalNumber('--interval', 0.01, MAX_SECONDS, 'seconds'),
+        '-i, --interval <time>',
+        'time between two reports: 1 (second), 100ms, 1m',
+        seconds('--interval', 0.01, MAX_SECONDS),
         1,
       )
       .option('--quiet', 'print the summary only', false),
@@ -92,7 +92,7 @@ export function addRunOptions(command: Command): Command {
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        wholeNumber('--mtu', 1500, MAX_MTU),
+        byteSize('--mtu', 1500, MAX_MTU),
         1500,
       )
       .addOption(
@@ -118,14 +118,14 @@ export function addRunOptions(command: Command): Command {
       .option('--force', 'take a NIC that is in use or of an unknown model', false),
   )
     .option(
-      '--expect-mpps <n>',
-      'exit 5 if the average transmit rate of all devices together stays below it',
-      decimalNumber('--expect-mpps', 0, 1000, 'million packets per second'),
+      '--expect-mpps <rate>',
+      'exit 5 if all devices together send less on average (5, 5Mpps, 100kpps), or no packet',
+      megapackets('--expect-mpps'),
     )
     .option(
       '--expect-loss <ratio>',
-      'exit 5 if more than this share of the packets was lost: 0 to 1',
-      decimalNumber('--expect-loss', 0, 1),
+      'exit 5 if more than this share of the packets was lost: 0.01 or 1%',
+      share('--expect-loss'),
     )
 }
 

@@ -44,13 +44,16 @@ A <device> is one of
 
 A <wire> is a comma-separated list of
   gen                     traffic source that checks what comes back: rate=, size=, imix, flows=, count=
+                          Waits for the NIC and keeps to line rate without rate=; rate=max is flat out
   sink, loop              swallows and counts; sends back
   tap=<ifname>            a Linux TAP interface
   replay=<file.pcap>      plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
-                          gaps without rate=; as fast as the NIC takes packets with rate=100%
+                          gaps without rate=; rate=100% is line rate, rate=max flat out
   record=<file.pcap>      writes what the NIC sends into a capture
   fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>,
                           unplugged=<time>, seed=<n>, joined by +
+Quantities have units: counts as in 10k or 2M, times as in 10 (seconds), 500ms or 2m, shares as in 0.01
+or 1%, rates as in 1.5Mpps, 500kpps, 2Gbit, 10% (of the link) or max.
 What a wire counts is explained in docs/output.md; foreign are frames that no gen of this process has sent.
 
 Exit codes: 0 done or stopped by a signal, 1 failed at run time, 2 wrong usage, 3 the device can't be used,

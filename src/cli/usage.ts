@@ -1,27 +1,39 @@
 /** Strict readers for option values. Each throws IXY_ERR_USAGE with one line that says what is allowed. */
-import { IxyError } from '../errors.ts'
+import { usageError } from '../errors.ts'
+import * as quantity from '../quantity.ts'
 
-export function usageError(what: string, fix = ''): IxyError {
-  return new IxyError('IXY_ERR_USAGE', what, fix)
-}
+export { usageError }
+
+type Reader = (text: string) => number
 
 /** A reader for whole numbers from `min` to `max`, both included. */
-export function wholeNumber(option: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN
-    if (value >= min && value <= max) return value
-    throw usageError(`${option} ${text} is not valid`, `give a whole number from ${min} to ${max}`)
-  }
+export function wholeNumber(option: string, min: number, max: number): Reader {
+  return (text) => quantity.wholeNumber(`${option} `, text, min, max)
 }
 
-/** A reader for decimal numbers from `min` to `max`, both included. `what` is the unit: `seconds`. */
-export function decimalNumber(option: string, min: number, max: number, what = ''): (text: string) => number {
-  return (text) => {
-    const value = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : NaN
-    if (value >= min && value <= max) return value
-    const noun = what === '' ? 'a number' : `a number of ${what}`
-    throw usageError(`${option} ${text} is not valid`, `give ${noun} from ${min} to ${max}`)
-  }
+/** The same, of things that may be many: `10k`. */
+export function count(option: string, min: number, max: number): Reader {
+  return (text) => quantity.count(`${option} `, text, min, max)
+}
+
+/** A reader for sizes in bytes. */
+export function byteSize(option: string, min: number, max: number): Reader {
+  return (text) => quantity.byteSize(`${option} `, text, min, max)
+}
+
+/** A reader for times, in seconds. */
+export function seconds(option: string, min: number, max: number): Reader {
+  return (text) => quantity.seconds(`${option} `, text, min, max)
+}
+
+/** A reader for shares from 0 to 1. */
+export function share(option: string): Reader {
+  return (text) => quantity.share(`${option} `, text)
+}
+
+/** A reader for million packets per second. */
+export function megapackets(option: string): Reader {
+  return (text) => quantity.megapackets(`${option} `, text)
 }
 
 /** Descriptors per ring. The card wants multiples of 128 bytes; powers of two let the loops wrap with a mask. */

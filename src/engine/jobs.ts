@@ -4,8 +4,9 @@ import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import { parseIpv4 } from '../packet/ipv4.ts'
 import { parseMac } from '../packet/mac.ts'
 import { PcapReader } from '../packet/pcap-reader.ts'
-import { averageBytes, packetsPerSecond } from '../packet/rate.ts'
+import { averageBytes, lineRate, packetsPerSecond } from '../packet/rate.ts'
 import { DEFAULT_TEMPLATE, type FrameTemplate, IMIX_SIZES, buildFrames } from '../packet/template.ts'
+import { parseDevice } from '../pci/address.ts'
 import type { PktgenOptions, RunOptions } from './types.ts'
 import type { Job, PktgenJob } from './worker-spec.ts'
 
@@ -20,7 +21,7 @@ const MIN_FRAME = HEADER_BYTES
 export function makeJobs(options: RunOptions, linkMbit: number): Job[] {
   const { app, queues } = options
   if (app.kind === 'forward') return Array.from({ length: queues }, () => app)
-  const job = makePktgenJob(app, options.mtu, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
+  const job = makePktgenJob(options, app, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
   return Array.from({ length: queues }, (_, queue) => ({
     ...job,
     rate: job.rate === null ? null : job.rate / queues,
@@ -28,7 +29,11 @@ export function makeJobs(options: RunOptions, linkMbit: number): Job[] {
   }))
 }
 
-function makePktgenJob(options: PktgenOptions, mtu: number, linkMbit: number): PktgenJob {
+function makePktgenJob(
+  { devices, mtu }: Pick<RunOptions, 'devices' | 'mtu'>,
+  options: PktgenOptions,
+  linkMbit: number,
+): PktgenJob {
   const { pcap, rate, count } = options
   const frames = pcap === null ? generate(options) : readFrames(pcap, HEADER_BYTES + VLAN_TAG_BYTES + mtu)
   const frameBytes = averageBytes(frames.map((frame) => frame.length))
@@ -36,10 +41,22 @@ function makePktgenJob(options: PktgenOptions, mtu: number, linkMbit: number): P
     kind: 'pktgen',
     frames,
     sequence: pcap === null,
-    rate: rate === null ? null : packetsPerSecond(rate, frameBytes, linkMbit),
+    ...pace(rate, frameBytes, linkMbit, parseDevice(devices[0]).kind === 'pci'),
     count,
     latency: options.latency,
   }
+}
+
+/** A real link holds a card to line rate by itself, and better than any clock of ours. A virtual one doesn't. */
+function pace(
+  rate: string | null,
+  frameBytes: number,
+  linkMbit: number,
+  real: boolean,
+): Pick<PktgenJob, 'rate' | 'limitOnly'> {
+  if (rate === null) return { rate: real ? null : lineRate(frameBytes, linkMbit), limitOnly: true }
+  const wanted = packetsPerSecond(rate, frameBytes, linkMbit)
+  return { rate: wanted === Infinity ? null : wanted, limitOnly: false }
 }
 
 function generate(options: PktgenOptions): readonly Uint8Array[] {

@@ -50,7 +50,7 @@ export interface PktgenOptions {
   /** Bytes without FCS; with `imix` or `pcap` not used. */
   readonly size: number
   readonly imix: boolean
-  /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`; null: as fast as possible. */
+  /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`, `max`; null: line rate. */
   readonly rate: string | null
   /** Packets to send, null: without end. */
   readonly count: number | null

@@ -44,6 +44,8 @@ export interface PktgenJob {
   readonly sequence: boolean
   /** Packets per second, null: as many as the ring takes. */
   readonly rate: number | null
+  /** `rate` is line rate, and nobody has asked for it: what couldn't be sent in time isn't made up for. */
+  readonly limitOnly: boolean
   /** Packets to send, null: without end. */
   readonly count: number | null
   /** Stamp packets and measure the round trip of those that come back. */

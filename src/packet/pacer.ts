@@ -1,7 +1,7 @@
 /**
  * Sends by the clock: a token bucket that holds its average.
  *
- * A poll loop is late now and then (the scheduler, a collection). What is due by then stays due, for up to a second,
+ * A poll loop is late now and then (the scheduler, a collection). What is due by then stays due, for some time,
  * but is not sent at once: a burst that no real source makes would overrun the receiver's ring. The backlog is worked
  * off at up to twice the rate, at most `BURST` packets in a row.
  */
@@ -9,8 +9,13 @@
 /** Half of the default receive ring. */
 const BURST = 256
 const CATCH_UP = 2
-/** Backlog that is still made up for, milliseconds. */
+/** Backlog of a rate that was asked for, milliseconds: what is older isn't made up for. */
 const MEMORY = 1000
+/**
+ * The same of a source that merely keeps to line rate. A link makes up for nothing, but a program that runs now and then
+ * needs a little of it to fill one. So a second never has more than a hundredth too much.
+ */
+export const LINE_RATE_MEMORY = 10
 /** So that a packet which is due at next() is also due for allowance(). */
 const ROUNDING = 1e-6
 /** No whole number: a field that has held such only has all code that uses it thrown away when the first fraction comes. */
@@ -23,10 +28,10 @@ export class Pacer {
   private burst = ONE
   private last = -1
 
-  /** `rate` in packets per second, above 0. */
-  constructor(rate: number) {
+  /** `rate` in packets per second, above 0; `memory` in milliseconds. */
+  constructor(rate: number, memory = MEMORY) {
     this.perMillisecond = rate / 1000
-    this.most = Math.max(1, this.perMillisecond * MEMORY)
+    this.most = Math.max(1, this.perMillisecond * memory)
   }
 
   /** How many packets may be sent at `now` (milliseconds, monotonic). The clock starts, at 1 packet, with the first call. */

@@ -37,17 +37,17 @@ const IOVA = 2 ** 40
 
 /**
  * To be called before the first NIC is made: V8 would have to convert objects that are older than what it learns here.
- * Sources of both kinds, as both must be known. Returns how many frames went through. Throws IXY_ERR_SYSTEM if there is no
+ * Sources of all kinds, as all must be known. Returns how many frames went through. Throws IXY_ERR_SYSTEM if there is no
  * address space for the NICs.
  */
 export function rehearse(): number {
-  return rehearseWith(null) + rehearseWith(RATE)
+  return rehearseWith(null, true) + rehearseWith(RATE, false) + rehearseWith(RATE, true)
 }
 
-function rehearseWith(rate: number | null): number {
+function rehearseWith(rate: number | null, waits: boolean): number {
   const space = sharedSpace()
   const memory = space.take(BYTES)
-  const options = { sizes: [FRAME], flows: 1, rate, count: null }
+  const options = { sizes: [FRAME], flows: 1, rate, waits, count: null }
   const ledger = new Ledger()
   const device = new Device({
     mac: Uint8Array.of(2, 0, 0, 0, 0, 0),

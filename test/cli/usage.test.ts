@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { IxyError } from '../../src/errors.ts'
-import { cpuList, decimalNumber, ringSize, wholeNumber } from '../../src/cli/usage.ts'
+import {
+  byteSize,
+  count,
+  cpuList,
+  megapackets,
+  ringSize,
+  seconds,
+  share,
+  wholeNumber,
+} from '../../src/cli/usage.ts'
 
 function refusal(read: () => unknown): IxyError {
   try {
@@ -39,23 +48,23 @@ describe('wholeNumber', () => {
   })
 })
 
-describe('decimalNumber', () => {
-  const read = decimalNumber('--interval', 0.01, 1000, 'seconds')
-
-  test.each(['0', '-1', 'NaN', '.', '', '1e2', '1001', '0.001', '1,5'])('refuses %j', (text) => {
-    expect(refusal(() => read(text)).message).toBe(
-      `--interval ${text} is not valid; give a number of seconds from 0.01 to 1000`,
-    )
-  })
-
-  test.each([
-    ['1', 1],
-    ['0.5', 0.5],
-    ['.25', 0.25],
-    ['2.', 2],
-  ])('reads %j', (text, value) => {
-    expect(read(text)).toBe(value)
-  })
+test('readers of quantities name their option', () => {
+  expect(seconds('--interval', 0.01, 1000)('100ms')).toBe(0.1)
+  expect(refusal(() => seconds('--interval', 0.01, 1000)('1ms')).message).toBe(
+    '--interval 1ms is not valid; give a time from 10ms to 1000s, as in 10s, 500ms, 2m or 1h',
+  )
+  expect(count('--count', 1, 1e6)('10k')).toBe(10_000)
+  expect(refusal(() => count('--count', 1, 1e6)('2M')).message).toMatch(
+    /^--count 2M is not valid; give a whole/,
+  )
+  expect(byteSize('--size', 60, 9014)('9kB')).toBe(9000)
+  expect(refusal(() => byteSize('--size', 60, 9014)('59')).message).toMatch(/^--size 59 is not valid/)
+  expect(share('--expect-loss')('1%')).toBe(0.01)
+  expect(refusal(() => share('--expect-loss')('101%')).message).toMatch(/^--expect-loss 101% is not valid/)
+  expect(megapackets('--expect-mpps')('100kpps')).toBe(0.1)
+  expect(refusal(() => megapackets('--expect-mpps')('1Gbit')).message).toMatch(
+    /^--expect-mpps 1Gbit is not valid/,
+  )
 })
 
 describe('ringSize', () => {

@@ -10,7 +10,7 @@ describe('packetsPerSecond', () => {
     ['.5kpps', 500],
   ])('%s whatever the size', (text, expected) => {
     expect(packetsPerSecond(text, 60, 10_000)).toBe(expected)
-    expect(packetsPerSecond(text, 1514, 1000)).toBe(expected)
+    expect(packetsPerSecond(text, 1514, 100_000)).toBe(expected)
   })
 
   test('line rate of 64-byte frames is 14.88 Mpps', () => {
@@ -21,21 +21,27 @@ describe('packetsPerSecond', () => {
     expect(packetsPerSecond('500Mbit', 60, 10_000)).toBe(packetsPerSecond('5%', 60, 10_000))
   })
 
-  test.each([
-    '',
-    '1',
-    '0pps',
-    '0%',
-    '101%',
-    '-1Mpps',
-    'NaNpps',
-    '1e6pps',
-    '1 Mpps',
-    '1mpps',
-    'Mpps',
-    '10%bit',
-    '1Tbit',
-  ])('refuses %j', (text) => {
+  test('max is without a limit', () => {
+    expect(packetsPerSecond('max', 60, 10_000)).toBe(Infinity)
+  })
+
+  test.each(['101%', '12Gbit', '20Mpps', '14.881Mpps', '10.001Gbps'])(
+    '%s is more than 10 Gbit/s carry, whatever the unit',
+    (text) => {
+      expect(() => packetsPerSecond(text, 60, 10_000)).toThrow(
+        `'${text}' is more than the link carries: 14.88 Mpps of 60 bytes at 10000 Mbit/s; ` +
+          'give at most 100%, or max for as fast as it goes',
+      )
+    },
+  )
+
+  test('what fits depends on the size and on the link', () => {
+    expect(packetsPerSecond('14.88Mpps', 60, 10_000)).toBe(14_880_000)
+    expect(() => packetsPerSecond('14.88Mpps', 61, 10_000)).toThrow(/carries: 14.71 Mpps of 61 bytes/)
+    expect(() => packetsPerSecond('5Gbit', 60, 1000)).toThrow(/at 1000 Mbit/)
+  })
+
+  test.each(['', '1', '0pps', 'fast'])('refuses %j', (text) => {
     expect(() => packetsPerSecond(text, 60, 10_000)).toThrow(
       expect.objectContaining({ code: 'IXY_ERR_USAGE' }),
     )
@@ -90,6 +96,14 @@ describe('Pacer', () => {
     drive(pacer, 0, 100, 1)
     const sent = drive(pacer, 60_000, 70_000, 1)
     expect(Math.abs(sent - 11_000)).toBeLessThanOrEqual(2)
+  })
+
+  test('makes up for less, if it is to', () => {
+    const pacer = new Pacer(100_000, 10)
+    drive(pacer, 0, 100, 0.05)
+    const sent = drive(pacer, 600, 700, 0.05)
+    // 10 ms of the pause, and the 100 ms since.
+    expect(Math.abs(sent - 11_000)).toBeLessThanOrEqual(10)
   })
 
   test('tells when the next packet is due', () => {

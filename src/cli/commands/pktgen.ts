@@ -16,18 +16,19 @@ import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { counted } from '../output/text.ts'
 import type { Finish } from '../finish.ts'
 import { runApp } from '../run-app.ts'
-import { usageError, wholeNumber } from '../usage.ts'
+import { byteSize, count, usageError, wholeNumber } from '../usage.ts'
 
 const EXAMPLES = `
 The default packet is IPv4/UDP, 10.0.0.1:42 to 10.0.0.2:1337, payload "ixy", and a 32-bit little-endian
 sequence number in the last four bytes.
 
 Examples:
-  sudo ixy-ts pktgen 0000:03:00.0                             as fast as the NIC takes packets
+  sudo ixy-ts pktgen 0000:03:00.0                             at line rate
   sudo ixy-ts pktgen 0000:03:00.0 --rate 10% --imix -d 60     a mix of sizes at a tenth of line rate
   ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
   ixy-ts pktgen virtual:loop --rate 100kpps --latency -d 10   round-trip times
-  ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5`
+  ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5
+  ixy-ts pktgen virtual:sink --rate max -d 5                  flat out: no link holds a virtual NIC back`
 
 const MAX_SIZE = MAX_FRAME_BYTES + VLAN_TAG_BYTES
 
@@ -60,17 +61,21 @@ export function addPktgen(program: Command, finish: Finish): void {
     .option(
       '--size <bytes>',
       'packet size without FCS, up to --mtu + 14',
-      wholeNumber('--size', 60, MAX_SIZE),
+      byteSize('--size', 60, MAX_SIZE),
       60,
     )
     .addOption(new Option('--imix', 'sizes 60, 566 and 1514 in the ratio 7:4:1').conflicts('size'))
-    .option('--rate <rate>', 'rate to keep: 1.5Mpps, 500kpps, 2Gbit or 10% of the link', checked(checkRate))
+    .option(
+      '--rate <rate>',
+      'rate to keep: 1.5Mpps, 500kpps, 2Gbit, 10% of the link, max (default: line rate)',
+      checked(checkRate),
+    )
     .option(
       '-n, --count <packets>',
-      'end after that many',
-      wholeNumber('--count', 1, Number.MAX_SAFE_INTEGER),
+      'end after that many: 1000, 10k, 2M',
+      count('--count', 1, Number.MAX_SAFE_INTEGER),
     )
-    .option('--flows <n>', 'UDP source ports to take turns', wholeNumber('--flows', 1, MAX_FLOWS), 1)
+    .option('--flows <n>', 'UDP source ports to take turns', count('--flows', 1, MAX_FLOWS), 1)
     .option('--src-mac <mac>', 'source MAC address', checked(parseMac))
     .option('--dst-mac <mac>', 'destination MAC address', checked(parseMac))
     .option('--src-ip <ip>', 'source IPv4 address', checked(parseIpv4))

@@ -1,4 +1,5 @@
-import { duration, probability, usageError, wholeNumber } from './options.ts'
+import { usageError } from '../../errors.ts'
+import { seconds, share, wholeNumber } from '../../quantity.ts'
 import type { FaultOptions } from './fault.ts'
 
 const KINDS =
@@ -23,14 +24,14 @@ export function faultOptions(list: string): FaultOptions {
   }
   if (given.size === 1 && given.has('seed'))
     throw usageError(`fault=${list} names no fault`, `add one of ${KINDS}`)
-  const chance = (name: string) => probability(`${name}=`, given.get(name) ?? '0')
+  const chance = (name: string) => share(`${name}=`, given.get(name) ?? '0')
   return {
     drop: chance('drop'),
     corrupt: chance('corrupt'),
     dup: chance('dup'),
     reorder: chance('reorder'),
     linkFlap: linkFlap(given.get('linkflap')),
-    unplugged: given.has('unplugged') ? duration('unplugged=', given.get('unplugged') ?? '') : 0,
+    unplugged: given.has('unplugged') ? milliseconds('unplugged=', given.get('unplugged') ?? '') : 0,
     seed: wholeNumber('seed=', given.get('seed') ?? '1', 0, 0xffff_ffff),
   }
 }
@@ -39,5 +40,10 @@ function linkFlap(text: string | undefined): FaultOptions['linkFlap'] {
   if (text === undefined) return null
   const [plugged, unplugged = plugged, more] = text.split('/')
   if (more !== undefined) throw usageError(`linkflap=${text} has too many times`, 'write linkflap=3s/1s')
-  return { plugged: duration('linkflap=', plugged), unplugged: duration('linkflap=', unplugged) }
+  return { plugged: milliseconds('linkflap=', plugged), unplugged: milliseconds('linkflap=', unplugged) }
+}
+
+/** From 1 ms to an hour. */
+function milliseconds(what: string, text: string): number {
+  return seconds(what, text, 0.001, 3600) * 1000
 }

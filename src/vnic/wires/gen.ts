@@ -1,5 +1,5 @@
 import type { Bytes } from '../../packet/bytes.ts'
-import { Pacer } from '../../packet/pacer.ts'
+import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
 import type { Ledger } from './ledger.ts'
 import { Burst, BURST } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
@@ -25,6 +25,8 @@ export interface GenOptions {
   readonly flows: number
   /** Packets per second; null: as fast as the NIC takes them. */
   readonly rate: number | null
+  /** `rate` is no more than a limit: wait, too, when the host has no descriptor free. Without a rate it always does. */
+  readonly waits?: boolean
   /** Frames to send; null: without end. */
   readonly count: number | null
 }
@@ -32,8 +34,9 @@ export interface GenOptions {
 /**
  * A traffic source, and the judge of the traffic that comes back: see test-frame.ts and ledger.ts.
  *
- * Without a rate it sends while the host has descriptors. With one it sends by the clock: what finds no descriptor waits in
- * the NIC's packet buffer, and what finds that full is missed. The NIC counts it, and so does `undelivered`.
+ * Without a rate, or with one that is a limit, it sends while the host has descriptors. Else it sends by the clock: what finds
+ * no descriptor waits in the NIC's packet buffer, and what finds that full is missed. The NIC counts it, and so does
+ * `undelivered`.
  */
 export class GenWire implements Wire {
   readonly wakeFds: readonly number[] = []
@@ -45,6 +48,7 @@ export class GenWire implements Wire {
   private readonly flows: number
   private readonly limit: number
   private readonly pacer: Pacer | null
+  private readonly waits: boolean
 
   /** Frames ready to be sent but for what differs per flow and frame; sizes in turn, as often as they fit. */
   private readonly burst = new Burst()
@@ -61,6 +65,7 @@ export class GenWire implements Wire {
   private flow = 0
   private stopped = false
   private waitsForPort = true
+  private waitsForRoom = false
   private arrived = 0
   private foreign = 0
 
@@ -75,7 +80,8 @@ export class GenWire implements Wire {
     this.flows = flows
     this.finite = options.count !== null
     this.limit = options.count ?? Infinity
-    this.pacer = options.rate === null ? null : new Pacer(options.rate)
+    this.waits = options.waits === true || options.rate === null
+    this.pacer = makePacer(options)
     this.sizes = sizes.length
     this.portWords = space.takeInts(flows)
     this.ownerWords = space.takeInts(flows)
@@ -115,7 +121,10 @@ export class GenWire implements Wire {
       this.pacer?.pause()
       return 0
     }
-    const ready = this.pacer === null ? port.room() : this.pacer.allowance(now)
+    const room = this.waits ? port.room() : budget
+    this.waitsForRoom = room <= 0
+    if (this.waitsForRoom) return 0
+    const ready = this.pacer === null ? room : Math.min(room, this.pacer.allowance(now))
     const count = Math.min(budget, ready, this.limit - this.sent)
     if (count <= 0) return 0
 
@@ -164,7 +173,8 @@ export class GenWire implements Wire {
   }
 
   nextEvent(now: number): number {
-    return this.pacer === null || this.waitsForPort || this.ended() ? Infinity : this.pacer.next(now)
+    if (this.pacer === null || this.waitsForPort || this.waitsForRoom || this.ended()) return Infinity
+    return this.pacer.next(now)
   }
 
   ended(): boolean {
@@ -192,4 +202,9 @@ export class GenWire implements Wire {
   close(): void {
     this.stopped = true
   }
+}
+
+function makePacer({ rate, waits }: GenOptions): Pacer | null {
+  if (rate === null) return null
+  return waits === true ? new Pacer(rate, LINE_RATE_MEMORY) : new Pacer(rate)
 }

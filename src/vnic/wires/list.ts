@@ -1,14 +1,15 @@
 /** Every kind of wire: how it is written, what its options may be, how it is made. */
+import { usageError } from '../../errors.ts'
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { checkPcap, PcapReader } from '../../packet/pcap-reader.ts'
-import { averageBytes, packetsPerSecond } from '../../packet/rate.ts'
+import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
+import { byteSize, count } from '../../quantity.ts'
 import { loop } from './cable.ts'
 import { faultOptions } from './fault-options.ts'
 import { FaultWire } from './fault.ts'
 import { type GenOptions, GenWire } from './gen.ts'
 import type { Ledger } from './ledger.ts'
-import { usageError, wholeNumber } from './options.ts'
 import { RecordWire } from './record.ts'
 import { type ReplayOptions, ReplayWire } from './replay.ts'
 import { SinkWire } from './sink.ts'
@@ -28,7 +29,7 @@ export interface WireItem {
 export interface WireContext {
   /** Shared by all wires of a process. */
   readonly ledger: Ledger
-  /** What `rate=10%` refers to. */
+  /** Line rate, and what `rate=10%` refers to. */
   readonly linkMbit: number
 }
 
@@ -123,16 +124,25 @@ function genOptions({ options }: WireItem, linkMbit: number): GenOptions {
   if (imix && (options.has('size') || options.get('imix') !== ''))
     throw usageError('imix has sizes of its own', 'write gen,imix or gen,size=<n>')
   // Whatever the host's MTU: a NIC that is set to less counts longer frames as oversize.
-  const size = wholeNumber('size=', options.get('size') ?? '60', 60, MAX_FRAME_BYTES)
+  const size = byteSize('size=', options.get('size') ?? '60', 60, MAX_FRAME_BYTES)
   const sizes = imix ? IMIX_SIZES : [size]
-  const flows = wholeNumber('flows=', options.get('flows') ?? '1', 1, MAX_FLOWS)
+  const flows = count('flows=', options.get('flows') ?? '1', 1, MAX_FLOWS)
   checkTemplate(DEFAULT_TEMPLATE, size, flows)
-  return { sizes, flows, rate: rate(options, averageBytes(sizes), linkMbit), count: count(options) }
+  const bytes = averageBytes(sizes)
+  const wanted = rate(options, bytes, linkMbit)
+  return {
+    sizes,
+    flows,
+    // A virtual link is a link: it takes a word to send more than one carries.
+    rate: wanted === Infinity ? null : (wanted ?? lineRate(bytes, linkMbit)),
+    waits: wanted === null || wanted === Infinity,
+    count: limit(options),
+  }
 }
 
-function count(options: ReadonlyMap<string, string>): number | null {
+function limit(options: ReadonlyMap<string, string>): number | null {
   const text = options.get('count')
-  return text === undefined ? null : wholeNumber('count=', text, 1, Number.MAX_SAFE_INTEGER)
+  return text === undefined ? null : count('count=', text, 1, Number.MAX_SAFE_INTEGER)
 }
 
 function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit: number): number | null {
@@ -142,7 +152,7 @@ function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit
 
 /** A rate in bits is met on average over the whole capture, not from packet to packet. */
 function replayOptions({ value, options }: WireItem, linkMbit: number, averageBytes: number): ReplayOptions {
-  const repeat = wholeNumber('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
+  const repeat = count('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
   return { path: value, repeat, rate: rate(options, averageBytes, linkMbit) }
 }
 

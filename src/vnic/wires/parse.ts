@@ -1,8 +1,8 @@
 /** From the text of a `<wire>` argument to a wire. */
 import { resolve } from 'node:path'
+import { usageError } from '../../errors.ts'
 import { CombinedWire } from './combine.ts'
 import { WIRE_KINDS, type WireContext, type WireItem } from './list.ts'
-import { usageError } from './options.ts'
 import { SinkWire } from './sink.ts'
 import type { Wire } from './wire.ts'
 

@@ -11,7 +11,7 @@ const LONGEST_FRAME = 15_872
 
 export interface ReplayOptions {
   readonly path: string
-  /** Packets per second; null: the capture's own timing. */
+  /** Packets per second, Infinity: as fast as the NIC takes them; null: the capture's own timing. */
   readonly rate: number | null
   /** How often the capture is played; 0: without end. */
   readonly repeat: number
@@ -30,6 +30,8 @@ export class ReplayWire implements Wire {
   private readonly text: string
   private readonly reader: PcapReader
   private readonly summary: PcapSummary
+  /** By the capture's own timing. */
+  private readonly timed: boolean
   private readonly pacer: Pacer | null
   private readonly ledger: Ledger | null
   private readonly padding = allocateBytes(MIN_FRAME_BYTES)
@@ -60,7 +62,9 @@ export class ReplayWire implements Wire {
     this.ledger = ledger
     this.finite = options.repeat !== 0
     this.roundsLeft = options.repeat === 0 ? Infinity : options.repeat
-    this.pacer = options.rate === null ? null : new Pacer(options.rate)
+    const { rate } = options
+    this.timed = rate === null
+    this.pacer = rate === null || rate === Infinity ? null : new Pacer(rate)
     this.summary = summary
     this.reader = new PcapReader(options.path)
     if (this.summary.packets === 0) this.done = true
@@ -75,7 +79,7 @@ export class ReplayWire implements Wire {
     let limit = Math.min(budget, port.room())
     if (this.pacer !== null) limit = Math.min(limit, this.pacer.allowance(now))
     let count = 0
-    while (count < limit && this.ready() && (this.pacer !== null || this.dueTime(now) <= now)) {
+    while (count < limit && this.ready() && (!this.timed || this.dueTime(now) <= now)) {
       this.deliver(port)
       this.waiting = false
       count++
@@ -93,7 +97,8 @@ export class ReplayWire implements Wire {
 
   nextEvent(now: number): number {
     if (this.ended() || this.waitsForPort || !this.ready()) return Infinity
-    return this.pacer === null ? Math.max(now, this.dueTime(now)) : this.pacer.next(now)
+    if (this.pacer !== null) return this.pacer.next(now)
+    return this.timed ? Math.max(now, this.dueTime(now)) : now
   }
 
   ended(): boolean {

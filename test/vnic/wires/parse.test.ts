@@ -48,12 +48,60 @@ describe('what is written becomes', () => {
     expect(names(wire)).toEqual(['gen,rate=1kpps,size=100,flows=2,count=50'])
   })
 
+  test('quantities with units, whatever their case', () => {
+    const port = new FakePort(2000)
+    pollAll(parse('gen,count=1k,size=60B,flows=1K,rate=MAX'), port)
+    expect(port.frames.length).toBe(1000)
+    validateWire('gen,rate=1GBIT,count=1e6')
+    validateWire('gen,rate=5mpps,fault=drop=10%+linkflap=1/500ms+unplugged=0.5')
+    validateWire(`replay=${input},repeat=1k,rate=max`)
+  })
+
   test('a share of the link’s speed', () => {
     const wire = parseWires('gen,rate=1%', { ledger: new Ledger(1), linkMbit: 1000 })
     const port = new FakePort()
     for (let now = 0; now <= 1000; now += 0.05) wire.poll(port, 64, now)
     // 10 Mbit/s in frames of 84 bytes.
     expect(Math.abs(port.frames.length - 14_881)).toBeLessThan(5)
+  })
+
+  test('a generator that keeps to line rate without a rate, and one that is to go as fast as it can', () => {
+    const sentBy = (text: string): number => {
+      const port = new FakePort()
+      const wire = parse(text)
+      for (let i = 0; i <= 1000; i++) wire.poll(port, 256, i / 100)
+      return port.frames.length
+    }
+    // 10 Gbit/s for 10 ms, in frames of 1538 bytes.
+    expect(Math.abs(sentBy('gen,size=1514') - 8128)).toBeLessThanOrEqual(8)
+    expect(sentBy('gen,rate=max')).toBe(1001 * 256)
+  })
+
+  test('a generator that keeps to line rate waits for descriptors, one with a rate does not', () => {
+    const sentBy = (text: string): Record<string, number> => {
+      const port = new FakePort(10)
+      const wire = parse(text)
+      for (let i = 0; i <= 1000; i++) wire.poll(port, 256, i / 100)
+      expect(wire.nextEvent(10) < 11).toBe(text !== 'gen')
+      return countersOf(wire)
+    }
+    expect(sentBy('gen')).toMatchObject({ sent: 10, undelivered: 0 })
+    const { sent, undelivered } = sentBy('gen,rate=100%')
+    expect(sent).toBeGreaterThan(140_000)
+    expect(undelivered).toBe(sent - 10)
+  })
+
+  test('a replay that is to go as fast as the NIC takes it', () => {
+    const port = new FakePort(7)
+    const wire = parse(`replay=${input},repeat=0,rate=max`)
+    pollAll(wire, port)
+    expect(port.frames.length).toBe(7)
+    expect(wire.nextEvent(5)).toBe(Infinity)
+    port.descriptors = 100
+    expect(wire.nextEvent(5)).toBe(Infinity)
+    wire.poll(port, 50, 5)
+    expect(port.frames.length).toBe(57)
+    expect(wire.nextEvent(5)).toBe(5)
   })
 
   test('a replay at a rate in bits, on average', () => {
@@ -66,7 +114,7 @@ describe('what is written becomes', () => {
 
   test('the mix of sizes', () => {
     const port = new FakePort(12)
-    pollAll(parse('gen,imix'), port)
+    pollAll(parse('gen,imix,rate=max'), port)
     expect([...port.lengths].sort((a, b) => a - b)).toEqual([
       ...Array(7).fill(60),
       ...Array(4).fill(566),
@@ -90,7 +138,7 @@ describe('what is written becomes', () => {
 
 describe('together', () => {
   test('all sources are heard, all ends get everything', () => {
-    const wire = parse(`gen,count=5,replay=${input},sink`)
+    const wire = parse(`gen,count=5,rate=max,replay=${input},sink`)
     const port = new FakePort()
     pollAll(wire, port)
     expect(port.frames.length).toBe(15)
@@ -100,14 +148,14 @@ describe('together', () => {
   })
 
   test('none of them starves', () => {
-    const wire = parse('gen,gen,size=100')
+    const wire = parse('gen,rate=max,gen,size=100,rate=max')
     const port = new FakePort()
     for (let i = 0; i < 10; i++) expect(wire.poll(port, 64, 0)).toBe(64)
     expect(port.lengths.filter((length) => length === 60).length).toBe(320)
   })
 
   test('one that has an end is waited for, those without are not', () => {
-    const wire = parse('sink,gen,count=100')
+    const wire = parse('sink,gen,count=100,rate=max')
     expect(wire.finite).toBe(true)
     expect(wire.ended()).toBe(false)
     pollAll(wire, new FakePort())
@@ -120,7 +168,7 @@ describe('together', () => {
 
   test('a frame is booked once, whoever sees it', () => {
     const ledger = new Ledger(1)
-    const wire = parse(`gen,count=10,sink,replay=${input},record=${output}`, ledger)
+    const wire = parse(`gen,count=10,rate=max,sink,replay=${input},record=${output}`, ledger)
     const port = new FakePort(10)
     wire.poll(port, 10, 0)
     const frames = port.frames.length
@@ -131,7 +179,7 @@ describe('together', () => {
 
   test('with a loop, nothing is booked before it really comes out', () => {
     const ledger = new Ledger(1)
-    const source = parse('gen,count=10', ledger)
+    const source = parse('gen,count=10,rate=max', ledger)
     const wire = parse(`loop,record=${output}`, ledger)
     const [near, far] = [new FakePort(), new FakePort()]
     pollAll(source, near)
@@ -232,14 +280,19 @@ describe('wrong lists', () => {
     ['fault=', /write fault=<list>/],
     ['fault=drop', /'drop' is not a fault; use drop=<p>, corrupt=<p>.*seed=<n>/],
     ['fault=burn=1', /'burn=1' is not a fault/],
-    ['fault=drop=1.1', /drop=1.1 is not possible; give a probability from 0 to 1/],
+    ['fault=drop=1.1', /drop=1.1 is not valid; give a share from 0 to 1, or from 0% to 100%/],
     ['fault=drop=-0.1', /drop=-0.1/],
     ['fault=drop=NaN', /drop=NaN/],
     ['fault=drop=0.1=2', /not a fault/],
     ['fault=drop=0.1+drop=0.2', /gives drop= twice/],
     ['fault=seed=1', /names no fault/],
     ['fault=drop=0.1+seed=-1', /seed=-1/],
-    ['fault=linkflap=1', /linkflap=1 is not possible; give a time as in 1s or 500ms/],
+    ['fault=drop=101%', /drop=101%/],
+    ['fault=linkflap=2h', /linkflap=2h is not valid; give a time from 1ms to 3600s/],
+    ['gen,rate=101%', /'101%' is more than the link carries.*or max/],
+    ['gen,rate=20Mpps', /'20Mpps' is more than the link carries/],
+    ['gen,size=1514,rate=1Mpps', /'1Mpps' is more than the link carries: 0.8127 Mpps of 1514 bytes/],
+    [`replay=${input},rate=12Gbit`, /'12Gbit' is more than the link carries/],
     ['fault=linkflap=0s', /linkflap=0s/],
     ['fault=linkflap=1s/2s/3s', /too many times/],
   ])('%s', (text, message) => {
