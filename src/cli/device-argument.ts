@@ -1,8 +1,10 @@
 /** Checks of the `<device>` arguments that need no device: syntax, and the same thing named twice. */
 import { realpathSync } from 'node:fs'
 import path from 'node:path'
+import type { RunOptions } from '../engine/types.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { validateWire } from '../vnic/wires/parse.ts'
+import { keepsToLineRate, validateWire } from '../vnic/wires/parse.ts'
+import { rate } from '../quantity.ts'
 import { usageError } from './usage.ts'
 
 /**
@@ -20,6 +22,17 @@ export function checkDevices(texts: readonly string[], reads?: string): string[]
 /** A device's name as outputs show it: `03:00.0` is 0000:03:00.0. */
 export function deviceName(text: string): string {
   return formatDevice(parseDevice(text))
+}
+
+/** Nothing exceeds the rate of a link in this run: all that sends keeps to it, or is held to it by a real link. */
+export function lineRateLimited({ devices, app }: Pick<RunOptions, 'devices' | 'app'>): boolean {
+  const addresses = devices.map(parseDevice)
+  const flatOut = app.kind === 'pktgen' && app.rate !== null && rate(app.rate).of === 'max'
+  if (flatOut && addresses.some(({ kind }) => kind !== 'pci')) return false
+  // What another process's wire sends can't be known.
+  return addresses.every(
+    (address) => address.kind === 'pci' || (address.kind === 'virtual' && keepsToLineRate(address.wire)),
+  )
 }
 
 /** The same for the wire of `ixy-ts vnic`, which belongs to a socket. */

@@ -1,14 +1,16 @@
 /** Runs an app and shows what happens: shared by forward and pktgen. */
 import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
+import { lineRateLimited } from './device-argument.ts'
 import { reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
+import { labels } from './output/layout.ts'
 import { createReporter } from './output/create.ts'
 import { openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
+import type { Headline } from './output/summary.ts'
 import { Tally, sum } from './output/tally.ts'
-import type { Headline } from './output/text.ts'
 import { listenForStop } from './stop.ts'
 
 /** Returns the exit code. Never rejects. */
@@ -23,7 +25,9 @@ export async function runApp(
   const reporter = createReporter(options.app.kind, flags, output, headline)
   const log = createLog(flags.logLevel, flags.color)
   const tally = new Tally()
+  const limited = lineRateLimited(options)
   const hinted = new Set<string>()
+  let names: readonly string[] = []
   const hint = (devices: readonly DeviceCounters[]): void => {
     for (const text of [...idleQueueHints(devices), ...oversizeHints(devices, options.mtu)]) {
       if (!hinted.has(text)) log.warn(text)
@@ -35,11 +39,13 @@ export async function runApp(
     options,
     {
       started(devices) {
-        for (const { device, model, mac, access, linkMbit } of devices) {
-          const link = linkMbit > 0 ? `link up at ${linkMbit} Mbit/s` : 'no link yet'
-          log.info(`${device}: ${model}, ${mac}, by ${access}, ${link}`)
-        }
-        reporter.start(devices)
+        names = labels(devices)
+        devices.forEach(({ model, mac, access, linkMbit }, i) => {
+          const beyond = limited || access !== 'vfio-user' ? '' : ', not limited to line rate'
+          const link = linkMbit > 0 ? `link up at ${linkMbit} Mbit/s${beyond}` : 'no link yet'
+          log.info(`${names[i]}: ${model}, ${mac}, by ${access}, ${link}`)
+        })
+        reporter.start(devices, [], limited)
       },
       interval(event) {
         tally.add(event)
@@ -47,7 +53,7 @@ export async function runApp(
         hint(event.devices)
       },
       link(event) {
-        log.warn(`${event.device}: link ${event.up ? 'up' : 'down'}`)
+        log.warn(`${names[event.index]}: link ${event.up ? 'up' : 'down'}`)
         reporter.link(event)
       },
       progress: (message) => log.info(message),
@@ -62,8 +68,10 @@ export async function runApp(
   const error = result.error ?? unmetExpectation(result, flags)
   reporter.end({
     elapsed: result.elapsed,
+    active: result.active,
+    lineRateLimited: limited,
     reason: result.reason,
-    devices: tally.summarize(result.devices, result.elapsed),
+    devices: tally.summarize(result.devices, result.active),
     virtual: result.virtual,
     latency: result.latency,
     balance: result.balance,
@@ -105,11 +113,16 @@ export function unmetExpectation(
   const { expectMpps, expectLoss } = expected
   if (expectMpps !== undefined) {
     const sent = sum(result.devices.filter(({ queue }) => queue === null).map(({ tx }) => tx.packets))
-    const mpps = result.elapsed > 0 ? sent / result.elapsed / 1e6 : 0
+    if (sent === 0)
+      return new IxyError(
+        'IXY_ERR_EXPECTATION',
+        `no packet was sent, expected at least ${expectMpps} Mpps (--expect-mpps)`,
+      )
+    const mpps = result.active > 0 ? sent / result.active / 1e6 : 0
     if (mpps < expectMpps) {
       return new IxyError(
         'IXY_ERR_EXPECTATION',
-        `sent ${mpps.toFixed(3)} Mpps on average, expected at least ${expectMpps} (--expect-mpps)`,
+        `sent ${Number(mpps.toPrecision(6))} Mpps on average, expected at least ${expectMpps} (--expect-mpps)`,
       )
     }
   }

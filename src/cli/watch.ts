@@ -94,7 +94,8 @@ async function sampled(
     }
     const seconds = sample.time - watched.newest.time
     const devices = wantedOf(difference(sample.devices, watched.newest.devices), options.devices)
-    const event = { elapsed: elapsed(), seconds, devices }
+    const totals = wantedOf(sample.devices, options.devices)
+    const event = { time: Date.now(), elapsed: elapsed(), seconds, devices, totals }
     watched.newest = sample
     watched.tally.add(event)
     reporter.interval(

@@ -74,6 +74,8 @@ export interface DeviceStatistics {
   readonly txBytes: number
   /** Packets the card dropped, by cause. */
   readonly dropped: Readonly<Record<string, number>>
+  /** Registers that have been found at their largest value: whatever came after is in none of the above. */
+  readonly stuck: readonly string[]
 }
 
 export interface Device {

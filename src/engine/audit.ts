@@ -1,6 +1,7 @@
 /** The end of a run: the last counts of all who know them, and what they say when they are laid side by side. */
 import type { NicReport } from '../vnic/child-protocol.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
+import { type Span, activeSeconds } from './activity.ts'
 import { type Balance, type PortCounts, balanceOf } from './balance.ts'
 import type { Crew } from './crew.ts'
 import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
@@ -13,8 +14,13 @@ export class Audit {
   readonly virtual: readonly VirtualReport[]
   readonly balance: readonly Balance[]
   readonly loss: LossVerdict
+  private readonly moved: readonly Span[]
 
-  private constructor(parts: Pick<Audit, 'devices' | 'virtual' | 'balance' | 'loss'>) {
+  private constructor(
+    parts: Pick<Audit, 'devices' | 'virtual' | 'balance' | 'loss'>,
+    moved: readonly Span[],
+  ) {
+    this.moved = moved
     this.devices = parts.devices
     this.virtual = parts.virtual
     this.balance = parts.balance
@@ -51,7 +57,7 @@ export class Audit {
     const ports = crew === null || reason !== '' ? [] : whole.map((device) => portOf(device, crew, nics))
     const balance = ports.length === 0 ? [] : balanceOf(app, ports)
     const checked = checkedGenerators(app, ports)
-    return new Audit({
+    const parts = {
       devices,
       virtual: nics.flatMap((nic, index) =>
         nic === null
@@ -60,7 +66,17 @@ export class Audit {
       ),
       balance,
       loss: { judged: reason === '', reason, ...lossOf(app, ports, balance) },
-    })
+    }
+    // A virtual card knows exactly when it moved something, of others the workers know it less exactly.
+    const exact = final && nics.every((nic) => nic !== null)
+    const moved = nics.map((nic) => nic?.moved ?? null)
+    return new Audit(parts, exact ? moved : [...moved, ...(crew?.moved() ?? [])])
+  }
+
+  /** Seconds in which packets moved, of the `elapsed` that the run took. */
+  active(elapsed: number): number {
+    const packets = Math.max(0, ...this.devices.map(({ rx, tx }) => Math.max(rx.packets, tx.packets)))
+    return activeSeconds(this.moved, packets, elapsed)
   }
 }
 

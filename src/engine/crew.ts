@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
 import type { PortCounts } from './balance.ts'
+import type { Span } from './activity.ts'
 import type { QueueSet } from './session.ts'
 import {
   COMMAND,
@@ -14,8 +15,11 @@ import {
   COUNTERS,
   DROP_CAUSES,
   FIRST_DROP,
+  FIRST_MOVED,
   type FromWorker,
   type Job,
+  LAST_MOVED,
+  MOMENTS,
   RX_BYTES,
   RX_PACKETS,
   TX_BYTES,
@@ -118,6 +122,14 @@ export class Crew {
     }
   }
 
+  /** When each worker has seen packets move, to some 64 polls. */
+  moved(): Span[] {
+    return this.members.map(({ counters }) => {
+      const moments = counters.subarray(-MOMENTS)
+      return moments[FIRST_MOVED] === 0 ? null : { first: moments[FIRST_MOVED], last: moments[LAST_MOVED] }
+    })
+  }
+
   /** Totals of one queue pair: worker `queue`, device `port`. */
   counters(queue: number, port: number): QueueCounters {
     const { counters } = this.members[queue]
@@ -144,7 +156,7 @@ class Member {
 
   constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, warn: (message: string) => void) {
     const control = new SharedArrayBuffer(4)
-    const counters = new SharedArrayBuffer(spec.ports.length * COUNTERS * 8)
+    const counters = new SharedArrayBuffer((spec.ports.length * COUNTERS + MOMENTS) * 8)
     this.control = new Int32Array(control)
     this.counters = new Float64Array(counters)
     const workerData: WorkerSpec = { ...spec, control, counters }

@@ -1,6 +1,7 @@
 /** The worker's side of a run: what an app gets to work with. */
 import type { QueueSpec, RxQueue, TxQueue } from '../driver/device.ts'
 import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import type { Sleeper } from './sleeper.ts'
 import {
@@ -8,7 +9,9 @@ import {
   COMMAND_QUIET,
   COMMAND_STOP,
   COUNTERS,
+  FIRST_MOVED,
   FRAGMENTS,
+  LAST_MOVED,
   POOL_EMPTY,
   RX_BYTES,
   RX_PACKETS,
@@ -60,6 +63,9 @@ export class DataPlane {
   /** Send no packets of one's own any more. Renewed by running(). */
   quiet = false
   private polls = 0
+  private readonly clock = new MonotonicClock()
+  /** Packets in and out at the last publication, in an array as in FrameSource. */
+  private readonly before = new Float64Array(1)
   private readonly rehearsal: Rehearsal | null
   private readonly sleeper: Sleeper | null
   /** Tells the main thread that everything asked for has been sent. Once per run. */
@@ -127,7 +133,8 @@ export class DataPlane {
   }
 
   private readonly publish = (): void => {
-    const { counters, ports } = this
+    const { counters, ports, before } = this
+    let packets = 0
     for (let i = 0; i < ports.length; i++) {
       const { rx, tx, txUnsent, rxUntaken } = ports[i]
       const base = i * COUNTERS
@@ -139,6 +146,13 @@ export class DataPlane {
       counters[base + FRAGMENTS] = rx.fragments
       counters[base + TX_UNSENT] = txUnsent
       counters[base + RX_UNTAKEN] = rxUntaken
+      packets += rx.packets + tx.packets
     }
+    if (packets === before[0]) return
+    before[0] = packets
+    const moments = ports.length * COUNTERS
+    const now = this.clock.now()
+    if (counters[moments + FIRST_MOVED] === 0) counters[moments + FIRST_MOVED] = now
+    counters[moments + LAST_MOVED] = now
   }
 }

@@ -17,8 +17,13 @@ export function reportIntervals(
   const tick = (): void => {
     const now = performance.now()
     try {
-      const devices = board.interval()
-      observer.interval({ elapsed: (now - start) / 1000, seconds: (now - before) / 1000, devices })
+      const time = Date.now()
+      observer.interval({
+        time,
+        elapsed: (now - start) / 1000,
+        seconds: (now - before) / 1000,
+        ...board.interval(),
+      })
     } catch {
       // A device that has gone is noticed and reported by the run's watch.
     }
@@ -28,4 +33,19 @@ export function reportIntervals(
   }
   let timer = setTimeout(tick, start + period - performance.now())
   return () => clearTimeout(timer)
+}
+
+/** Milliseconds between two looks at whether the cards' counters must be read. */
+const KEEP_UP_EVERY = 100
+
+/** Sees to it that no counter of a card sticks, whatever the interval. Returns what ends it. */
+export function keepCounting(board: StatisticsBoard): () => void {
+  const timer = setInterval(() => {
+    try {
+      board.keepUp(performance.now())
+    } catch {
+      // As above.
+    }
+  }, KEEP_UP_EVERY)
+  return () => clearInterval(timer)
 }

@@ -2,7 +2,7 @@
 import { type IxyError, asIxyError } from '../errors.ts'
 import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
-import { reportIntervals } from './intervals.ts'
+import { keepCounting, reportIntervals } from './intervals.ts'
 import { makeJobs } from './jobs.ts'
 import { latencyOf } from './latency.ts'
 import { Session } from './session.ts'
@@ -77,7 +77,9 @@ class Run {
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
       crew = new Crew(session.queueSets, jobs, { ...options, cpus }, (message) => observer.warning(message))
-      board = new StatisticsBoard(session.devices, crew, options.queues)
+      board = new StatisticsBoard(session.devices, crew, options.queues, (message) =>
+        observer.warning(message),
+      )
       await crew.armed()
       // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
       const devices = session.infos()
@@ -88,7 +90,7 @@ class Run {
       for (const device of session.devices) device.start()
       this.startedAt = performance.now()
       crew.run()
-      undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
+      undo.push(reportIntervals(board, observer, options.interval, this.startedAt), keepCounting(board))
       reason = await this.untilEnd(crew)
     } catch (cause) {
       error = await this.explain(cause)
@@ -104,8 +106,10 @@ class Run {
     await crew?.stop()
     if (error !== null) reason = 'error'
     const audit = await Audit.take(session, options.app.kind, crew, board)
+    const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
     return {
-      elapsed: this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000,
+      elapsed,
+      active: audit.active(elapsed),
       reason,
       devices: audit.devices,
       virtual: audit.virtual,

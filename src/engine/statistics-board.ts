@@ -3,6 +3,11 @@ import type { CardTotals } from '../vnic/model/totals.ts'
 import type { Crew, QueueCounters } from './crew.ts'
 import type { DeviceCounters, Traffic } from './types.ts'
 
+/** Seconds until the cards are read again whatever the interval: their counters are registers of 32 and 36 bits. */
+const READ_EVERY = 4
+/** The same in bytes of one direction: a quarter of what an octet counter holds. No link bounds the rate of a virtual card. */
+const READ_BYTES = 2 ** 34
+
 /**
  * The only reader of the cards' statistics during a run: reading clears them. Adds what the workers count themselves
  * to what the cards count, each drop under its own name.
@@ -13,18 +18,66 @@ export class StatisticsBoard {
   private readonly queues: number
   /** Totals at the last interval, by device and queue. */
   private readonly before = new Map<string, DeviceCounters>()
+  private readonly warn: (message: string) => void
   private latest: DeviceStatistics[] = []
+  /** When the cards were read, and what the workers had counted by then. */
+  private readAt = performance.now()
+  private bytesRead: readonly number[] = []
+  private readonly stuck = new Set<string>()
 
-  constructor(devices: readonly Device[], crew: Crew, queues: number) {
+  constructor(
+    devices: readonly Device[],
+    crew: Crew,
+    queues: number,
+    warn: (message: string) => void = () => undefined,
+  ) {
     this.devices = devices
     this.crew = crew
     this.queues = queues
+    this.warn = warn
   }
 
   /** Totals since the start: one entry per device, followed by one per queue if there are several. */
   readonly totals = (): DeviceCounters[] => {
-    this.latest = this.devices.map((device) => device.statistics())
+    this.readCards()
     return this.summarize()
+  }
+
+  /** Reads the cards if it is time: before a counter can stick. To be called ten times a second; it costs next to nothing. */
+  keepUp(now: number): void {
+    const due = now - this.readAt >= READ_EVERY * 1000
+    if (due || this.bytes().some((bytes, i) => bytes - (this.bytesRead[i] ?? 0) >= READ_BYTES))
+      this.readCards()
+  }
+
+  private readCards(read = (device: Device, _index: number): DeviceStatistics => device.statistics()): void {
+    this.readAt = performance.now()
+    this.bytesRead = this.bytes()
+    this.latest = this.devices.map(read)
+    this.devices.forEach((device, i) => {
+      for (const register of this.latest[i].stuck) {
+        const name = `${device.name}: ${register}`
+        if (!this.stuck.has(name))
+          this.warn(
+            `${name} has reached its largest value and stuck there: some of what it counts is missing`,
+          )
+        this.stuck.add(name)
+      }
+    })
+  }
+
+  /** What the workers have moved, by device and direction. */
+  private bytes(): number[] {
+    return this.devices.flatMap((_, index) => {
+      let rx = 0
+      let tx = 0
+      for (let queue = 0; queue < this.queues; queue++) {
+        const counters = this.crew.counters(queue, index)
+        rx += counters.rx.bytes
+        tx += counters.tx.bytes
+      }
+      return [rx, tx]
+    })
   }
 
   /**
@@ -32,7 +85,7 @@ export class StatisticsBoard {
    * process has said last (`lastWords`, by device), else what the workers know.
    */
   finalTotals(lastWords: readonly (CardTotals | null)[]): DeviceCounters[] {
-    this.latest = this.devices.map((device, index) => {
+    this.readCards((device, index) => {
       try {
         return device.statistics()
       } catch {
@@ -46,7 +99,8 @@ export class StatisticsBoard {
   private substitute(index: number, nic: CardTotals | null): DeviceStatistics {
     if (nic !== null) {
       const { rx, tx, dropped } = nic
-      return { rxPackets: rx.packets, rxBytes: rx.bytes, txPackets: tx.packets, txBytes: tx.bytes, dropped }
+      const counted = { rxPackets: rx.packets, rxBytes: rx.bytes, txPackets: tx.packets, txBytes: tx.bytes }
+      return { ...counted, dropped, stuck: [] }
     }
     const queues = Array.from({ length: this.queues }, (_, queue) => this.crew.counters(queue, index))
     const total = (of: (queue: QueueCounters) => number): number =>
@@ -57,12 +111,14 @@ export class StatisticsBoard {
       txPackets: total(({ tx, dropped }) => tx.packets - dropped['tx_unsent']),
       txBytes: total(({ tx }) => tx.bytes),
       dropped: this.latest[index]?.dropped ?? {},
+      stuck: [],
     }
   }
 
-  /** What has changed since the last call. */
-  interval(): DeviceCounters[] {
-    return this.totals().map((total) => {
+  /** Totals, and what has changed since the last call. */
+  interval(): { readonly totals: readonly DeviceCounters[]; readonly devices: readonly DeviceCounters[] } {
+    const totals = this.totals()
+    const devices = totals.map((total) => {
       const key = `${total.index} ${total.queue ?? ''}`
       const before = this.before.get(key)
       this.before.set(key, total)
@@ -74,6 +130,7 @@ export class StatisticsBoard {
         dropped: mapValues(total.dropped, (count, cause) => count - (before.dropped[cause] ?? 0)),
       }
     })
+    return { totals, devices }
   }
 
   private summarize(): DeviceCounters[] {

@@ -101,11 +101,16 @@ export interface DeviceInfo {
 }
 
 export interface IntervalEvent {
+  /** Its end, milliseconds since 1970. */
+  readonly time: number
   /** Seconds since the data plane started. */
   readonly elapsed: number
   /** Length of this interval in seconds, as measured. */
   readonly seconds: number
+  /** What has changed in the interval. */
   readonly devices: readonly DeviceCounters[]
+  /** Totals since the start, in the order of `devices`. */
+  readonly totals: readonly DeviceCounters[]
 }
 
 export interface LinkEvent {
@@ -164,6 +169,8 @@ export interface Latency {
 export interface RunResult {
   /** Seconds the data plane ran; 0 if it never started. */
   readonly elapsed: number
+  /** Seconds in which packets moved, see activity.ts: averages are over these. */
+  readonly active: number
   readonly reason: EndReason
   /** Totals since the start, as far as they could be read; [] if no device came up. */
   readonly devices: readonly DeviceCounters[]
@@ -182,6 +189,7 @@ export function failedBeforeStart(error: IxyError): RunResult {
   const reason = 'the run has not started'
   return {
     elapsed: 0,
+    active: 0,
     reason: 'error',
     devices: [],
     virtual: [],

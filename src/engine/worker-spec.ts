@@ -31,6 +31,11 @@ export const TX_UNSENT = FIRST_DROP + 2
 export const RX_UNTAKEN = FIRST_DROP + 3
 export const COUNTERS = FIRST_DROP + DROP_CAUSES.length
 
+/** Behind the counters of all ports: when the worker first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */
+export const FIRST_MOVED = 0
+export const LAST_MOVED = 1
+export const MOMENTS = 2
+
 export interface ForwardJob {
   readonly kind: 'forward'
   readonly touch: boolean
@@ -66,7 +71,7 @@ export interface WorkerSpec {
   readonly ports: readonly QueueSpec[]
   /** Int32: COMMAND. */
   readonly control: SharedArrayBuffer
-  /** Float64: COUNTERS per port. */
+  /** Float64: COUNTERS per port, then MOMENTS. */
   readonly counters: SharedArrayBuffer
   readonly batchSize: number
   readonly mode: PollMode

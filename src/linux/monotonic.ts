@@ -12,6 +12,11 @@ const clockGettime = declare<(clock: number, time: BigInt64Array) => number>(
   'int clock_gettime(int clock, void *time)',
 )
 
+/** What to add to performance.now() of this thread for the time of MonotonicClock, which is the same in every process. */
+export function monotonicOffset(): number {
+  return new MonotonicClock().now() - performance.now()
+}
+
 export class MonotonicClock {
   /** struct timespec: seconds and nanoseconds, 64 bits each. */
   private readonly time = new BigInt64Array(2)

@@ -39,6 +39,8 @@ export interface NicReport {
   readonly ended: boolean
   /** Nothing has moved in this NIC for a while: what is not out by now will not come. */
   readonly settled: boolean
+  /** When it first and last moved a frame, milliseconds on CLOCK_MONOTONIC; null: never. */
+  readonly moved: { readonly first: number; readonly last: number } | null
   /** Frames that are in its packet buffer now. */
   readonly buffered: number
   readonly card: CardTotals

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
+import { monotonicOffset } from '../linux/monotonic.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
@@ -104,10 +105,12 @@ export class NicHost {
 
   reports(): NicReport[] {
     const settled = this.settled()
+    const offset = monotonicOffset()
     return this.nics.map((nic, index) => ({
       finite: nic.wire.finite,
       ended: nic.wire.ended(),
       settled,
+      moved: spanOf(nic.device.moved, offset),
       buffered: nic.device.receive.buffered,
       card: this.totals(index),
       account: nic.wire.account(),
@@ -151,6 +154,10 @@ export class NicHost {
     this.stop()
     takeAllSteps(this.nics.map((nic) => () => nic.close()))
   }
+}
+
+function spanOf([first, last]: Float64Array, offset: number): NicReport['moved'] {
+  return first === 0 ? null : { first: first + offset, last: last + offset }
 }
 
 /** The same name gives the same address; unicast and locally administered. */

@@ -5,7 +5,8 @@ import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
 
 function result(tx: number[], dropped = 0): RunResult {
   return {
-    elapsed: 10,
+    elapsed: 12,
+    active: 10,
     reason: 'duration',
     devices: tx.map((packets, index): DeviceCounters => ({
       index,
@@ -27,12 +28,12 @@ test('without expectations every run is fine', () => {
   expect(unmetExpectation(result([0, 0], 99), {})).toBeNull()
 })
 
-test('--expect-mpps compares the average transmit rate of all devices', () => {
+test('--expect-mpps compares the average transmit rate of all devices while packets moved', () => {
   const run = result([6_000_000, 4_000_000])
   expect(unmetExpectation(run, { expectMpps: 1 })).toBeNull()
   const error = unmetExpectation(run, { expectMpps: 1.01 })
   expect(error?.exitCode).toBe(5)
-  expect(error?.message).toBe('sent 1.000 Mpps on average, expected at least 1.01 (--expect-mpps)')
+  expect(error?.message).toBe('sent 1 Mpps on average, expected at least 1.01 (--expect-mpps)')
 })
 
 test('--expect-loss compares the share of packets lost', () => {
@@ -44,8 +45,10 @@ test('--expect-loss compares the share of packets lost', () => {
 })
 
 test('a run that sent nothing misses every expectation: nothing was seen of what they ask', () => {
-  const run = { ...result([0]), elapsed: 0 }
-  expect(unmetExpectation(run, { expectMpps: 0.001 })?.exitCode).toBe(5)
+  const run = { ...result([0]), elapsed: 0, active: 0 }
+  const error = unmetExpectation(run, { expectMpps: 0 })
+  expect(error?.exitCode).toBe(5)
+  expect(error?.message).toBe('no packet was sent, expected at least 0 Mpps (--expect-mpps)')
   expect(unmetExpectation(run, { expectLoss: 1 })?.message).toMatch(/^no packet moved/)
 })
 

@@ -23,14 +23,14 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
 
   const text = await new Tool(['stats', '--duration', '3'], { env }).end()
   expect(text.code).toBe(0)
-  expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s 0\.0\d Mpps/)
+  expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s (0\.01 Mpps|[\d.]+ kpps)/)
   expect(text.stdout).toMatch(/\[virtual:sink\] TX: [\d.]+ Mbit\/s 0\.0\d Mpps/)
   expect(text.stdout).not.toContain('record')
   const summary = text.stdout.slice(text.stdout.indexOf('watched 3 devices'))
   expect(summary).toMatch(
-    new RegExp(`\\[virtual:gen,rate=10kpps\\] RX .* \\(forward, pid ${forward.pid}\\)\n`),
+    new RegExp(`\\[virtual:gen,rate=10kpps\\] \\(forward, pid ${forward.pid}\\)\n  RX `),
   )
-  expect(summary).toMatch(new RegExp(`\\[virtual:sink\\] +RX .* \\(pktgen, pid ${pktgen.pid}\\)\n`))
+  expect(summary).toMatch(new RegExp(`\\[virtual:sink\\] \\(pktgen, pid ${pktgen.pid}\\)\n  RX `))
 
   const json = await new Tool(['stats', '--json', '--duration', '3', 'virtual:gen,rate=10kpps'], {
     env,

@@ -70,11 +70,12 @@ describe('the command line', () => {
       /never sleeps; leave --mode out/,
     ],
     ['rate 0', ['pktgen', 'virtual:sink', '--rate', '0pps'], /not a packet rate; write it as in/],
-    [
-      'rate above the link',
-      ['pktgen', 'virtual:sink', '--rate', '200%'],
-      /'200%' is more than a link carries; give at most 100%/,
-    ],
+    ...['101%', '12Gbit', '20Mpps'].map((rate): [string, string[], RegExp] => [
+      `rate ${rate}, above the link`,
+      ['pktgen', 'virtual:sink', '--rate', rate],
+      /is more than the link carries: 14\.88 Mpps of 60 bytes at 10000 Mbit\/s; give at most 100%, or max/,
+    ]),
+    ['bytes for bits', ['pktgen', 'virtual:sink', '--rate', '1GBps'], /write bits, as in 2Gbit/],
     ['rate without unit', ['pktgen', 'virtual:sink', '--rate', '5'], /not a packet rate; write it as in/],
     ['count 0', ['pktgen', 'virtual:sink', '-n', '0'], /--count 0 .* from 1 to/],
     [
@@ -278,7 +279,7 @@ describe('stdout', () => {
     const command = `'${process.execPath}' '${LAUNCHER}' forward virtual:gen virtual:gen -i 0.1 --log-level warn`
     const script = `${command} | head -1; echo "exit \${PIPESTATUS[0]}"`
     const { stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 60_000 })
-    expect(stdout).toMatch(/^\[virtual:gen\] RX: .* Mpps\nexit 0\n$/)
+    expect(stdout).toMatch(/^\[virtual:gen #0\] RX: .* Mpps\nexit 0\n$/)
     expect(stderr).toBe('')
   })
 

@@ -51,6 +51,7 @@ describe('NicHost', () => {
     expect(a.wires).toEqual([expect.objectContaining({ wire: 'gen,count=5' })])
     expect(a.wires[0].counters).toMatchObject({ sent: 0, lost: 0 })
     expect(b.finite).toBe(false)
+    expect(a.moved).toBeNull()
     expect(host.totals(0)).toMatchObject({ rx: { packets: 0, bytes: 0 }, tx: { packets: 0, bytes: 0 } })
     host.close()
     await loop

@@ -3,7 +3,8 @@ import { run } from '../../engine/run.ts'
 import { checkDevices } from '../device-argument.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { sum } from '../output/tally.ts'
-import { counted, packetRate } from '../output/text.ts'
+import { counted } from '../output/layout.ts'
+import { packetRate } from '../output/rates.ts'
 import type { Finish } from '../finish.ts'
 import { runApp } from '../run-app.ts'
 
@@ -33,7 +34,7 @@ export function addForward(program: Command, finish: Finish): void {
     finish(
       await runApp(run, options, flags, ({ devices }) => {
         const whole = devices.filter(({ queue }) => queue === null)
-        const rate = packetRate(sum(whole.map(({ tx }) => tx.average.mpps)))
+        const rate = packetRate({ mpps: sum(whole.map(({ tx }) => tx.average.mpps)) })
         return `forwarded ${counted(sum(whole.map(({ tx }) => tx.packets)), 'packet')} (${rate})`
       }),
     )

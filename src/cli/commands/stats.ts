@@ -7,7 +7,7 @@ import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { openStdout } from '../output/stdout.ts'
-import { counted } from '../output/text.ts'
+import { counted } from '../output/layout.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { watch } from '../watch.ts'
@@ -57,6 +57,6 @@ async function stats(devices: readonly string[], flags: WatchFlags): Promise<num
     if (flags.json) output.line(failedEnd(error))
     return reportFailure(error, false, flags.color)
   }
-  reporter.end({ ...result, virtual: [], loss: null, error: null })
+  reporter.end({ ...result, active: result.elapsed, virtual: [], loss: null, error: null })
   return 0
 }

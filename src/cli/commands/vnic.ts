@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { cardBalance } from '../../engine/balance.ts'
 import { withoutVerdict } from '../../engine/audit.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
+import { activeSeconds } from '../../engine/activity.ts'
 import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
@@ -11,6 +12,7 @@ import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { VERSION } from '../../version.ts'
 import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
 import { rehearse } from '../../vnic/rehearsal.ts'
+import { keepsToLineRate } from '../../vnic/wires/parse.ts'
 import { checkWire } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
 import { createLog } from '../log.ts'
@@ -18,7 +20,7 @@ import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { openStdout } from '../output/stdout.ts'
 import { Tally, sum } from '../output/tally.ts'
-import { counted } from '../output/text.ts'
+import { counted } from '../output/layout.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { usageError } from '../usage.ts'
@@ -73,6 +75,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     return `moved ${counted(packets, 'packet')}`
   })
   const tally = new Tally()
+  const lineRateLimited = flags.wire !== undefined && keepsToLineRate(flags.wire)
   const infos = sockets.map((_, index) => infoOf(host, index))
   const totals = (): DeviceCounters[] => sockets.map((_, index) => countersOf(host, index))
   const begin = performance.now()
@@ -86,7 +89,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       { command: 'vnic', version: VERSION, devices: infos },
       totals,
     )
-    reporter.start(infos)
+    reporter.start(infos, [], lineRateLimited)
     const failed = host.run()
     let before = { time: 0, devices: totals() }
     for (let tick = 1; !stop.signal.aborted && elapsed() < end; tick++) {
@@ -96,7 +99,13 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       if (stop.signal.aborted || due < tick * flags.interval) break
       const now = { time: elapsed(), devices: totals() }
       const seconds = now.time - before.time
-      const event = { elapsed: now.time, seconds, devices: difference(now.devices, before.devices) }
+      const event = {
+        time: Date.now(),
+        elapsed: now.time,
+        seconds,
+        devices: difference(now.devices, before.devices),
+        totals: now.devices,
+      }
       before = now
       tally.add(event)
       reporter.interval(event)
@@ -121,10 +130,18 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     failure ??= asIxyError(error)
   }
   const final = totals()
+  const most = Math.max(...final.map(({ rx, tx }) => Math.max(rx.packets, tx.packets)))
+  const active = activeSeconds(
+    reports.map(({ moved }) => moved),
+    most,
+    ran,
+  )
   reporter.end({
     elapsed: ran,
+    active,
+    lineRateLimited,
     reason: failure !== null ? 'error' : stop.signal.aborted ? 'signal' : 'duration',
-    devices: tally.summarize(final, ran),
+    devices: tally.summarize(final, active),
     virtual,
     balance: reports.flatMap((report, index) => cardBalance(infos[index].device, index, report)),
     loss: {

@@ -1,6 +1,6 @@
 /** NDJSON, as the contract has it: start, interval, link, end. */
 import { type IxyError, asIxyError } from '../../errors.ts'
-import type { DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
+import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { lossRatio } from './loss.ts'
 import { rateOf } from './rates.ts'
 import type { EndReport, Reporter } from './reporter.ts'
@@ -19,10 +19,11 @@ export class JsonReporter implements Reporter {
     this.quiet = quiet
   }
 
-  start(devices: readonly DeviceInfo[], owners: readonly Owner[] = []): void {
+  start(devices: readonly DeviceInfo[], owners: readonly Owner[] = [], lineRateLimited?: boolean): void {
     if (this.quiet) return
     this.object({
       event: 'start',
+      time: new Date().toISOString(),
       version: this.version,
       command: this.command,
       devices: devices.map((info, i) => ({
@@ -34,6 +35,7 @@ export class JsonReporter implements Reporter {
         linkMbit: info.linkMbit,
         ...owners[i],
       })),
+      lineRateLimited,
     })
   }
 
@@ -42,13 +44,16 @@ export class JsonReporter implements Reporter {
     event.devices.forEach((counters, i) => {
       this.object({
         event: 'interval',
+        time: new Date(event.time).toISOString(),
         elapsed: round(event.elapsed, 3),
+        seconds: digits(event.seconds),
         device: counters.device,
         index: counters.index,
         queue: counters.queue,
         rx: traffic(counters.rx, event.seconds),
         tx: traffic(counters.tx, event.seconds),
         dropped: counters.dropped,
+        total: total(event.totals[i]),
         ...owners[i],
       })
     })
@@ -56,14 +61,18 @@ export class JsonReporter implements Reporter {
 
   link(event: LinkEvent): void {
     if (this.quiet) return
-    this.object({ event: 'link', device: event.device, index: event.index, up: event.up })
+    const { device, index, up } = event
+    this.object({ event: 'link', time: new Date().toISOString(), device, index, up })
   }
 
   end(report: EndReport): void {
     const { loss } = report
     this.object({
       event: 'end',
+      time: new Date().toISOString(),
       elapsed: round(report.elapsed, 3),
+      activeSeconds: digits(report.active),
+      lineRateLimited: report.lineRateLimited,
       devices: report.devices.map(({ device, index, queue, rx, tx, dropped, owner }) => ({
         device,
         index,
@@ -91,7 +100,9 @@ export class JsonReporter implements Reporter {
 export function failedEnd(error: unknown): string {
   return JSON.stringify({
     event: 'end',
+    time: new Date().toISOString(),
     elapsed: 0,
+    activeSeconds: 0,
     devices: [],
     reason: 'error',
     error: errorObject(asIxyError(error)),
@@ -104,20 +115,40 @@ function errorObject(error: IxyError | null): { code: string; message: string } 
 
 function traffic(counted: Traffic, seconds: number): object {
   const { mpps, mbit } = rateOf(counted, seconds)
-  return { packets: counted.packets, bytes: counted.bytes, mpps: round(mpps, 6), mbit: round(mbit, 3) }
+  return {
+    packets: counted.packets,
+    bytes: counted.bytes,
+    mpps: digits(mpps),
+    mbit: digits(mbit),
+    packetsPerSecond: digits(mpps * 1e6),
+    bitsPerSecond: digits(mbit * 1e6),
+  }
+}
+
+function total({ rx, tx, dropped }: DeviceCounters): object {
+  return { rx, tx, dropped }
 }
 
 function direction({ packets, bytes, average, peak }: DirectionSummary): object {
   return {
     packets,
     bytes,
-    mpps: round(average.mpps, 6),
-    mbit: round(average.mbit, 3),
-    peakMpps: round(peak.mpps, 6),
-    peakMbit: round(peak.mbit, 3),
+    mpps: digits(average.mpps),
+    mbit: digits(average.mbit),
+    packetsPerSecond: digits(average.mpps * 1e6),
+    bitsPerSecond: digits(average.mbit * 1e6),
+    peakMpps: digits(peak.mpps),
+    peakMbit: digits(peak.mbit),
+    peakPacketsPerSecond: digits(peak.mpps * 1e6),
+    peakBitsPerSecond: digits(peak.mbit * 1e6),
   }
 }
 
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
+function round(value: number, places: number): number {
+  return Number(value.toFixed(places))
+}
+
+/** Ten significant ones: what is slow keeps as many as what is fast. */
+function digits(value: number): number {
+  return Number(value.toPrecision(10))
 }

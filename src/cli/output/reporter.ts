@@ -14,6 +14,10 @@ import type { DeviceSummary, Owner } from './tally.ts'
 
 export interface EndReport {
   readonly elapsed: number
+  /** Seconds in which packets moved: averages are over these. */
+  readonly active: number
+  /** Every source keeps to line rate; undefined where nobody can tell (`stats`). */
+  readonly lineRateLimited?: boolean
   readonly reason: EndReason
   readonly devices: readonly DeviceSummary[]
   readonly virtual: readonly VirtualReport[]
@@ -27,7 +31,8 @@ export interface EndReport {
 }
 
 export interface Reporter {
-  start(devices: readonly DeviceInfo[], owners?: readonly Owner[]): void
+  /** `owners[i]` is whom `devices[i]` belongs to. `lineRateLimited` as in EndReport. */
+  start(devices: readonly DeviceInfo[], owners?: readonly Owner[], lineRateLimited?: boolean): void
   /** `owners[i]` is whom `event.devices[i]` belongs to. */
   interval(event: IntervalEvent, owners?: readonly Owner[]): void
   link(event: LinkEvent): void

@@ -45,12 +45,15 @@ export class Tally {
     }
   }
 
-  /** `totals` since the start, `elapsed` seconds ago. No peak is below the average: a run seldom ends with an interval. */
-  summarize(totals: readonly DeviceCounters[], elapsed: number): DeviceSummary[] {
+  /**
+   * `totals` since the start, in `seconds` in which packets moved. No peak is below the average: a run seldom ends with an
+   * interval.
+   */
+  summarize(totals: readonly DeviceCounters[], seconds: number): DeviceSummary[] {
     return totals.map((counters) => {
       const peaks = this.peaks.get(keyOf(counters))
       const direction = (name: 'rx' | 'tx'): DirectionSummary => {
-        const average = rateOf(counters[name], elapsed)
+        const average = rateOf(counters[name], seconds)
         return { ...counters[name], average, peak: higher(average, peaks?.[name] ?? NO_RATE) }
       }
       return {

@@ -5,6 +5,9 @@ import { REG } from './registers.ts'
 
 /** Bytes of frame check sequence, which the MAC's octet counters include (82599 §8.2.3.23.26). */
 const FCS = 4
+/** Where the counters stick (82599 §8.2.3.23). */
+const MAX_32 = 2 ** 32 - 1
+const MAX_36 = 2 ** 36 - 1
 
 /** Drops that the card counts, and the name each goes by in every output (docs/architecture.md lists them all). */
 const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Register }[] = [
@@ -21,7 +24,8 @@ const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Regi
 
 /**
  * Totals from the card's statistics registers (82599 §4.6.5, §8.2.3.23). They clear when read, so exactly one of
- * these may exist per device; it must be asked at least every 4 minutes at line rate, before a 32-bit counter sticks.
+ * these may exist per device. It must be asked before one sticks: at line rate within 55 s (2^36 octets); statistics-board.ts
+ * of the engine sees to that.
  *
  * Receive is counted where packets enter host memory (QPRC, QBRC; without FCS, which is stripped), transmit where they
  * leave the MAC (GPTC, GOTC; with FCS). RQSMR is 0: all queues count into statistics set 0.
@@ -33,6 +37,7 @@ export class StatisticsReader {
   private txPackets = 0
   private txBytes = 0
   private readonly dropped: Record<string, number> = {}
+  private readonly stuck = new Set<string>()
 
   /** Clears the counters of whoever had the card before. */
   constructor(regs: RegisterFile) {
@@ -41,17 +46,17 @@ export class StatisticsReader {
     this.read()
     this.rxPackets = this.rxBytes = this.txPackets = this.txBytes = 0
     for (const { cause } of DROP_REGISTERS) this.dropped[cause] = 0
+    this.stuck.clear()
   }
 
   read(): DeviceStatistics {
-    const { regs } = this
-    this.rxPackets += regs.read(REG.QPRC)
+    this.rxPackets += this.read32(REG.QPRC)
     this.rxBytes += this.read64(REG.QBRC_L, REG.QBRC_H)
-    const sent = regs.read(REG.GPTC)
+    const sent = this.read32(REG.GPTC)
     this.txPackets += sent
     this.txBytes += this.read64(REG.GOTCL, REG.GOTCH) - sent * FCS
     for (const { cause, register } of DROP_REGISTERS) {
-      for (let i = 0; i < register.count; i++) this.dropped[cause] += regs.read(register, i)
+      for (let i = 0; i < register.count; i++) this.dropped[cause] += this.read32(register, i)
     }
     return {
       rxPackets: this.rxPackets,
@@ -59,11 +64,20 @@ export class StatisticsReader {
       txPackets: this.txPackets,
       txBytes: this.txBytes,
       dropped: { ...this.dropped },
+      stuck: [...this.stuck],
     }
+  }
+
+  private read32(register: Register, index = 0): number {
+    const value = this.regs.read(register, index)
+    if (value === MAX_32) this.stuck.add(register.name)
+    return value
   }
 
   /** 36-bit octet counters: reading the low word latches the high one (82599 §8.2.3.23.26). */
   private read64(low: Register, high: Register): number {
-    return this.regs.read(low) + (this.regs.read(high) & 0xf) * 2 ** 32
+    const value = this.regs.read(low) + (this.regs.read(high) & 0xf) * 2 ** 32
+    if (value === MAX_36) this.stuck.add(low.name)
+    return value
   }
 }

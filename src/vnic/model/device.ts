@@ -58,6 +58,8 @@ export class Device implements Port, Egress {
   private loopback = false
   private now = 0
   private timers = Infinity
+  /** When packets moved for the first and for the last time, milliseconds on the clock of poll(); 0: never. */
+  readonly moved = new Float64Array(2)
 
   constructor(options: ModelOptions) {
     this.wire = options.wire
@@ -250,6 +252,11 @@ export class Device implements Port, Egress {
     } finally {
       // Also when the wire can't go on: what it has delivered by then counts.
       this.receive.flush()
+    }
+    if (work > 0) {
+      const { moved } = this
+      if (moved[0] === 0) moved[0] = now
+      moved[1] = now
     }
     return work
   }

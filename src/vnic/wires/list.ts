@@ -43,6 +43,8 @@ export interface WireKind {
    * where it may come back, or it passes it on to the other wires with faults.
    */
   readonly role: 'end' | 'copy' | 'onward' | 'fault'
+  /** What it may send of its own accord, as a share of line rate: 0, 1, or Infinity where nothing limits it. */
+  share(item: WireItem): number
   /** Throws IXY_ERR_USAGE or IXY_ERR_FILE; creates nothing. */
   check(item: WireItem): void
   /** `books`: the wire books in the ledger what the NIC sends. `inner`: what is behind a fault. */
@@ -58,6 +60,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: false,
     options: ['rate', 'size', 'imix', 'flows', 'count'],
     role: 'end',
+    share: (item) => (genOptions(item, ANY_LINK).rate === null ? Infinity : 1),
     check: (item) => void genOptions(item, ANY_LINK),
     create: (item, { ledger, linkMbit }, books) =>
       new GenWire(item.text, genOptions(item, linkMbit), ledger, books),
@@ -67,6 +70,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: false,
     options: [],
     role: 'end',
+    share: () => 0,
     check: () => undefined,
     create: (item, { ledger }, books) => new SinkWire(item.text, books ? ledger : null),
   },
@@ -75,6 +79,8 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: false,
     options: [],
     role: 'onward',
+    // All that the host sends.
+    share: () => 1,
     check: () => undefined,
     create: (item) => loop(item.text),
   },
@@ -83,6 +89,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: true,
     options: [],
     role: 'onward',
+    share: () => Infinity,
     check: (item) => checkInterfaceName(item.value),
     create: (item) => new TapWire(item.text, item.value),
   },
@@ -91,6 +98,8 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: true,
     options: ['repeat', 'rate'],
     role: 'end',
+    // The times in a capture can be anything.
+    share: (item) => ((replayOptions(item, ANY_LINK, 60).rate ?? Infinity) === Infinity ? Infinity : 1),
     check: (item) => {
       replayOptions(item, ANY_LINK, 60)
       new PcapReader(item.value).close()
@@ -106,6 +115,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: true,
     options: [],
     role: 'copy',
+    share: () => 0,
     check: () => undefined,
     create: (item, { ledger }, books) => new RecordWire(item.text, item.value, books ? ledger : null),
   },
@@ -114,6 +124,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     takesValue: true,
     options: [],
     role: 'fault',
+    share: (item) => (faultOptions(item.value).dup > 0 ? Infinity : 0),
     check: (item) => void faultOptions(item.value),
     create: (item, _context, _books, inner) => new FaultWire(item.text, faultOptions(item.value), inner),
   },

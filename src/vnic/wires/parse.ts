@@ -52,6 +52,14 @@ export function parseWires(text: string, context: WireContext): Wire {
   }
 }
 
+/**
+ * What a wire sends is never more than its link carries: at most one part sends of its own accord, and that keeps to line
+ * rate. Takes what validateWire() has taken.
+ */
+export function keepsToLineRate(text: string): boolean {
+  return partsOf(text).reduce((share, item) => share + item.kind.share(item), 0) <= 1
+}
+
 const NOTHING: Wire = new CombinedWire([])
 
 function join(wires: readonly Wire[], end = 0): Wire {
@@ -81,6 +89,13 @@ function bookkeeperOf(items: readonly WireItem[]): WireItem | undefined {
 }
 
 function split(text: string): WireItem[] {
+  const items = partsOf(text)
+  for (const item of items) item.kind.check(item)
+  checkFiles(items)
+  return items
+}
+
+function partsOf(text: string): WireItem[] {
   const items: WireItem[] = []
   let options = new Map<string, string>()
   for (const token of text.split(',')) {
@@ -102,8 +117,6 @@ function split(text: string): WireItem[] {
       throw unknown(token, last)
     }
   }
-  for (const item of items) item.kind.check(item)
-  checkFiles(items)
   return items
 }
 

@@ -1,4 +1,4 @@
-import type { DeviceCounters } from '../../../src/engine/types.ts'
+import type { DeviceCounters, IntervalEvent } from '../../../src/engine/types.ts'
 import { rateOf } from '../../../src/cli/output/rates.ts'
 import { Tally } from '../../../src/cli/output/tally.ts'
 
@@ -14,6 +14,10 @@ function counters(rx: number, tx: number, more: Partial<DeviceCounters> = {}): D
   }
 }
 
+function interval(seconds: number, devices: DeviceCounters[]): IntervalEvent {
+  return { time: 0, elapsed: 1, seconds, devices, totals: devices }
+}
+
 test('line rate of minimum-size packets is 14.88 Mpps and 10,000 Mbit/s on the wire', () => {
   const rate = rateOf({ packets: 14_880_952, bytes: 14_880_952 * 60 }, 1)
   expect(rate.mpps).toBeCloseTo(14.88, 2)
@@ -27,8 +31,8 @@ test('an empty span has no rate', () => {
 test('averages are over the run, peaks over its intervals, per device', () => {
   const tally = new Tally()
   const b = { index: 1 }
-  tally.add({ elapsed: 1, seconds: 1, devices: [counters(1e6, 2e6), counters(7e6, 0, b)] })
-  tally.add({ elapsed: 1.5, seconds: 0.5, devices: [counters(2e6, 0), counters(0, 0, b)] })
+  tally.add(interval(1, [counters(1e6, 2e6), counters(7e6, 0, b)]))
+  tally.add(interval(0.5, [counters(2e6, 0), counters(0, 0, b)]))
   const [first, second] = tally.summarize([counters(3e6, 2e6), counters(7e6, 0, b)], 2)
   expect(first.rx.average.mpps).toBeCloseTo(1.5)
   expect(first.rx.peak.mpps).toBeCloseTo(4)

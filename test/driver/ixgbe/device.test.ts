@@ -127,6 +127,19 @@ test('statistics count packets, bytes without FCS, and drops by cause, exactly o
   expect(bench.device.statistics().dropped).toMatchObject({ oversize: 1, missed: 0, crc: 0 })
 })
 
+test('a counter that was read too late is told of: the datasheet has them stick', () => {
+  bench = new Bench()
+  const { statistics } = bench.transport.model
+  statistics.add(REG.GOTCL, 2 ** 36 - 2)
+  statistics.add(REG.MPC, 2 ** 32 - 2, 3)
+  expect(bench.device.statistics()).toMatchObject({ txBytes: 2 ** 36 - 2, stuck: [] })
+  statistics.add(REG.GOTCL, 2 ** 36 + 1000)
+  statistics.add(REG.MPC, 2 ** 32, 3)
+  const { txBytes, stuck } = bench.device.statistics()
+  expect(stuck).toEqual(['GOTCL', 'MPC'])
+  expect(txBytes).toBe(2 * 2 ** 36 - 3)
+})
+
 test('jumbo frames arrive whole in larger buffers', () => {
   bench = new Bench({ maxFrame: 9018 })
   bench.wire.waiting.push(frame(9014, 7), frame(60, 8))

@@ -1,0 +1,201 @@
+/** What the tool says about rates, times and totals, held against what was counted elsewhere. */
+import path from 'node:path'
+import { allocateBytes } from '../../src/packet/bytes.ts'
+import { lineRate } from '../../src/packet/rate.ts'
+import { PcapWriter } from '../../src/packet/pcap-writer.ts'
+import { ixy, objects, temporaryDirectory } from './support.ts'
+
+const directory = temporaryDirectory()
+
+interface Traffic {
+  readonly packets: number
+  readonly bytes: number
+}
+interface Rates extends Traffic {
+  readonly packetsPerSecond: number
+  readonly bitsPerSecond: number
+}
+interface Interval {
+  readonly time: string
+  readonly seconds: number
+  readonly index: number
+  readonly rx: Rates
+  readonly tx: Rates
+  readonly dropped: Record<string, number>
+  readonly total: { readonly rx: Traffic; readonly tx: Traffic; readonly dropped: Record<string, number> }
+}
+interface End {
+  readonly elapsed: number
+  readonly activeSeconds: number
+  readonly lineRateLimited: boolean
+  readonly devices: { readonly rx: Rates; readonly tx: Rates }[]
+  readonly virtual: { readonly wires: { readonly counters: Record<string, number> }[] }[]
+}
+
+async function endOf(...args: string[]): Promise<End> {
+  const { code, stdout, stderr } = await ixy(...args, '--json', '--quiet', '--log-level', 'warn')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return objects(stdout, 'end')[0] as unknown as End
+}
+
+/** A capture of frames of 60 bytes, one for each of `times` in microseconds. */
+function capture(name: string, times: readonly number[]): string {
+  const file = path.join(directory, name)
+  const writer = new PcapWriter(file)
+  const frame = allocateBytes(60)
+  for (const time of times) writer.write(frame, 0, 60, Math.floor(time / 1e6), (time % 1e6) * 1000)
+  writer.close()
+  return file
+}
+
+test('a card’s counters don’t stick before the interval is over, however fast it is', async () => {
+  const jumbo = ['--size', '9014', '--mtu', '9000']
+  const end = await endOf('pktgen', 'virtual:sink', ...jumbo, '--rate', 'max', '-d', '3', '-i', '10')
+  const { tx } = end.devices[0]
+  const { arrived, bytes } = end.virtual[0].wires[0].counters
+  expect(tx.packets).toBe(arrived)
+  expect(tx.bytes).toBe(tx.packets * 9014)
+  expect(tx.bytes).toBe(bytes)
+  expect(end.lineRateLimited).toBe(false)
+})
+
+describe('line rate', () => {
+  test.each([
+    ['pktgen', ['pktgen', 'virtual:sink', '--size', '1514'], 'tx'],
+    ['gen', ['forward', 'virtual:gen,size=1514', 'virtual:sink'], 'rx'],
+  ] as const)('is what %s keeps to unless told otherwise', async (_, args, direction) => {
+    const end = await endOf(...args, '-d', '2')
+    const { packets, packetsPerSecond, bitsPerSecond } = end.devices[0][direction]
+    expect(end.lineRateLimited).toBe(true)
+    expect(packets).toBeGreaterThan(1000)
+    // Never more, and how much less is the machine's business.
+    expect(packetsPerSecond).toBeLessThan(lineRate(1514, 10_000) * 1.001)
+    expect(bitsPerSecond).toBeLessThan(10.01e9)
+  })
+
+  test('what goes beyond it is said to', async () => {
+    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '1']
+    const { stdout, stderr } = await ixy(...args, '-i', '0.5')
+    expect(stdout).toMatch(
+      /^\[virtual:sink\] TX: \d{5,}\.\d\d Mbit\/s \d+\.\d\d Mpps \(not limited to line rate\)$/m,
+    )
+    expect(stdout).toMatch(/^ {2}not limited to line rate: a link carries 10000 Mbit\/s$/m)
+    expect(stderr).toMatch(/link up at 10000 Mbit\/s, not limited to line rate/)
+  })
+
+  test.each([
+    [['virtual:gen', 'virtual:gen'], true],
+    [['virtual:gen,rate=50%', 'virtual:sink'], true],
+    [['virtual:gen,rate=max', 'virtual:sink'], false],
+    [['virtual:gen,gen,size=100', 'virtual:sink'], false],
+    [['virtual:gen,fault=dup=0.1+seed=1', 'virtual:sink'], false],
+  ])('%s keep to it: %s', async (devices, expected) => {
+    expect((await endOf('forward', ...devices, '-d', '0.1')).lineRateLimited).toBe(expected)
+  })
+})
+
+test('intervals have a time, running totals that are their sum, and rates that are their packets', async () => {
+  const args = [
+    'forward',
+    'virtual:gen,rate=5kpps',
+    'virtual:gen,rate=3kpps',
+    '-d',
+    '1.2s',
+    '-i',
+    '200ms',
+    '--json',
+  ]
+  const { stdout } = await ixy(...args)
+  const intervals = objects(stdout, 'interval') as unknown as Interval[]
+  const [end] = objects(stdout, 'end') as unknown as End[]
+  expect(intervals.length).toBeGreaterThanOrEqual(8)
+  for (const index of [0, 1]) {
+    const own = intervals.filter((interval) => interval.index === index)
+    let [rx, bytes, tx, before] = [0, 0, 0, '']
+    for (const interval of own) {
+      expect(interval.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+      expect(interval.time > before).toBe(true)
+      before = interval.time
+      rx += interval.rx.packets
+      bytes += interval.rx.bytes
+      tx += interval.tx.packets
+      expect(interval.total).toMatchObject({ rx: { packets: rx, bytes }, tx: { packets: tx } })
+      expect(Object.keys(interval.total.dropped)).toEqual(Object.keys(interval.dropped))
+      expect(interval.rx.packetsPerSecond * interval.seconds).toBeCloseTo(interval.rx.packets, 4)
+      const wireBytes = interval.rx.bytes + interval.rx.packets * 24
+      expect((interval.rx.bitsPerSecond * interval.seconds) / 8).toBeCloseTo(wireBytes, 2)
+    }
+    expect(end.devices[index].rx.packets).toBeGreaterThanOrEqual(rx)
+    expect(end.devices[index].rx.bytes).toBe(end.devices[index].rx.packets * 60)
+  }
+})
+
+test('slow rates have their unit, twins their number, and a line fits 80 columns', async () => {
+  const { stdout } = await ixy('forward', 'virtual:gen,rate=1kpps', 'virtual:gen,rate=1kpps', '-d', '1500ms')
+  for (const index of [0, 1])
+    for (const direction of ['RX', 'TX'])
+      expect(stdout).toMatch(
+        new RegExp(
+          `^\\[virtual:gen,rate=1kpps #${index}\\] ${direction}: [\\d.]+ [kM]bit/s [\\d.]+ k?pps$`,
+          'm',
+        ),
+      )
+  expect(stdout).toMatch(/^\[virtual:gen,rate=1kpps #1\]\n {2}RX /m)
+  expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+})
+
+describe('averages', () => {
+  test('are over the time in which packets moved', async () => {
+    const file = capture(
+      'thousand.pcap',
+      Array.from({ length: 1000 }, () => 0),
+    )
+    const end = await endOf('forward', `virtual:replay=${file},rate=100%`, 'virtual:sink')
+    const { packets, packetsPerSecond } = end.devices[0].rx
+    expect(packets).toBe(1000)
+    expect(packetsPerSecond * end.activeSeconds).toBeCloseTo(1000, 3)
+    // The run notices its end by looking every 0.1 s.
+    expect(end.activeSeconds).toBeLessThan(end.elapsed)
+    expect(end.activeSeconds).toBeGreaterThanOrEqual(999 / lineRate(60, 10_000))
+  })
+
+  test('count a pause between two packets, but not the time before the first', async () => {
+    const file = capture('pause.pcap', [0, 1, 2, 900_000])
+    const wire = `virtual:replay=${file},fault=unplugged=0.7`
+    const { activeSeconds, elapsed, devices } = await endOf('forward', wire, 'virtual:sink')
+    expect(devices[1].tx.packets).toBe(4)
+    expect(activeSeconds).toBeGreaterThan(0.89)
+    // Three gaps of a third of it each, and one for the fourth packet.
+    expect(activeSeconds).toBeLessThanOrEqual(elapsed)
+    expect(devices[1].tx.packetsPerSecond * activeSeconds).toBeCloseTo(4, 6)
+  })
+})
+
+test('--expect-mpps is not met by a run without packets', async () => {
+  const run = await ixy(
+    'forward',
+    'virtual:sink',
+    'virtual:sink',
+    '-d',
+    '200ms',
+    '--expect-mpps',
+    '0',
+    '--quiet',
+  )
+  expect(run.code).toBe(5)
+  expect(run.stderr).toMatch(
+    /no packet was sent, expected at least 0 Mpps \(--expect-mpps\) \[IXY_ERR_EXPECTATION\]/,
+  )
+})
+
+test.each([
+  ['pktgen virtual:sink --duration 1m -i 100ms -n 1k --rate 5mpps --size 60B --expect-loss 1%'],
+  ['pktgen virtual:sink --duration 1h -n 1e3 --rate 1Gbps --flows 1k --mtu 9kB'],
+  ['pktgen virtual:sink --duration 500ms --rate 1gbit --expect-mpps 10kpps'],
+  [
+    'forward virtual:gen,count=2k,rate=1GBIT,fault=drop=10%+seed=1+unplugged=0.1 virtual:sink --expect-loss 50%',
+  ],
+])('units are taken: %s', async (command) => {
+  const { code, stderr } = await ixy(...command.split(' '), '--log-level', 'warn', '--quiet')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+})

@@ -1,0 +1,44 @@
+import { makeJobs } from '../../src/engine/jobs.ts'
+import type { PktgenOptions, RunOptions } from '../../src/engine/types.ts'
+import { lineRate } from '../../src/packet/rate.ts'
+
+function paceOf(device: string, rate: string | null, linkMbit = 10_000, size = 60) {
+  const app = {
+    kind: 'pktgen',
+    size,
+    rate,
+    imix: false,
+    count: null,
+    flows: 1,
+    pcap: null,
+  } as Partial<PktgenOptions>
+  const shape = {
+    srcMac: null,
+    dstMac: null,
+    srcIp: null,
+    dstIp: null,
+    srcPort: null,
+    dstPort: null,
+    vlan: null,
+  }
+  const options = { devices: [device], mtu: 9000, queues: 1, app: { ...shape, ...app, latency: false } }
+  const [job] = makeJobs(options as unknown as RunOptions, linkMbit)
+  if (job.kind !== 'pktgen') throw new Error('another kind of job')
+  return { rate: job.rate, limitOnly: job.limitOnly }
+}
+
+test('pktgen keeps to line rate by itself where no real link does', () => {
+  expect(paceOf('virtual:sink', null)).toEqual({ rate: lineRate(60, 10_000), limitOnly: true })
+  expect(paceOf('vfio-user:/a.sock', null, 1000, 1514)).toEqual({
+    rate: lineRate(1514, 1000),
+    limitOnly: true,
+  })
+  expect(paceOf('virtual:sink', null, 0)).toEqual({ rate: lineRate(60, 10_000), limitOnly: true })
+  expect(paceOf('0000:03:00.0', null)).toMatchObject({ rate: null })
+})
+
+test('max is flat out, a rate is kept', () => {
+  expect(paceOf('virtual:sink', 'max')).toEqual({ rate: null, limitOnly: false })
+  expect(paceOf('virtual:sink', '100%')).toEqual({ rate: lineRate(60, 10_000), limitOnly: false })
+  expect(() => paceOf('virtual:sink', '5Gbit', 1000)).toThrow(/more than the link carries/)
+})
