@@ -50,7 +50,7 @@ export class StatisticsBoard {
       this.readCards()
   }
 
-  private readCards(read = (device: Device, _index: number): DeviceStatistics => device.statistics()): void {
+  private readCards(read: (device: Device, index: number) => DeviceStatistics = statisticsOf): void {
     this.readAt = performance.now()
     this.bytesRead = this.bytes()
     this.latest = this.devices.map(read)
@@ -159,6 +159,10 @@ export class StatisticsBoard {
       return this.queues === 1 ? [whole] : [whole, ...queues]
     })
   }
+}
+
+function statisticsOf(device: Device): DeviceStatistics {
+  return device.statistics()
 }
 
 function difference(now: Traffic, before: Traffic): Traffic {

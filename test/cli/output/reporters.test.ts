@@ -215,6 +215,24 @@ describe('text', () => {
   const rule = 'RDT = RDH + 1: the ring must keep one descriptor free, as the datasheet says (82599 §7.1.9)'
   const breaches = [{ rule, count: 7 }]
   const virtual = [0, 1].map((index) => ({ index, device: gen, wires, breaches, final: true }))
+  const balance = [0, 1].map((index) => ({
+    from: { device: gen, index },
+    to: { device: gen, index: 1 - index },
+    ...{
+      offered: 4_400_000_000,
+      returned: 0,
+      copies: 12_345,
+      corrupted: 0,
+      arrived: 4_399_999_999,
+      underWay: 7,
+    },
+    lost: ['dropped', 'missed', 'no_descriptor'].map((cause) => ({
+      place: 'wire gen,rate=max',
+      cause,
+      frames: 123_456,
+    })),
+    unaccounted: 0,
+  }))
   const latency = {
     count: 1000,
     min: 1.5,
