@@ -40,7 +40,16 @@ async function watchWorker(
     ]
     const until = WARM_UP + seconds
     const { other, resident } = await runTool(
-      ['forward', 'virtual:gen,rate=max', 'virtual:gen,rate=max', '--touch', '-i', '3600', '-d', String(until)],
+      [
+        'forward',
+        'virtual:gen,rate=max',
+        'virtual:gen,rate=max',
+        '--touch',
+        '-i',
+        '3600',
+        '-d',
+        String(until),
+      ],
       flags,
     )
     const logs = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }))

@@ -4,12 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
-import {
-  COMMAND,
-  COMMAND_WAIT,
-  type FromWorker,
-  type WorkerSpec,
-} from '../engine/worker-spec.ts'
+import { COMMAND, COMMAND_WAIT, type FromWorker, type WorkerSpec } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { PacketMemory } from '../memory/packets.ts'
