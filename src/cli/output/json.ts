@@ -70,7 +70,7 @@ export class JsonReporter implements Reporter {
     this.object({
       event: 'end',
       time: new Date().toISOString(),
-      elapsed: round(report.elapsed, 3),
+      elapsed: round(report.elapsed, 6),
       activeSeconds: digits(report.active),
       lineRateLimited: report.lineRateLimited,
       devices: report.devices.map(({ device, index, queue, rx, tx, dropped, owner }) => ({
