@@ -1,0 +1,177 @@
+/**
+ * Random commands, ended by random signals to a random one of their processes at a random instant. Whatever happens: the
+ * command ends, leaves nothing behind, tells the truth with its exit code, and what it counted adds up.
+ *
+ * IXY_KILLS: how many; IXY_CAMPAIGN_SEED: which. `make soak` runs many, `make test` a few with a fixed seed.
+ */
+import { readFileSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { objects, temporaryDirectory, Tool } from './support.ts'
+import { mixedFrames, writeCapture } from './captures.ts'
+
+const KILLS = Number(process.env['IXY_KILLS'] ?? 10)
+const SEED = Number(process.env['IXY_CAMPAIGN_SEED'] ?? 1)
+/** Milliseconds for everything that a dead command may have left to be gone. */
+const GONE = 10_000
+
+const folder = temporaryDirectory()
+const runtime = temporaryDirectory()
+const capture = path.join(folder, 'in.pcap')
+beforeAll(() => writeCapture(capture, mixedFrames(300)))
+
+/** A small generator of random numbers (Mulberry32), so that a seed names a run. */
+class Chance {
+  private state: number
+
+  constructor(seed: number) {
+    this.state = seed
+  }
+
+  below(limit: number): number {
+    this.state = (this.state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
+  }
+
+  of<T>(some: readonly T[]): T {
+    return some[this.below(some.length)]
+  }
+}
+
+interface Attack {
+  readonly args: readonly string[]
+  readonly victim: 'parent' | 'child'
+  readonly signal: NodeJS.Signals
+  /** Milliseconds after the start. */
+  readonly after: number
+}
+
+function draw(seed: number): Attack {
+  const chance = new Chance(seed)
+  const fault = (): string =>
+    chance.of(['', '', ',fault=drop=0.1+seed=1', ',fault=dup=0.2+reorder=0.2', ',fault=linkflap=50ms'])
+  const wire = (number: number): string => {
+    const end = chance.of([
+      'gen',
+      'gen,rate=100kpps,flows=8',
+      'gen,size=1514',
+      'sink',
+      `replay=${capture},repeat=0`,
+      `record=${path.join(folder, `${seed}-${number}.pcap`)}`,
+    ])
+    return `virtual:${end}${fault()}`
+  }
+  const forward = chance.below(3) > 0
+  const args = forward
+    ? ['forward', wire(0), wire(1)]
+    : ['pktgen', `virtual:${chance.of(['sink', 'loop'])}${fault()}`, '--rate', chance.of(['1kpps', '1Mpps'])]
+  args.push('--json', '-i', '0.1', '-q', String(1 + chance.below(3)), '--log-level', 'warn')
+  const victim = chance.of(['parent', 'child'] as const)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const
+  return {
+    args,
+    victim,
+    signal: victim === 'child' ? 'SIGKILL' : chance.of(signals),
+    after: chance.below(1500),
+  }
+}
+
+/** Processes that belong to this test, by what is in their environment. */
+function left(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        const inOurs = readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`IXY_TS_RUNTIME_DIR=${runtime}`)
+        return inOurs && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+async function until(condition: () => boolean, deadline: number): Promise<boolean> {
+  const end = performance.now() + deadline
+  while (!condition()) {
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return true
+}
+
+function childOf(pid: number): number | null {
+  try {
+    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+    return first === '' ? null : Number(first)
+  } catch {
+    return null
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
+
+interface Direction {
+  offered: number
+  copies: number
+  arrived: number
+  underWay: number
+  lost: { frames: number }[]
+  unaccounted: number
+}
+
+async function attack({ args, victim, signal, after }: Attack): Promise<void> {
+  const tool = new Tool(args, { env: { IXY_TS_RUNTIME_DIR: runtime } })
+  await new Promise((resolve) => setTimeout(resolve, after))
+  const target = victim === 'parent' ? tool.pid : childOf(tool.pid)
+  const hit = target !== null && kill(target, signal)
+  // No child yet: the command is ended another way.
+  if (!hit) kill(tool.pid, 'SIGTERM')
+  const { code, signal: died, stdout, stderr } = await tool.end()
+
+  expect(await until(() => left().length === 0, GONE)).toBe(true)
+  if (died === 'SIGKILL') return
+  // Before its handlers are there, a signal ends it as any other program.
+  if (died !== null) return expect(stdout).toBe('')
+  const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
+  const [end] = objects(whole, 'end') as unknown as {
+    balance?: Direction[]
+    error: unknown
+    loss?: { judged: boolean }
+  }[]
+  expect(code).toBe(end?.error === null ? 0 : 1)
+  if (code !== 0) expect(stderr).toMatch(/^ixy-ts: .* \[IXY_ERR_[A-Z_]+\]$/m)
+  for (const { offered, copies, arrived, underWay, lost, unaccounted } of end?.balance ?? []) {
+    const named = lost.reduce((sum, { frames }) => sum + frames, 0)
+    expect({ unaccounted, sum: arrived + underWay + named }).toEqual({
+      unaccounted: 0,
+      sum: offered + copies,
+    })
+  }
+}
+
+test(`${KILLS} random ends, from seed ${SEED} on`, async () => {
+  for (let seed = SEED; seed < SEED + KILLS; seed++) {
+    const drawn = draw(seed)
+    try {
+      await attack(drawn)
+    } catch (cause) {
+      throw new Error(`seed ${seed}: ${JSON.stringify(drawn)}: ${String(cause)}`, { cause })
+    }
+  }
+  // What those that were killed have left goes with the next run.
+  const { code } = await new Tool(['pktgen', 'virtual:sink', '-n', '1'], {
+    env: { IXY_TS_RUNTIME_DIR: runtime },
+  }).end()
+  expect(code).toBe(0)
+  expect(
+    await until(() => readdirSync(runtime).filter((name) => !name.endsWith('.lock')).length === 0, GONE),
+  ).toBe(true)
+}, 36_000_000)
