@@ -40,8 +40,9 @@ export function verdictOf(
   return { text: text.join(', '), good: sum(Object.values(parts)) === 0 }
 }
 
-/** One line per direction in which anything moved. */
-export function balanceLines(balances: readonly Balance[]): string[] {
+/** One line per direction in which anything moved. `names`: of the devices, by index. */
+export function balanceLines(balances: readonly Balance[], names: ReadonlyMap<number, string>): string[] {
+  const nameOf = ({ device, index }: End): string => (index === null ? device : (names.get(index) ?? device))
   return balances
     .filter(({ offered, arrived, lost, unaccounted }) => offered + arrived + lost.length + unaccounted > 0)
     .map((balance) => {
@@ -53,10 +54,6 @@ export function balanceLines(balances: readonly Balance[]): string[] {
         parts.push(`${cause.replaceAll('_', ' ')} ${grouped(frames)} (${place})`)
       if (underWay > 0) parts.push(`under way ${grouped(underWay)}`)
       parts.push(`unaccounted ${grouped(unaccounted)}`)
-      return `${endText(balance.from)} to ${endText(balance.to)}: ${parts.join(', ')}`
+      return `${nameOf(balance.from)} to ${nameOf(balance.to)}: ${parts.join(', ')}`
     })
-}
-
-function endText({ device, index }: End): string {
-  return index === null ? device : `${device} #${index}`
 }

@@ -22,9 +22,12 @@ export function summaryLines(
   linkMbit: readonly number[],
 ): string[] {
   const lines = [chalk.bold(`${headline(report)} in ${time(report)}`) + verdict(report, chalk)]
-  lines.push(...balanceLines(report.balance ?? []))
-  const table = trafficTable(report.devices, columns)
   const names = labels(report.devices)
+  const whole = report.devices.flatMap((device, i) =>
+    device.queue === null ? [[device.index, names[i]] as const] : [],
+  )
+  lines.push(...balanceLines(report.balance ?? [], new Map(whole)))
+  const table = trafficTable(report.devices, columns)
   report.devices.forEach((device, i) => {
     const virtual =
       device.queue === null ? report.virtual.find((nic) => nic.index === device.index) : undefined
