@@ -2,6 +2,7 @@
  * What a failed call to the operating system means for the user: which limit was hit, and how to raise it. The one table
  * for both ways in which such failures come: as errno of our own calls (linux/libc.ts), and as errors of Node.js.
  */
+import { types } from 'node:util'
 
 export interface Remedy {
   /** What has happened, in place of the C library's words. */
@@ -88,7 +89,8 @@ interface NodeError extends Error {
 }
 
 function isNodeError(error: unknown): error is NodeError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+  // Not `instanceof`: Node's own may be of another realm (vm).
+  return types.isNativeError(error) && 'code' in error && typeof error.code === 'string'
 }
 
 /** Reads an error that Node.js has thrown because the system or its own options refused something; null for others. */

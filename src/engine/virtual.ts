@@ -95,7 +95,7 @@ export class VirtualNics {
     specs: readonly VirtualSpec[],
     launcher = findLauncher(),
   ): Promise<VirtualNics> {
-    const directory = takePrivateDirectory(runtime)
+    const directory = takePrivateDirectory(runtime, specs.length)
     let nics: VirtualNics
     try {
       nics = new VirtualNics(directory, specs, launcher)

@@ -1,5 +1,5 @@
 /** The directories for what running programs share: sockets and locks. */
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { IxyError, asIxyError } from '../errors.ts'
@@ -81,18 +81,18 @@ export interface PrivateDirectory {
 const PRIVATE = /^(ixy-ts-)?virtual-\w{6}$/
 
 /**
- * Makes a private directory: in the runtime directory, or, where that can't be had or has no room, in the one for
- * temporary files. Those that killed processes have left there are removed. Throws an IxyError if both fail.
+ * Makes a private directory with room for `files` files: in the runtime directory, or, where that can't be had or is full,
+ * in the one for temporary files. Those that killed processes have left there are removed. Throws an IxyError if both fail.
  *
  * The lock on the directory, not its name, tells whether its owner lives: the kernel knows, also across containers.
  */
-export function takePrivateDirectory(runtime: string | null): PrivateDirectory {
+export function takePrivateDirectory(runtime: string | null, files: number): PrivateDirectory {
   let failure: IxyError | null = null
   for (const parent of [runtime, tmpdir()]) {
     if (parent === null) continue
     try {
       removeAbandoned(parent)
-      return makePrivate(path.join(parent, parent === runtime ? 'virtual-' : 'ixy-ts-virtual-'))
+      return makePrivate(path.join(parent, parent === runtime ? 'virtual-' : 'ixy-ts-virtual-'), files)
     } catch (error) {
       failure = asIxyError(error)
     }
@@ -100,7 +100,7 @@ export function takePrivateDirectory(runtime: string | null): PrivateDirectory {
   throw failure ?? new IxyError('IXY_ERR_INTERNAL', 'no place for a directory')
 }
 
-function makePrivate(prefix: string): PrivateDirectory {
+function makePrivate(prefix: string, files: number): PrivateDirectory {
   if (Buffer.byteLength(`${prefix}XXXXXX/00.sock`) >= PATH_BYTES)
     throw new IxyError('IXY_ERR_SYSTEM', `the path ${prefix} is too long for sockets`, 'choose a shorter one')
   while (true) {
@@ -114,9 +114,24 @@ function makePrivate(prefix: string): PrivateDirectory {
       close(fd)
     }
     // Another one that starts may have looked between the two calls, and taken it for an abandoned one.
-    if (tryLock(fd) && isFileAt(fd, directory)) return { path: directory, release }
+    if (tryLock(fd) && isFileAt(fd, directory)) {
+      try {
+        requireRoom(directory, files)
+        return { path: directory, release }
+      } catch (error) {
+        release()
+        throw error
+      }
+    }
     close(fd)
   }
+}
+
+/** Throws if the file system has no room for so many more files. */
+function requireRoom(directory: string, files: number): void {
+  const names = Array.from({ length: files }, (_, i) => path.join(directory, `${i}.room`))
+  for (const name of names) writeFileSync(name, '')
+  for (const name of names) rmSync(name)
 }
 
 function removeAbandoned(parent: string): void {

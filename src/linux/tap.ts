@@ -2,6 +2,7 @@
  * TAP interfaces: a network interface whose cable ends in this process. What the kernel sends on it is read from a file
  * descriptor, what is written there the kernel receives. One read or write is one Ethernet frame without FCS.
  */
+import { existsSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
 import { close, O_RDWR, open, setNonBlocking } from './file.ts'
 import { isErrno } from './libc.ts'
@@ -101,7 +102,7 @@ function attach(fd: number, name: string): void {
       requireAlone(name)
     }
   } catch (cause) {
-    if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`using the TAP interface ${name}`, name, cause)
+    if (isErrno(cause, 'EPERM', 'EACCES')) throw notYours(name, cause)
     if (isErrno(cause, 'EBUSY')) throw inUse(name, cause)
     if (isErrno(cause, 'EINVAL', 'EEXIST'))
       throw new IxyError(
@@ -142,16 +143,26 @@ function bringUp(name: string): void {
     request.flags |= IFF_UP
     request.run('SIOCSIFFLAGS', SIOCSIFFLAGS)
   } catch (cause) {
-    if (isErrno(cause, 'EPERM', 'EACCES')) throw notPermitted(`bringing ${name} up`, name, cause)
-    throw cause
+    if (!isErrno(cause, 'EPERM', 'EACCES')) throw cause
+    throw new IxyError(
+      'IXY_ERR_PERMISSION',
+      `${name} is down, and bringing it up is not permitted`,
+      `run as root, or once: sudo ip link set ${name} up; then run again`,
+      { cause },
+    )
   }
 }
 
-function notPermitted(what: string, name: string, cause: unknown): IxyError {
+function notYours(name: string, cause: unknown): IxyError {
+  const exists = existsSync(`/sys/class/net/${name}`)
   return new IxyError(
     'IXY_ERR_PERMISSION',
-    `${what} is not permitted`,
-    `run as root, or once: sudo ip tuntap add dev ${name} mode tap user $USER; sudo ip link set ${name} up; then run again`,
+    exists
+      ? `the TAP interface ${name} belongs to another user`
+      : `making the TAP interface ${name} is not permitted`,
+    exists
+      ? 'run as root, or choose another name'
+      : `run as root, or once: sudo ip tuntap add dev ${name} mode tap user $USER; sudo ip link set ${name} up; then run again`,
     { cause },
   )
 }

@@ -90,7 +90,7 @@ describe('the runtime directory', () => {
 
 describe('private directories', () => {
   test('are in the runtime directory, for their owner only, and removed with what is in them', () => {
-    const taken = takePrivateDirectory(directory)
+    const taken = takePrivateDirectory(directory, 2)
     expect(dirname(taken.path)).toBe(directory)
     expect(statSync(taken.path).mode & 0o777).toBe(0o700)
     writeFileSync(join(taken.path, '0.sock'), '')
@@ -100,7 +100,7 @@ describe('private directories', () => {
   })
 
   test('of killed processes are removed by the next, those of living ones and other files are not', async () => {
-    const mine = takePrivateDirectory(directory)
+    const mine = takePrivateDirectory(directory, 2)
     const [alive, dead] = ['virtual-aLive1', 'virtual-dead22'].map((name) => join(directory, name))
     for (const path of [alive, dead]) mkdirSync(path)
     writeFileSync(join(dead, '0.sock'), '')
@@ -110,14 +110,14 @@ describe('private directories', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await once(holder.stdout, 'data')
-    takePrivateDirectory(directory).release()
+    takePrivateDirectory(directory, 2).release()
     expect(readdirSync(directory).sort()).toEqual(
       [basename(mine.path), basename(alive), 'virtual-abcdef.txt'].sort(),
     )
     holder.kill('SIGKILL')
     await once(holder, 'exit')
     const deadline = performance.now() + 5000
-    while (existsSync(alive) && performance.now() < deadline) takePrivateDirectory(directory).release()
+    while (existsSync(alive) && performance.now() < deadline) takePrivateDirectory(directory, 2).release()
     expect(existsSync(alive)).toBe(false)
     mine.release()
   })
@@ -126,7 +126,7 @@ describe('private directories', () => {
     const long = join(directory, 'x'.repeat(90))
     mkdirSync(long)
     for (const runtime of [runtimeDirectoryOrNullOf('/proc/x'), '/proc', long]) {
-      const taken = takePrivateDirectory(runtime)
+      const taken = takePrivateDirectory(runtime, 2)
       expect(dirname(taken.path)).toBe(tmpdir())
       taken.release()
       expect(existsSync(taken.path)).toBe(false)

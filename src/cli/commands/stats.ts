@@ -60,9 +60,8 @@ async function stats(devices: readonly string[], flags: WatchFlags): Promise<num
         if (silence === null) return log.info(`${process} answers again`)
         const state = silence === 'stopped' ? 'is stopped' : "doesn't answer"
         silent.push(`${process} ${state}`)
-        log.warn(
-          `${process} ${state}: no counters of it until it does${silence === 'stopped' ? ` (kill -CONT ${pid})` : ''}`,
-        )
+        const until = silence === 'stopped' ? `it goes on (kill -CONT ${pid})` : 'it does'
+        log.warn(`${process} ${state}: no counters of it until ${until}`)
       },
     },
     reporter,
