@@ -2,8 +2,6 @@
  * What a failed call to the operating system means for the user: which limit was hit, and how to raise it. The one table
  * for both ways in which such failures come: as errno of our own calls (linux/libc.ts), and as errors of Node.js.
  */
-import { types } from 'node:util'
-
 export interface Remedy {
   /** What has happened, in place of the C library's words. */
   readonly reason?: string
@@ -82,15 +80,17 @@ export function isDenied(errno: string): boolean {
 }
 
 /** What Node.js attaches to the errors it throws for the system's or its own sake. */
-interface NodeError extends Error {
+interface NodeError {
   readonly code: string
+  readonly message: string
   readonly syscall?: unknown
   readonly path?: unknown
 }
 
+/** By its looks: one that came from a worker thread is no Error by any other test. */
 function isNodeError(error: unknown): error is NodeError {
-  // Not `instanceof`: Node's own may be of another realm (vm).
-  return types.isNativeError(error) && 'code' in error && typeof error.code === 'string'
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return false
+  return typeof error.code === 'string' && typeof error.message === 'string'
 }
 
 /** Reads an error that Node.js has thrown because the system or its own options refused something; null for others. */

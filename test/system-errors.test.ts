@@ -75,6 +75,12 @@ describe('errors of Node.js', () => {
     })
   })
 
+  test('and one that failed in a worker thread', async () => {
+    const worker = new Worker("require('node:fs').readFileSync('/nowhere/x')", { eval: true })
+    const error: unknown = await new Promise((resolve) => worker.once('error', resolve))
+    expect(asIxyError(error)).toMatchObject({ code: 'IXY_ERR_FILE' })
+  })
+
   test('what has no such reason is a bug of ours', () => {
     expect(failureOf(() => JSON.parse('{'))).toMatchObject({ code: 'IXY_ERR_INTERNAL' })
   })
