@@ -4,6 +4,8 @@
  * A message says what failed and where; `fix` says what to do next. Both are one line.
  */
 
+import { inNodeOptions, systemFailureOf } from './system-errors.ts'
+
 /** Every error code and the exit code it leads to (README, "In a script"). */
 export const EXIT_CODES = {
   /** A command line that makes no sense. */
@@ -74,13 +76,26 @@ export function usageError(what: string, fix = ''): IxyError {
   return new IxyError('IXY_ERR_USAGE', what, fix)
 }
 
-/** Anything thrown, as an IxyError: foreign errors become IXY_ERR_INTERNAL with the original as cause. */
+const KINDS = {
+  system: 'IXY_ERR_SYSTEM',
+  permission: 'IXY_ERR_PERMISSION',
+  file: 'IXY_ERR_FILE',
+} as const
+
+/**
+ * Anything thrown, as an IxyError with the original as cause. What the system refused gets the name of the limit;
+ * what is left is a bug of ours, IXY_ERR_INTERNAL.
+ */
 export function asIxyError(error: unknown): IxyError {
   if (error instanceof IxyError) return error
+  const failure = systemFailureOf(error)
+  if (failure !== null) {
+    return new IxyError(KINDS[failure.kind], failure.reason, failure.fix, { cause: error })
+  }
   const message = error instanceof Error ? error.message : String(error)
-  return new IxyError('IXY_ERR_INTERNAL', message, 'please report it with the output of --log-level debug', {
-    cause: error,
-  })
+  const report = 'please report it with the output of --log-level debug'
+  const fix = inNodeOptions() === '' ? report : `try without NODE_OPTIONS; if it fails still, ${report}`
+  return new IxyError('IXY_ERR_INTERNAL', message, fix, { cause: error })
 }
 
 /** Takes every step, also when one before it has thrown; then throws what the first of those has thrown. */

@@ -9,6 +9,8 @@ export interface WatchOptions {
   readonly directory: string
   /** Names of the devices to show, [] for all. */
   readonly devices: readonly string[]
+  /** Told of each process that doesn't answer, once, and when it does again. */
+  readonly onSilence?: (process: Owner, silence: 'stopped' | 'hangs' | null) => void
   /** Seconds. */
   readonly interval: number
   /** Seconds, null: until `stop` or until nothing is left to watch. */
@@ -27,8 +29,18 @@ export interface WatchResult {
 interface Watched {
   readonly client: TelemetryClient
   readonly tally: Tally
+  readonly hello: Hello
   readonly first: Sample
   newest: Sample
+}
+
+/** The processes that a watch has found. */
+interface Found {
+  live: Watched[]
+  /** Those that have not introduced themselves yet, because they are stopped or hang. */
+  strangers: TelemetryClient[]
+  /** Those of them all whose silence was told. */
+  readonly told: Set<TelemetryClient>
 }
 
 /** Resolves with null, and without a word to `reporter`, if there is nothing to watch at the start. */
@@ -37,48 +49,70 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
   const begin = performance.now()
   const elapsed = (): number => (performance.now() - begin) / 1000
   const end = options.duration ?? Infinity
-  let live = await newcomers(options, new Set())
-  const all = [...live]
-  if (live.length === 0) return null
-  reporter.start(
-    live.flatMap(({ client }) => wantedOf(client.hello.devices, options.devices)),
-    live.flatMap(({ client }) =>
-      wantedOf(client.hello.devices, options.devices).map(() => ownerOf(client.hello)),
-    ),
-  )
+  const found: Found = { live: [], strangers: [], told: new Set() }
+  const all: Watched[] = []
   try {
+    all.push(...(await newcomers(options, found)))
+    if (all.length === 0) return null
+    reporter.start(
+      all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices)),
+      all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices).map(() => ownerOf(hello))),
+    )
     for (let tick = 1; ; tick++) {
       const due = Math.min(tick * options.interval, end)
       await sleepUntil(begin + due * 1000, stop)
       if (stop.aborted) break
-      live = await sampled(live, options, reporter, elapsed)
-      const found = await newcomers(options, new Set(live.map(({ client }) => client.hello.pid)))
-      live.push(...found)
-      all.push(...found)
-      if (live.length === 0 || due >= end) break
+      found.live = await sampled(found.live, options, reporter, elapsed)
+      all.push(...(await newcomers(options, found)))
+      if (found.live.length === 0 || due >= end) break
     }
   } finally {
-    for (const { client } of live) client.close()
+    for (const { client } of found.live) client.close()
+    for (const client of found.strangers) client.close()
   }
   return {
     elapsed: elapsed(),
-    reason: stop.aborted ? 'signal' : live.length === 0 ? 'done' : 'duration',
+    reason: stop.aborted ? 'signal' : found.live.length === 0 ? 'done' : 'duration',
     devices: all.flatMap((watched) => summaryOf(watched, options.devices)),
   }
 }
 
-async function newcomers(options: WatchOptions, known: ReadonlySet<number>): Promise<Watched[]> {
-  const found: Watched[] = []
-  for (const client of await findTelemetry(options.directory, known)) {
-    const wanted = wantedOf(client.hello.devices, options.devices)
-    const first = wanted.length > 0 ? await client.sample() : null
-    if (first === null) client.close()
-    else found.push({ client, tally: new Tally(), first, newest: first })
-  }
-  return found
+/** Looks for processes that aren't watched yet, adds them to `found` and returns them. */
+async function newcomers(options: WatchOptions, found: Found): Promise<Watched[]> {
+  const known = [...found.live.map(({ client }) => client), ...found.strangers]
+  const [others] = await Promise.all([
+    findTelemetry(options.directory, new Set(known.map(({ file }) => file))),
+    ...found.strangers.map((client) => client.greet()),
+  ])
+  const candidates = [...found.strangers, ...others]
+  found.strangers = candidates.filter(({ hello, ended }) => hello === null && !ended)
+  const watched = (await Promise.all(candidates.map((client) => begun(client, options.devices)))).flat()
+  found.live.push(...watched)
+  tellSilence(options, found)
+  return watched
 }
 
-/** Asks all of `live` for their counters, reports them, and returns those that have answered. */
+/** Starts watching a process that has introduced itself and has one of the wanted devices. */
+async function begun(client: TelemetryClient, wanted: readonly string[]): Promise<Watched[]> {
+  const { hello } = client
+  if (hello === null) return []
+  const first = wantedOf(hello.devices, wanted).length > 0 ? await client.sample() : null
+  if (first !== null) return [{ client, hello, tally: new Tally(), first, newest: first }]
+  client.close()
+  return []
+}
+
+function tellSilence({ onSilence }: WatchOptions, { live, strangers, told }: Found): void {
+  for (const client of [...live.map((watched) => watched.client), ...strangers]) {
+    const { silence, hello, pid } = client
+    if ((silence !== null) === told.has(client)) continue
+    if (silence === null) told.delete(client)
+    else told.add(client)
+    if (!client.ended) onSilence?.({ pid, command: hello?.command ?? 'ixy-ts' }, silence)
+  }
+}
+
+/** Asks all of `live` for their counters, reports them, and returns those that have not ended. */
 async function sampled(
   live: readonly Watched[],
   options: WatchOptions,
@@ -89,8 +123,9 @@ async function sampled(
   return live.filter((watched, i) => {
     const sample = answers[i]
     if (sample === null) {
-      watched.client.close()
-      return false
+      // One that is stopped may go on.
+      if (watched.client.ended) watched.client.close()
+      return !watched.client.ended
     }
     const seconds = sample.time - watched.newest.time
     const devices = wantedOf(difference(sample.devices, watched.newest.devices), options.devices)
@@ -100,15 +135,15 @@ async function sampled(
     watched.tally.add(event)
     reporter.interval(
       event,
-      devices.map(() => ownerOf(watched.client.hello)),
+      devices.map(() => ownerOf(watched.hello)),
     )
     return true
   })
 }
 
-function summaryOf({ client, tally, first, newest }: Watched, wanted: readonly string[]): DeviceSummary[] {
+function summaryOf({ hello, tally, first, newest }: Watched, wanted: readonly string[]): DeviceSummary[] {
   const counted = wantedOf(difference(newest.devices, first.devices), wanted)
-  const owner = ownerOf(client.hello)
+  const owner = ownerOf(hello)
   return tally.summarize(counted, newest.time - first.time).map((device) => ({ ...device, owner }))
 }
 

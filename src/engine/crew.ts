@@ -61,12 +61,19 @@ export class Crew {
       if (!warned.has(message)) warn(message)
       warned.add(message)
     }
-    this.members = queueSets.map(({ memory, ports, arena }, i) => {
-      const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
-      const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
-      const wasmOnly = backend === 'wasm'
-      return new Member({ memory, ports, wasm, wasmOnly, job: jobs[i], batchSize, mode, cpu }, warnOnce)
-    })
+    const members: Member[] = []
+    try {
+      queueSets.forEach(({ memory, ports, arena }, i) => {
+        const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
+        const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
+        const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', job: jobs[i], batchSize, mode, cpu }
+        members.push(new Member(spec, warnOnce))
+      })
+    } catch (error) {
+      for (const member of members) member.abandon()
+      throw error
+    }
+    this.members = members
     this.finished = Promise.all(this.members.map((member) => member.finished)).then(() => undefined)
     this.failed = Promise.race(this.members.map((member) => member.failed))
     // Whoever waits for it sees it; nobody has to.
@@ -160,7 +167,11 @@ class Member {
     this.control = new Int32Array(control)
     this.counters = new Float64Array(counters)
     const workerData: WorkerSpec = { ...spec, control, counters }
-    this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+    try {
+      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+    } catch (error) {
+      throw failureOf(error)
+    }
     let armed = (): void => undefined
     let finished = (): void => undefined
     this.armed = new Promise((resolve) => (armed = resolve))
@@ -190,6 +201,11 @@ class Member {
     Atomics.notify(this.control, COMMAND)
   }
 
+  /** For one that has not been told to run. */
+  abandon(): void {
+    void this.worker.terminate()
+  }
+
   async end(): Promise<void> {
     const deadline = setTimeout(() => void this.worker.terminate(), DRAIN_DEADLINE)
     await this.exited
@@ -198,9 +214,10 @@ class Member {
 }
 
 /** What a worker died of. An IxyError loses its class on the way between threads, but not its code. */
-function failureOf(cause: Error & { readonly code?: unknown }): IxyError {
-  const { code } = cause
-  if (cause.name === 'IxyError' && isErrorCode(code)) return new IxyError(code, cause.message, '', { cause })
-  const { message } = asIxyError(cause)
-  return new IxyError('IXY_ERR_WORKER', `a data-plane worker failed: ${message}`, '', { cause })
+function failureOf(cause: unknown): IxyError {
+  if (cause instanceof Error && cause.name === 'IxyError' && 'code' in cause && isErrorCode(cause.code))
+    return new IxyError(cause.code, cause.message, '', { cause })
+  const { code, message } = asIxyError(cause)
+  const own = code === 'IXY_ERR_INTERNAL' ? 'IXY_ERR_WORKER' : code
+  return new IxyError(own, `a data-plane worker failed: ${message}`, '', { cause })
 }

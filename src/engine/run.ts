@@ -7,8 +7,7 @@ import { makeJobs } from './jobs.ts'
 import { latencyOf } from './latency.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
-import { serveTelemetry } from './telemetry.ts'
-import { runtimeDirectory } from '../linux/runtime-dir.ts'
+import { offerTelemetry } from './telemetry.ts'
 import { Audit } from './audit.ts'
 import {
   type EndReason,
@@ -84,7 +83,7 @@ class Run {
       // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
       const devices = session.infos()
       const hello = { command: options.app.kind, version: VERSION, devices }
-      const telemetry = await serveTelemetry(runtimeDirectory(), hello, board.totals)
+      const telemetry = await offerTelemetry(hello, board.totals, (message) => observer.warning(message))
       undo.push(() => telemetry.close())
       observer.started(devices)
       for (const device of session.devices) device.start()

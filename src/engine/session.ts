@@ -3,7 +3,7 @@ import type { Device, QueueSpec } from '../driver/device.ts'
 import { IxgbeDevice, ringBytes } from '../driver/ixgbe/device.ts'
 import { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
-import { runtimeDirectory } from '../linux/runtime-dir.ts'
+import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
@@ -180,7 +180,7 @@ async function startVirtual(
     specs.push({ name: formatDevice(address), wire: address.wire })
   })
   if (specs.length === 0) return { virtual: null, indexes }
-  return { virtual: await VirtualNics.start(runtimeDirectory(), specs), indexes }
+  return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs), indexes }
 }
 
 function readIds(transport: Transport): { vendorId: number; deviceId: number } {

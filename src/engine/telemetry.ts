@@ -1,12 +1,20 @@
 /**
  * Counters of a running ixy-ts for other processes: `ixy-ts stats`, monitoring.
  *
- * Every run listens on `<directory>/<pid>.sock`. A client gets one line of JSON when it connects (Hello), and one
- * line (Sample) for every line it sends. Totals only: each client makes its own intervals, so none disturbs another.
+ * Every run listens on a socket of its own, `<directory>/<pid>-<random>.sock`. A client gets one line of JSON when it
+ * connects (Hello), and one line (Sample) for every line it sends. Totals only: each client makes its own intervals, so
+ * none disturbs another.
+ *
+ * Whether the owner of a socket lives is asked of the socket. Its pid tells nothing: a container that shares the directory
+ * counts its processes for itself.
  */
-import { readdirSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { type Server, type Socket, createServer, connect } from 'node:net'
 import path from 'node:path'
+import { asIxyError } from '../errors.ts'
+import { isStopped } from '../linux/process-state.ts'
+import { runtimeDirectory } from '../linux/runtime-dir.ts'
 import type { DeviceCounters, DeviceInfo } from './types.ts'
 
 export interface Hello {
@@ -29,13 +37,36 @@ export interface TelemetryServer {
   close(): void
 }
 
+/** Milliseconds for an answer. */
+const ANSWER = 1000
+/** Milliseconds after which a process that hasn't answered is looked at: one that is stopped isn't waited for. */
+const DOUBT = 100
+/** Milliseconds that a new socket may exist before its owner listens. */
+const YOUTH = 1000
+
+/**
+ * Serves `sample` in the runtime directory until close(). Never rejects: a run does without, and `warn` is told why.
+ */
+export async function offerTelemetry(
+  hello: Omit<Hello, 'pid'>,
+  sample: () => readonly DeviceCounters[],
+  warn: (message: string) => void,
+): Promise<TelemetryServer> {
+  try {
+    return await serveTelemetry(runtimeDirectory(), hello, sample)
+  } catch (error) {
+    warn(`ixy-ts stats can't show this run: ${asIxyError(error).message}`)
+    return { close: () => undefined }
+  }
+}
+
 /** Serves `sample` until close(). `directory` must exist. What processes that were killed have left there is removed. */
 export async function serveTelemetry(
   directory: string,
   hello: Omit<Hello, 'pid'>,
   sample: () => readonly DeviceCounters[],
 ): Promise<TelemetryServer> {
-  const file = path.join(directory, `${process.pid}.sock`)
+  const file = path.join(directory, `${process.pid}-${randomBytes(4).toString('hex')}.sock`)
   const clients = new Set<Socket>()
   const server: Server = createServer((client) => {
     clients.add(client)
@@ -49,13 +80,13 @@ export async function serveTelemetry(
       )
     })
   })
-  for (const pid of pidsIn(directory)) {
-    if (pid === process.pid || !exists(pid)) rmSync(path.join(directory, `${pid}.sock`), { force: true })
-  }
+  await Promise.all(socketsIn(directory).map(removeIfDead))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(file, resolve)
   })
+  // A client that can't be accepted (no descriptor is left) gets no answer; the run goes on.
+  server.on('error', () => undefined)
   // Telemetry alone keeps no process alive.
   server.unref()
   return {
@@ -69,78 +100,132 @@ export async function serveTelemetry(
 
 /** The connection to one running ixy-ts. */
 export class TelemetryClient {
-  readonly hello: Hello
-  private readonly lines: LineReader
+  /** Path of its socket. */
+  readonly file: string
+  private readonly lines: LineReader | null
+  private greeting: Hello | null = null
+  private asked = false
+  private silent = false
 
-  constructor(hello: Hello, lines: LineReader) {
-    this.hello = hello
-    this.lines = lines
+  /** `socket` is null for a process that takes no connections. */
+  constructor(file: string, socket: Socket | null) {
+    this.file = file
+    this.lines = socket === null ? null : new LineReader(socket)
   }
 
-  /** Its totals now; null once it has ended or doesn't answer within `timeout` milliseconds. */
-  async sample(timeout = 1000): Promise<Sample | null> {
-    this.lines.socket.write('\n')
-    const line = await this.lines.next(timeout)
-    return line === null ? null : (JSON.parse(line) as Sample)
+  /** Null until it has introduced itself: one that is stopped doesn't. */
+  get hello(): Hello | null {
+    return this.greeting
+  }
+
+  /** As the name of its socket says; that of another pid namespace, if it lives in one. */
+  get pid(): number {
+    return this.greeting?.pid ?? Number.parseInt(path.basename(this.file), 10)
+  }
+
+  /** It has closed the connection, so it has ended. */
+  get ended(): boolean {
+    return this.lines?.closed ?? false
+  }
+
+  /** Why nothing comes from it; null if it has answered, or ended. */
+  get silence(): 'stopped' | 'hangs' | null {
+    if (!this.silent || this.ended) return null
+    return isStopped(this.pid) ? 'stopped' : 'hangs'
+  }
+
+  /** Waits for its introduction; hello and silence tell what came of it. */
+  async greet(): Promise<void> {
+    const line = await this.next()
+    if (line !== null) this.greeting = JSON.parse(line) as Hello
+  }
+
+  /**
+   * Its totals; null once it has ended, or while it doesn't answer. What a silent one says when it goes on is the answer to
+   * a later call, which doesn't wait.
+   */
+  async sample(): Promise<Sample | null> {
+    if (!this.asked) this.lines?.socket.write('\n')
+    this.asked = true
+    const line = await this.next()
+    if (line === null) return null
+    this.asked = false
+    return JSON.parse(line) as Sample
   }
 
   close(): void {
-    this.lines.socket.destroy()
+    this.lines?.socket.destroy()
+  }
+
+  private async next(): Promise<string | null> {
+    const lines = this.lines
+    let line = (await lines?.next(this.silent ? 0 : DOUBT)) ?? null
+    if (lines !== null && line === null && !this.silent && !isStopped(this.pid))
+      line = await lines.next(ANSWER - DOUBT)
+    this.silent = line === null
+    return line
   }
 }
 
 /**
- * Connects to every ixy-ts that serves in `directory`, except those whose pid is in `known`. Removes the sockets of
- * processes that have died. A directory that doesn't exist is an empty one.
+ * Connects to every ixy-ts that has a socket in `directory`, except those whose socket is in `known`. Sockets of processes
+ * that have died are removed. A directory that doesn't exist is an empty one.
  */
 export async function findTelemetry(
   directory: string,
-  known: ReadonlySet<number> = new Set(),
+  known: ReadonlySet<string> = new Set(),
 ): Promise<TelemetryClient[]> {
-  const pids = pidsIn(directory).filter((pid) => !known.has(pid))
-  const clients = await Promise.all(pids.map((pid) => connectTo(path.join(directory, `${pid}.sock`))))
-  return clients.filter((client) => client !== null)
+  const files = socketsIn(directory).filter((file) => !known.has(file))
+  const clients = await Promise.all(
+    files.map(async (file) => {
+      const socket = await reach(file)
+      if (socket === 'nobody') return []
+      const client = new TelemetryClient(file, socket === 'full' ? null : socket)
+      await client.greet()
+      return client.ended ? [] : [client]
+    }),
+  )
+  return clients.flat()
 }
 
-/** Of all that have a socket there, dead or alive. */
-function pidsIn(directory: string): number[] {
+/** Paths of the sockets there, of the dead and the living. */
+function socketsIn(directory: string): string[] {
   try {
-    return readdirSync(directory)
-      .map((file) => Number(/^(\d+)\.sock$/.exec(file)?.[1]))
-      .filter((pid) => !Number.isNaN(pid))
+    const names = readdirSync(directory).filter((name) => /^\d+(-[0-9a-f]+)?\.sock$/.test(name))
+    return names.map((name) => path.join(directory, name))
   } catch {
     return []
   }
 }
 
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it is there, but somebody else's.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
+async function removeIfDead(file: string): Promise<void> {
+  const socket = await reach(file)
+  if (typeof socket !== 'string') socket.destroy()
 }
 
-async function connectTo(file: string): Promise<TelemetryClient | null> {
+/**
+ * A connection; `full` if more wait for one than the system allows, so its owner hasn't taken any for long; `nobody` if
+ * its owner has died (the socket is removed) or it is somebody else's.
+ */
+async function reach(file: string): Promise<Socket | 'full' | 'nobody'> {
   const socket = connect(file)
   const failure = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
     socket.once('connect', () => resolve(null))
     socket.once('error', resolve)
   })
-  if (failure !== null) {
-    // Nobody listens: its process was killed. (Another user's socket gives EACCES and stays.)
-    if (failure.code === 'ECONNREFUSED') rmSync(file, { force: true })
-    return null
+  if (failure === null) return socket
+  if (failure.code === 'EAGAIN') return 'full'
+  if (failure.code === 'ECONNREFUSED' && ageOf(file) > YOUTH) rmSync(file, { force: true })
+  return 'nobody'
+}
+
+/** Milliseconds since the file was made. */
+function ageOf(file: string): number {
+  try {
+    return Date.now() - lstatSync(file).ctimeMs
+  } catch {
+    return 0
   }
-  const lines = new LineReader(socket)
-  const line = await lines.next(1000)
-  if (line === null) {
-    socket.destroy()
-    return null
-  }
-  return new TelemetryClient(JSON.parse(line) as Hello, lines)
 }
 
 /** Lines from a socket, one at a time, each with a deadline. */
@@ -148,13 +233,13 @@ class LineReader {
   readonly socket: Socket
   private readonly ready: string[] = []
   private waiting: ((line: string | null) => void) | null = null
-  private open = true
+  closed = false
 
   constructor(socket: Socket) {
     this.socket = socket
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
-      this.open = false
+      this.closed = true
       this.waiting?.(null)
     })
     onLine(socket, (line) => {
@@ -167,7 +252,7 @@ class LineReader {
   next(timeout: number): Promise<string | null> {
     const line = this.ready.shift()
     if (line !== undefined) return Promise.resolve(line)
-    if (!this.open) return Promise.resolve(null)
+    if (this.closed) return Promise.resolve(null)
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.waiting?.(null), timeout)
       this.waiting = (value) => {

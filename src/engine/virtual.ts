@@ -3,10 +3,13 @@
  * See src/vnic/child-protocol.ts for what the two say to each other.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { IxyError } from '../errors.ts'
+import { IxyError, asIxyError } from '../errors.ts'
+import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
+import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
+import { StartWatch } from './start-watch.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -32,7 +35,7 @@ export class VirtualNics {
   /** Process id of the child. */
   readonly pid: number
   readonly names: string
-  private readonly directory: string
+  private readonly directory: PrivateDirectory
   private readonly child: ChildProcess
   private readonly requests = new Map<number, Settle>()
   private nextId = 1
@@ -44,10 +47,10 @@ export class VirtualNics {
   private closing = false
   private readonly exited: Promise<void>
 
-  private constructor(directory: string, specs: readonly VirtualSpec[], launcher: string) {
+  private constructor(directory: PrivateDirectory, specs: readonly VirtualSpec[], launcher: string) {
     this.directory = directory
     this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
-    this.sockets = specs.map((_, i) => path.join(directory, `${i}.sock`))
+    this.sockets = specs.map((_, i) => path.join(directory.path, `${i}.sock`))
     const child = fork(launcher, ['vnic-child'], {
       // Its own options, not ours: two processes can't both be debugged on one port.
       execArgv: [],
@@ -61,37 +64,45 @@ export class VirtualNics {
     child.on('message', (message: FromChild) => this.receive(message))
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => {
-        this.fail(new IxyError('IXY_ERR_WORKER', `can't start ${launcher}: ${error.message}`))
+        this.fail(cantStart(launcher, error))
         resolve()
       })
       // `close` rather than `exit`: all messages and last words have arrived by then.
       child.once('close', (code, signal) => {
-        const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
-        const cause = this.lastWords === '' ? undefined : { cause: new Error(this.lastWords) }
-        const fix = 'start again; --log-level debug shows its last words'
-        this.fail(
-          new IxyError(
-            'IXY_ERR_DEVICE_GONE',
-            `the process of ${this.names} (pid ${this.pid}) ${how}`,
-            fix,
-            cause,
-          ),
-        )
+        this.fail(this.deathOf(signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`))
         resolve()
       })
     })
   }
 
+  private deathOf(how: string): IxyError {
+    const { lastWords } = this
+    const what = `the process of ${this.names} (pid ${this.pid}) ${how}`
+    if (lastWords === '') return new IxyError('IXY_ERR_DEVICE_GONE', what, 'start again')
+    const cause = { cause: new Error(lastWords) }
+    const remedy = remedyForLastWords(lastWords)
+    if (remedy !== null) return new IxyError('IXY_ERR_SYSTEM', `${what}: ${remedy.reason}`, remedy.fix, cause)
+    const fix = 'start again; --log-level debug shows its last words'
+    return new IxyError('IXY_ERR_DEVICE_GONE', what, fix, cause)
+  }
+
   /**
-   * Starts the child and waits until every NIC listens. The sockets are in a directory of their own under `directory`
-   * that only this user can enter. A NIC that can't be had (a wire's file is missing…) is the IxyError of its child.
+   * Starts the child and waits until every NIC listens. The sockets are in a directory that only this user can enter, under
+   * `runtime` if that can be. A NIC that can't be had (a wire's file is missing…) is the IxyError of its child.
    */
   static async start(
-    directory: string,
+    runtime: string | null,
     specs: readonly VirtualSpec[],
     launcher = findLauncher(),
   ): Promise<VirtualNics> {
-    const nics = new VirtualNics(mkdtempSync(path.join(directory, 'virtual-')), specs, launcher)
+    const directory = takePrivateDirectory(runtime, specs.length)
+    let nics: VirtualNics
+    try {
+      nics = new VirtualNics(directory, specs, launcher)
+    } catch (error) {
+      directory.release()
+      throw cantStart(launcher, error)
+    }
     try {
       await nics.listening(specs)
       return nics
@@ -150,21 +161,21 @@ export class VirtualNics {
     const deadline = setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE)
     await this.exited
     clearTimeout(deadline)
-    rmSync(this.directory, { recursive: true, force: true })
+    this.directory.release()
   }
 
   private async listening(specs: readonly VirtualSpec[]): Promise<void> {
     const nics = specs.map((spec, i) => ({ ...spec, socket: this.sockets[i] }))
-    const deadline = setTimeout(() => {
-      const what = `the process of ${this.names} (pid ${this.pid}) doesn't listen after ${START_DEADLINE / 1000} s`
-      this.fail(new IxyError('IXY_ERR_WORKER', what, 'try again on a less busy machine'))
-    }, START_DEADLINE)
+    const start = new StartWatch(this.pid, START_DEADLINE, (obstacle) => {
+      const what = `the process of ${this.names} (pid ${this.pid}) ${obstacle.reason}`
+      this.fail(new IxyError(obstacle.code, what, obstacle.fix))
+    })
     const answer = this.waitFor(0)
     this.send({ type: 'start', nics })
     try {
       await answer
     } finally {
-      clearTimeout(deadline)
+      start.end()
     }
   }
 
@@ -212,6 +223,12 @@ export class VirtualNics {
     this.failure ??= error
     for (const settle of [...this.requests.values()]) settle(this.failure)
   }
+}
+
+function cantStart(launcher: string, cause: unknown): IxyError {
+  const error = asIxyError(cause)
+  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
+  return new IxyError(code, `can't start ${launcher}: ${error.message}`, '', { cause })
 }
 
 /** bin/ixy-ts, seen from the bundle in dist/ as well as from the sources. */

@@ -1,8 +1,9 @@
 /** File descriptors: files, memfds, eventfds, control calls. */
-import { constants } from 'node:fs'
+import { constants, fstatSync, statSync } from 'node:fs'
 import { check, declare, lastErrno, LinuxError, type Pointer } from './libc.ts'
 
 export const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_SYNC, O_NONBLOCK } = constants
+export const { O_DIRECTORY, O_NOFOLLOW } = constants
 const O_CLOEXEC = 0o2000000
 
 const libcOpen = declare<(path: string, flags: number, mode: number) => number>(
@@ -126,6 +127,15 @@ export function tryLock(fd: number): boolean {
   const errno = lastErrno()
   if (errno === 'EAGAIN' || errno === 'EINTR') return false
   throw new LinuxError('flock', errno)
+}
+
+/** True if `path` still leads to the file that `fd` is open on. */
+export function isFileAt(fd: number, path: string): boolean {
+  try {
+    return statSync(path, { bigint: true }).ino === fstatSync(fd, { bigint: true }).ino
+  } catch {
+    return false
+  }
 }
 
 const MFD_CLOEXEC = 0x1

@@ -13,7 +13,7 @@ import { close, createMemfd, ftruncate, O_CREAT, O_EXCL, O_RDWR, open, tryLock }
 import { isErrno, LinuxError } from './libc.ts'
 import { abandonedBy } from './lock-file.ts'
 import { MAP_POPULATE, MAP_SHARED, mlock, mmap, munmap, PAGE_BYTES } from './mapping.ts'
-import { runtimeDirectory } from './runtime-dir.ts'
+import { runtimeDirectoryOrNull } from './runtime-dir.ts'
 import { listNames, readNumber } from './sysfs.ts'
 
 const SET_UP = 'run: sudo ./setup-hugetlbfs.sh'
@@ -229,9 +229,11 @@ export function releaseBlock(block: HugepageBlock): void {
  */
 export function removeStaleHugepageFiles(
   mounts: readonly HugepageMount[] = findHugepageMounts(),
-  lockDirectory = runtimeDirectory(),
+  lockDirectory = runtimeDirectoryOrNull(),
 ): string[] {
   const removed: string[] = []
+  // Without locks nobody knows which card may still write to them.
+  if (lockDirectory === null) return removed
   const unfinished = abandonedBy(lockDirectory)
   for (const mount of mounts) {
     for (const name of listNames(mount.path)) {

@@ -41,3 +41,27 @@ function tableHas(path: string, column: number, name: string): boolean {
   }
   return text.split('\n').some((line) => line.trim().split(/\s+/).at(column) === name)
 }
+
+/** Frames that the kernel has counted as dropped or bad, since the interface exists. */
+export interface InterfaceDrops {
+  /** Received by way of the interface. */
+  readonly received: number
+  /** To be sent by way of it. */
+  readonly sent: number
+}
+
+/** From the contents of a /proc/net/dev; null if the interface isn't in it. */
+export function interfaceDrops(table: string, name: string): InterfaceDrops | null {
+  for (const line of table.split('\n')) {
+    // Receive: bytes packets errs drop fifo frame compressed multicast; transmit: bytes packets errs drop fifo…
+    const colon = line.lastIndexOf(':')
+    if (line.slice(0, colon).trim() !== name) continue
+    const counters = line
+      .slice(colon + 1)
+      .trim()
+      .split(/\s+/)
+      .map(Number)
+    return { received: counters[2] + counters[3], sent: counters[10] + counters[11] }
+  }
+  return null
+}

@@ -11,6 +11,7 @@
 import { getSystemErrorMap } from 'node:util'
 import koffi from 'koffi'
 import { IxyError } from '../errors.ts'
+import { isDenied, remedyFor } from '../system-errors.ts'
 
 /**
  * A pointer argument: an address, or memory owned by JavaScript that the call may use until it returns.
@@ -23,8 +24,6 @@ export const MAP_FAILED = 0xffff_ffff_ffff_ffffn
 
 const libc = koffi.load(null)
 
-const DENIED = new Set(['EPERM', 'EACCES'])
-
 /** A system call that failed. `errno` is its name (`ENOENT`), so that callers can tell cases apart. */
 export class LinuxError extends IxyError {
   readonly syscall: string
@@ -32,8 +31,10 @@ export class LinuxError extends IxyError {
 
   /** `detail` names what the call was about (a path, a size); it is shown in the message. */
   constructor(syscall: string, errno: string, detail = '') {
-    const code = DENIED.has(errno) ? 'IXY_ERR_PERMISSION' : 'IXY_ERR_SYSTEM'
-    super(code, `${syscall}${detail === '' ? '' : ` ${detail}`}: ${errno}, ${describe(errno)}`)
+    const code = isDenied(errno) ? 'IXY_ERR_PERMISSION' : 'IXY_ERR_SYSTEM'
+    const remedy = remedyFor(errno, syscall)
+    const call = detail === '' ? syscall : `${syscall} ${detail}`
+    super(code, `${call}: ${errno}, ${remedy?.reason ?? describe(errno)}`, remedy?.fix)
     this.syscall = syscall
     this.errno = errno
   }

@@ -5,10 +5,10 @@
  * space what the owner wants the next one to know; it is removed when the owner lets go properly. So a file that nobody
  * has locked tells of a process that was killed: what it left behind may still be in use by hardware (see hugepages.ts).
  */
-import { fstatSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleepMilliseconds } from './clock.ts'
-import { close, ftruncate, O_CREAT, O_RDONLY, O_RDWR, open, pwrite, tryLock } from './file.ts'
+import { close, ftruncate, isFileAt, O_CREAT, O_RDONLY, O_RDWR, open, pwrite, tryLock } from './file.ts'
 import { readText } from './sysfs.ts'
 
 const SUFFIX = '.lock'
@@ -113,12 +113,4 @@ function readOwner(path: string): number {
 
 function ownerIn(contents: string): number {
   return Number.parseInt(contents, 10) || 0
-}
-
-function isFileAt(fd: number, path: string): boolean {
-  try {
-    return statSync(path, { bigint: true }).ino === fstatSync(fd, { bigint: true }).ino
-  } catch {
-    return false
-  }
 }

@@ -1,6 +1,10 @@
-/** The directory for sockets and locks of running programs. */
-import { lstatSync, mkdirSync } from 'node:fs'
-import { IxyError } from '../errors.ts'
+/** The directories for what running programs share: sockets and locks. */
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { IxyError, asIxyError } from '../errors.ts'
+import { close, isFileAt, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, open, tryLock } from './file.ts'
+import { PATH_BYTES } from './socket.ts'
 
 /**
  * $IXY_TS_RUNTIME_DIR if set, else /run/ixy-ts for root, else $XDG_RUNTIME_DIR/ixy-ts, else /tmp/ixy-ts-<uid>; created
@@ -11,32 +15,147 @@ export function runtimeDirectory(
   uid: number = process.getuid?.() ?? 0,
   environment: NodeJS.ProcessEnv = process.env,
 ): string {
-  const path = runtimePath(uid, environment)
+  const directory = runtimePath(uid, environment)
   try {
-    mkdirSync(path, { mode: 0o700, recursive: true })
+    makeDirectories(directory)
   } catch (cause) {
     throw new IxyError(
       'IXY_ERR_SYSTEM',
-      `the directory ${path} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
-      'create it or set XDG_RUNTIME_DIR to a directory of yours',
+      `the runtime directory ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
+      'create it, or set IXY_TS_RUNTIME_DIR to a directory of yours',
       { cause },
     )
   }
   // In /tmp anyone could have put it there, or a link that leads elsewhere.
-  const state = lstatSync(path)
+  const state = lstatSync(directory)
   if (!state.isDirectory() || state.uid !== uid || (state.mode & 0o022) !== 0)
     throw new IxyError(
       'IXY_ERR_PERMISSION',
-      `${path} is not a directory that only user ${uid} can write to`,
-      'remove it',
+      `the runtime directory ${directory} is not a directory that only user ${uid} can write to`,
+      'remove it, or set IXY_TS_RUNTIME_DIR to another',
     )
-  return path
+  return directory
+}
+
+/** The same for those who can do without; null for every reason not to have one. */
+export function runtimeDirectoryOrNull(): string | null {
+  try {
+    return runtimeDirectory()
+  } catch {
+    return null
+  }
 }
 
 function runtimePath(uid: number, environment: NodeJS.ProcessEnv): string {
   const chosen = environment['IXY_TS_RUNTIME_DIR']
-  if (chosen !== undefined && chosen.startsWith('/')) return chosen
+  if (chosen !== undefined && chosen.startsWith('/')) return path.resolve(chosen)
   if (uid === 0) return '/run/ixy-ts'
   const base = environment['XDG_RUNTIME_DIR']
   return base !== undefined && base.startsWith('/') ? `${base}/ixy-ts` : `/tmp/ixy-ts-${uid}`
+}
+
+/**
+ * Each missing folder once. (mkdir of Node.js with `recursive` tries for ever where the system says that the parent
+ * is missing although it is there: below /proc, or in a removed directory that is still mounted.)
+ */
+function makeDirectories(directory: string): void {
+  const missing: string[] = []
+  for (let folder = directory; !existsSync(folder); folder = path.dirname(folder)) missing.push(folder)
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder, { mode: 0o700 })
+    } catch (error) {
+      // Another ixy-ts that starts may have been faster.
+      if (!existsSync(folder)) throw error
+    }
+  }
+}
+
+/** A directory of this process alone, for as long as it lives. */
+export interface PrivateDirectory {
+  readonly path: string
+  /** Removes it with all that is in it. Idempotent, never throws. */
+  release(): void
+}
+
+const PRIVATE = /^(ixy-ts-)?virtual-\w{6}$/
+
+/**
+ * Makes a private directory with room for `files` files: in the runtime directory, or, where that can't be had or is full,
+ * in the one for temporary files. Those that killed processes have left there are removed. Throws an IxyError if both fail.
+ *
+ * The lock on the directory, not its name, tells whether its owner lives: the kernel knows, also across containers.
+ */
+export function takePrivateDirectory(runtime: string | null, files: number): PrivateDirectory {
+  let failure: IxyError | null = null
+  for (const parent of [runtime, tmpdir()]) {
+    if (parent === null) continue
+    try {
+      removeAbandoned(parent)
+      return makePrivate(path.join(parent, parent === runtime ? 'virtual-' : 'ixy-ts-virtual-'), files)
+    } catch (error) {
+      failure = asIxyError(error)
+    }
+  }
+  throw failure ?? new IxyError('IXY_ERR_INTERNAL', 'no place for a directory')
+}
+
+function makePrivate(prefix: string, files: number): PrivateDirectory {
+  if (Buffer.byteLength(`${prefix}XXXXXX/00.sock`) >= PATH_BYTES)
+    throw new IxyError('IXY_ERR_SYSTEM', `the path ${prefix} is too long for sockets`, 'choose a shorter one')
+  while (true) {
+    const directory = mkdtempSync(prefix)
+    const fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    let held = true
+    const release = (): void => {
+      if (!held) return
+      held = false
+      remove(directory)
+      close(fd)
+    }
+    // Another one that starts may have looked between the two calls, and taken it for an abandoned one.
+    if (tryLock(fd) && isFileAt(fd, directory)) {
+      try {
+        requireRoom(directory, files)
+        return { path: directory, release }
+      } catch (error) {
+        release()
+        throw error
+      }
+    }
+    close(fd)
+  }
+}
+
+/** Throws if the file system has no room for so many more files. */
+function requireRoom(directory: string, files: number): void {
+  const names = Array.from({ length: files }, (_, i) => path.join(directory, `${i}.room`))
+  for (const name of names) writeFileSync(name, '')
+  for (const name of names) rmSync(name)
+}
+
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    if (!PRIVATE.test(name)) continue
+    const directory = path.join(parent, name)
+    try {
+      if (lstatSync(directory).uid !== process.getuid?.()) continue
+      const fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      try {
+        if (tryLock(fd)) remove(directory)
+      } finally {
+        close(fd)
+      }
+    } catch {
+      // Gone meanwhile, or not ours to remove.
+    }
+  }
+}
+
+function remove(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true })
+  } catch {
+    // Whoever starts next tries again.
+  }
 }

@@ -11,7 +11,7 @@ const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SHUT_RDWR = 2
 /** sizeof(sockaddr_un.sun_path), with the terminating zero. */
-const PATH_BYTES = 108
+export const PATH_BYTES = 108
 
 const libcSocket = declare<(domain: number, type: number, protocol: number) => number>(
   'int socket(int domain, int type, int protocol)',
@@ -88,6 +88,10 @@ export class InterfaceRequest {
 
   constructor(name: string) {
     this.bytes.set(Buffer.from(name).subarray(0, 15))
+  }
+
+  get name(): string {
+    return Buffer.from(this.bytes.subarray(0, 16)).toString().replace(/\0.*/s, '')
   }
 
   get flags(): number {

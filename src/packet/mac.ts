@@ -14,6 +14,17 @@ export function parseMac(text: string): Uint8Array {
   return Uint8Array.from(text.split(/[:-]/), (byte) => parseInt(byte, 16))
 }
 
+/** As parseMac, for the address of one interface. Throws IXY_ERR_USAGE also for zero and for groups (multicast). */
+export function parseUnicastMac(text: string): Uint8Array {
+  const mac = parseMac(text)
+  const fix = 'give one whose first byte is even, as in 52:54:00:00:00:01'
+  if ((mac[0] & 1) !== 0)
+    throw new IxyError('IXY_ERR_USAGE', `${text} is the address of a group (multicast)`, fix)
+  if (mac.every((byte) => byte === 0))
+    throw new IxyError('IXY_ERR_USAGE', `${text} is no address of an interface`, fix)
+  return mac
+}
+
 /** The six bytes at `offset` as `52:54:00:00:00:01`. Throws RangeError if there are fewer. */
 export function formatMac(memory: Uint8Array, offset = 0): string {
   if (offset < 0 || offset + MAC_BYTES > memory.length) throw new RangeError(`no MAC address at ${offset}`)

@@ -91,17 +91,15 @@ function reportChanges(
   let before = ''
   let told = 0
   setInterval(() => {
-    let nics: readonly NicReport[]
     try {
-      nics = host.reports()
+      const state = host.state()
+      const now = performance.now()
+      if (state === before && now - told < TELL_EVERY) return
+      tell(host.reports())
+      before = state
+      told = now
     } catch (error) {
-      return fail(error)
+      fail(error)
     }
-    const state = nics.map(({ ended, settled }) => `${ended} ${settled}`).join()
-    const now = performance.now()
-    if (state === before && now - told < TELL_EVERY) return
-    tell(nics)
-    before = state
-    told = now
   }, LOOK_EVERY).unref()
 }

@@ -2,13 +2,13 @@
  * The virtual NICs of one process: makes them with their wires, listens, runs them, and tells how they are doing.
  * `ixy-ts vnic` has one or two; the child process of a command has one per `virtual:<wire>` device.
  */
-import { createHash } from 'node:crypto'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
 import { monotonicOffset } from '../linux/monotonic.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
+import { macOfName } from './mac.ts'
 import { type CardTotals, totalsOf } from './model/totals.ts'
 import { VirtualNic } from './nic.ts'
 import { cable } from './wires/cable.ts'
@@ -32,6 +32,8 @@ const QUIESCE_DEADLINE = 1_000
 export interface HostOptions {
   /** Stop listening once a client has come: the socket is nobody else's. */
   readonly oneClient: boolean
+  /** One for each NIC, six bytes; else they follow from names and places, the same every time. */
+  readonly macs?: readonly Uint8Array[]
   /** Called when a client has connected or gone. */
   readonly onClient?: (nic: NicSpec, connected: boolean) => void
 }
@@ -39,7 +41,7 @@ export interface HostOptions {
 export class NicHost {
   readonly specs: readonly NicSpec[]
   private readonly nics: VirtualNic[] = []
-  private readonly macs: Uint8Array[]
+  private readonly macs: readonly Uint8Array[]
   private readonly ledger = new Ledger()
   private readonly stopLoop = new AbortController()
   private moved = 0
@@ -51,7 +53,7 @@ export class NicHost {
    */
   constructor(specs: readonly NicSpec[], cabled: boolean, options: HostOptions) {
     this.specs = specs
-    this.macs = specs.map(({ name, socket }, i) => macOf(options.oneClient ? `${name} ${i}` : socket))
+    this.macs = options.macs ?? specs.map(({ name }, i) => macOfName(`${name} ${i}`))
     try {
       const ends = cabled ? cable([specs[0].name, specs[1].name]) : null
       specs.forEach((spec, i) => {
@@ -119,6 +121,12 @@ export class NicHost {
     }))
   }
 
+  /** The part of the reports that is worth to be told unasked, as text; costs no system call. */
+  state(): string {
+    const settled = this.settled()
+    return this.nics.map(({ wire }) => `${wire.ended()} ${settled}`).join()
+  }
+
   /**
    * Stops the wires, and resolves once what they have sent has come out again or nothing moves any more; at the latest
    * after QUIESCE_DEADLINE.
@@ -158,10 +166,4 @@ export class NicHost {
 
 function spanOf([first, last]: Float64Array, offset: number): NicReport['moved'] {
   return first === 0 ? null : { first: first + offset, last: last + offset }
-}
-
-/** The same name gives the same address; unicast and locally administered. */
-function macOf(name: string): Uint8Array {
-  const hash = createHash('sha256').update(name).digest()
-  return Uint8Array.of(0x02, 0x82, 0x59, hash[0], hash[1], hash[2])
 }

@@ -1,6 +1,6 @@
 /** Systems that don't give what is asked for. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { addFunction } from '../pci/fake-sysfs.ts'
 import { LAUNCHER, Tool, describeIf, missing, objects, temporaryDirectory } from './support.ts'
@@ -68,6 +68,97 @@ describe('an address space too small for the WebAssembly back end', () => {
     expect(status).toBe(0)
   })
 })
+
+describe('a limit that is hit is named, with what to do', () => {
+  const PKTGEN = ['pktgen', 'virtual:sink', '-n', '5', '--quiet', '--log-level', 'warn']
+
+  test.each<[string, string, RegExp]>([
+    ['size of files', 'ulimit -f 4000', /EFBIG, .*; raise it: ulimit -f unlimited \[IXY_ERR_SYSTEM\]/],
+    ['a folder that is gone', 'cd "$(mktemp -d)"; rmdir "$PWD"', /working directory has been deleted/],
+    ['no WebAssembly', 'export NODE_OPTIONS=--jitless', /WebAssembly; .*NODE_OPTIONS is '--jitless'/],
+    ['no addons', 'export NODE_OPTIONS=--no-addons', /addons.*NODE_OPTIONS is '--no-addons'/],
+    [
+      'no eval',
+      'export NODE_OPTIONS=--disallow-code-generation-from-strings',
+      /leave out --disallow-code-generation-from-strings/,
+    ],
+  ])('%s', (_, script, message) => {
+    const { status, stdout, stderr } = behind(script, ...PKTGEN)
+    // V8 itself has something to say on --jitless.
+    const last = stderr.trimEnd().split('\n').at(-1)
+    expect(last).toMatch(/^ixy-ts: .* \[IXY_ERR_SYSTEM\]$/)
+    expect(last).toMatch(message)
+    expect(last).not.toMatch(/report it|less busy/)
+    expect(stdout).toBe('')
+    expect(status).toBe(4)
+  })
+
+  test('open files: at whatever it fails, from the first to the last', () => {
+    let failures = 0
+    for (let files = 22; files <= 32; files++) {
+      const { status, stderr } = behind(`ulimit -n ${files}`, ...PKTGEN)
+      if (status === 0) continue
+      failures++
+      // On a busy machine a warning may come before.
+      const last = stderr.trimEnd().split('\n').at(-1)
+      expect(last).toMatch(
+        /^ixy-ts: .*open files.*; raise (it|the limit): ulimit -n 4096 \[IXY_ERR_SYSTEM\]$/,
+      )
+      expect(status).toBe(4)
+    }
+    expect(failures).toBeGreaterThan(2)
+  })
+
+  describeIf(cgroupObstacle(), 'processes and threads', () => {
+    const group = `${cgroupRoot()}/ixy-ts-test-${process.pid}`
+    beforeAll(() => mkdirSync(group))
+    afterAll(() => rmdirSync(group))
+
+    // The child isn't started; it aborts; it waits for threads that it doesn't get.
+    test.each([8, 9, 12, 13])('pids.max %i', (max) => {
+      writeFileSync(path.join(group, 'pids.max'), String(max))
+      const { status, stderr } = behind(`echo $$ > ${group}/cgroup.procs`, ...PKTGEN)
+      expect(stderr).toMatch(
+        /ixy-ts: .*ulimit -u.*pids\.max.*; raise it, or end other processes \[IXY_ERR_SYSTEM\]\n$/,
+      )
+      expect(status).toBe(4)
+    })
+  })
+
+  describeIf(missing({ root: true, programs: ['unshare', 'mount'] }), 'no /proc', () => {
+    test('says so', () => {
+      const script = `[ -n "$IXY_TEST_NAMESPACE" ] || IXY_TEST_NAMESPACE=1 exec unshare -m bash -c "$BASH_EXECUTION_STRING" "$0" "$@"
+        mount -t tmpfs none /proc`
+      const { status, stderr } = behind(script, ...PKTGEN)
+      expect(stderr).toMatch(
+        /^ixy-ts: \/proc doesn't show this process; mount it here: .* \[IXY_ERR_SYSTEM\]\n$/,
+      )
+      expect(status).toBe(4)
+    })
+  })
+})
+
+/** Where groups with a limit on processes can be made: cgroup v1 or v2. */
+function cgroupRoot(): string | null {
+  if (existsSync('/sys/fs/cgroup/pids/cgroup.procs')) return '/sys/fs/cgroup/pids'
+  const control = '/sys/fs/cgroup/cgroup.subtree_control'
+  return existsSync(control) && readFileSync(control, 'utf8').includes('pids') ? '/sys/fs/cgroup' : null
+}
+
+function cgroupObstacle(): string | null {
+  const obstacle = missing({ root: true })
+  if (obstacle !== null) return obstacle
+  const root = cgroupRoot()
+  if (root === null) return 'needs the pids controller of cgroups'
+  try {
+    const probe = `${root}/ixy-ts-probe-${process.pid}`
+    mkdirSync(probe)
+    rmdirSync(probe)
+    return null
+  } catch (error) {
+    return String(error)
+  }
+}
 
 function mountObstacle(): string | null {
   const obstacle = missing({ root: true, programs: ['unshare', 'mount', 'awk'] })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Tool, objects } from './support.ts'
@@ -11,7 +11,10 @@ test('nothing to show: a line on stderr, exit 3', async () => {
   const { code, stdout, stderr } = await new Tool(['stats'], { env }).end()
   expect(code).toBe(3)
   expect(stdout).toBe('')
-  expect(stderr).toMatch(/no .*ixy-ts.*\[IXY_ERR_NOTHING_TO_SHOW\]/)
+  expect(stderr).toMatch(/^ixy-ts: no .*ixy-ts.*\[IXY_ERR_NOTHING_TO_SHOW\]\n$/)
+  // It doesn't claim that nothing runs: it says where it has looked, and how to look elsewhere.
+  expect(stderr).toContain(`has a socket in ${directory};`)
+  expect(stderr).toMatch(/sudo .*ixy-ts stats.*IXY_TS_RUNTIME_DIR=/)
 })
 
 test('follows a forward and a pktgen at once, in text and in JSON, and no dead one', async () => {
@@ -56,4 +59,66 @@ test('ends with exit 0 on SIGINT', async () => {
   await stats.until(/RX:/)
   expect((await stats.kill()).code).toBe(0)
   await forward.kill()
+})
+
+test('a stopped process is shown as stopped, delays nobody, and is watched again when it goes on', async () => {
+  const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink'], { env })
+  await forward.until(/RX:/)
+  forward.process.kill('SIGSTOP')
+  const alone = await new Tool(['stats'], { env }).end()
+  expect(alone.code).toBe(3)
+  expect(alone.stderr).toMatch(new RegExp(`pid ${forward.pid} .*is stopped; .*kill -CONT.*NOTHING_TO_SHOW`))
+  const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps'], { env })
+  await pktgen.until(/TX:/)
+  const stats = new Tool(['stats', '--json', '-i', '0.2'], { env })
+  await stats.until(/"event":"interval"/)
+  expect(stats.stderr).toMatch(new RegExp(`pid ${forward.pid} .*is stopped: no counters`))
+  expect(stats.stdout).not.toContain(`"pid":${forward.pid}`)
+  forward.process.kill('SIGCONT')
+  await stats.until(new RegExp(`"event":"interval".*"pid":${forward.pid}`))
+  expect(stats.stderr).toMatch(new RegExp(`pid ${forward.pid} .*answers again`))
+  forward.process.kill('SIGSTOP')
+  await stats.until(new RegExp(`pid ${forward.pid} \\(forward\\) is stopped: no counters`), 'stderr')
+  forward.process.kill('SIGCONT')
+  expect((await stats.kill()).code).toBe(0)
+  const end = objects(stats.stdout, 'end') as { devices: { pid: number }[] }[]
+  expect(new Set(end[0].devices.map(({ pid }) => pid))).toEqual(new Set([forward.pid, pktgen.pid]))
+  for (const tool of [forward, pktgen]) expect((await tool.kill()).code).toBe(0)
+})
+
+test('servers of the same name in two folders are two, with their own names and MAC addresses', async () => {
+  const folders = ['a', 'b'].map((name) => path.join(directory, `folder-${name}`))
+  const servers: Tool[] = []
+  for (const folder of folders) {
+    mkdirSync(folder)
+    servers.push(new Tool(['vnic', 'nic.sock', '--wire', 'sink'], { env, cwd: folder }))
+  }
+  // What it prints first comes when stats can see it.
+  await Promise.all(servers.map((server) => server.until(/RX:/)))
+  const names = folders.map((folder) => `vfio-user:${path.join(folder, 'nic.sock')}`)
+  const find = async (...wanted: string[]): Promise<{ device: string; mac: string }[]> => {
+    const { stdout } = await new Tool(['stats', ...wanted, '--json', '-d', '0.1'], {
+      env,
+      cwd: folders[1],
+    }).end()
+    const [start] = objects(stdout, 'start') as { devices: { device: string; mac: string }[] }[]
+    return start.devices
+  }
+  const devices = await find()
+  expect(devices.map(({ device }) => device).sort()).toEqual(names)
+  expect(new Set(devices.map(({ mac }) => mac)).size).toBe(2)
+  expect((await find('vfio-user:nic.sock')).map(({ device }) => device)).toEqual([names[1]])
+  await servers[1].kill()
+
+  // The same after a restart; chosen ones as chosen.
+  const again = new Tool(['vnic', 'nic.sock', '--wire', 'sink'], { env, cwd: folders[1] })
+  await again.until(/RX:/)
+  const macOf = (name: string): string | undefined => devices.find(({ device }) => device === name)?.mac
+  expect((await find(names[1])).map(({ mac }) => mac)).toEqual([macOf(names[1])])
+  await again.kill()
+  const macs = ['52:54:00:00:00:0a', '52:54:00:00:00:0b']
+  const pair = new Tool(['vnic', 'nic.sock', 'c.sock', '--mac', macs.join()], { env, cwd: folders[1] })
+  await pair.until(/RX:/)
+  expect((await find('vfio-user:nic.sock', 'vfio-user:c.sock')).map(({ mac }) => mac)).toEqual(macs)
+  for (const server of [servers[0], pair]) expect((await server.kill()).code).toBe(0)
 })

@@ -33,12 +33,13 @@ export class Tool {
 
   constructor(
     args: readonly string[],
-    { env = {}, netns }: { env?: Record<string, string>; netns?: string } = {},
+    { env = {}, netns, cwd }: { env?: Record<string, string>; netns?: string; cwd?: string } = {},
   ) {
     const command = [process.execPath, LAUNCHER, ...args]
     const [program, ...rest] = netns === undefined ? command : ['ip', 'netns', 'exec', netns, ...command]
     this.process = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
+      cwd,
       env: { ...process.env, NO_COLOR: '1', ...env },
     })
     this.process.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,10 +1,10 @@
 /** The Linux stacks at both ends of two TAPs judge what ixy-ts forwards between them. */
 import { randomBytes } from 'node:crypto'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { Tool, describeIf, missing, sh, temporaryDirectory } from './support.ts'
+import { LAUNCHER, Tool, describeIf, missing, sh, temporaryDirectory } from './support.ts'
 
 const programs = ['ip', 'ping', 'iperf3', 'sha256sum']
 
@@ -84,4 +84,69 @@ describeIf(missing({ root: true, programs }), 'forward between two TAPs in netwo
     const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
     expect(sha256(readFileSync(target))).toBe(sha256(content))
   }, 60_000)
+})
+
+const USER = '54321'
+const AS_USER = ['--reuid', USER, '--regid', USER, '--clear-groups']
+
+/** Why the tool can't be run as another user in a namespace where everybody may open /dev/net/tun; null if it can. */
+function userObstacle(): string | null {
+  const obstacle = missing({ root: true, programs: ['ip', 'unshare', 'mount', 'mknod', 'setpriv'] })
+  if (obstacle !== null) return obstacle
+  const { status } = spawnSync('setpriv', [...AS_USER, process.execPath, LAUNCHER, '--version'])
+  return status === 0 ? null : 'needs a checkout that every user can read'
+}
+
+describeIf(userObstacle(), 'TAPs of a user who is not root', () => {
+  const directory = temporaryDirectory()
+  const netns = `ixyts-${process.pid}-u`
+  const [up, down] = ['u', 'd'].map((name) => `ixu${process.pid % 100000}${name}`)
+  const inside = (...args: string[]): string => sh('ip', '-n', netns, ...args)
+
+  beforeAll(() => {
+    sh('ip', 'netns', 'add', netns)
+    for (const tap of [up, down]) inside('tuntap', 'add', 'dev', tap, 'mode', 'tap', 'user', USER)
+    inside('link', 'set', up, 'up')
+    sh('mknod', '-m', '666', path.join(directory, 'tun'), 'c', '10', '200')
+    sh('mkdir', '-m', '777', path.join(directory, 'run'))
+    sh('chmod', '755', directory)
+  })
+  afterAll(() => sh('ip', 'netns', 'delete', netns))
+
+  function forward(tap: string): { status: number | null; stderr: string } {
+    const script = `mount --bind ${directory}/tun /dev/net/tun
+      export IXY_TS_RUNTIME_DIR=${directory}/run/user NO_COLOR=1
+      exec setpriv ${AS_USER.join(' ')} "$0" "$@"`
+    const tool = [process.execPath, LAUNCHER, 'forward', `virtual:tap=${tap}`, 'virtual:sink', '-d', '0.2']
+    const args = [
+      'netns',
+      'exec',
+      netns,
+      'unshare',
+      '-m',
+      'sh',
+      '-ec',
+      script,
+      ...tool,
+      '--log-level',
+      'error',
+    ]
+    return spawnSync('ip', args, { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  test('one that is up works', () => {
+    expect(forward(up)).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  test.each([
+    [down, `${down} is down, .*: sudo ip link set ${down} up; then run again`],
+    [
+      'ixunew',
+      'making .* ixunew .*: sudo ip tuntap add dev ixunew mode tap user \\$USER; sudo ip link set ixunew up; then run again',
+    ],
+  ])('%s needs commands that the error names', (tap, message) => {
+    const { status, stderr } = forward(tap)
+    expect(stderr).toMatch(new RegExp(`^ixy-ts: ${message} \\[IXY_ERR_PERMISSION\\]\\n$`))
+    expect(status).toBe(4)
+  })
 })

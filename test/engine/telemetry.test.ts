@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type Socket, createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { findTelemetry, serveTelemetry } from '../../src/engine/telemetry.ts'
+import { findTelemetry, offerTelemetry, serveTelemetry } from '../../src/engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../src/engine/types.ts'
 
 const INFO: DeviceInfo = {
@@ -68,40 +68,112 @@ describe('telemetry', () => {
 
   test('what is known already is not connected to again', async () => {
     const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
-    expect(await findTelemetry(directory, new Set([process.pid]))).toEqual([])
+    const [client] = await findTelemetry(directory)
+    expect(await findTelemetry(directory, new Set([client.file]))).toEqual([])
+    client.close()
     server.close()
   })
 
-  test('the socket of a killed process is removed, other files stay', async () => {
-    const file = path.join(directory, '12345.sock')
+  /** The socket of a process that was killed. */
+  async function leaveSocket(name: string): Promise<string> {
+    const file = path.join(directory, name)
     const script = `require('net').createServer().listen(${JSON.stringify(file)}, () => console.log('up'))`
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
     child.kill('SIGKILL')
     await once(child, 'exit')
+    return file
+  }
+
+  /** Looks again and again until `file` is gone: one that is too young may belong to a process that is starting. */
+  async function untilRemoved(file: string, look: () => Promise<void>): Promise<void> {
+    const deadline = performance.now() + 10_000
+    while (existsSync(file) && performance.now() < deadline) await look()
+    expect(existsSync(file)).toBe(false)
+  }
+
+  test('the socket of a killed process is removed, other files stay', async () => {
+    const file = await leaveSocket('12345-0a0b0c0d.sock')
     writeFileSync(path.join(directory, 'lock'), '')
-    expect(existsSync(file)).toBe(true)
-    expect(await findTelemetry(directory)).toEqual([])
+    await untilRemoved(file, async () => expect(await findTelemetry(directory)).toEqual([]))
     expect(readdirSync(directory)).toEqual(['lock'])
   })
 
-  test('a new server removes what killed processes have left, and nothing else', async () => {
-    const child = spawn(process.execPath, ['-e', ''])
-    await once(child, 'exit')
-    const dead = `${child.pid}.sock`
-    const alive = `${process.ppid}.sock`
-    for (const name of [dead, alive, 'lock', `${process.pid}.sock`])
-      writeFileSync(path.join(directory, name), '')
-    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
-    expect(readdirSync(directory).sort()).toEqual(['lock', alive, `${process.pid}.sock`].sort())
-    server.close()
+  test('a new server removes what killed processes have left, whatever their pid means here', async () => {
+    // A process of another pid namespace: its pid is nobody's here, or somebody else's, or ours.
+    const alive = ['999999999', String(process.pid)].map((pid) => path.join(directory, `${pid}-ffff.sock`))
+    const servers = alive.map((file) => createServer(() => undefined).listen(file))
+    await Promise.all(servers.map((server) => once(server, 'listening')))
+    const dead = await leaveSocket(`${process.ppid}-01234567.sock`)
+    await untilRemoved(dead, async () => {
+      const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
+      server.close()
+    })
+    for (const file of alive) expect(existsSync(file)).toBe(true)
+    for (const server of servers) server.close()
   })
 
-  test('a process that hangs is passed over after a second', async () => {
-    const mute = createServer(() => undefined).listen(path.join(directory, '77.sock'))
+  test('a process that hangs is waited for once, and heard when it goes on', async () => {
+    const clients: Socket[] = []
+    const file = path.join(directory, '999999999-77.sock')
+    const mute = createServer((client) => clients.push(client)).listen(file)
     await once(mute, 'listening')
-    expect(await findTelemetry(directory)).toEqual([])
+    const [client] = await findTelemetry(directory)
+    expect(client).toMatchObject({ hello: null, silence: 'hangs', ended: false })
+    const begin = performance.now()
+    await client.greet()
+    expect(performance.now() - begin).toBeLessThan(500)
+    clients[0].write(`${JSON.stringify({ pid: 77, command: 'forward', version: '', devices: [] })}\n`)
+    while (client.hello === null) await client.greet()
+    expect(client).toMatchObject({ hello: { pid: 77 }, silence: null })
+    expect(await client.sample()).toBeNull()
+    expect(client.silence).toBe('hangs')
+    clients[0].write(`${JSON.stringify({ time: 1, devices: [] })}\n`)
+    let sample = null
+    while (sample === null) sample = await client.sample()
+    expect(sample).toEqual({ time: 1, devices: [] })
+    client.close()
+    for (const one of clients) one.destroy()
     mute.close()
+  })
+
+  test('a stopped process is shown as stopped, at once', async () => {
+    const file = path.join(directory, 'x.sock')
+    const script = `const file = ${JSON.stringify(directory)} + '/' + process.pid + '-0.sock'
+      require('net').createServer(() => undefined).listen(file, () => console.log('up'))`
+    const child = spawn(process.execPath, ['-e', script, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    child.kill('SIGSTOP')
+    let [client] = await findTelemetry(directory)
+    // The signal takes its time.
+    while (client.silence !== 'stopped') [client] = await findTelemetry(directory)
+    const begin = performance.now()
+    ;[client] = await findTelemetry(directory)
+    expect(performance.now() - begin).toBeLessThan(500)
+    expect(client).toMatchObject({ hello: null, silence: 'stopped', pid: child.pid })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+
+  test('a run goes on without, and says why', async () => {
+    const previous = process.env['IXY_TS_RUNTIME_DIR']
+    process.env['IXY_TS_RUNTIME_DIR'] = '/proc/x'
+    try {
+      const warnings: string[] = []
+      const hello = { command: 'forward', version: '', devices: [] }
+      const server = await offerTelemetry(
+        hello,
+        () => [],
+        (message) => warnings.push(message),
+      )
+      server.close()
+      expect(warnings).toEqual([
+        expect.stringMatching(/^ixy-ts stats can't show this run: .*\/proc\/x can't be created/),
+      ])
+    } finally {
+      process.env['IXY_TS_RUNTIME_DIR'] = previous
+      if (previous === undefined) delete process.env['IXY_TS_RUNTIME_DIR']
+    }
   })
 
   test('a directory that is not there is an empty one', async () => {

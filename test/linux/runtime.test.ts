@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -10,10 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { once } from 'node:events'
 import { abandonedBy, takeLock, type LockFile } from '../../src/linux/lock-file.ts'
-import { runtimeDirectory } from '../../src/linux/runtime-dir.ts'
+import {
+  runtimeDirectory,
+  runtimeDirectoryOrNull,
+  takePrivateDirectory,
+} from '../../src/linux/runtime-dir.ts'
 
 let directory: string
 beforeEach(() => {
@@ -62,9 +68,81 @@ describe('the runtime directory', () => {
   test('that can not be created is an error with the way out', () => {
     writeFileSync(join(directory, 'file'), '')
     expect(() => runtimeDirectory(4711, { XDG_RUNTIME_DIR: join(directory, 'file') })).toThrow(
-      /XDG_RUNTIME_DIR/,
+      /IXY_TS_RUNTIME_DIR/,
     )
   })
+
+  test.each(['/proc/x', '/proc/x/y', '/sys/kernel/x'])(
+    'below %s it is refused, without end of tries',
+    (path) => {
+      expect(() => runtimeDirectory(uid, { IXY_TS_RUNTIME_DIR: path })).toThrow(
+        expect.objectContaining({ code: 'IXY_ERR_SYSTEM', message: expect.stringContaining(path) }),
+      )
+    },
+  )
+
+  test('is made with all that is missing above it', () => {
+    const path = join(directory, 'a', 'b', 'c')
+    expect(runtimeDirectory(uid, { IXY_TS_RUNTIME_DIR: path })).toBe(path)
+    expect(statSync(path).mode & 0o777).toBe(0o700)
+  })
+})
+
+describe('private directories', () => {
+  test('are in the runtime directory, for their owner only, and removed with what is in them', () => {
+    const taken = takePrivateDirectory(directory, 2)
+    expect(dirname(taken.path)).toBe(directory)
+    expect(statSync(taken.path).mode & 0o777).toBe(0o700)
+    writeFileSync(join(taken.path, '0.sock'), '')
+    taken.release()
+    taken.release()
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('of killed processes are removed by the next, those of living ones and other files are not', async () => {
+    const mine = takePrivateDirectory(directory, 2)
+    const [alive, dead] = ['virtual-aLive1', 'virtual-dead22'].map((name) => join(directory, name))
+    for (const path of [alive, dead]) mkdirSync(path)
+    writeFileSync(join(dead, '0.sock'), '')
+    writeFileSync(join(directory, 'virtual-abcdef.txt'), '')
+    // As another process, which the lock outlives by nothing.
+    const holder = spawn('flock', ['-F', alive, 'sh', '-c', 'echo locked; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(holder.stdout, 'data')
+    takePrivateDirectory(directory, 2).release()
+    expect(readdirSync(directory).sort()).toEqual(
+      [basename(mine.path), basename(alive), 'virtual-abcdef.txt'].sort(),
+    )
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    const deadline = performance.now() + 5000
+    while (existsSync(alive) && performance.now() < deadline) takePrivateDirectory(directory, 2).release()
+    expect(existsSync(alive)).toBe(false)
+    mine.release()
+  })
+
+  test('are among the temporary files where there is no runtime directory, or no room for sockets in its path', () => {
+    const long = join(directory, 'x'.repeat(90))
+    mkdirSync(long)
+    for (const runtime of [runtimeDirectoryOrNullOf('/proc/x'), '/proc', long]) {
+      const taken = takePrivateDirectory(runtime, 2)
+      expect(dirname(taken.path)).toBe(tmpdir())
+      taken.release()
+      expect(existsSync(taken.path)).toBe(false)
+    }
+  })
+
+  function runtimeDirectoryOrNullOf(path: string): string | null {
+    const previous = process.env['IXY_TS_RUNTIME_DIR']
+    process.env['IXY_TS_RUNTIME_DIR'] = path
+    try {
+      return runtimeDirectoryOrNull()
+    } finally {
+      if (previous === undefined) delete process.env['IXY_TS_RUNTIME_DIR']
+      else process.env['IXY_TS_RUNTIME_DIR'] = previous
+    }
+  }
 })
 
 describe('locks', () => {

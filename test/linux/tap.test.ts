@@ -90,6 +90,30 @@ withTap(`a TAP interface${reason === null ? '' : ` (skipped: ${reason})`}`, () =
   })
 })
 
+withTap('a persistent TAP interface with several queues', () => {
+  const multi = `${name}m`.slice(-15)
+  beforeAll(() => execFileSync('ip', ['tuntap', 'add', multi, 'mode', 'tap', 'multi_queue']))
+  afterAll(() => execFileSync('ip', ['tuntap', 'delete', multi, 'mode', 'tap', 'multi_queue']))
+
+  test('works, for one user at a time, and stays', () => {
+    const one = openTap(multi)
+    expect(readFileSync(`/sys/class/net/${multi}/carrier`, 'utf8').trim()).toBe('1')
+    expect(() => openTap(multi)).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_IN_USE' }))
+    one.close()
+    openTap(multi).close()
+    expect(existsSync(`/sys/class/net/${multi}`)).toBe(true)
+  })
+})
+
+test.each(['all', 'default'])("the name %s is Linux's own, and the error says so", (bad) => {
+  expect(() => openTap(bad)).toThrow(
+    expect.objectContaining({
+      code: 'IXY_ERR_USAGE',
+      message: expect.stringContaining(`net.ipv4.conf.${bad}`),
+    }),
+  )
+})
+
 test.each(['', 'a/b', 'a b', 'longer-than-an-interface', 'tap%d', '..', 'ääääääää'])(
   'the name %j is refused',
   (bad) => {

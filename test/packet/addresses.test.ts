@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { formatIpv4, parseIpv4 } from '../../src/packet/ipv4.ts'
-import { formatMac, parseMac } from '../../src/packet/mac.ts'
+import { formatMac, parseMac, parseUnicastMac } from '../../src/packet/mac.ts'
 
 const usage = expect.objectContaining({ code: 'IXY_ERR_USAGE' })
 
@@ -20,6 +20,14 @@ describe('MAC addresses', () => {
   ])('refuses %j', (text) => {
     expect(() => parseMac(text)).toThrow(usage)
   })
+
+  test.each(['01:00:5e:00:00:01', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00'])(
+    'of one interface: %s is none',
+    (text) => {
+      expect(() => parseUnicastMac(text)).toThrow(usage)
+      expect([...parseUnicastMac('02:00:00:00:00:00')]).toEqual([2, 0, 0, 0, 0, 0])
+    },
+  )
 
   test('come back from their text', () => {
     fc.assert(

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type DumpedRegister, dumpRegisters } from '../../driver/ixgbe/dump.ts'
 import { VirtualNics } from '../../engine/virtual.ts'
-import { runtimeDirectory } from '../../linux/runtime-dir.ts'
+import { runtimeDirectoryOrNull } from '../../linux/runtime-dir.ts'
 import { parseDevice } from '../../pci/address.ts'
 import { peek } from '../../pci/peek.ts'
 import { checkDevices } from '../device-argument.ts'
@@ -31,7 +31,7 @@ export function addDumpRegisters(program: Command, finish: Finish): void {
     const [device] = checkDevices([text]).map(parseDevice)
     const virtual =
       device.kind === 'virtual'
-        ? await VirtualNics.start(runtimeDirectory(), [{ name: text, wire: device.wire }])
+        ? await VirtualNics.start(runtimeDirectoryOrNull(), [{ name: text, wire: device.wire }])
         : null
     try {
       const target = virtual === null ? device : ({ kind: 'vfio-user', socket: virtual.sockets[0] } as const)

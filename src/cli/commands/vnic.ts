@@ -5,12 +5,13 @@ import { cardBalance } from '../../engine/balance.ts'
 import { withoutVerdict } from '../../engine/audit.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
 import { activeSeconds } from '../../engine/activity.ts'
-import { type TelemetryServer, serveTelemetry } from '../../engine/telemetry.ts'
+import { type TelemetryServer, offerTelemetry } from '../../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
-import { runtimeDirectory } from '../../linux/runtime-dir.ts'
+import { formatMac, parseUnicastMac } from '../../packet/mac.ts'
 import { VERSION } from '../../version.ts'
 import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
+import { macOfSocket } from '../../vnic/mac.ts'
 import { rehearse } from '../../vnic/rehearsal.ts'
 import { keepsToLineRate } from '../../vnic/wires/parse.ts'
 import { checkWire } from '../device-argument.ts'
@@ -33,11 +34,15 @@ Examples:
   ixy-ts vnic /run/nic.sock --wire gen           then: ixy-ts forward vfio-user:/run/nic.sock virtual:sink
   sudo ixy-ts vnic /run/nic.sock --wire tap=nic0
   ixy-ts vnic /run/a.sock /run/b.sock            two NICs with a cable between them
+  ixy-ts vnic a.sock b.sock --mac 52:54:00:00:00:0a,52:54:00:00:00:0b
+
+Without --mac a NIC gets a random MAC address that stays the same for its socket until the next boot.
 
 A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (docs/virtual-nic.md).`
 
 interface VnicFlags extends WatchFlags {
   readonly wire?: string
+  readonly mac: readonly Uint8Array[]
 }
 
 export function addVnic(program: Command, finish: Finish): void {
@@ -47,28 +52,41 @@ export function addVnic(program: Command, finish: Finish): void {
     .argument('<socket>', 'UNIX socket to listen on')
     .argument('[socket-b]', 'socket of a second NIC, joined to the first by a cable')
     .option('--wire <wire>', 'what is plugged into the port (ixy-ts --help lists them)')
+    .option(
+      '--mac <mac>',
+      'MAC address of the NIC; for two, both with a comma between, or the option twice',
+      macList,
+      [],
+    )
     .addHelpText('after', EXAMPLES)
   addWatchOptions(command).action(async (socket: string, socketB: string | undefined, flags: VnicFlags) => {
     finish(await vnic(socketB === undefined ? [socket] : [socket, socketB], flags))
   })
 }
 
+/** Adds to what earlier --mac have given. */
+function macList(text: string, before: readonly Uint8Array[]): Uint8Array[] {
+  return [...before, ...text.split(',').map(parseUnicastMac)]
+}
+
 async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<number> {
   const cabled = sockets.length === 2
-  checkArguments(sockets, flags.wire)
+  checkArguments(sockets, flags)
   const stop = listenForStop()
   const output = openStdout(flags.color, stop.stop)
   const log = createLog(flags.logLevel, flags.color)
   rehearse()
   const host = new NicHost(
-    sockets.map((socket) => ({ name: `vfio-user:${socket}`, wire: flags.wire ?? '', socket })),
+    // By its full path: servers in several folders may all be called nic.sock.
+    sockets.map((socket) => ({ name: `vfio-user:${path.resolve(socket)}`, wire: flags.wire ?? '', socket })),
     cabled,
     {
       oneClient: false,
+      macs: flags.mac.length > 0 ? flags.mac : sockets.map(macOfSocket),
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
     },
   )
-  for (const socket of sockets) log.info(`listening on ${socket}`)
+  sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
 
   const reporter = createReporter('vnic', flags, output, ({ devices }) => {
     const packets = sum(devices.map(({ rx, tx }) => rx.packets + tx.packets))
@@ -84,10 +102,10 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   let failure: IxyError | null = null
   let telemetry: TelemetryServer | null = null
   try {
-    telemetry = await serveTelemetry(
-      runtimeDirectory(),
+    telemetry = await offerTelemetry(
       { command: 'vnic', version: VERSION, devices: infos },
       totals,
+      (message) => log.warn(message),
     )
     reporter.start(infos, [], lineRateLimited)
     const failed = host.run()
@@ -154,8 +172,9 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   return failure === null ? 0 : reportFailure(failure, log.isLevelEnabled('debug'), flags.color)
 }
 
-function checkArguments(sockets: readonly string[], wire: string | undefined): void {
+function checkArguments(sockets: readonly string[], { wire, mac }: VnicFlags): void {
   for (const socket of sockets) checkFolder(socket)
+  checkMacs(sockets.length, mac)
   if (sockets.length === 1) {
     if (wire === undefined) {
       throw usageError('a wire is missing', 'give --wire <wire>, or a second socket for a cable')
@@ -168,6 +187,13 @@ function checkArguments(sockets: readonly string[], wire: string | undefined): v
   if (path.resolve(sockets[0]) === path.resolve(sockets[1])) {
     throw usageError(`${sockets[1]} is named twice`, 'give two different sockets')
   }
+}
+
+function checkMacs(nics: number, macs: readonly Uint8Array[]): void {
+  if (macs.length !== 0 && macs.length !== nics)
+    throw usageError(`--mac gives ${macs.length} addresses for ${nics} NICs`, 'give one for each, or none')
+  if (new Set(macs.map((mac) => formatMac(mac))).size !== macs.length)
+    throw usageError(`--mac gives ${formatMac(macs[0])} twice`, 'give each NIC one of its own')
 }
 
 function checkFolder(socket: string): void {

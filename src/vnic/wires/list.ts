@@ -1,5 +1,6 @@
 /** Every kind of wire: how it is written, what its options may be, how it is made. */
 import { usageError } from '../../errors.ts'
+import { checkInterfaceName } from '../../linux/tap.ts'
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { checkPcap, PcapReader } from '../../packet/pcap-reader.ts'
@@ -165,13 +166,4 @@ function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit
 function replayOptions({ value, options }: WireItem, linkMbit: number, averageBytes: number): ReplayOptions {
   const repeat = count('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
   return { path: value, repeat, rate: rate(options, averageBytes, linkMbit) }
-}
-
-/** The kernel's own rules (dev_valid_name), and no pattern. */
-function checkInterfaceName(name: string): void {
-  if (/^[^\s/:%]{1,15}$/.test(name) && name !== '.' && name !== '..') return
-  throw usageError(
-    `'${name}' can't be the name of a network interface`,
-    'use 1 to 15 characters without spaces, slashes, colons and percent signs',
-  )
 }

@@ -1,7 +1,9 @@
 import { asIxyError, IxyError } from '../../errors.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { tryRead, tryWrite } from '../../linux/file.ts'
+import type { InterfaceDrops } from '../../linux/interfaces.ts'
 import { openTap, type Tap } from '../../linux/tap.ts'
+import { tapDrops } from '../../linux/tap-drops.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { addPath, plainAccount, type WireAccount } from './account.ts'
@@ -31,12 +33,19 @@ export class TapWire implements Wire {
   private stopped = false
   /** Why send() can't go on. */
   private failure: IxyError | null = null
+  private closed = false
+  /** What an interface that existed before had dropped by then. */
+  private readonly before: InterfaceDrops
+  /** Null where it can't be seen. */
+  private drops: InterfaceDrops | null = null
 
   /** Throws what openTap() throws. */
   constructor(text: string, name: string) {
     this.text = text
     this.tap = openTap(name)
     this.wakeFds = [this.tap.fd]
+    this.look()
+    this.before = this.drops ?? { received: 0, sent: 0 }
   }
 
   /** Throws IXY_ERR_DEVICE_GONE when the interface has been deleted. */
@@ -85,10 +94,31 @@ export class TapWire implements Wire {
     this.stopped = true
   }
 
-  /** `arrived`: from the NIC. `refused`: of these, not taken by the kernel (interface down). `sent`: to the NIC. */
+  /**
+   * `arrived`: from the NIC. `refused`: of these, not taken by the kernel (interface down). `sent`: to the NIC. Where the
+   * kernel's own counters can be seen, `kernelDroppedOut`: of what it took, and `kernelDroppedIn`: never came here, because
+   * the interface's queue was full.
+   */
   reports(): WireReport[] {
     const { arrived, refused, sent, undelivered } = this
-    return [{ wire: this.text, counters: { arrived, refused, sent, undelivered } }]
+    return [{ wire: this.text, counters: { arrived, refused, sent, undelivered, ...this.kernelDrops() } }]
+  }
+
+  private kernelDrops(): Record<string, number> {
+    this.look()
+    const { drops, before, refused } = this
+    if (drops === null) return {}
+    return {
+      // A refused frame is among the kernel's drops, too.
+      kernelDroppedOut: Math.max(0, drops.received - before.received - refused),
+      kernelDroppedIn: drops.sent - before.sent,
+    }
+  }
+
+  /** The counters go with the interface: those seen last stay. */
+  private look(): void {
+    const drops = this.closed ? 'gone' : tapDrops(this.tap.fd)
+    if (drops !== 'gone') this.drops = drops
   }
 
   account(): WireAccount {
@@ -102,6 +132,8 @@ export class TapWire implements Wire {
   }
 
   close(): void {
+    this.look()
+    this.closed = true
     this.stopped = true
     this.tap.close()
   }

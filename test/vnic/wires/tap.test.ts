@@ -76,7 +76,14 @@ withTap(`the tap wire${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
       expect(frame.subarray(44)).toEqual(Buffer.alloc(16))
       expect(frame.subarray(0, 6).toString('hex')).toBe('020000000002')
     }
-    expect(countersOf(wire)).toEqual({ arrived: 0, refused: 0, sent: chatter + 12, undelivered: 0 })
+    expect(countersOf(wire)).toEqual({
+      arrived: 0,
+      refused: 0,
+      sent: chatter + 12,
+      undelivered: 0,
+      kernelDroppedIn: 0,
+      kernelDroppedOut: 0,
+    })
   })
 
   test('they wait in the interface while the host has no descriptor', () => {
@@ -119,6 +126,35 @@ withTap(`the tap wire${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
     }
     expect(statistic('rx')).toBe(before + 50)
     expect(countersOf(wire)).toMatchObject({ arrived: 50, refused: 0 })
+  })
+
+  /** `rx` or `tx` of the interface as the kernel's own tool shows it. */
+  const droppedBy = (direction: string) =>
+    Number(
+      ip('-s', '-j', 'link', 'show', name).match(new RegExp(`"${direction}":\\{[^}]*"dropped":(\\d+)`))?.[1],
+    )
+
+  test('what finds no room in the interface is counted as the kernel counts it', () => {
+    neighbour()
+    datagrams(1500, '10.0.0.2')
+    const dropped = droppedBy('tx')
+    expect(dropped).toBeGreaterThan(0)
+    expect(countersOf(wire)).toMatchObject({ kernelDroppedIn: dropped, kernelDroppedOut: 0 })
+    let taken = 0
+    for (let count = 1; count > 0; taken += count) count = wire.poll(new FakePort(), 64)
+    expect(taken + dropped).toBe(1500)
+    ip('link', 'delete', name)
+    expect(countersOf(wire)).toMatchObject({ kernelDroppedIn: dropped })
+  })
+
+  test('what the kernel takes and throws away is counted, what it refuses only once', () => {
+    // Of no protocol that anybody here speaks.
+    for (let i = 0; i < 7; i++) expect(wire.send(someFrame(i), 0, 60)).toBe(true)
+    const dropped = droppedBy('rx')
+    expect(countersOf(wire)).toMatchObject({ arrived: 7, refused: 0, kernelDroppedOut: dropped })
+    ip('link', 'set', name, 'down')
+    for (let i = 0; i < 3; i++) expect(wire.send(someFrame(i), 0, 60)).toBe(true)
+    expect(countersOf(wire)).toMatchObject({ arrived: 10, refused: 3, kernelDroppedOut: dropped })
   })
 
   test('an interface that is down refuses, and comes back', () => {
