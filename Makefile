@@ -24,10 +24,14 @@ help:
 
 install: $(STAMP)
 
-# Not `npm ci`: it wants the lock file to name optional packages of every platform, also those a mirror doesn't have.
+# What a fresh machine lacks is said before anything is installed. No package's own installation script is run: none is needed.
 $(STAMP): package-lock.json
+	@command -v $(NODE) >/dev/null || { echo "Node.js is missing: see README.md, \"What you need\"" >&2; exit 1; }
+	@$(NODE) bin/node-version.cjs
+	@command -v $(NPM) >/dev/null || \
+	  { echo "npm is missing; Debian and Ubuntu have it in a package of its own: sudo apt install npm" >&2; exit 1; }
 	@echo "installing npm packages"
-	@$(NPM) install --no-save --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build: dist/cli.cjs

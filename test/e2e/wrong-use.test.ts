@@ -282,6 +282,9 @@ describeIf(missing({ root: true }), 'an interface that is no TAP', () => {
 test('a launcher without its bundle says what to run', () => {
   mkdirSync(file('bin'))
   copyFileSync(LAUNCHER, file('bin/ixy-ts'))
+  for (const beside of ['bin/node-version.cjs', 'package.json']) {
+    copyFileSync(path.join(__dirname, '../..', beside), file(beside))
+  }
   const { status, stderr } = spawnSync(process.execPath, [file('bin/ixy-ts')], { encoding: 'utf8' })
   expect(stderr).toMatch(/^ixy-ts: .*cli\.cjs is missing; run make build \[IXY_ERR_SYSTEM\]\n$/)
   expect(status).toBe(4)
