@@ -1,14 +1,16 @@
 // Bundles the sources into dist/: one file for the command line, one for the data-plane worker threads; or, if files are
 // named, each of them: `node build.mjs docs/examples/reflect.ts` makes dist/reflect.cjs. OUTDIR: another folder than dist.
 // koffi stays outside: it loads a .node file that lies beside its own package.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 import { esbuildPlugin } from './assemblyscript.mjs'
 
 const named = process.argv.slice(2)
 
-await build({
+const outdir = process.env.OUTDIR ?? 'dist'
+const { metafile } = await build({
   entryPoints: named.length > 0 ? named : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts' },
-  outdir: process.env.OUTDIR ?? 'dist',
+  outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
@@ -18,5 +20,23 @@ await build({
   plugins: [esbuildPlugin],
   sourcemap: true,
   legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 })
+
+/** The licences of the packages that became part of the bundles. */
+function licences() {
+  const folders = Object.keys(metafile.inputs).map(
+    (input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0],
+  )
+  return [...new Set(folders)]
+    .filter((folder) => folder !== undefined)
+    .sort()
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+      return `${name} ${version}, ${license}\n\n${file === undefined ? '' : readFileSync(`${folder}/${file}`, 'utf8')}`
+    })
+    .join('\n\n')
+}
+if (named.length === 0) writeFileSync(`${outdir}/LICENSES.txt`, licences())
