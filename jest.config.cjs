@@ -22,4 +22,5 @@ module.exports = {
   // chalk is published as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
   testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

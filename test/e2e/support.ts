@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 
+export { describeIf, missing, testIf } from '../skip.ts'
+
 export const LAUNCHER = path.join(__dirname, '..', '..', 'bin', 'ixy-ts')
 
 /** Longest time anything in these tests may take, milliseconds. */
@@ -150,27 +152,4 @@ export function sh(program: string, ...args: string[]): string {
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} exited with ${status}: ${stderr}${stdout}`)
   return stdout
-}
-
-export function has(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
-}
-
-/** Why tests that need root or a program can't run here; null if they can. */
-export function missing({
-  root = false,
-  programs = [],
-}: {
-  root?: boolean
-  programs?: readonly string[]
-}): string | null {
-  if (root && process.getuid?.() !== 0) return 'needs root'
-  const absent = programs.filter((program) => !has(program))
-  return absent.length === 0 ? null : `needs ${absent.join(', ')}`
-}
-
-/** `describe`, or a skipped one whose title says why. */
-export function describeIf(reason: string | null, title: string, body: () => void): void {
-  if (reason === null) describe(title, body)
-  else describe.skip(`${title} (skipped: ${reason})`, body)
 }

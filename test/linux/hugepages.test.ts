@@ -14,6 +14,7 @@ import {
 import { takeLock } from '../../src/linux/lock-file.ts'
 import { mmap, munmap, viewOf } from '../../src/linux/mapping.ts'
 import { physicalAddresses } from '../../src/linux/pagemap.ts'
+import { describeIf, firstLine, missing } from '../skip.ts'
 
 const MIB = 1024 * 1024
 let directory: string
@@ -83,26 +84,23 @@ describe('shared memory', () => {
   })
 })
 
-const root = process.getuid?.() === 0
 const pages = hugepageCounts().find((size) => size.pageBytes === 2 * MIB)?.free ?? 0
-const reason = !root ? 'not root' : pages < 8 ? 'fewer than 8 free huge pages of 2 MiB' : mountObstacle()
 
-function mountObstacle(): string {
+function mountObstacle(): string | null {
+  if (pages < 8) return 'needs eight free huge pages of 2 MiB'
   const trial = mkdtempSync(join(tmpdir(), 'ixy-mount-'))
   try {
     execFileSync('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'none', trial], { stdio: 'pipe' })
     execFileSync('umount', [trial])
-    return ''
+    return null
   } catch (error) {
-    return `hugetlbfs can't be mounted: ${String(error)}`
+    return `hugetlbfs can't be mounted: ${firstLine(error)}`
   } finally {
     rmSync(trial, { recursive: true })
   }
 }
 
-const withMount = reason === '' ? describe : describe.skip
-
-withMount(`hugetlbfs${reason === '' ? '' : ` (skipped: ${reason})`}`, () => {
+describeIf(missing({ root: true, programs: ['mount'] }) ?? mountObstacle(), 'hugetlbfs', () => {
   let mounted: string
   let locks: string
   beforeEach(() => {

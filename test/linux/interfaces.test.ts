@@ -1,23 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { interfaceDrops, interfaceUse } from '../../src/linux/interfaces.ts'
 import { openTap, type Tap } from '../../src/linux/tap.ts'
+import { describeIf, missing } from '../skip.ts'
 
 const name = `ixi${process.pid}`.slice(0, 15)
 const sysfs = `/sys/class/net/${name}`
 
-function obstacle(): string {
-  try {
-    openTap(name).close()
-    return ''
-  } catch (error) {
-    return String(error)
-  }
-}
-
-const reason = obstacle()
-const withTap = reason === '' ? describe : describe.skip
-
-withTap(`the use of a real interface${reason === '' ? '' : ` (skipped: ${reason})`}`, () => {
+describeIf(missing({ tap: true, programs: ['ip'] }), 'the use of a real interface', () => {
   let tap: Tap
   beforeEach(() => {
     tap = openTap(name)

@@ -3,16 +3,18 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findHugepageMounts, hugepageCounts } from '../../src/linux/hugepages.ts'
+import { missing, testIf } from '../skip.ts'
 
 const script = join(__dirname, '../../setup-hugetlbfs.sh')
-const root = process.getuid?.() === 0
 const total = hugepageCounts().find((size) => size.pageBytes === 2 ** 21)?.total
-const namespaces = root && spawnSync('unshare', ['-m', 'true']).status === 0
-const reason =
-  total === undefined ? 'no huge pages of 2 MiB' : namespaces ? '' : 'a mount namespace of its own needs root'
-const itRuns = reason === '' ? test : test.skip
 
-itRuns(`reserves pages and mounts a hugetlbfs, once${reason === '' ? '' : ` (skipped: ${reason})`}`, () => {
+function obstacle(): string | null {
+  if (total === undefined) return 'no huge pages of 2 MiB here'
+  return spawnSync('unshare', ['-m', 'true']).status === 0 ? null : 'mount namespaces are not permitted here'
+}
+
+const reason = missing({ root: true, programs: ['unshare'] }) ?? obstacle()
+testIf(reason, 'reserves pages and mounts a hugetlbfs, once', () => {
   const directory = mkdtempSync(join(tmpdir(), 'ixy-setup-'))
   try {
     // As many pages as there are: this test changes nothing outside its mount namespace.

@@ -3,24 +3,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { tryRead, tryWrite } from '../../src/linux/file.ts'
 import { pollOne, POLLIN } from '../../src/linux/poll.ts'
 import { openTap, type Tap } from '../../src/linux/tap.ts'
+import { describeIf, missing } from '../skip.ts'
 
 const name = `ixt${process.pid}`.slice(0, 15)
 
-/** Why this machine can't make TAP interfaces, or null. */
-function obstacle(): string | null {
-  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun'
-  try {
-    openTap(name).close()
-    return null
-  } catch (error) {
-    return String(error)
-  }
-}
-
-const reason = obstacle()
-const withTap = reason === null ? describe : describe.skip
-
-withTap(`a TAP interface${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
+describeIf(missing({ tap: true, programs: ['ip'] }), 'a TAP interface', () => {
   let tap: Tap
   let onTestEnd = (): unknown => undefined
   beforeEach(() => {

@@ -1,30 +1,27 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
-import { openTap } from '../../../src/linux/tap.ts'
 import { TYPE_ARP } from '../../../src/packet/ethernet.ts'
 import { TapWire } from '../../../src/vnic/wires/tap.ts'
+import { describeIf, firstLine, missing } from '../../skip.ts'
 import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
 
 const name = `ixw${process.pid}`.slice(0, 15)
 
 /** Why this machine can't make TAP interfaces and namespaces, or null. */
 function obstacle(): string | null {
-  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun'
   try {
-    openTap(name).close()
     execFileSync('ip', ['netns', 'add', name], { stdio: 'pipe' })
     execFileSync('ip', ['netns', 'delete', name], { stdio: 'pipe' })
     return null
   } catch (error) {
-    return String(error)
+    return firstLine(error)
   }
 }
 
-const reason = obstacle()
-const withTap = reason === null ? describe : describe.skip
+const reason = missing({ tap: true, programs: ['ip', 'bash'] }) ?? obstacle()
 
-withTap(`the tap wire${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
+describeIf(reason, 'the tap wire', () => {
   let wire: TapWire
   let chatter = 0
   const ip = (...args: string[]) => execFileSync('ip', ['-n', name, ...args], { encoding: 'utf8' })

@@ -1,0 +1,60 @@
+/**
+ * Tests that this machine can't run. Each is skipped with its reason in the title, from where test/skips.mjs, the reporter, takes
+ * it: a skipped test without one is a failure, and so is, in CI, one that only lacks a program.
+ */
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
+
+interface Needs {
+  root?: boolean
+  /** TAP interfaces. */
+  tap?: boolean
+  programs?: readonly string[]
+}
+
+/** Why tests that need this can't run here; null if they can. */
+export function missing({ root = false, tap = false, programs = [] }: Needs): string | null {
+  if (root && process.getuid?.() !== 0) return 'needs root'
+  const absent = programs.filter((program) => !has(program))
+  if (absent.length > 0) return `needs the program ${absent.join(', ')}`
+  return tap ? noTap() : null
+}
+
+export function has(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+function noTap(): string | null {
+  if (process.getuid?.() !== 0) return 'needs root'
+  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun here'
+  try {
+    closeSync(openSync('/dev/net/tun', 'r+'))
+    return null
+  } catch (error) {
+    return firstLine(error)
+  }
+}
+
+/** What went wrong, for a title. */
+export function firstLine(error: unknown): string {
+  return String(error).split('\n')[0]
+}
+
+const because = (title: string, reason: string): string => `${title} (skipped: ${reason})`
+
+/** `describe`, or a skipped one whose title says why. */
+export function describeIf(reason: string | null, title: string, body: () => void): void {
+  if (reason === null) describe(title, body)
+  else describe.skip(because(title, reason), body)
+}
+
+/** `test`, or a skipped one whose title says why. */
+export function testIf(
+  reason: string | null,
+  title: string,
+  body: jest.ProvidesCallback,
+  timeout?: number,
+): void {
+  if (reason === null) test(title, body, timeout)
+  else test.skip(because(title, reason), body)
+}
