@@ -11,26 +11,17 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { describeIf, missing, sh, temporaryDirectory } from './support.ts'
+import { describeIf, missing, temporaryDirectory } from './support.ts'
+import { ORDINARY_USER, PACKING, ROOT, nodeObstacle, unpackPackage } from './unpacked.ts'
 
-const root = path.join(__dirname, '../..')
-
-describeIf(missing({ programs: ['npm', 'tar', 'gzip'] }), 'the package', () => {
+describeIf(missing({ programs: PACKING }), 'the package', () => {
   const directory = temporaryDirectory()
   const unpacked = path.join(directory, 'package')
   const home = path.join(directory, 'home')
 
   beforeAll(() => {
-    // Without scripts: dist/ is there already.
-    const options = ['--ignore-scripts', '--silent', '--pack-destination', directory]
-    const name = sh('npm', 'pack', root, ...options).trim()
-    sh('tar', '-xzf', path.join(directory, name), '-C', directory)
-    for (const dependency of ['koffi', '@koromix']) {
-      const folder = path.join('node_modules', dependency)
-      cpSync(path.join(root, folder), path.join(unpacked, folder), { recursive: true })
-    }
+    unpackPackage(directory)
     mkdirSync(home)
-    chmodSync(directory, 0o755)
     chmodSync(home, 0o777)
   }, 60_000)
 
@@ -48,14 +39,10 @@ describeIf(missing({ programs: ['npm', 'tar', 'gzip'] }), 'the package', () => {
     expect(files.filter((name) => /\.map$|\.test\.|tsconfig/.test(name))).toEqual([])
   })
 
-  // nobody, who can't enter a checkout below /root.
-  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
-  const runnable = spawnSync(process.execPath, ['--version'], { ...user, cwd: '/' }).status === 0
-
-  describeIf(runnable ? null : `user nobody can't run ${process.execPath}`, 'as an ordinary user', () => {
+  describeIf(nodeObstacle(), 'as an ordinary user', () => {
     const run = (...args: string[]) =>
       spawnSync(process.execPath, [path.join(unpacked, 'bin/ixy-ts'), ...args], {
-        ...user,
+        ...ORDINARY_USER,
         cwd: home,
         encoding: 'utf8',
         timeout: 60_000,
@@ -87,7 +74,7 @@ describeIf(
   () => {
     const directory = temporaryDirectory()
     for (const file of ['Makefile', 'package.json', 'package-lock.json', 'bin']) {
-      cpSync(path.join(root, file), path.join(directory, file), { recursive: true })
+      cpSync(path.join(ROOT, file), path.join(directory, file), { recursive: true })
     }
     const install = (...variables: string[]) => {
       const result = spawnSync('make', ['-C', directory, 'install', ...variables], { encoding: 'utf8' })

@@ -31,9 +31,9 @@ const EXAMPLES = `
 Seen from the host that uses the NIC: RX is what reaches its memory, TX what it sends.
 
 Examples:
-  ixy-ts vnic /run/nic.sock --wire gen           then: ixy-ts forward vfio-user:/run/nic.sock virtual:sink
-  sudo ixy-ts vnic /run/nic.sock --wire tap=nic0
-  ixy-ts vnic /run/a.sock /run/b.sock            two NICs with a cable between them
+  ixy-ts vnic nic.sock --wire gen             then: ixy-ts forward vfio-user:nic.sock virtual:sink
+  sudo ixy-ts vnic nic.sock --wire tap=nic0
+  ixy-ts vnic a.sock b.sock                   two NICs with a cable between them
   ixy-ts vnic a.sock b.sock --mac 52:54:00:00:00:0a,52:54:00:00:00:0b
 
 Without --mac a NIC gets a random MAC address that stays the same for its socket until the next boot.

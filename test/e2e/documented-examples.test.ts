@@ -1,0 +1,213 @@
+/**
+ * Every example of --help, README.md and docs/ works as printed: those without sudo as an ordinary user, those with it as
+ * root in a network namespace, but for those that name a PCI function: they are understood, and fail for want of it. What would run for ever or for minutes runs for a moment.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { writeCapture } from './captures.ts'
+import { type Example, commands, findExamples } from './examples.ts'
+import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
+import { ORDINARY_USER, PACKING, nodeObstacle, unpackPackage } from './unpacked.ts'
+
+const SECONDS = '0.3'
+const DEADLINE = 60_000
+
+/** A function that no machine has, for those of the examples: they must fail as one that is not there, and touch nothing. */
+const ABSENT = 'fffe:1f:1f.'
+const PCI = /\b(?:0000:)?03:00\.(?=[0-7]\b)/g
+
+const [, CPUS] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['', '0']
+
+/** Stands for ixy-ts: bounds its time, asks for CPUs that are here, and for no rate of a machine that runs other tests. */
+const WRAPPER = `#!/bin/sh
+bounded= previous= command=$1
+shift
+for argument; do
+  shift
+  case $previous in
+    -d | --duration) argument=$IXY_SECONDS bounded=1 ;;
+    --expect-mpps) argument=0.000001 ;;
+    --cpus) argument=$IXY_CPUS ;;
+  esac
+  previous=$argument
+  set -- "$@" "$argument"
+done
+case " $IXY_BOUNDED " in
+  *" $command "*) [ "$bounded" ] || set -- -d "$IXY_SECONDS" "$@" ;;
+esac
+exec "$IXY_NODE" "$IXY_LAUNCHER" "$command" "$@"
+`
+
+/** What the command line needs besides ixy-ts. */
+function programs({ command }: Example): string[] {
+  const piped = [...command.matchAll(/\| *(\w+)/g)].map(([, name]) => name)
+  return /^jq /m.test(command) ? [...piped, 'jq'] : piped
+}
+
+const isPci = (command: string): boolean => command.search(PCI) >= 0
+const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !isPci(command)
+const obstacle = (example: Example): string | null =>
+  missing(
+    needsRoot(example.command)
+      ? { root: true, tap: /\btap[=:]/.test(example.command), programs: [...programs(example), 'ip'] }
+      : { programs: programs(example) },
+  )
+
+interface Ended {
+  readonly code: number | null
+  readonly output: string
+}
+
+describeIf(missing({ programs: PACKING }) ?? nodeObstacle(), 'examples', () => {
+  const directory = temporaryDirectory()
+  const netns = `ixy-examples-${process.pid}`
+  const running = new Set<ChildProcess>()
+  const bounded: string[] = []
+  let unpacked: string
+  let folders = 0
+
+  beforeAll(() => {
+    unpacked = unpackPackage(directory)
+    for (const command of commands()) {
+      const text = sh(process.execPath, path.join(unpacked, 'bin/ixy-ts'), command, '--help')
+      if (text.includes('--duration <')) bounded.push(command)
+    }
+  }, DEADLINE)
+  afterEach(() => {
+    for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+    if (process.getuid?.() === 0 && existsSync(`/run/netns/${netns}`)) sh('ip', 'netns', 'delete', netns)
+  })
+
+  /** A folder for one example, with the files it reads. */
+  function folderFor(text: string): string {
+    const folder = path.join(directory, String(folders++))
+    mkdirSync(path.join(folder, 'bin'), { recursive: true })
+    for (const [name, script] of [
+      ['ixy-ts', WRAPPER],
+      ['sudo', '#!/bin/sh\nexec "$@"\n'],
+    ]) {
+      writeFileSync(path.join(folder, 'bin', name), script, { mode: 0o755 })
+    }
+    const frames = Array.from({ length: 20 }, (_, i) => new Uint8Array(60 + i).fill(i + 1))
+    for (const [, name] of text.matchAll(/(?:replay=|--pcap[ =])([^\s,/-][^\s,/]*)/g)) {
+      writeCapture(path.join(folder, name), frames)
+    }
+    chmodSync(folder, 0o777)
+    return folder
+  }
+
+  function start(command: string, folder: string, { privileged = false, seconds = SECONDS } = {}) {
+    const line = command.replaceAll(PCI, ABSENT)
+    const [program, ...args] = privileged ? ['ip', 'netns', 'exec', netns, 'sh'] : ['sh']
+    const child = spawn(program, [...args, '-c', line], {
+      ...(privileged ? {} : ORDINARY_USER),
+      cwd: folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: `${folder}/bin:${process.env['PATH']}`,
+        HOME: folder,
+        NO_COLOR: '1',
+        IXY_TS_RUNTIME_DIR: path.join(folder, 'run'),
+        IXY_NODE: process.execPath,
+        IXY_LAUNCHER: path.join(unpacked, 'bin/ixy-ts'),
+        IXY_BOUNDED: bounded.join(' '),
+        IXY_CPUS: CPUS,
+        IXY_SECONDS: seconds,
+      },
+    })
+    running.add(child)
+    let output = ''
+    const waiting = new Set<() => void>()
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+        for (const look of waiting) look()
+      })
+    }
+    const end = new Promise<Ended>((resolve) => {
+      child.on('close', (code) => {
+        running.delete(child)
+        resolve({ code, output })
+      })
+    })
+    const says = (pattern: RegExp): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (pattern.test(output)) resolve()
+        }
+        waiting.add(look)
+        look()
+        void end.then(() => reject(new Error(`${command} ended without ${pattern}: ${output}`)))
+      })
+    return { child, end, says }
+  }
+
+  /** Stops a command that runs beside the example. */
+  async function stop({ child, end }: ReturnType<typeof start>): Promise<string | null> {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGINT')
+    return problemOf(await end)
+  }
+
+  function problemOf({ code, output }: Ended): string | null {
+    return code === 0 && !output.includes('IXY_ERR_') ? null : `exit ${code}: ${output}`
+  }
+
+  /** What is wrong with an example, or null. */
+  async function problemWith(example: Example): Promise<string | null> {
+    const { command, then } = example
+    const folder = folderFor(command + (then ?? ''))
+    const privileged = needsRoot(command)
+    if (privileged) sh('ip', 'netns', 'add', netns)
+    if (isPci(command)) {
+      const { code, output } = await start(command, folder).end
+      return code === 3 && /fffe:1f:1f\.[0-7].*\[IXY_ERR_DEVICE_NOT_FOUND\]/.test(output)
+        ? null
+        : `exit ${code}: ${output}`
+    }
+    // What an example speaks of as running already.
+    const [, socket] = /vfio-user:([^\s,]+)/.exec(command) ?? []
+    const stats = /\bixy-ts stats\b/.test(command)
+    const beside = stats
+      ? start('exec ixy-ts forward virtual:gen virtual:gen', folder, { seconds: '60' })
+      : socket === undefined
+        ? null
+        : start(`exec ixy-ts vnic ${socket} --wire gen`, folder, { seconds: '60' })
+    await beside?.says(stats ? /RX:/ : /listening on/)
+    let problem: string | null
+    if (then === undefined) {
+      problem = problemOf(await start(command, folder, { privileged }).end)
+    } else {
+      // In place of its shell, which SIGINT would end as well.
+      const server = start(`exec ${command}`, folder, { privileged, seconds: '60' })
+      await server.says(/listening on/)
+      problem = problemOf(await start(then, folder, { privileged }).end)
+      problem ??= await stop(server)
+    }
+    return problem ?? (beside === null ? null : stop(beside))
+  }
+
+  const examples = findExamples()
+
+  test('are found in the help of every command and in README.md', () => {
+    const sources = new Set(examples.map(({ source }) => source))
+    for (const command of commands()) expect(sources).toContain(`ixy-ts ${command} --help`)
+    expect(sources).toContain('README.md')
+  })
+
+  for (const example of examples) {
+    const { command, then, source } = example
+    const title = `${source}: ${command.split('\n').slice(0, 2).join(' ')}${then === undefined ? '' : `, then ${then}`}`
+    testIf(obstacle(example), title, async () => expect(await problemWith(example)).toBeNull(), DEADLINE)
+  }
+
+  test.each([
+    ['ixy-ts forward virtual:gen virtual:gen --durations 10', /unknown option/],
+    ['ixy-ts forward virtual:gen virtual:nothing', /nothing/],
+    ['sudo ixy-ts pktgen 0000:03:00.0 --rate fast', /'fast' is not a packet rate/],
+    ['ixy-ts vnic /no-such-folder/nic.sock --wire gen', /no-such-folder/],
+  ])('a broken one is noticed: %s', async (command, problem) => {
+    expect(await problemWith({ command, source: 'here' })).toMatch(problem)
+  })
+})
