@@ -13,35 +13,34 @@ export default class Skips {
   }
 
   onRunComplete(_contexts, results) {
-    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, numPendingTests } = results
-    if (process.env.COUNTS) {
-      const failed = numFailedTests + numRuntimeErrorTestSuites
-      writeFileSync(
-        process.env.COUNTS,
-        JSON.stringify({ passed: numPassedTests, failed, skipped: numPendingTests }),
-      )
-    }
-    if (this.partial || numPendingTests === 0) return
-    const counts = new Map()
+    const reasons = new Map()
+    let wrong = 0
     for (const { testResults, testFilePath } of results.testResults) {
       for (const { status, ancestorTitles, title, fullName } of testResults) {
-        if (status !== 'pending') continue
+        if (status !== 'pending' || this.partial) continue
         const titles = [...ancestorTitles, title]
         const reason = titles.map((text) => REASON.exec(text)?.[1]).find((found) => found !== undefined)
         const shown = reason ?? `no reason given: ${testFilePath}: ${fullName}`
-        counts.set(shown, (counts.get(shown) ?? 0) + 1)
-        if (reason === undefined) this.#failed = true
-        if (process.env.CI && reason?.startsWith('needs the program')) this.#failed = true
+        reasons.set(shown, (reasons.get(shown) ?? 0) + 1)
+        if (reason === undefined || (process.env.CI && reason.startsWith('needs the program'))) wrong++
       }
     }
-    console.error(`\n${numPendingTests} tests skipped:`)
-    for (const [reason, count] of [...counts].sort(([, a], [, b]) => b - a)) {
-      console.error(`${String(count).padStart(5)}  ${reason}`)
+    this.#failed = wrong > 0
+    if (reasons.size > 0) {
+      console.error(`\n${results.numPendingTests} tests skipped:`)
+      for (const [reason, count] of [...reasons].sort(([, a], [, b]) => b - a)) {
+        console.error(`${String(count).padStart(5)}  ${reason}`)
+      }
     }
     if (this.#failed) {
       console.error(
         'A skipped test without a reason is a failure; in CI, so is one that only lacks a program.',
       )
+    }
+    if (process.env.COUNTS) {
+      const failed = results.numFailedTests + results.numRuntimeErrorTestSuites + wrong
+      const counts = { passed: results.numPassedTests, failed, skipped: results.numPendingTests - wrong }
+      writeFileSync(process.env.COUNTS, JSON.stringify(counts))
     }
   }
 
