@@ -2,9 +2,7 @@
 // to build with are missing, in a fresh clone or below `npm install --global git+…` (which hands --global on to the
 // installation that is to fetch them), they are installed first.
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
 
 function hasBuildTools() {
   try {
@@ -29,14 +27,3 @@ if (!hasBuildTools()) {
   if (status !== 0) process.exit(1)
 }
 await import('./build.mjs')
-
-// Below `npm install --global git+…`, npm 10 and 11 have linked their temporary clone to where the package is about to be unpacked,
-// and would unpack it into the clone, which they then delete.
-const { npm_config_global: global, npm_config_global_prefix: prefix } = process.env
-if (global === 'true' && prefix !== undefined && /[/\\]_cacache[/\\]tmp[/\\]/.test(process.cwd())) {
-  const link = join(prefix, 'lib/node_modules/ixy-ts')
-  if (lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    unlinkSync(link)
-    mkdirSync(link)
-  }
-}

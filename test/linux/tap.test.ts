@@ -77,7 +77,7 @@ describeIf(missing({ tap: true, programs: ['ip'] }), 'a TAP interface', () => {
   })
 })
 
-withTap('a persistent TAP interface with several queues', () => {
+describeIf(missing({ tap: true, programs: ['ip'] }), 'a persistent TAP interface with several queues', () => {
   const multi = `${name}m`.slice(-15)
   beforeAll(() => execFileSync('ip', ['tuntap', 'add', multi, 'mode', 'tap', 'multi_queue']))
   afterAll(() => execFileSync('ip', ['tuntap', 'delete', multi, 'mode', 'tap', 'multi_queue']))
