@@ -38,6 +38,7 @@ A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (do
 
 interface VnicFlags extends WatchFlags {
   readonly wire?: string
+  readonly allowUnsealed?: boolean
 }
 
 export function addVnic(program: Command, finish: Finish): void {
@@ -47,6 +48,10 @@ export function addVnic(program: Command, finish: Finish): void {
     .argument('<socket>', 'UNIX socket to listen on')
     .argument('[socket-b]', 'socket of a second NIC, joined to the first by a cable')
     .option('--wire <wire>', 'what is plugged into the port (ixy-ts --help lists them)')
+    .option(
+      '--allow-unsealed',
+      'map client memory that its owner could take away, which would end this process (docs/virtual-nic.md)',
+    )
     .addHelpText('after', EXAMPLES)
   addWatchOptions(command).action(async (socket: string, socketB: string | undefined, flags: VnicFlags) => {
     finish(await vnic(socketB === undefined ? [socket] : [socket, socketB], flags))
@@ -66,6 +71,8 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     {
       oneClient: false,
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
+      onRefusal: ({ socket }, reason) => log.warn(`${socket}: ${reason}`),
+      allowUnsealed: flags.allowUnsealed === true,
     },
   )
   for (const socket of sockets) log.info(`listening on ${socket}`)
