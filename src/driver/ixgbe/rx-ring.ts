@@ -1,4 +1,4 @@
-import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
+import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from '../../specialise.ts'
@@ -26,7 +26,7 @@ export class RxRing implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
   readonly untaken: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
-  private readonly counters = new Float64Array(4)
+  private readonly counters = new Float64Array(5)
 
   /** `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. */
   constructor(memory: PacketMemory, pool: number, ring: ArrayBufferLike) {
@@ -38,6 +38,7 @@ export class RxRing implements RxQueue {
       BYTES,
       POOL_EMPTY,
       FRAGMENTS,
+      BAD_LENGTH,
       PLAIN_DOORBELL,
     })
     this.receive = loops.receive
@@ -72,6 +73,11 @@ export class RxRing implements RxQueue {
   get fragments(): number {
     return this.counters[FRAGMENTS]
   }
+
+  /** Packets dropped because the card claims that they are empty or longer than the buffer they are in. */
+  get badLength(): number {
+    return this.counters[BAD_LENGTH]
+  }
 }
 
 /** Packets that the card has put into a ring of descriptors `words`, from descriptor `index` on. */
@@ -100,12 +106,14 @@ function makeReceive(
   pool: number,
   ring: ArrayBufferLike,
   counters: Float64Array,
-  names: Readonly<Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS', number>> & {
+  names: Readonly<
+    Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS' | 'BAD_LENGTH', number>
+  > & {
     PLAIN_DOORBELL: boolean
   },
 ): ReceiveLoops {
-  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, PLAIN_DOORBELL } = names
-  const { size, iova, freeStack, freeTop } = memory
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, PLAIN_DOORBELL } = names
+  const { size, iova, freeStack, freeTop, longest } = memory
   const bottom = pool << memory.poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
   const words = new Uint32Array(ring)
@@ -144,6 +152,7 @@ function makeReceive(
     freeTop[pool] = top - count
     top = (top + bottom) | 0
     let bytes = 0
+    let odd = 0
     at = first
     for (let i = 0; i < count; i++) {
       const id = ids[at]
@@ -154,12 +163,30 @@ function makeReceive(
       size[id] = length
       batch[i] = id
       bytes = (bytes + length) | 0
+      odd |= length - 1
       quads[at << 1] = iova[fresh]
       quads[(at << 1) + 1] = 0 // clears DD
       at = (at + 1) & mask
     }
+    // No bit in any of them, so all of them fit; otherwise one of them may not.
+    if (odd >>> 0 >= longest) count = sift(batch, count)
     finish(at, count, bytes)
     return count
+  }
+
+  /** Drops those of the batch that the card says to be empty or longer than their buffer; returns how many are left. */
+  function sift(batch: Int32Array, count: number): number {
+    let left = 0
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      if ((size[id] - 1) >>> 0 < longest) batch[left++] = id
+      else {
+        counters[BAD_LENGTH]++
+        counters[BYTES] -= size[id]
+        freeStack[bottom + freeTop[pool]++] = id
+      }
+    }
+    return left
   }
 
   /** The same for `ready` descriptors, some of which have to be dropped: their buffers go back to the card. */
@@ -169,11 +196,12 @@ function makeReceive(
     let bytes = 0
     for (let i = 0; i < ready; i++) {
       const id = ids[at]
+      const length = words[(at << 2) + 3] & 0xffff
       let armed = id
       if ((words[(at << 2) + 2] & RX_EOP) === 0) counters[FRAGMENTS]++
+      else if ((length - 1) >>> 0 >= longest) counters[BAD_LENGTH]++
       else if (freeTop[pool] === 0) counters[POOL_EMPTY]++
       else {
-        const length = words[(at << 2) + 3] & 0xffff
         armed = freeStack[bottom + --freeTop[pool]]
         ids[at] = armed
         size[id] = length

@@ -68,7 +68,9 @@ export class ModelTransport implements Transport {
       this.model.invalidate()
       return
     }
-    this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size))
+    Array.from(
+      this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size)),
+    )
     this.model.invalidate()
   }
 
@@ -91,7 +93,7 @@ export class ModelTransport implements Transport {
   /** Unmaps the registers: nothing may touch model or rings any more. */
   release(): void {
     munmap(this.registers, BAR0_BYTES)
-    for (const at of this.places) sharedSpace().unmap(at)
+    for (const at of this.places) Array.from(sharedSpace().unmap(at))
   }
 
   private readConfig(how: keyof typeof NUMBER_OF_BYTES, offset: number): number {

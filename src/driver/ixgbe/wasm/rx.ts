@@ -3,7 +3,7 @@
  * for each ring. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
 import { RX_DD, RX_EOP } from '../descriptors'
-import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
+import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 /** Where the descriptors are, and the ids of the buffers behind them. */
@@ -16,7 +16,10 @@ let index: i32 = 0
 let stackAt: usize = 0
 let topAt: usize = 0
 
-/** Four counters of 64 bits: packets, bytes, pool empty, fragments. */
+/** Bytes of the longest packet that fits a buffer. */
+let longest: u32 = 0
+
+/** Five counters of 64 bits: packets, bytes, pool empty, fragments, bad length. */
 let countersAt: usize = 0
 
 function count(counter: usize, amount: i64): void {
@@ -24,7 +27,15 @@ function count(counter: usize, amount: i64): void {
 }
 
 /** Arms all descriptors but one. The pool begins with id `bottom`. Clears the counters at `counters`. */
-export function start(ring: usize, ids: usize, counters: usize, entries: i32, pool: i32, bottom: i32): void {
+export function start(
+  ring: usize,
+  ids: usize,
+  counters: usize,
+  entries: i32,
+  pool: i32,
+  bottom: i32,
+  maxLength: i32,
+): void {
   ringAt = ring
   idsAt = ids
   ringMask = entries - 1
@@ -32,7 +43,8 @@ export function start(ring: usize, ids: usize, counters: usize, entries: i32, po
   topAt = <usize>FREE_TOP + ((<usize>pool) << 2)
   index = 0
   countersAt = counters
-  memory.fill(counters, 0, 32)
+  memory.fill(counters, 0, 40)
+  longest = maxLength
   for (let at: usize = 0; at < <usize>entries; at++) {
     const id = takeFree()
     store<u16>(ids + (at << 1), id)
@@ -71,6 +83,7 @@ export function receive(batch: usize, limit: i32): i32 {
   let slot = idsAt + ((<usize>index) << 1)
   let left = limit
   let sum: u32 = 0
+  const most = longest
   while (left > 0) {
     const a = atomic.load<u64>(descriptor, 8)
     if (left >= GROUP && descriptor <= lastGroup && free >= bottom + GROUP * 2) {
@@ -82,15 +95,22 @@ export function receive(batch: usize, limit: i32): i32 {
         const fresh = load<u64>(free)
         v128.store(batch, v128.load_ext<u16>(slot))
         store<u64>(slot, fresh)
-        sum += take(load<u32>(batch), a)
-        sum += take(load<u32>(batch, 4), b)
-        sum += take(load<u32>(batch, 8), c)
-        sum += take(load<u32>(batch, 12), d)
+        const la = take(load<u32>(batch), a)
+        const lb = take(load<u32>(batch, 4), b)
+        const lc = take(load<u32>(batch, 8), c)
+        const ld = take(load<u32>(batch, 12), d)
+        sum += la + lb + lc + ld
         arm(descriptor, <usize>(fresh & 0xffff))
         arm(descriptor + 16, <usize>((fresh >> 16) & 0xffff))
         arm(descriptor + 32, <usize>((fresh >> 32) & 0xffff))
         arm(descriptor + 48, <usize>(fresh >> 48))
         batch += GROUP * 4
+        // No bit in any of them, so all of them fit; otherwise one of them may not.
+        if (((la - 1) | (lb - 1) | (lc - 1) | (ld - 1)) >= most) {
+          const bad = sift(batch, free)
+          batch -= bad * 4
+          free += bad * 2
+        }
         descriptor += GROUP * 16
         slot += GROUP * 2
         left -= GROUP
@@ -105,6 +125,7 @@ export function receive(batch: usize, limit: i32): i32 {
     const id: usize = load<u16>(slot)
     let armed = id
     if ((a & RX_EOP) === 0) count(FRAGMENTS, 1)
+    else if (!fits(a)) count(BAD_LENGTH, 1)
     else if (free === bottom) count(POOL_EMPTY, 1)
     else {
       free -= 2
@@ -131,6 +152,33 @@ export function receive(batch: usize, limit: i32): i32 {
   count(PACKETS, taken)
   count(BYTES, sum)
   return (looked << 16) | (<i32>taken)
+}
+
+/** The upper half of a descriptor tells a length that a packet in the buffer can have: neither none nor more than fits. */
+function fits(status: u64): bool {
+  return ((<u32>(status >> 32)) & 0xffff) - 1 < longest
+}
+
+/**
+ * Drops those of the group before `batch` that the card says to be empty or longer than their buffer: what is left is moved
+ * together, their buffers go onto the pool's stack at `free`. Returns how many were dropped.
+ */
+function sift(batch: usize, free: usize): usize {
+  let left = batch - GROUP * 4
+  for (let at = left; at < batch; at += 4) {
+    const id = load<u32>(at)
+    const length: u32 = load<u16>((<usize>id) << 1, SIZE)
+    if (length - 1 < longest) {
+      store<u32>(left, id)
+      left += 4
+      continue
+    }
+    count(BAD_LENGTH, 1)
+    count(BYTES, -(<i64>length))
+    store<u16>(free, id)
+    free += 2
+  }
+  return (batch - left) >> 2
 }
 
 /** Notes the length of packet `id`, which the upper half of its descriptor tells, and returns it. */
