@@ -7,7 +7,10 @@ import { esbuildPlugin } from './assemblyscript.mjs'
 const named = process.argv.slice(2)
 
 await build({
-  entryPoints: named.length > 0 ? named : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts' },
+  entryPoints:
+    named.length > 0
+      ? named
+      : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts', captures: 'src/captures/thread.ts' },
   outdir: process.env.OUTDIR ?? 'dist',
   outExtension: { '.js': '.cjs' },
   bundle: true,
