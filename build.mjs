@@ -9,7 +9,10 @@ const named = process.argv.slice(2)
 
 const outdir = process.env.OUTDIR ?? 'dist'
 const { metafile } = await build({
-  entryPoints: named.length > 0 ? named : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts' },
+  entryPoints:
+    named.length > 0
+      ? named
+      : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts', captures: 'src/captures/thread.ts' },
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,

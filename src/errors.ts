@@ -40,6 +40,8 @@ export const EXIT_CODES = {
   IXY_ERR_PROTOCOL: 1,
   /** A file could be opened but not be written to its end: disk full. */
   IXY_ERR_OUTPUT: 1,
+  /** A capture could be opened but not be read to its end: damaged, or changed while it was played. */
+  IXY_ERR_INPUT: 1,
   /** A worker thread or child process died. */
   IXY_ERR_WORKER: 1,
   /** A bug in ixy-ts. */

@@ -93,6 +93,12 @@ export function share(what: string, text: string): number {
   return inRange(what, text, read(text, SHARES), 0, 1, 'give a share from 0 to 1, or from 0% to 100%')
 }
 
+/** `0.5` or `10`: how many times as much. */
+export function factor(what: string, text: string): number {
+  const fix = 'give a factor above 0, as in 0.5 or 10'
+  return inRange(what, text, read(text, { '': 1, x: 1 }), Number.MIN_VALUE, 1e9, fix)
+}
+
 export interface Rate {
   readonly value: number
   /** Packets or bits per second, share of the link's speed, or as much as can be had. */

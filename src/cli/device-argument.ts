@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs'
 import path from 'node:path'
 import type { RunOptions } from '../engine/types.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { keepsToLineRate, validateWire } from '../vnic/wires/parse.ts'
+import { keepsToLineRate, validateWire, wireClaims } from '../vnic/wires/parse.ts'
 import { rate } from '../quantity.ts'
 import { usageError } from './usage.ts'
 
@@ -38,7 +38,7 @@ export function lineRateLimited({ devices, app }: Pick<RunOptions, 'devices' | '
 /** The same for the wire of `ixy-ts vnic`, which belongs to a socket. */
 export function checkWire(wire: string): void {
   validateWire(wire)
-  refuseSharing(wireClaims(wire, wire))
+  refuseSharing(claimsOfWire(wire, wire))
 }
 
 /** What an argument takes: a device or a file. */
@@ -52,28 +52,41 @@ interface Claim {
 
 /** Any number of devices may be `virtual:gen`. */
 function claimsOf(address: DeviceAddress, by: string): Claim[] {
-  if (address.kind === 'virtual') return wireClaims(address.wire, by)
+  if (address.kind === 'virtual') return claimsOfWire(address.wire, by)
   const resource =
     address.kind === 'vfio-user' ? `socket ${path.resolve(address.socket)}` : formatDevice(address)
   return [{ use: 'device', resource, by }]
 }
 
-function wireClaims(wire: string, by: string): Claim[] {
-  return wire.split(',').flatMap((part): Claim[] => {
-    const [, kind, value] = /^(tap|record|replay)=(.*)$/.exec(part) ?? []
-    if (kind === undefined) return []
-    if (kind === 'tap') return [{ use: 'device', resource: part, by }]
-    return [fileClaim(kind === 'record' ? 'write' : 'read', value, by)]
+function claimsOfWire(wire: string, by: string): Claim[] {
+  return wireClaims(wire).map(({ use, resource }): Claim => {
+    if (use === 'tap') return { use: 'device', resource: `tap=${String(resource)}`, by }
+    // Who reads from a stream takes it away from others.
+    if (resource === '-') return { use: 'write', resource: use === 'write' ? 'stdout' : 'stdin', by }
+    return fileClaim(use, resource, by)
   })
 }
 
-function fileClaim(use: 'write' | 'read', file: string, by: string): Claim {
+function fileClaim(use: 'write' | 'read', file: string | Buffer, by: string): Claim {
   try {
-    return { use, resource: realpathSync(file), by }
+    return { use, resource: realpathSync(file, 'latin1'), by }
   } catch {
     // Not there yet.
-    return { use, resource: path.resolve(file), by }
+    return { use, resource: typeof file === 'string' ? path.resolve(file) : file.toString('latin1'), by }
   }
+}
+
+/** Whether one of the devices writes a capture to stdout. Throws IXY_ERR_USAGE for what is no device. */
+export function takesStdout(devices: readonly string[]): boolean {
+  return devices.some((text) => {
+    const address = parseDevice(text)
+    return address.kind === 'virtual' && wireTakesStdout(address.wire)
+  })
+}
+
+/** The same for a `<wire>`. */
+export function wireTakesStdout(wire: string): boolean {
+  return wireClaims(wire).some(({ use, resource }) => use === 'write' && resource === '-')
 }
 
 /** A device has one owner, and a capture that is written nobody else; any number may read one. */

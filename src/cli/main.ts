@@ -3,7 +3,7 @@ import { CommanderError } from 'commander'
 import type { IxyError } from '../errors.ts'
 import { reportFailure } from './failure.ts'
 import { failedEnd } from './output/json.ts'
-import { outputFailure, watchStdout } from './output/stdout.ts'
+import { dataStream, outputFailure, watchStdout } from './output/stdout.ts'
 import { createProgram } from './program.ts'
 import { usageError } from './usage.ts'
 
@@ -21,7 +21,7 @@ const debug = given('--log-level', 'debug') || given('--log-level', 'trace')
 const color = !given('--no-color')
 
 function fail(error: unknown): never {
-  if (given('--json')) process.stdout.write(`${failedEnd(error)}\n`)
+  if (given('--json')) dataStream().write(`${failedEnd(error)}\n`)
   process.exit(reportFailure(error, debug, color))
 }
 

@@ -47,11 +47,14 @@ A <wire> is a comma-separated list of
                           Waits for the NIC and keeps to line rate without rate=; rate=max is flat out
   sink, loop              swallows and counts; sends back
   tap=<ifname>            a Linux TAP interface
-  replay=<file.pcap>      plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
-                          gaps without rate=; rate=100% is line rate, rate=max flat out
-  record=<file.pcap>      writes what the NIC sends into a capture
+  replay=<file>           plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
+                          timing without rate=: speed=<factor> scales it, gap=<max> cuts its pauses.
+                          mac=<dst> for captures without Ethernet header; strict refuses what is damaged
+  record=<file>           writes what the NIC sends into a capture: snaplen=<bytes>, filesize=<kB>, files=<n>
+                          A capture is a file, a FIFO or - (stdin, stdout); docs/captures.md
   fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>,
                           unplugged=<time>, seed=<n>, joined by +
+The order of its parts has no effect: what the NIC sends is recorded, then goes through the faults to the others.
 Quantities have units: counts as in 10k or 2M, times as in 10 (seconds), 500ms or 2m, shares as in 0.01
 or 1%, rates as in 1.5Mpps, 500kpps, 2Gbit, 10% (of the link) or max.
 What a wire counts is explained in docs/output.md; foreign are frames that no gen of this process has sent.

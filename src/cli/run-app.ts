@@ -1,13 +1,13 @@
 /** Runs an app and shows what happens: shared by forward and pktgen. */
 import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
-import { lineRateLimited } from './device-argument.ts'
+import { lineRateLimited, takesStdout } from './device-argument.ts'
 import { reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
 import { labels } from './output/layout.ts'
 import { createReporter } from './output/create.ts'
-import { openStdout } from './output/stdout.ts'
+import { lendStdout, openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
 import type { Headline } from './output/summary.ts'
 import { Tally, sum } from './output/tally.ts'
@@ -21,6 +21,7 @@ export async function runApp(
   headline: Headline,
 ): Promise<number> {
   const stop = listenForStop()
+  if (takesStdout(options.devices)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
   const reporter = createReporter(options.app.kind, flags, output, headline)
   const log = createLog(flags.logLevel, flags.color)

@@ -36,7 +36,7 @@ const WATCH_IDLE_EVERY = 1000
 export async function run(options: RunOptions, observer: RunObserver, stop: AbortSignal): Promise<RunResult> {
   let session: Session
   try {
-    session = await Session.open(options, (message) => observer.warning(message))
+    session = await Session.open(options, observer)
   } catch (error) {
     return failedBeforeStart(asIxyError(error))
   }
@@ -204,6 +204,7 @@ class Run {
     if (session.virtual !== null) await this.settle(crew, session.virtual.quiesce())
     for (const device of session.devices) device.stopReceiving()
     await crew.stop()
+    await session.virtual?.flush()
   }
 
   /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */

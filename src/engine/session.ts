@@ -12,8 +12,8 @@ import { identify } from '../pci/device-ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
-import type { DeviceInfo, RunOptions } from './types.ts'
-import { VirtualNics } from './virtual.ts'
+import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
+import { type NicLog, VirtualNics } from './virtual.ts'
 
 const ETHERNET_HEADER = 14
 const FCS = 4
@@ -65,23 +65,31 @@ export class Session {
 
   /**
    * Takes every device, resets and initialises it. Either all of them or none: what was taken is given back when one
-   * fails. No packet comes in before Device.start(). `onSlow` is told when a device blocks this thread.
+   * fails. No packet comes in before Device.start(). `observer` is told when a device blocks this thread, and what virtual
+   * NICs have to say.
    */
   static async open(
     options: SessionOptions,
-    onSlow: (message: string) => void = () => undefined,
+    observer: Pick<RunObserver, 'warning' | 'progress'> = {
+      warning: () => undefined,
+      progress: () => undefined,
+    },
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
     const undo: (() => void | Promise<void>)[] = []
     try {
-      const { virtual, indexes } = await startVirtual(addresses)
+      const { virtual, indexes } = await startVirtual(addresses, (level, text) => observer[level](text))
       if (virtual !== null) undo.push(() => virtual.close())
 
       const transports = addresses.map((address, i) => {
         const socket = virtual?.sockets[indexes.indexOf(i)]
         const target: DeviceAddress =
           address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
-        const transport = openTransport(target, { ...options, name: formatDevice(address), onSlow })
+        const transport = openTransport(target, {
+          ...options,
+          name: formatDevice(address),
+          onSlow: (message) => observer.warning(message),
+        })
         undo.push(() => transport.close())
         return transport
       })
@@ -171,6 +179,7 @@ export class Session {
 /** One child process for all virtual NICs of the command. */
 async function startVirtual(
   addresses: readonly DeviceAddress[],
+  log: NicLog,
 ): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
   const indexes: number[] = []
   const specs: { name: string; wire: string }[] = []
@@ -180,7 +189,7 @@ async function startVirtual(
     specs.push({ name: formatDevice(address), wire: address.wire })
   })
   if (specs.length === 0) return { virtual: null, indexes }
-  return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs), indexes }
+  return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, log), indexes }
 }
 
 function readIds(transport: Transport): { vendorId: number; deviceId: number } {

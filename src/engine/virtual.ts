@@ -27,6 +27,9 @@ const REPORT_DEADLINE = 1_000
 /** How much of what a dying child says is kept for --log-level debug, characters. */
 const LAST_WORDS = 4_000
 
+/** Told what the NICs have to say to the user. */
+export type NicLog = (level: 'warning' | 'progress', text: string) => void
+
 type Settle = (result: readonly NicReport[] | IxyError) => void
 
 export class VirtualNics {
@@ -46,15 +49,23 @@ export class VirtualNics {
   private lastWords = ''
   private closing = false
   private readonly exited: Promise<void>
+  private readonly log: NicLog
 
-  private constructor(directory: PrivateDirectory, specs: readonly VirtualSpec[], launcher: string) {
+  private constructor(
+    directory: PrivateDirectory,
+    specs: readonly VirtualSpec[],
+    log: NicLog,
+    launcher: string,
+  ) {
+    this.log = log
     this.directory = directory
     this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
     this.sockets = specs.map((_, i) => path.join(directory.path, `${i}.sock`))
     const child = fork(launcher, ['vnic-child'], {
       // Its own options, not ours: two processes can't both be debugged on one port.
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Wires may read a capture from our stdin or write one to our stdout; the child itself prints nothing there.
+      stdio: ['inherit', 'inherit', 'pipe', 'ipc'],
     })
     this.child = child
     this.pid = child.pid ?? 0
@@ -93,12 +104,13 @@ export class VirtualNics {
   static async start(
     runtime: string | null,
     specs: readonly VirtualSpec[],
+    log: NicLog = () => undefined,
     launcher = findLauncher(),
   ): Promise<VirtualNics> {
     const directory = takePrivateDirectory(runtime, specs.length)
     let nics: VirtualNics
     try {
-      nics = new VirtualNics(directory, specs, launcher)
+      nics = new VirtualNics(directory, specs, log, launcher)
     } catch (error) {
       directory.release()
       throw cantStart(launcher, error)
@@ -152,6 +164,11 @@ export class VirtualNics {
     return this.request('quiesce')
   }
 
+  /** Resolves when captures hold all that the NICs have sent. Rejects if they can't, or take too long. */
+  async flush(): Promise<void> {
+    await this.request('flush')
+  }
+
   /** Ends the child, kills it if it doesn't listen, and removes the sockets. Idempotent, never rejects. */
   async close(): Promise<void> {
     if (!this.closing) {
@@ -179,7 +196,7 @@ export class VirtualNics {
     }
   }
 
-  private request(type: 'report' | 'quiesce'): Promise<readonly NicReport[]> {
+  private request(type: 'report' | 'quiesce' | 'flush'): Promise<readonly NicReport[]> {
     const id = this.nextId++
     const answer = this.waitFor(id)
     this.send({ type, id })
@@ -205,6 +222,9 @@ export class VirtualNics {
       case 'report':
         this.newest = message.nics
         if (message.id !== null) this.requests.get(message.id)?.(message.nics)
+        break
+      case 'log':
+        this.log(message.level, message.text)
         break
       case 'error':
         if (message.nics.length > 0) this.newest = message.nics

@@ -14,6 +14,8 @@ import { IxyError } from '../errors.ts'
 
 export const MAGIC_MICROSECONDS = 0xa1b2_c3d4
 export const MAGIC_NANOSECONDS = 0xa1b2_3c4d
+/** Alexey Kuznetzov's patched libpcap: longer headers of records, microseconds. */
+export const MAGIC_MODIFIED = 0xa1b2_cd34
 /** First word of a pcapng file, the same in both byte orders. */
 export const MAGIC_PCAPNG = 0x0a0d_0d0a
 export const VERSION_MAJOR = 2
@@ -28,10 +30,16 @@ export const SNAP_LENGTH = 16
 export const LINK_TYPE = 20
 
 export const RECORD_HEADER_BYTES = 16
+/** With MAGIC_MODIFIED: interface, protocol and packet type follow on the lengths. */
+export const MODIFIED_RECORD_HEADER_BYTES = 24
 export const SECONDS = 0
 export const FRACTION = 4
 export const CAPTURED_LENGTH = 8
 export const ORIGINAL_LENGTH = 12
+
+export function isMagic(word: number): boolean {
+  return word === MAGIC_MICROSECONDS || word === MAGIC_NANOSECONDS || word === MAGIC_MODIFIED
+}
 
 /** An IXY_ERR_FILE for whatever node:fs has thrown about `path`. */
 export function fileError(action: 'read' | 'write', path: string, cause: unknown): IxyError {

@@ -38,3 +38,26 @@ const ROUNDING = 1e-9
 export function averageBytes(sizes: readonly number[]): number {
   return sizes.reduce((sum, size) => sum + size, 0) / sizes.length
 }
+
+/** How fast frames of different sizes may follow on each other: an allowance, and what each frame takes of it. */
+export interface Pace {
+  /** Allowance per second; Infinity: as fast as it goes. */
+  readonly perSecond: number
+  /** Price of a frame, or, if that is more, of each of its bytes on the wire. */
+  readonly perFrame: number
+  readonly perByte: number
+}
+
+const SMALLEST_FRAME = 60
+
+/**
+ * A rate as packetsPerSecond() takes it, for frames whose sizes aren't known beforehand. Whatever they are, a link of
+ * `linkMbit` is never asked for more than it carries, except with `max`. Throws IXY_ERR_USAGE.
+ */
+export function paceOf(text: string, linkMbit: number): Pace {
+  const perSecond = packetsPerSecond(text, SMALLEST_FRAME, linkMbit)
+  if (perSecond === Infinity) return { perSecond, perFrame: 0, perByte: 0 }
+  if (rate(text).of === 'packets')
+    return { perSecond, perFrame: 1, perByte: (8 * perSecond) / (linkMbit * 1e6) }
+  return { perSecond, perFrame: 0, perByte: 8 / wireBits(1, SMALLEST_FRAME) }
+}

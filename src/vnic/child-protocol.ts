@@ -29,6 +29,8 @@ export type ToChild =
    * nothing moves any more.
    */
   | { readonly type: 'quiesce'; readonly id: number }
+  /** Answered by `report` with the same id once captures hold all that was sent, by `error` if they can't. */
+  | { readonly type: 'flush'; readonly id: number }
   /** Close everything and exit with code 0. */
   | { readonly type: 'stop' }
 
@@ -53,6 +55,8 @@ export type FromChild =
   | { readonly type: 'listening' }
   /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed, and every second. */
   | { readonly type: 'report'; readonly id: number | null; readonly nics: readonly NicReport[] }
+  /** For the user's log. */
+  | { readonly type: 'log'; readonly level: 'warning' | 'progress'; readonly text: string }
   /** Something failed; the child exits after this message. `nics`: their last counts; [] if there are none. */
   | {
       readonly type: 'error'

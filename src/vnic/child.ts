@@ -24,18 +24,26 @@ export function serveParent(): void {
   }
   const leave = (error: unknown): void => {
     let failure = error
-    const nics = host?.reports() ?? []
     try {
       host?.close()
     } catch (closing) {
       failure ??= closing
     }
+    // Only now is it known what captures have got.
+    const nics = host?.reports() ?? []
     for (const directory of directories) removeEmpty(directory)
     if (failure === null) process.exit(0)
     const { code, message, stack } = asIxyError(failure)
     if (code === 'IXY_ERR_INTERNAL') process.stderr.write(`${stack}\n`)
     if (!process.connected) process.exit(1)
     process.send?.({ type: 'error', code, message, nics } satisfies FromChild, () => process.exit(1))
+  }
+
+  const begin = async (host: NicHost): Promise<void> => {
+    await host.ready()
+    reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }), leave)
+    tell({ type: 'listening' })
+    await host.run()
   }
 
   const receive = (message: ToChild): void => {
@@ -47,13 +55,17 @@ export function serveParent(): void {
           oneClient: true,
           // The last client that connects leaves it empty.
           onClient: ({ socket }) => removeEmpty(path.dirname(socket)),
+          log: (level, text) => tell({ type: 'log', level, text }),
+          // The command line with `/dev/fd/63` was the parent's.
+          owner: process.ppid,
         })
-        host.run().catch(leave)
-        reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }), leave)
-        tell({ type: 'listening' })
+        begin(host).catch(leave)
         break
       case 'report':
         tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] })
+        break
+      case 'flush':
+        host?.flush().then(() => tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] }), leave)
         break
       case 'quiesce':
         host

@@ -2,6 +2,7 @@
  * The virtual NICs of one process: makes them with their wires, listens, runs them, and tells how they are doing.
  * `ixy-ts vnic` has one or two; the child process of a command has one per `virtual:<wire>` device.
  */
+import type { Log } from '../captures/messages.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
 import { maxMapCount } from '../linux/limits.ts'
@@ -14,6 +15,7 @@ import { type CardTotals, totalsOf } from './model/totals.ts'
 import { MAX_MAPPINGS, VirtualNic } from './nic.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
+import type { FileWork } from './wires/capture-wires.ts'
 import { parseWires } from './wires/parse.ts'
 import type { Wire } from './wires/wire.ts'
 
@@ -29,6 +31,8 @@ const QUIET = 200
 const QUIET_WHEN_COMPLETE = 40
 /** Longest wait for that, milliseconds: between two loops a frame goes round for ever, and a stop is to be one. */
 const QUIESCE_DEADLINE = 1_000
+/** The same while captures are being written. */
+const WRITE_DEADLINE = 30_000
 
 export interface HostOptions {
   /** Stop listening once a client has come: the socket is nobody else's. */
@@ -41,6 +45,10 @@ export interface HostOptions {
   readonly onRefusal?: (nic: NicSpec, reason: string) => void
   /** Take memory that its owner can take away under this process, too (vfio-user/memory-trust.ts). */
   readonly allowUnsealed?: boolean
+  /** Told what is noteworthy about captures. */
+  readonly log: Log
+  /** The process whose descriptors `/dev/fd/<n>` means; by default this one. */
+  readonly owner?: number
 }
 
 export class NicHost {
@@ -48,6 +56,7 @@ export class NicHost {
   private readonly nics: VirtualNic[] = []
   private readonly macs: readonly Uint8Array[]
   private readonly ledger = new Ledger()
+  private readonly work: FileWork[] = []
   private readonly stopLoop = new AbortController()
   private moved = 0
   private quietSince = performance.now()
@@ -60,9 +69,11 @@ export class NicHost {
     this.specs = specs
     this.macs = options.macs ?? specs.map(({ name }, i) => macOfName(`${name} ${i}`))
     try {
+      const { ledger, work } = this
+      const context = { ...options, ledger, work, linkMbit: LINK_MBIT }
       const ends = cabled ? cable([specs[0].name, specs[1].name]) : null
       specs.forEach((spec, i) => {
-        const wire = ends?.[i] ?? parseWires(spec.wire, { ledger: this.ledger, linkMbit: LINK_MBIT })
+        const wire = ends?.[i] ?? parseWires(spec.wire, context)
         this.nics.push(this.make(spec, this.macs[i], wire, options))
       })
       specs.forEach(({ socket }, i) => this.nics[i].listen(socket))
@@ -93,6 +104,16 @@ export class NicHost {
       wire.close()
       throw error
     }
+  }
+
+  /** Resolves when every wire can start: captures have been opened and looked into. Throws IXY_ERR_FILE. */
+  async ready(): Promise<void> {
+    await Promise.all(this.work.map((one) => one.ready?.()))
+  }
+
+  /** Resolves when captures hold all that the NICs have sent. Throws IXY_ERR_OUTPUT if one takes too long. */
+  async flush(): Promise<void> {
+    await Promise.all(this.work.map((one) => one.flush?.()))
   }
 
   /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. */
@@ -138,13 +159,14 @@ export class NicHost {
 
   /**
    * Stops the wires, and resolves once what they have sent has come out again or nothing moves any more; at the latest
-   * after QUIESCE_DEADLINE.
+   * after QUIESCE_DEADLINE, or WRITE_DEADLINE where captures are being written: they may hold up the senders.
    */
   async quiesce(): Promise<void> {
     for (const nic of this.nics) nic.wire.stop()
     const begin = performance.now()
     this.quietSince = begin
-    while (!this.settled() && performance.now() - begin < QUIESCE_DEADLINE)
+    const deadline = (): number => begin + (this.writing() ? WRITE_DEADLINE : QUIESCE_DEADLINE)
+    while (!this.settled() && performance.now() < deadline())
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
   }
 
@@ -152,9 +174,13 @@ export class NicHost {
   settled(): boolean {
     const now = performance.now()
     const moved = this.movements()
-    if (moved !== this.moved) this.quietSince = now
+    if (moved !== this.moved || this.writing()) this.quietSince = now
     this.moved = moved
     return now - this.quietSince >= (this.ledger.outstanding() === 0 ? QUIET_WHEN_COMPLETE : QUIET)
+  }
+
+  private writing(): boolean {
+    return this.work.some((one) => one.busy === true)
   }
 
   /** A number that changes with every frame. */
@@ -166,7 +192,7 @@ export class NicHost {
     return moved
   }
 
-  /** Closes connections, sockets, files and TAPs. Throws IXY_ERR_FILE if a capture can't be completed. Idempotent. */
+  /** Closes connections, sockets, files and TAPs. Throws IXY_ERR_OUTPUT if a capture can't be completed. Idempotent. */
   close(): void {
     this.stop()
     takeAllSteps(this.nics.map((nic) => () => nic.close()))

@@ -1,8 +1,8 @@
+import { writeFileSync } from 'node:fs'
 /** What the tool says about rates, times and totals, held against what was counted elsewhere. */
 import path from 'node:path'
-import { allocateBytes } from '../../src/packet/bytes.ts'
 import { lineRate } from '../../src/packet/rate.ts'
-import { PcapWriter } from '../../src/packet/pcap-writer.ts'
+import { pcap } from '../captures/build.ts'
 import { ixy, objects, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
@@ -41,10 +41,9 @@ async function endOf(...args: string[]): Promise<End> {
 /** A capture of frames of 60 bytes, one for each of `times` in microseconds. */
 function capture(name: string, times: readonly number[]): string {
   const file = path.join(directory, name)
-  const writer = new PcapWriter(file)
-  const frame = allocateBytes(60)
-  for (const time of times) writer.write(frame, 0, 60, Math.floor(time / 1e6), (time % 1e6) * 1000)
-  writer.close()
+  const data = new Uint8Array(60)
+  const packets = times.map((time) => ({ seconds: Math.floor(time / 1e6), fraction: time % 1e6, data }))
+  writeFileSync(file, pcap(packets))
   return file
 }
 

@@ -2,13 +2,12 @@
  * Whatever wires, faults, queues and sizes are combined, and at every moment: each frame has one fate. The number of
  * combinations and the seed can be given: IXY_BALANCE_RUNS, IXY_BALANCE_SEED.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
-import { allocateBytes } from '../../src/packet/bytes.ts'
-import { PcapWriter } from '../../src/packet/pcap-writer.ts'
 import type { Balance } from '../../src/engine/balance.ts'
+import { pcap } from '../captures/build.ts'
 import { SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
 
 const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 300)
@@ -20,14 +19,13 @@ let capture: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'ixy-ts-balance-'))
   capture = path.join(folder, 'in.pcap')
-  const writer = new PcapWriter(capture)
-  const frame = allocateBytes(2048)
-  for (let i = 0; i < 500; i++) {
-    frame.u8.fill(i)
-    // Some too short for a card to send, some too long for a small MTU.
-    writer.write(frame, 0, [20, 60, 61, 300, 1000, 1514][i % 6], 1, i * 1000)
-  }
-  writer.close()
+  // Some too short for a card to send, some too long for a small MTU.
+  const packets = Array.from({ length: 500 }, (_, i) => ({
+    seconds: 1,
+    fraction: i,
+    data: new Uint8Array([20, 60, 61, 300, 1000, 1514][i % 6]).fill(i),
+  }))
+  writeFileSync(capture, pcap(packets))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -150,13 +148,14 @@ function expectSequencesAgree(run: SimulatedRun, balances: readonly Balance[]): 
   })
 }
 
-test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, () => {
+test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () => {
   let moved = 0
-  fc.assert(
-    fc.property(plan, (drawn) => {
+  await fc.assert(
+    fc.asyncProperty(plan, async (drawn) => {
       const { turns, ...options } = files(drawn)
       const run = new SimulatedRun(options)
       try {
+        await run.ready()
         turns.forEach(({ cards, worker }, i) => {
           if (worker < 4) run.pollWorker(worker)
           else run.pollCards(cards)

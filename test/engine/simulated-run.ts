@@ -12,6 +12,7 @@ import { lossOf } from '../../src/engine/loss.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
 import { totalsOf } from '../../src/vnic/model/totals.ts'
+import type { FileWork } from '../../src/vnic/wires/capture-wires.ts'
 import { Ledger } from '../../src/vnic/wires/ledger.ts'
 import { parseWires } from '../../src/vnic/wires/parse.ts'
 import type { Wire } from '../../src/vnic/wires/wire.ts'
@@ -33,6 +34,7 @@ export class SimulatedRun {
   readonly app: 'forward' | 'pktgen'
   private now = 1000
   private readonly wires: readonly Wire[]
+  private readonly work: FileWork[] = []
   private readonly transports: readonly ModelTransport[]
   private readonly devices: readonly IxgbeDevice[]
   /** By queue, then by device. */
@@ -42,10 +44,13 @@ export class SimulatedRun {
   private readonly arena: DmaArena
   private generating = true
 
+  /** Call ready() before anything else. */
   constructor({ wires, queues, mtu, fast }: SimulatedRunOptions) {
     this.app = wires.length === 2 ? 'forward' : 'pktgen'
     const ledger = new Ledger(0x1234)
-    this.wires = wires.map((text) => parseWires(text, { ledger, linkMbit: 10_000 }))
+    this.wires = wires.map((text) =>
+      parseWires(text, { ledger, linkMbit: 10_000, work: this.work, log: () => undefined }),
+    )
     this.transports = this.wires.map((wire) => new ModelTransport(wire, fast))
     const shift = bufferShiftFor(18 + mtu)
     const poolShift = Math.log2(RING) + 2
@@ -76,6 +81,11 @@ export class SimulatedRun {
     )
     for (let i = 0; i < 1000 && !this.devices.every((device) => device.link().up); i++) this.pollCards(1)
     for (const device of this.devices) device.start()
+  }
+
+  /** Resolves when captures have been read, as far as they are read ahead. */
+  async ready(): Promise<void> {
+    await Promise.all(this.work.map((one) => one.ready?.()))
   }
 
   private generator(memory: PacketMemory, { rx, tx }: DataPort): () => number {

@@ -93,7 +93,9 @@ describe('VirtualNics', () => {
 
   test('a launcher that is not there is an error, not a wait', async () => {
     const missing = path.join(directory, 'ixy-ts')
-    const error = await failure(VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], missing))
+    const error = await failure(
+      VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], () => undefined, missing),
+    )
     expect(['IXY_ERR_DEVICE_GONE', 'IXY_ERR_WORKER']).toContain(error.code)
     expect(readdirSync(directory)).toEqual([])
   })

@@ -1,10 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import fc from 'fast-check'
-import { allocateBytes, bytesOver } from '../../src/packet/bytes.ts'
 import { checkPcap, PcapReader } from '../../src/packet/pcap-reader.ts'
-import { PcapWriter } from '../../src/packet/pcap-writer.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ixy-pcap-'))
 const file = path.join(folder, 'test.pcap')
@@ -195,83 +192,5 @@ describe('what can’t be read is named', () => {
     )
     expect(() => new PcapReader(folder)).toThrow(fileError(/not a regular file/))
     expect(() => new PcapReader('/dev/null')).toThrow(fileError(/not a regular file/))
-  })
-})
-
-describe('writing', () => {
-  test('the header is that of a nanosecond capture of Ethernet', () => {
-    new PcapWriter(file).close()
-    expect(readFileSync(file).toString('hex')).toBe(
-      '4d3cb2a1' + '02000400' + '00'.repeat(8) + '00000400' + '01000000',
-    )
-  })
-
-  test('a record is its times, its lengths and the frame', () => {
-    const writer = new PcapWriter(file)
-    const memory = bytesOver(frame(100).slice().buffer)
-    writer.write(memory, 7, 61, 0x65432100, 999_999_999)
-    writer.close()
-    writer.close()
-    const record = readFileSync(file).subarray(24)
-    expect(record.subarray(0, 16).toString('hex')).toBe('00214365' + 'ffc99a3b' + '3d000000' + '3d000000')
-    expect(record.subarray(16)).toEqual(Buffer.from(frame(100).subarray(7, 68)))
-    expect([writer.packets, writer.bytes]).toEqual([1, 61])
-  })
-
-  test('flush() brings everything into the file, and only whole packets ever get there', () => {
-    const writer = new PcapWriter(file)
-    expect(writer.pending).toBe(false)
-    const memory = allocateBytes(1514)
-    for (let i = 0; i < 1000; i++) {
-      writer.write(memory, 0, 1514, i, 0)
-      if (i % 100 === 50) readAll()
-    }
-    expect(writer.pending).toBe(true)
-    writer.flush()
-    expect(writer.pending).toBe(false)
-    expect(readAll().length).toBe(1000)
-    writer.close()
-  })
-
-  test('what was written is read again', () => {
-    const packet = fc.record({
-      seconds: fc.integer({ min: 0, max: 0xffffffff }),
-      fraction: fc.integer({ min: 0, max: 999_999_999 }),
-      data: fc.uint8Array({ minLength: 14, maxLength: 9018 }),
-    })
-    fc.assert(
-      fc.property(fc.array(packet, { maxLength: 50 }), fc.integer({ min: 0, max: 9 }), (packets, offset) => {
-        const writer = new PcapWriter(file)
-        for (const { seconds, fraction, data } of packets) {
-          const memory = allocateBytes(data.length + offset)
-          memory.u8.set(data, offset)
-          writer.write(memory, offset, data.length, seconds, fraction)
-        }
-        writer.close()
-        expect(readAll()).toEqual(
-          packets.map((packet) => ({ ...packet, originalLength: packet.data.length })),
-        )
-      }),
-      { numRuns: 50 },
-    )
-  })
-
-  test('a file that can’t be made', () => {
-    expect(() => new PcapWriter(path.join(folder, 'none', 'x.pcap'))).toThrow(
-      fileError(/can't write .*ENOENT.*create its folder/),
-    )
-    expect(() => new PcapWriter(folder)).toThrow(fileError(/EISDIR/))
-  })
-
-  test('a full disk', () => {
-    const full = path.join(folder, 'full')
-    symlinkSync('/dev/full', full)
-    expect(() => new PcapWriter(full)).toThrow(
-      expect.objectContaining({
-        code: 'IXY_ERR_OUTPUT',
-        exitCode: 1,
-        message: expect.stringMatching(/ENOSPC.*make room/) as string,
-      }),
-    )
   })
 })

@@ -3,6 +3,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { NicHost } from '../../src/vnic/host.ts'
 
+const QUIET = { oneClient: false, log: () => undefined }
+
 describe('NicHost', () => {
   let directory: string
   beforeEach(() => {
@@ -16,7 +18,7 @@ describe('NicHost', () => {
   })
 
   test('listens on every socket, and removes them at the end', () => {
-    const host = new NicHost([spec('a'), spec('b', 'sink')], false, { oneClient: false })
+    const host = new NicHost([spec('a'), spec('b', 'sink')], false, QUIET)
     expect(readdirSync(directory)).toEqual(['a', 'b'])
     host.close()
     host.close()
@@ -25,7 +27,7 @@ describe('NicHost', () => {
 
   test('gives each NIC a MAC address of its own, the same every time', () => {
     const macs = [1, 2].map(() => {
-      const host = new NicHost([spec('a', ''), spec('b', '')], true, { oneClient: false })
+      const host = new NicHost([spec('a', ''), spec('b', '')], true, QUIET)
       const pair = [host.mac(0), host.mac(1)]
       host.close()
       return pair
@@ -38,12 +40,12 @@ describe('NicHost', () => {
 
   test('takes everything back when one NIC cannot be made', () => {
     const specs = [spec('a'), spec('b', `record=${path.join(directory, 'no', 'out.pcap')}`)]
-    expect(() => new NicHost(specs, false, { oneClient: false })).toThrow(/no\/out\.pcap/)
+    expect(() => new NicHost(specs, false, QUIET)).toThrow(/no\/out\.pcap/)
     expect(existsSync(path.join(directory, 'a'))).toBe(false)
   })
 
   test('without a client everything settles, and the wires report what they have done: nothing', async () => {
-    const host = new NicHost([spec('a', 'gen,count=5'), spec('b', 'sink')], false, { oneClient: false })
+    const host = new NicHost([spec('a', 'gen,count=5'), spec('b', 'sink')], false, QUIET)
     const loop = host.run()
     await host.quiesce()
     const [a, b] = host.reports()

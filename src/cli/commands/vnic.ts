@@ -14,12 +14,12 @@ import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
 import { macOfSocket } from '../../vnic/mac.ts'
 import { rehearse } from '../../vnic/rehearsal.ts'
 import { keepsToLineRate } from '../../vnic/wires/parse.ts'
-import { checkWire } from '../device-argument.ts'
+import { checkWire, wireTakesStdout } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
 import { createLog } from '../log.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
-import { openStdout } from '../output/stdout.ts'
+import { lendStdout, openStdout } from '../output/stdout.ts'
 import { Tally, sum } from '../output/tally.ts'
 import { counted } from '../output/layout.ts'
 import type { Finish } from '../finish.ts'
@@ -78,6 +78,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   const cabled = sockets.length === 2
   checkArguments(sockets, flags)
   const stop = listenForStop()
+  if (flags.wire !== undefined && wireTakesStdout(flags.wire)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
   const log = createLog(flags.logLevel, flags.color)
   rehearse()
@@ -91,8 +92,15 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
       onRefusal: ({ socket }, reason) => log.warn(`${socket}: ${reason}`),
       allowUnsealed: flags.allowUnsealed === true,
+      log: (level, text) => (level === 'warning' ? log.warn(text) : log.info(text)),
     },
   )
+  try {
+    await host.ready()
+  } catch (error) {
+    host.close()
+    throw error
+  }
   sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
 
   const reporter = createReporter('vnic', flags, output, ({ devices }) => {
@@ -135,6 +143,11 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       tally.add(event)
       reporter.interval(event)
     }
+  } catch (error) {
+    failure = asIxyError(error)
+  }
+  try {
+    if (failure === null) await host.flush()
   } catch (error) {
     failure = asIxyError(error)
   }

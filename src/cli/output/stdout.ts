@@ -7,9 +7,21 @@ export interface Output {
   readonly chalk: ChalkInstance
 }
 
+let lent = false
+
+/** From now on stdout belongs to a capture: what would have gone there goes to stderr. */
+export function lendStdout(): void {
+  lent = true
+}
+
+/** Where a command's data goes. */
+export function dataStream(): NodeJS.WriteStream {
+  return lent ? process.stderr : process.stdout
+}
+
 /** `onClosed` is called once when stdout can't be written any more; what is written from then on is dropped. */
 export function openStdout(color: boolean, onClosed: () => void): Output {
-  const { stdout } = process
+  const stdout = dataStream()
   let open = true
   stdout.once('error', () => {
     open = false

@@ -3,7 +3,6 @@ import { usageError } from '../../errors.ts'
 import { checkInterfaceName } from '../../linux/tap.ts'
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
-import { checkPcap, PcapReader } from '../../packet/pcap-reader.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
 import { byteSize, count } from '../../quantity.ts'
 import { loop } from './cable.ts'
@@ -11,8 +10,15 @@ import { faultOptions } from './fault-options.ts'
 import { FaultWire } from './fault.ts'
 import { type GenOptions, GenWire } from './gen.ts'
 import type { Ledger } from './ledger.ts'
-import { RecordWire } from './record.ts'
-import { type ReplayOptions, ReplayWire } from './replay.ts'
+import type { Log } from '../../captures/messages.ts'
+import {
+  checkRecord,
+  checkReplay,
+  type FileWork,
+  makeRecord,
+  makeReplay,
+  shareOfReplay,
+} from './capture-wires.ts'
 import { SinkWire } from './sink.ts'
 import { TapWire } from './tap.ts'
 import type { Wire } from './wire.ts'
@@ -32,6 +38,11 @@ export interface WireContext {
   readonly ledger: Ledger
   /** Line rate, and what `rate=10%` refers to. */
   readonly linkMbit: number
+  /** Gets the work of other threads that has to be waited for, before the start and at the end. */
+  readonly work: FileWork[]
+  /** The process whose descriptors `/dev/fd/<n>` means; by default this one. */
+  readonly owner?: number
+  readonly log: Log
 }
 
 export interface WireKind {
@@ -95,30 +106,22 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     create: (item) => new TapWire(item.text, item.value),
   },
   replay: {
-    usage: 'replay=<file.pcap>[,repeat=<n>][,rate=<r>]',
+    usage: 'replay=<file>[,repeat=<n>][,rate=<r>|[,speed=<factor>][,gap=<max>]][,mac=<dst>][,strict]',
     takesValue: true,
-    options: ['repeat', 'rate'],
+    options: ['repeat', 'rate', 'speed', 'gap', 'mac', 'strict'],
     role: 'end',
-    // The times in a capture can be anything.
-    share: (item) => ((replayOptions(item, ANY_LINK, 60).rate ?? Infinity) === Infinity ? Infinity : 1),
-    check: (item) => {
-      replayOptions(item, ANY_LINK, 60)
-      new PcapReader(item.value).close()
-    },
-    create: (item, { ledger, linkMbit }, books) => {
-      const summary = checkPcap(item.value)
-      const options = replayOptions(item, linkMbit, summary.bytes / Math.max(1, summary.packets))
-      return new ReplayWire(item.text, options, summary, books ? ledger : null)
-    },
+    share: shareOfReplay,
+    check: checkReplay,
+    create: makeReplay,
   },
   record: {
-    usage: 'record=<file.pcap>',
+    usage: 'record=<file>[,snaplen=<bytes>][,filesize=<kB>[,files=<n>]]',
     takesValue: true,
-    options: [],
+    options: ['snaplen', 'filesize', 'files'],
     role: 'copy',
     share: () => 0,
-    check: () => undefined,
-    create: (item, { ledger }, books) => new RecordWire(item.text, item.value, books ? ledger : null),
+    check: checkRecord,
+    create: makeRecord,
   },
   fault: {
     usage: 'fault=<list>',
@@ -160,10 +163,4 @@ function limit(options: ReadonlyMap<string, string>): number | null {
 function rate(options: ReadonlyMap<string, string>, frameBytes: number, linkMbit: number): number | null {
   const text = options.get('rate')
   return text === undefined ? null : packetsPerSecond(text, frameBytes, linkMbit)
-}
-
-/** A rate in bits is met on average over the whole capture, not from packet to packet. */
-function replayOptions({ value, options }: WireItem, linkMbit: number, averageBytes: number): ReplayOptions {
-  const repeat = count('repeat=', options.get('repeat') ?? '1', 0, Number.MAX_SAFE_INTEGER)
-  return { path: value, repeat, rate: rate(options, averageBytes, linkMbit) }
 }

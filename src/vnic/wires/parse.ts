@@ -1,5 +1,5 @@
 /** From the text of a `<wire>` argument to a wire. */
-import { resolve } from 'node:path'
+import { endOfPart, isStandardStream, toPath } from '../../captures/file-name.ts'
 import { usageError } from '../../errors.ts'
 import { CombinedWire } from './combine.ts'
 import { WIRE_KINDS, type WireContext, type WireItem } from './list.ts'
@@ -8,10 +8,14 @@ import type { Wire } from './wire.ts'
 
 /**
  * Checks a `<wire>` argument without creating anything: names, options, numbers, and that a capture to be replayed can
- * be read and starts as one. Throws IXY_ERR_USAGE or IXY_ERR_FILE.
+ * be read and starts as one. That nothing is used twice shows in wireClaims(). Throws IXY_ERR_USAGE or IXY_ERR_FILE.
  */
 export function validateWire(text: string): void {
-  split(text)
+  check(partsOf(text))
+}
+
+function check(items: readonly WireItem[]): void {
+  for (const item of items) item.kind.check(item)
 }
 
 /**
@@ -25,7 +29,8 @@ export function validateWire(text: string): void {
  * Throws IXY_ERR_USAGE, IXY_ERR_FILE, and what opening a TAP throws; nothing stays open then.
  */
 export function parseWires(text: string, context: WireContext): Wire {
-  const items = split(text)
+  const items = partsOf(text)
+  check(items)
   const bookkeeper = bookkeeperOf(items)
   const made: Wire[] = []
   const make = (item: WireItem, inner: Wire): Wire => {
@@ -43,7 +48,7 @@ export function parseWires(text: string, context: WireContext): Wire {
         ? new SinkWire('no end', context.ledger)
         : join(makeAll(ends), arrivals(ends))
     for (const item of faults) wire = make(item, wire)
-    // Recorders come last: they never refuse a frame, so whoever does refuses it before it is recorded.
+    // Recorders come last: what another refuses isn't recorded yet.
     const records = makeAll(items.filter(({ kind }) => kind.role === 'copy'))
     return join(wire === NOTHING ? records : [wire, ...records])
   } catch (error) {
@@ -88,17 +93,31 @@ function bookkeeperOf(items: readonly WireItem[]): WireItem | undefined {
   return items.find(({ kind }) => kind.role === 'copy')
 }
 
-function split(text: string): WireItem[] {
-  const items = partsOf(text)
-  for (const item of items) item.kind.check(item)
-  checkFiles(items)
-  return items
+/** What a `<wire>` takes for itself: interfaces it creates, files it writes or reads. */
+export interface WireClaim {
+  readonly use: 'tap' | 'write' | 'read'
+  /** Name of the interface, or of the file for node:fs; `-` for stdout and stdin by whatever name. */
+  readonly resource: string | Buffer
+}
+
+/** Throws IXY_ERR_USAGE if `text` is no list of wires. */
+export function wireClaims(text: string): WireClaim[] {
+  return partsOf(text).flatMap(({ kind, value }): WireClaim[] => {
+    if (kind === WIRE_KINDS.tap) return [{ use: 'tap', resource: value }]
+    const writes = kind === WIRE_KINDS.record
+    if (!writes && kind !== WIRE_KINDS.replay) return []
+    const resource = isStandardStream(value, writes ? 1 : 0) ? '-' : toPath(value)
+    return [{ use: writes ? 'write' : 'read', resource }]
+  })
 }
 
 function partsOf(text: string): WireItem[] {
   const items: WireItem[] = []
   let options = new Map<string, string>()
-  for (const token of text.split(',')) {
+  for (let start = 0; start <= text.length;) {
+    const end = endOfPart(text, start)
+    const token = text.slice(start, end)
+    start = end + 1
     const equals = token.indexOf('=')
     const name = equals < 0 ? token : token.slice(0, equals)
     const value = equals < 0 ? '' : token.slice(equals + 1)
@@ -118,18 +137,6 @@ function partsOf(text: string): WireItem[] {
     }
   }
   return items
-}
-
-/** A capture that is written must not be the one that is read, or written twice. */
-function checkFiles(items: readonly WireItem[]): void {
-  const written = new Set<string>()
-  for (const { kind, value } of items) {
-    if (kind !== WIRE_KINDS.record) continue
-    const file = resolve(value)
-    const read = items.some((item) => item.kind === WIRE_KINDS.replay && resolve(item.value) === file)
-    if (read || written.has(file)) throw usageError(`${value} is used twice`, 'record into a file of its own')
-    written.add(file)
-  }
 }
 
 function unknown(token: string, last: WireItem | undefined): Error {

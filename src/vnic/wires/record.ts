@@ -1,59 +1,56 @@
+import { Recording, type RecordOptions } from '../../captures/recording.ts'
+import type { Log } from '../../captures/messages.ts'
 import type { Bytes } from '../../packet/bytes.ts'
-import { PcapWriter } from '../../packet/pcap-writer.ts'
 import type { Ledger } from './ledger.ts'
-import { plainAccount, type WireAccount } from './account.ts'
+import { addPath, plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
-/** How long a packet may wait in memory, milliseconds. */
-const FLUSH_EVERY = 1000
-
 /**
- * Writes everything the NIC sends into a capture, with the time at which the NIC sent it (CLOCK_REALTIME, as it was
- * when the first packet came, carried on by the monotonic clock).
+ * Writes everything the NIC sends into a capture, with the time at which the NIC sent it (CLOCK_REALTIME, as it was when the
+ * host began to listen, carried on by the monotonic clock). A thread does the writing. If it can't keep up, the NIC is held
+ * up: nothing is lost.
+ *
+ * The file is made, or emptied, when the host begins to listen or to send, or when the run ends.
  */
 export class RecordWire implements Wire {
   readonly wakeFds: readonly number[] = []
   readonly finite = false
+  readonly recording: Recording
   private readonly text: string
-  private readonly writer: PcapWriter
   private readonly ledger: Ledger | null
   private foreign = 0
   private stopped = false
-  /** The second in which the first packet came, and the monotonic time at which that second began. */
-  private startSeconds = 0
-  private startOfSecond = NaN
-  private lastFlush = 0
+  /** The monotonic time at which the second began from which times count. */
+  private startOfSecond = 0
+  private now = 0
 
   /** Throws IXY_ERR_FILE. `ledger`: null if another wire of this port books what comes out. */
-  constructor(text: string, path: string, ledger: Ledger | null) {
+  constructor(text: string, options: RecordOptions, ledger: Ledger | null, log: Log) {
     this.text = text
-    this.writer = new PcapWriter(path)
+    this.recording = new Recording(options, log)
     this.ledger = ledger
   }
 
   /** Throws IXY_ERR_OUTPUT if the file can't be written any more. */
-  poll(_port: Port, _budget: number, now: number): number {
-    if (this.writer.pending && now - this.lastFlush >= FLUSH_EVERY) {
-      this.writer.flush()
-      this.lastFlush = now
-    }
+  poll(port: Port, _budget: number, now: number): number {
+    const { recording } = this
+    this.now = now
+    if (recording.error !== null) throw recording.error
+    if (!recording.begun && port.listening()) this.begin(now)
+    recording.publish()
     return 0
   }
 
-  /** Throws IXY_ERR_OUTPUT if the file can't be written any more. */
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
-    if (Number.isNaN(this.startOfSecond)) this.startClock(now)
-    if (!this.writer.pending) this.lastFlush = now
-    const milliseconds = now - this.startOfSecond
-    const seconds = Math.floor(milliseconds / 1000)
-    const nanoseconds = Math.floor((milliseconds - seconds * 1000) * 1e6)
-    this.writer.write(memory, offset, length, this.startSeconds + seconds, nanoseconds)
+    const { recording } = this
+    if (!recording.begun) this.begin(now)
+    if (!recording.take(memory, offset, length, now - this.startOfSecond)) return false
     if (this.ledger !== null && !this.ledger.receive(memory, offset, length)) this.foreign++
     return true
   }
 
   nextEvent(): number {
-    return this.writer.pending ? this.lastFlush + FLUSH_EVERY : Infinity
+    return Infinity
   }
 
   ended(): boolean {
@@ -62,28 +59,42 @@ export class RecordWire implements Wire {
 
   stop(): void {
     this.stopped = true
+    // A run without packets leaves an empty capture, not the one of another run.
+    if (!this.recording.begun) this.begin(this.now)
   }
 
-  /** What is reported is in the file: writes it out first. Throws IXY_ERR_OUTPUT if it can't be written. */
+  /** `arrived`: from the NIC. `recorded`: of these, those that are in the file by now; `unwritten`: those that never will be. */
   reports(): WireReport[] {
-    if (this.writer.pending) this.writer.flush()
-    const { packets: arrived, bytes } = this.writer
-    return [{ wire: this.text, counters: { arrived, bytes, foreign: this.foreign } }]
+    const { recorded, packets: arrived, bytes } = this.recording
+    const { unwritten, foreign } = this
+    return [{ wire: this.text, counters: { arrived, recorded, unwritten, bytes, foreign } }]
   }
 
+  /** What was taken has arrived, unless it turns out that it won't get into the file. */
   account(): WireAccount {
-    return plainAccount({ arrived: this.writer.packets, books: this.ledger !== null })
+    const { packets } = this.recording
+    const { unwritten: frames } = this
+    const account = plainAccount({ arrived: packets - frames, books: this.ledger !== null })
+    const lost = [{ place: this.text, cause: 'unwritten', frames }]
+    const here = { copies: 0, corrupted: 0, held: 0, lost }
+    return { ...account, out: { ...account.out, ...addPath(account.out, here) } }
+  }
+
+  private get unwritten(): number {
+    const { recorded, packets, ended } = this.recording
+    return ended ? packets - recorded : 0
   }
 
   /** Throws IXY_ERR_OUTPUT if the rest can't be written. */
   close(): void {
     this.stopped = true
-    this.writer.close()
+    this.recording.close()
   }
 
-  private startClock(now: number): void {
+  private begin(now: number): void {
     const wall = Date.now()
-    this.startSeconds = Math.floor(wall / 1000)
-    this.startOfSecond = now - (wall - this.startSeconds * 1000)
+    const seconds = Math.floor(wall / 1000)
+    this.startOfSecond = now - (wall - seconds * 1000)
+    this.recording.begin(seconds)
   }
 }

@@ -1,26 +1,31 @@
-import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
-import { HEADER_BYTES, MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
+import type { CaptureFeed } from '../../captures/feed.ts'
+import { Flag, Kind, RingConsumer, State } from '../../captures/frame-ring.ts'
+import type { Log } from '../../captures/messages.ts'
+import type { Bytes } from '../../packet/bytes.ts'
 import { Pacer } from '../../packet/pacer.ts'
-import { PcapReader, type PcapSummary } from '../../packet/pcap-reader.ts'
+import { type Pace, WIRE_OVERHEAD_BYTES } from '../../packet/rate.ts'
 import type { Ledger } from './ledger.ts'
 import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
-/** The longest frame an 82599 can be set to receive is 15.5 KiB (82599 §8.2.3.22.13, MAXFRS). */
-const LONGEST_FRAME = 15_872
+/** Pauses from here on are announced, milliseconds. */
+const LONG_PAUSE = 60_000
+/** Longest time between two looks for packets that are slow in coming, milliseconds; and its growth, as a share of the wait. */
+const LOOK_EVERY = 10
+const LOOK_SHARE = 1 / 20
 
 export interface ReplayOptions {
-  readonly path: string
-  /** Packets per second, Infinity: as fast as the NIC takes them; null: the capture's own timing. */
-  readonly rate: number | null
+  /** How fast, see paceOf(); null: the capture's own timing. */
+  readonly pace: Pace | null
   /** How often the capture is played; 0: without end. */
   readonly repeat: number
 }
 
 /**
  * Plays a capture into the NIC, frame by frame and in order, at the times the capture tells or at a rate. Whatever the
- * timing, a frame waits until the host has a descriptor free: nothing is lost here, a slow host makes the replay late.
- * With the capture's own timing, a late replay catches up; one round of `repeat` follows directly on the other.
+ * timing, a frame waits until the host has a descriptor free: nothing is lost here, a slow host makes the replay late. So
+ * does a slow disk. With the capture's own timing, a late replay catches up; one round of `repeat` follows directly on the
+ * other.
  *
  * What the NIC sends is swallowed and counted.
  */
@@ -28,64 +33,72 @@ export class ReplayWire implements Wire {
   readonly wakeFds: readonly number[] = []
   readonly finite: boolean
   private readonly text: string
-  private readonly reader: PcapReader
-  private readonly summary: PcapSummary
+  private readonly feed: CaptureFeed
+  private readonly ring: RingConsumer
+  private readonly log: Log
   /** By the capture's own timing. */
   private readonly timed: boolean
   private readonly pacer: Pacer | null
+  /** What a frame costs of the pacer's allowance: so much, or so much per byte on the wire if that is more. */
+  private readonly framePrice: number
+  private readonly bytePrice: number
   private readonly ledger: Ledger | null
-  private readonly padding = allocateBytes(MIN_FRAME_BYTES)
   private roundsLeft: number
-  /** A packet has been read and is the next to be sent. */
-  private waiting = false
-  /** There was one, ever. */
-  private usable = false
   private waitsForPort = true
   private done = false
   private stopped = false
-
-  /** With the capture's timing: when the packet of time 0 in `reader` time is due. NaN before the first packet. */
+  /** When the first packet of this round was due, on the monotonic clock. NaN before it. */
   private origin = NaN
-  /** Seconds of the first packet; times are reckoned from there, so that milliseconds keep their fractions. */
-  private firstSecond = 0
+  private announced = false
+  /** Since when there is nothing to send although the capture hasn't ended. */
+  private starvedSince = NaN
 
   private sent = 0
   private undelivered = 0
   private unusable = 0
   private padded = 0
+  private cut = 0
   private arrived = 0
   private foreign = 0
 
-  /** `summary`: what checkPcap() has found, so that nothing is sent of a file that can't be sent to its end. */
-  constructor(text: string, options: ReplayOptions, summary: PcapSummary, ledger: Ledger | null) {
+  /** The feed is closed with the wire. */
+  constructor(text: string, feed: CaptureFeed, options: ReplayOptions, ledger: Ledger | null, log: Log) {
+    const { pace, repeat } = options
     this.text = text
+    this.feed = feed
+    this.ring = new RingConsumer(feed.ring)
     this.ledger = ledger
-    this.finite = options.repeat !== 0
-    this.roundsLeft = options.repeat === 0 ? Infinity : options.repeat
-    const { rate } = options
-    this.timed = rate === null
-    this.pacer = rate === null || rate === Infinity ? null : new Pacer(rate)
-    this.summary = summary
-    this.reader = new PcapReader(options.path)
-    if (this.summary.packets === 0) this.done = true
+    this.log = log
+    this.finite = repeat !== 0
+    this.roundsLeft = repeat === 0 ? Infinity : repeat
+    this.timed = pace === null
+    this.pacer = pace === null || pace.perSecond === Infinity ? null : new Pacer(pace.perSecond)
+    this.framePrice = pace?.perFrame ?? 0
+    this.bytePrice = pace?.perByte ?? 0
   }
 
-  /** Throws IXY_ERR_FILE if the file has changed meanwhile. */
+  /** Throws IXY_ERR_INPUT where the capture is damaged. */
   poll(port: Port, budget: number, now: number): number {
     if (this.ended()) return 0
     this.waitsForPort = !port.listening() || port.room() === 0
     if (!port.listening()) this.pacer?.pause()
     if (this.waitsForPort) return 0
-    let limit = Math.min(budget, port.room())
-    if (this.pacer !== null) limit = Math.min(limit, this.pacer.allowance(now))
+    const { ring, pacer } = this
+    const limit = Math.min(budget, port.room())
+    const allowance = pacer === null ? Infinity : pacer.allowance(now)
+    let spent = 0
     let count = 0
-    while (count < limit && this.ready() && (!this.timed || this.dueTime(now) <= now)) {
-      this.deliver(port)
-      this.waiting = false
+    while (count < limit && spent < allowance && this.ready(now)) {
+      if (this.timed && this.dueTime(now) > now) break
+      const { length } = ring
+      this.sent++
+      if (!port.deliver(ring.memory, ring.offset, length)) this.undelivered++
+      spent += Math.max(this.framePrice, this.bytePrice * (length + WIRE_OVERHEAD_BYTES))
+      this.shift()
       count++
     }
-    this.pacer?.spend(count)
-    this.sent += count
+    pacer?.spend(spent)
+    ring.release()
     return count
   }
 
@@ -96,7 +109,8 @@ export class ReplayWire implements Wire {
   }
 
   nextEvent(now: number): number {
-    if (this.ended() || this.waitsForPort || !this.ready()) return Infinity
+    if (this.ended() || this.waitsForPort) return Infinity
+    if (!this.ready(now)) return now + Math.min(LOOK_EVERY, 1 + (now - this.starvedSince) * LOOK_SHARE)
     if (this.pacer !== null) return this.pacer.next(now)
     return this.timed ? Math.max(now, this.dueTime(now)) : now
   }
@@ -110,12 +124,11 @@ export class ReplayWire implements Wire {
   }
 
   /**
-   * `cut`: packets per round that the capture holds only in part. `unusable`: no Ethernet frames an 82599 could receive
-   * (under 14 or over 15872 bytes), skipped.
+   * `padded` to the shortest frame. `cut`: of those sent, the capture had only the beginning. `unusable`: packets that were
+   * passed over up to here.
    */
   reports(): WireReport[] {
-    const { sent, undelivered, padded, unusable, arrived, foreign } = this
-    const { cut } = this.summary
+    const { sent, undelivered, padded, cut, unusable, arrived, foreign } = this
     return [{ wire: this.text, counters: { sent, undelivered, padded, cut, unusable, arrived, foreign } }]
   }
 
@@ -125,49 +138,74 @@ export class ReplayWire implements Wire {
 
   close(): void {
     this.stopped = true
-    this.reader.close()
+    this.feed.close()
   }
 
-  /** Reads on to the next packet that can be sent, if none is waiting; false at the end. */
-  private ready(): boolean {
-    const { reader } = this
-    while (!this.waiting && !this.done) {
-      if (!reader.next()) this.nextRound()
-      else if (reader.length < HEADER_BYTES || reader.length > LONGEST_FRAME) this.unusable++
-      else this.waiting = this.usable = true
+  /** True if a frame is the next to be sent. Throws why not if none will come. */
+  private ready(now: number): boolean {
+    const { ring } = this
+    while (!this.done) {
+      const kind = ring.peek()
+      if (kind === Kind.FRAME) {
+        this.starvedSince = NaN
+        return true
+      }
+      if (kind === Kind.ROUND_END) this.endRound()
+      else if (kind === Kind.SKIPPED) {
+        this.unusable += ring.number
+        ring.shift()
+      } else {
+        // What is not told yet comes with the next turn of the event loop.
+        if (ring.state === State.FAILED && ring.peek() === Kind.NONE && this.feed.error !== null)
+          throw this.feed.error
+        if (Number.isNaN(this.starvedSince)) this.starvedSince = now
+        return false
+      }
     }
-    return this.waiting
+    return false
   }
 
-  private nextRound(): void {
+  private endRound(): void {
+    const { ring } = this
+    const { flags } = ring
+    this.unusable += ring.number
     this.roundsLeft--
-    // A round in which nothing could be sent would be repeated without end.
-    if (this.roundsLeft <= 0 || !this.usable) this.done = true
-    else this.reader.rewind()
     this.origin = NaN
+    // A round in which nothing could be sent would be repeated without end.
+    if (this.roundsLeft <= 0 || (flags & Flag.EMPTY) !== 0) this.done = true
+    else if ((flags & Flag.WHOLE) !== 0) ring.restart()
+    else ring.shift()
   }
 
-  /** Milliseconds on the monotonic clock. */
+  private shift(): void {
+    const { ring } = this
+    const { flags } = ring
+    this.unusable += ring.number
+    if ((flags & Flag.PADDED) !== 0) this.padded++
+    if ((flags & Flag.CUT) !== 0) this.cut++
+    this.announced = false
+    ring.shift()
+  }
+
+  /** When the next frame is due by the capture's timing: milliseconds on the monotonic clock. */
   private dueTime(now: number): number {
-    const { reader } = this
-    if (Number.isNaN(this.origin)) {
-      this.firstSecond = reader.seconds
-      this.origin = now - reader.nanoseconds / 1e6
+    const { time } = this.ring
+    if (Number.isNaN(this.origin)) this.origin = now - time
+    const due = this.origin + time
+    if (due - now > LONG_PAUSE && !this.announced) {
+      this.announced = true
+      this.log(
+        'progress',
+        `${this.text}: the next packet comes in ${pauseText(due - now)}, as in the capture; gap=<time> makes such pauses shorter`,
+      )
     }
-    return this.origin + (reader.seconds - this.firstSecond) * 1000 + reader.nanoseconds / 1e6
+    return due
   }
+}
 
-  private deliver(port: Port): void {
-    const { reader, padding } = this
-    let delivered: boolean
-    if (reader.length >= MIN_FRAME_BYTES) {
-      delivered = port.deliver(reader.memory, reader.offset, reader.length)
-    } else {
-      padding.u8.fill(0)
-      copyBytes(reader.memory, reader.offset, padding, 0, reader.length)
-      delivered = port.deliver(padding, 0, MIN_FRAME_BYTES)
-      this.padded++
-    }
-    if (!delivered) this.undelivered++
-  }
+/** `18 h 12 min` */
+function pauseText(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000)
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdtempSync,
@@ -9,29 +10,36 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { PcapReader } from '../../../src/packet/pcap-reader.ts'
-import { PcapWriter } from '../../../src/packet/pcap-writer.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
-import { parseWires, validateWire } from '../../../src/vnic/wires/parse.ts'
+import type { FileWork } from '../../../src/vnic/wires/capture-wires.ts'
+import { parseWires, validateWire, wireClaims } from '../../../src/vnic/wires/parse.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
+import { pcap } from '../../captures/build.ts'
+import { readCapture } from '../../e2e/captures.ts'
 import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ixy-parse-'))
 const input = path.join(folder, 'in.pcap')
 const output = path.join(folder, 'out.pcap')
 const open: Wire[] = []
-beforeAll(() => {
-  const writer = new PcapWriter(input)
-  for (let i = 0; i < 10; i++) writer.write(someFrame(i), 0, 60, 0, 0)
-  writer.close()
-})
+beforeAll(() => writeFileSync(input, pcap(Array.from({ length: 10 }, (_, i) => ({ data: someFrame(i).u8 })))))
 afterEach(() => open.splice(0).forEach((wire) => wire.close()))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-function parse(text: string, ledger = new Ledger(1)): Wire {
+const log = (): void => undefined
+
+function parse(text: string, ledger = new Ledger(1), work: FileWork[] = []): Wire {
   validateWire(text)
-  const wire = parseWires(text, { ledger, linkMbit: 10_000 })
+  const wire = parseWires(text, { ledger, linkMbit: 10_000, work, log })
   open.push(wire)
+  return wire
+}
+
+/** With captures that can be played at once. */
+async function parseReady(text: string, ledger = new Ledger(1)): Promise<Wire> {
+  const work: FileWork[] = []
+  const wire = parse(text, ledger, work)
+  await Promise.all(work.map((one) => one.ready?.()))
   return wire
 }
 
@@ -58,7 +66,7 @@ describe('what is written becomes', () => {
   })
 
   test('a share of the link’s speed', () => {
-    const wire = parseWires('gen,rate=1%', { ledger: new Ledger(1), linkMbit: 1000 })
+    const wire = parseWires('gen,rate=1%', { ledger: new Ledger(1), linkMbit: 1000, work: [], log })
     const port = new FakePort()
     for (let now = 0; now <= 1000; now += 0.05) wire.poll(port, 64, now)
     // 10 Mbit/s in frames of 84 bytes.
@@ -91,9 +99,9 @@ describe('what is written becomes', () => {
     expect(undelivered).toBe(sent - 10)
   })
 
-  test('a replay that is to go as fast as the NIC takes it', () => {
+  test('a replay that is to go as fast as the NIC takes it', async () => {
     const port = new FakePort(7)
-    const wire = parse(`replay=${input},repeat=0,rate=max`)
+    const wire = await parseReady(`replay=${input},repeat=0,rate=max`)
     pollAll(wire, port)
     expect(port.frames.length).toBe(7)
     expect(wire.nextEvent(5)).toBe(Infinity)
@@ -104,8 +112,8 @@ describe('what is written becomes', () => {
     expect(wire.nextEvent(5)).toBe(5)
   })
 
-  test('a replay at a rate in bits, on average', () => {
-    const wire = parse(`replay=${input},repeat=0,rate=6.72Mbit`)
+  test('a replay at a rate in bits, on average', async () => {
+    const wire = await parseReady(`replay=${input},repeat=0,rate=6.72Mbit`)
     const port = new FakePort()
     for (let now = 0; now <= 100; now += 0.05) wire.poll(port, 64, now)
     // Frames of 84 bytes on the wire.
@@ -137,8 +145,8 @@ describe('what is written becomes', () => {
 })
 
 describe('together', () => {
-  test('all sources are heard, all ends get everything', () => {
-    const wire = parse(`gen,count=5,rate=max,replay=${input},sink`)
+  test('all sources are heard, all ends get everything', async () => {
+    const wire = await parseReady(`gen,count=5,rate=max,replay=${input},sink`)
     const port = new FakePort()
     pollAll(wire, port)
     expect(port.frames.length).toBe(15)
@@ -166,9 +174,9 @@ describe('together', () => {
     expect(endless.ended()).toBe(true)
   })
 
-  test('a frame is booked once, whoever sees it', () => {
+  test('a frame is booked once, whoever sees it', async () => {
     const ledger = new Ledger(1)
-    const wire = parse(`gen,count=10,rate=max,sink,replay=${input},record=${output}`, ledger)
+    const wire = await parseReady(`gen,count=10,rate=max,sink,replay=${input},record=${output}`, ledger)
     const port = new FakePort(10)
     wire.poll(port, 10, 0)
     const frames = port.frames.length
@@ -226,10 +234,7 @@ describe('together', () => {
     for (let i = 0; i < 5; i++) wire.send(someFrame(i), 0, 60, 0)
     wire.close()
     expect(countersOf(wire, 0).arrived).toBe(0)
-    const reader = new PcapReader(output)
-    while (reader.next());
-    expect(reader.packets).toBe(5)
-    reader.close()
+    expect(readCapture(output).length).toBe(5)
   })
 
   test('faults may be around nothing, and around each other', () => {
@@ -264,7 +269,15 @@ describe('wrong lists', () => {
     ['tap=', /write tap=<ifname>/],
     ['tap=a-name-of-an-interface', /can't be the name of a network interface/],
     ['tap=a/b', /can't be the name/],
-    ['record=', /write record=<file.pcap>/],
+    ['record=', /write record=<file>/],
+    ['record=o,snaplen=0', /snaplen=0/],
+    ['record=o,files=3', /files= needs filesize=/],
+    ['record=-,filesize=3', /filesize= needs a file/],
+    ['replay=in.pcap,rate=1kpps,gap=1s', /rate= sets the capture's timing aside/],
+    ['replay=in.pcap,speed=0', /speed=0 is not valid; give a factor/],
+    ['replay=in.pcap,gap=0', /gap=0 is not valid; give a time from 1ms/],
+    ['replay=in.pcap,mac=1', /'1' is not a MAC address/],
+    ['replay=in.pcap,strict=1', /strict takes no value/],
     ['toString', /'toString' is not a wire/],
     ['gen,size=59', /size=59/],
     ['gen,size=9015', /from 60 to 9014/],
@@ -302,18 +315,14 @@ describe('wrong lists', () => {
     expect(() => parse(text)).toThrow(usage(message))
   })
 
-  test('captures that can’t be read or are used twice', () => {
+  test('captures that can’t be read or written', () => {
     const file = (message: RegExp) =>
       expect.objectContaining({ code: 'IXY_ERR_FILE', message: expect.stringMatching(message) })
     expect(() => validateWire(`replay=${folder}/none.pcap`)).toThrow(file(/ENOENT/))
     const text = path.join(folder, 'text.pcap')
     writeFileSync(text, 'this is not a capture, but long enough to be one')
-    expect(() => validateWire(`replay=${text}`)).toThrow(file(/doesn't start like a pcap file/))
+    expect(() => validateWire(`replay=${text}`)).toThrow(file(/doesn't start like a capture/))
     expect(() => validateWire(`replay=${input},repeat=-1`)).toThrow(usage(/repeat=-1/))
-    expect(() =>
-      validateWire(`replay=${input},record=${folder}/../${path.basename(folder)}/in.pcap`),
-    ).toThrow(usage(/used twice/))
-    expect(() => validateWire(`record=${output},record=${output}`)).toThrow(usage(/used twice/))
     expect(() => parse(`gen,record=${folder}/none/x.pcap`)).toThrow(file(/can't write/))
   })
 })
@@ -325,7 +334,7 @@ test('validating creates nothing', () => {
   expect(readFileSync('/proc/net/dev', 'utf8')).not.toContain('ixnever0')
 })
 
-test('when one wire can’t be made, the others are closed', () => {
+test('when one wire can’t be made, the others are closed', async () => {
   const usersOf = (file: string) =>
     readdirSync('/proc/self/fd').filter((fd) => {
       try {
@@ -334,8 +343,23 @@ test('when one wire can’t be made, the others are closed', () => {
         return false
       }
     }).length
-  parse(`replay=${input}`)
-  expect(usersOf(input)).toBe(1)
-  expect(() => parse(`replay=${input},record=${folder}/none/x.pcap`)).toThrow()
-  expect(usersOf(input)).toBe(1)
+  const fifo = path.join(folder, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  expect(() => parse(`replay=${fifo},record=${folder}/none/x.pcap`)).toThrow()
+  const deadline = performance.now() + 10_000
+  while (usersOf(fifo) > 0 && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(usersOf(fifo)).toBe(0)
+})
+
+test('what a wire takes for itself, whatever its files are called', () => {
+  expect(
+    wireClaims('tap=a,gen,rate=1kpps,replay=x\\,y.pcap,repeat=2,record=a\\xff,replay=-,record=/dev/stdout'),
+  ).toEqual([
+    { use: 'tap', resource: 'a' },
+    { use: 'read', resource: 'x,y.pcap' },
+    { use: 'write', resource: Buffer.from([0x61, 0xff]) },
+    { use: 'read', resource: '-' },
+    { use: 'write', resource: '-' },
+  ])
 })

@@ -1,0 +1,43 @@
+/** What the thread of a capture is started with, and what it tells. */
+import type { IxyError } from '../errors.ts'
+import type { ReaderOptions } from './reader.ts'
+
+/** How a capture is to be read ahead. */
+export interface FeedSpec extends ReaderOptions {
+  /** How often it is read; 0: without end. */
+  readonly repeat: number
+  /** Frames are filled up with zeros to so many bytes. */
+  readonly shortest: number
+  readonly ring: SharedArrayBuffer
+}
+
+/** How a capture is to be written. */
+export interface RecordSpec {
+  readonly name: string
+  readonly owner: number | 'self'
+  /** Longest packet that is recorded whole; what the file's header says. */
+  readonly snapLength: number
+  /** Bytes after which the next file begins; null: all goes into one. */
+  readonly fileBytes: number | null
+  /** How many files are kept; Infinity: all. */
+  readonly files: number
+  readonly ring: SharedArrayBuffer
+  /** Two doubles: records that are in the file, bytes that have been written. */
+  readonly progress: SharedArrayBuffer
+}
+
+export type CaptureTask =
+  { readonly role: 'feed'; readonly spec: FeedSpec } | { readonly role: 'record'; readonly spec: RecordSpec }
+
+export type FromCaptureThread =
+  /** For the user's log. */
+  | { readonly type: 'warning' | 'progress'; readonly text: string }
+  /** The ring is full, or holds all there is. */
+  | { readonly type: 'primed' }
+  /** The thread ends. */
+  | { readonly type: 'failed'; readonly code: IxyError['code']; readonly message: string }
+
+export type Tell = (message: FromCaptureThread) => void
+
+/** Where warnings and news about captures go. */
+export type Log = (level: 'warning' | 'progress', text: string) => void

@@ -1,0 +1,13 @@
+/** The entry of a thread that reads or writes one capture (dist/captures.cjs). */
+import { parentPort, workerData } from 'node:worker_threads'
+import { feed } from './feeder.ts'
+import type { CaptureTask, Tell } from './messages.ts'
+import { record } from './recorder.ts'
+
+async function main(task: CaptureTask): Promise<void> {
+  const tell: Tell = (message) => parentPort?.postMessage(message)
+  if (task.role === 'feed') await feed(task.spec, tell)
+  else record(task.spec, tell)
+}
+
+void main(workerData as CaptureTask)
