@@ -96,6 +96,13 @@ export function ftruncate(fd: number, bytes: number): void {
   check(libcFtruncate(fd, bytes), 'ftruncate', `to ${bytes} bytes`)
 }
 
+const F_DUPFD_CLOEXEC = 1030
+
+/** A second descriptor of the same open file. The caller closes it. Throws LinuxError. */
+export function duplicate(fd: number): number {
+  return check(libcFcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD')
+}
+
 const F_GETFL = 3
 const F_SETFL = 4
 
@@ -139,18 +146,39 @@ export function isFileAt(fd: number, path: string): boolean {
 }
 
 const MFD_CLOEXEC = 0x1
+const MFD_ALLOW_SEALING = 0x2
 const MFD_HUGETLB = 0x4
 const MFD_HUGE_SHIFT = 26
+
+const F_ADD_SEALS = 1033
+const F_GET_SEALS = 1034
+const F_SEAL_SEAL = 0x1
+const F_SEAL_SHRINK = 0x2
+const F_SEAL_GROW = 0x4
 
 /**
  * An anonymous file in memory, `bytes` long. With `pageBytes` it lives in huge pages of that size (`bytes` must be a
  * multiple). The caller closes it. Throws LinuxError.
  */
 export function createMemfd(name: string, bytes: number, pageBytes?: number): number {
+  return makeMemfd(name, bytes, pageBytes, 0)
+}
+
+/**
+ * As createMemfd, but of a size that nobody can change any more: whoever is given the descriptor can't truncate the file
+ * under a mapping of ours, which would kill this process.
+ */
+export function createSealedMemfd(name: string, bytes: number, pageBytes?: number): number {
+  return makeMemfd(name, bytes, pageBytes, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+}
+
+function makeMemfd(name: string, bytes: number, pageBytes: number | undefined, seals: number): number {
   const huge = pageBytes === undefined ? 0 : MFD_HUGETLB | (Math.log2(pageBytes) << MFD_HUGE_SHIFT)
-  const fd = check(libcMemfdCreate(name, MFD_CLOEXEC | huge), 'memfd_create', name)
+  const sealing = seals === 0 ? 0 : MFD_ALLOW_SEALING
+  const fd = check(libcMemfdCreate(name, MFD_CLOEXEC | sealing | huge), 'memfd_create', name)
   try {
     ftruncate(fd, bytes)
+    if (seals !== 0) check(libcFcntl(fd, F_ADD_SEALS, seals), 'fcntl F_ADD_SEALS', name)
   } catch (error) {
     close(fd)
     throw error
@@ -158,26 +186,20 @@ export function createMemfd(name: string, bytes: number, pageBytes?: number): nu
   return fd
 }
 
-const MFD_ALLOW_SEALING = 0x2
-const F_ADD_SEALS = 1033
-const F_SEAL_SEAL = 0x1
-const F_SEAL_SHRINK = 0x2
-const F_SEAL_GROW = 0x4
+/** What can become of the size of a file in memory. */
+export type Shrinking =
+  /** Sealed: nobody can make it smaller. */
+  | 'never'
+  /** It is in memory (memfd, tmpfs, hugetlbfs) and can be truncated. */
+  | 'possible'
+  /** No file in memory: on a disk, in a network, in another process (FUSE). Touching a mapping may wait for those. */
+  | 'foreign'
 
-/**
- * As createMemfd, but of a size that nobody can change any more: whoever is given the descriptor can't truncate the file
- * under a mapping of ours, which would kill this process.
- */
-export function createSealedMemfd(name: string, bytes: number): number {
-  const fd = check(libcMemfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create', name)
-  try {
-    ftruncate(fd, bytes)
-    check(libcFcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 'fcntl')
-  } catch (error) {
-    close(fd)
-    throw error
-  }
-  return fd
+/** Asks no file system, so it doesn't wait for any. */
+export function shrinkingOf(fd: number): Shrinking {
+  const seals = libcFcntl(fd, F_GET_SEALS, 0)
+  if (seals < 0) return 'foreign'
+  return (seals & F_SEAL_SHRINK) === 0 ? 'possible' : 'never'
 }
 
 const EFD_CLOEXEC = 0o2000000

@@ -9,7 +9,7 @@
 import { fstatSync, readFileSync, statfsSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
-import { close, createMemfd, ftruncate, O_CREAT, O_EXCL, O_RDWR, open, tryLock } from './file.ts'
+import { close, createSealedMemfd, ftruncate, O_CREAT, O_EXCL, O_RDWR, open, tryLock } from './file.ts'
 import { isErrno, LinuxError } from './libc.ts'
 import { abandonedBy } from './lock-file.ts'
 import { MAP_POPULATE, MAP_SHARED, mlock, mmap, munmap, PAGE_BYTES } from './mapping.ts'
@@ -182,7 +182,7 @@ function lock(block: HugepageBlock): void {
 
 /**
  * At least `bytes` of memory in an anonymous file: in huge pages if there are enough free ones, else in ordinary ones.
- * Other processes map it by its descriptor. Give it back with releaseBlock. Throws LinuxError when memory is short.
+ * Other processes map it by its descriptor, and can't make it smaller. Give it back with releaseBlock. Throws LinuxError when memory is short.
  */
 export function allocateShared(bytes: number): HugepageBlock {
   for (const { pageBytes, free } of hugepageCounts()) {
@@ -199,7 +199,7 @@ export function allocateShared(bytes: number): HugepageBlock {
 }
 
 function mapMemfd(bytes: number, pageBytes: number, hugePageBytes?: number): HugepageBlock {
-  const fd = createMemfd('ixy-ts', bytes, hugePageBytes)
+  const fd = createSealedMemfd('ixy-ts', bytes, hugePageBytes)
   try {
     const address = mmap(bytes, { fd, flags: MAP_SHARED | MAP_POPULATE })
     return { address, bytes, fd, pageBytes, path: '' }

@@ -68,6 +68,17 @@ export function declare<F extends (...args: never[]) => number | bigint>(prototy
   return libc.func(prototype) as unknown as F
 }
 
+/**
+ * The same, called in a thread of libuv's pool; `done` is called in this one when it has returned. What it points to must
+ * stay until then.
+ */
+export function declareAsync<A extends unknown[]>(
+  prototype: string,
+): (...args: [...args: A, done: (error: unknown, result: number) => void]) => void {
+  const { async: call } = libc.func(prototype)
+  return call as (...args: unknown[]) => void
+}
+
 /** `result` of a call that returns -1 on failure; throws LinuxError then. */
 export function check(result: number, syscall: string, detail = ''): number {
   if (result < 0) throw new LinuxError(syscall, lastErrno(), detail)

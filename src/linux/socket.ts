@@ -31,6 +31,22 @@ const libcAccept = declare<(fd: number, name: bigint, bytes: bigint, flags: numb
   'int accept4(int fd, void *name, void *bytes, int flags)',
 )
 
+const libcGetsockopt = declare<
+  (fd: number, level: number, name: number, value: Pointer, bytes: Pointer) => number
+>('int getsockopt(int fd, int level, int name, void *value, void *bytes)')
+
+const SOL_SOCKET = 1
+const SO_PEERCRED = 17
+
+/** The user at the other end of an AF_UNIX connection, as of the moment it was made. Throws LinuxError. */
+export function peerUidOf(fd: number): number {
+  // struct ucred { pid_t pid; uid_t uid; gid_t gid }
+  const credentials = new Uint32Array(3)
+  const length = Uint32Array.of(credentials.byteLength)
+  check(libcGetsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length), 'getsockopt')
+  return credentials[1]
+}
+
 /** A non-blocking AF_UNIX stream socket. The caller closes it. */
 export function createUnixSocket(): number {
   return check(libcSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')

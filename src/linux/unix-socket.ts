@@ -7,6 +7,7 @@
  */
 import { fchmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
+import { closeInBackground } from './background-close.ts'
 import { sleepMilliseconds } from './clock.ts'
 import { close } from './file.ts'
 import { check, isErrno, lastErrno, LinuxError } from './libc.ts'
@@ -15,6 +16,7 @@ import { CHUNK, dataArea, fdsWereLost, MAX_FDS, receiveBytes, sendBytes } from '
 import {
   createUnixPair,
   createUnixSocket,
+  peerUidOf,
   tryAccept,
   tryBind,
   tryConnect,
@@ -26,7 +28,7 @@ import {
 export interface Received {
   /** Bytes placed at the start of the target; 0: the peer has closed. */
   readonly bytes: number
-  /** Descriptors that came along; the receiver's to close. */
+  /** Descriptors that came along; the receiver's to close (closeInBackground: nobody knows what they are). */
   readonly fds: number[]
 }
 
@@ -85,7 +87,7 @@ export class UnixSocket {
     }
     target.set(dataArea().subarray(0, bytes))
     if (bytes > 0 && fdsWereLost()) {
-      fds.forEach(close)
+      fds.forEach(closeInBackground)
       throw new LinuxError('recvmsg', 'EMFILE', 'with file descriptors')
     }
     return { bytes, fds }
@@ -111,7 +113,7 @@ export class UnixSocket {
         }
       }
     } catch (error) {
-      fds.forEach(close)
+      fds.forEach(closeInBackground)
       throw error
     }
     return { bytes, fds }
@@ -143,6 +145,25 @@ export class UnixSocket {
       }
     }
     if (filled > 0) this.#sendArea(filled, pending, timeout)
+  }
+
+  /**
+   * Sends as much of `bytes` as the peer has room for, `fds` with the first byte, without waiting. Returns how many bytes
+   * that was; 0 if there is no room now. `fds` stay the caller's. Throws LinuxError: EPIPE (peer has closed).
+   */
+  sendSome(bytes: Uint8Array, fds: readonly number[] = []): number {
+    const part = Math.min(bytes.length, CHUNK)
+    dataArea().set(bytes.subarray(0, part))
+    const sent = sendBytes(this.#fd, part, fds)
+    if (sent >= 0) return sent
+    const errno = lastErrno()
+    if (errno === 'EAGAIN' || errno === 'EINTR') return 0
+    throw new LinuxError('sendmsg', errno === 'ECONNRESET' ? 'EPIPE' : errno)
+  }
+
+  /** The user (uid) who has connected, or whose server this is connected to. Throws LinuxError. */
+  peerUid(): number {
+    return peerUidOf(this.#fd)
   }
 
   #sendArea(filled: number, fds: readonly number[], timeout: number): void {
@@ -181,7 +202,7 @@ export class UnixSocket {
     if (this.#fd === -1) return
     tryShutdown(this.#fd)
     const fds: number[] = []
-    while (receiveBytes(this.#fd, CHUNK, fds) > 0) fds.splice(0).forEach(close)
+    while (receiveBytes(this.#fd, CHUNK, fds) > 0) fds.splice(0).forEach(closeInBackground)
     this.close()
   }
 

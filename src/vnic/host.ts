@@ -4,13 +4,14 @@
  */
 import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
+import { maxMapCount } from '../linux/limits.ts'
 import { monotonicOffset } from '../linux/monotonic.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
 import { macOfName } from './mac.ts'
 import { type CardTotals, totalsOf } from './model/totals.ts'
-import { VirtualNic } from './nic.ts'
+import { MAX_MAPPINGS, VirtualNic } from './nic.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
 import { parseWires } from './wires/parse.ts'
@@ -36,6 +37,10 @@ export interface HostOptions {
   readonly macs?: readonly Uint8Array[]
   /** Called when a client has connected or gone. */
   readonly onClient?: (nic: NicSpec, connected: boolean) => void
+  /** Called with why a client was refused something that it can't do without, and what to do. */
+  readonly onRefusal?: (nic: NicSpec, reason: string) => void
+  /** Take memory that its owner can take away under this process, too (vfio-user/memory-trust.ts). */
+  readonly allowUnsealed?: boolean
 }
 
 export class NicHost {
@@ -67,7 +72,8 @@ export class NicHost {
     }
   }
 
-  private make(spec: NicSpec, mac: Uint8Array, wire: Wire, { oneClient, onClient }: HostOptions): VirtualNic {
+  private make(spec: NicSpec, mac: Uint8Array, wire: Wire, options: HostOptions): VirtualNic {
+    const { oneClient, onClient, onRefusal, allowUnsealed } = options
     try {
       const nic: VirtualNic = new VirtualNic({
         name: spec.name,
@@ -78,6 +84,9 @@ export class NicHost {
           if (oneClient && connected) nic.stopListening()
           onClient?.(spec, connected)
         },
+        onRefusal: (reason) => onRefusal?.(spec, reason),
+        maxMappings: mappingsPerNic(this.specs.length),
+        ...(allowUnsealed === undefined ? {} : { allowUnsealed }),
       })
       return nic
     } catch (error) {
@@ -166,4 +175,12 @@ export class NicHost {
 
 function spanOf([first, last]: Float64Array, offset: number): NicReport['moved'] {
   return first === 0 ? null : { first: first + offset, last: last + offset }
+}
+
+/** Mappings of this process that are not for clients: Node.js fails when it gets no more. */
+const OWN_MAPPINGS = 16384
+
+/** A client's mapping divides what is around it: two of the process's, of which Linux allows 65,530 by default. */
+function mappingsPerNic(nics: number): number {
+  return Math.min(MAX_MAPPINGS, Math.floor((maxMapCount() - OWN_MAPPINGS) / 2 / nics))
 }

@@ -1,14 +1,13 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
 import { takeAllSteps } from '../errors.ts'
-import { close, createSealedMemfd } from '../linux/file.ts'
-import { mmap, munmap, viewOf } from '../linux/mapping.ts'
-import { UnixListener } from '../linux/unix-socket.ts'
+import { isErrno } from '../linux/libc.ts'
+import { UnixListener, type UnixSocket } from '../linux/unix-socket.ts'
 import { Device } from './model/device.ts'
-import { BAR0_BYTES } from './model/registers.ts'
 import type { Breach } from './model/strict.ts'
+import { RegisterMemory } from './register-memory.ts'
 import { ServerConnection } from './vfio-user/connection.ts'
 import { InterruptLines } from './vfio-user/interrupt-lines.ts'
-import { Session } from './vfio-user/session.ts'
+import { Session, type SessionHost } from './vfio-user/session.ts'
 import type { Port, Wire, WireReport } from './wires/wire.ts'
 
 export interface VirtualNicOptions {
@@ -21,21 +20,39 @@ export interface VirtualNicOptions {
   readonly strict: boolean
   /** Called when a client has connected or gone. */
   readonly onClient?: (connected: boolean) => void
+  /** Called with why a client was refused something that it can't do without, and what to do. */
+  readonly onRefusal?: (reason: string) => void
+  /** See MemoryLimits. */
+  readonly maxMappings?: number
+  readonly allowUnsealed?: boolean
 }
+
+/** Mappings a client may have if nobody says otherwise. */
+export const MAX_MAPPINGS = 24576
 
 /** How often the socket of a client that rings by memory is looked at while there is traffic, ms. */
 const SOCKET_INTERVAL = 0.1
+/** How often a client that doesn't read its replies is looked at, ms. */
+const STUCK_INTERVAL = 2
+/** How long nobody is accepted when the system has no descriptor or memory left for another connection, ms. */
+const ACCEPT_PAUSE = 100
+/** Milliseconds of giving back the memory of a client that has gone before others get their turn. */
+const TURN = 1
 
 export class VirtualNic {
   readonly name: string
   readonly wire: Wire
   readonly device: Device
   private readonly lines: InterruptLines
-  private readonly bar0Fd: number
-  private readonly bar0: bigint
+  private readonly registers = new RegisterMemory()
+  private readonly host: SessionHost
   private readonly onClient: (connected: boolean) => void
   private listener: UnixListener | null = null
   private session: Session | null = null
+  /** What the last client's leaving has left to do. */
+  private leaving: Iterator<void, void> | null = null
+  /** The socket is not listened to until nextSocketLook: its client doesn't read, or the system has no room for one. */
+  private deaf = false
   private nextSocketLook = 0
   private closed = false
   /** Counts comings and goings of clients: fds() has changed when this has. */
@@ -46,17 +63,25 @@ export class VirtualNic {
     this.name = options.name
     this.wire = options.wire
     this.onClient = options.onClient ?? (() => undefined)
-    this.bar0Fd = createSealedMemfd('ixy-vnic-bar0', BAR0_BYTES)
-    this.bar0 = mmap(BAR0_BYTES, { fd: this.bar0Fd })
     this.lines = new InterruptLines(() => this.device.bar4)
     this.device = new Device({
       mac: options.mac,
       wire: options.wire,
       strict: options.strict,
       interrupts: this.lines,
-      bar0: viewOf(this.bar0, BAR0_BYTES),
+      bar0: this.registers.buffer,
     })
     this.lines.onUnmask = () => this.device.interrupts.resample()
+    this.host = {
+      device: this.device,
+      lines: this.lines,
+      limits: {
+        mappings: options.maxMappings ?? MAX_MAPPINGS,
+        allowUnsealed: options.allowUnsealed === true,
+      },
+      shareDoorbells: () => this.registers.share(),
+      onRefusal: options.onRefusal ?? (() => undefined),
+    }
   }
 
   /** Where the wire delivers. */
@@ -83,6 +108,7 @@ export class VirtualNic {
 
   /** Descriptors that wake a sleeping loop; others once `generation` has changed. */
   fds(): number[] {
+    if (this.deaf) return [...this.wire.wakeFds]
     const own = this.session?.connection.socket.fd ?? this.listener?.fd
     return own === undefined ? [...this.wire.wakeFds] : [own, ...this.wire.wakeFds]
   }
@@ -100,44 +126,77 @@ export class VirtualNic {
 
   private pollSocket(now: number): number {
     const { session } = this
-    if (session === null) return this.accept()
-    if (session.sharedDoorbells && now < this.nextSocketLook) return 0
-    this.nextSocketLook = now + SOCKET_INTERVAL
+    if (this.leaving !== null) return this.leave()
+    if ((this.deaf || session?.sharedDoorbells === true) && now < this.nextSocketLook) return 0
+    if (session === null) return this.accept(now)
     const count = session.poll()
-    if (session.connection.closed) this.disconnect()
+    const { stuck, closed } = session.connection
+    this.nextSocketLook = now + (stuck ? STUCK_INTERVAL : SOCKET_INTERVAL)
+    this.setDeaf(stuck)
+    if (closed) this.disconnect()
     return count
+  }
+
+  private setDeaf(deaf: boolean): void {
+    if (deaf === this.deaf) return
+    this.deaf = deaf
+    this.generation++
   }
 
   /** The next poll looks at the socket. Call after sleeping. */
   wake(): void {
-    this.nextSocketLook = 0
+    if (!this.deaf) this.nextSocketLook = 0
   }
 
-  private accept(): number {
-    const socket = this.listener?.accept()
+  private accept(now: number): number {
+    let socket: UnixSocket | null | undefined
+    try {
+      socket = this.listener?.accept()
+    } catch (error) {
+      if (!isErrno(error, 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM')) throw error
+      this.nextSocketLook = now + ACCEPT_PAUSE
+      this.setDeaf(true)
+      return 0
+    }
+    this.setDeaf(false)
     if (socket === undefined || socket === null) return 0
-    this.session = new Session(new ServerConnection(socket), this.host())
+    this.session = new Session(new ServerConnection(socket), this.host)
     this.generation++
     this.onClient(true)
     return 1
   }
 
-  private host(): ConstructorParameters<typeof Session>[1] {
-    return { device: this.device, lines: this.lines, bar0Fd: this.bar0Fd }
-  }
-
+  /** The device is as new at once; the client's memory goes bit by bit, and nobody is let in before that is done. */
   private disconnect(): void {
     const { session } = this
     if (session === null) return
     this.session = null
-    session.close()
+    this.deaf = false
+    this.registers.unshare()
+    this.leaving = session.close()
     this.generation++
+    this.leave()
     this.onClient(false)
+  }
+
+  private leave(): number {
+    const { leaving } = this
+    if (leaving === null) return 0
+    const until = performance.now() + TURN
+    this.leaving = null
+    // A step that throws is the last one.
+    while (leaving.next().done !== true) {
+      if (performance.now() < until) continue
+      this.leaving = leaving
+      break
+    }
+    return 1
   }
 
   /** When poll() has something to do by itself, ms on the clock of `now`; Infinity if never. */
   nextEvent(now: number): number {
-    return this.device.nextEvent(now)
+    const own = this.deaf ? this.nextSocketLook : Infinity
+    return Math.min(own, this.device.nextEvent(now))
   }
 
   breaches(): Breach[] {
@@ -154,10 +213,12 @@ export class VirtualNic {
     this.closed = true
     takeAllSteps([
       () => this.disconnect(),
+      () => {
+        while (this.leaving !== null) this.leave()
+      },
       () => this.stopListening(),
       () => this.wire.close(),
-      () => munmap(this.bar0, BAR0_BYTES),
-      () => close(this.bar0Fd),
+      () => this.registers.close(),
     ])
   }
 }

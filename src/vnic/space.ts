@@ -30,6 +30,8 @@ const LEAST_BYTES = 2 ** 26
 const CACHE_LINE = 64
 /** Alignment of clients' memory, so that huge pages can be mapped. */
 const HUGE_PAGE = 2 ** 21
+/** Unmapped at once: that takes milliseconds if all of it was touched. */
+export const UNMAP_BYTES = 2 ** 25
 
 interface Stretch {
   readonly at: number
@@ -92,11 +94,19 @@ export class Space {
     return at
   }
 
-  /** Takes back what map() has returned. Zeroed memory stands there afterwards: a late access does no harm. */
-  unmap(at: number): void {
-    const index = this.mapped.findIndex((one) => one.at === at)
-    const [{ bytes }] = this.mapped.splice(index, 1)
-    this.clear(at, bytes)
+  /**
+   * Takes back what map() has returned, piece by piece, one between two `yield`s. Zeroed memory stands there afterwards: a
+   * late access does no harm.
+   */
+  *unmap(at: number): Generator<void, void> {
+    const stretch = this.mapped.find((one) => one.at === at)
+    if (stretch === undefined) return
+    const { bytes } = stretch
+    for (let done = 0; done < bytes; done += UNMAP_BYTES) {
+      this.clear(at + done, Math.min(UNMAP_BYTES, bytes - done))
+      yield
+    }
+    this.mapped.splice(this.mapped.indexOf(stretch), 1)
   }
 
   private clear(at: number, bytes: number): void {

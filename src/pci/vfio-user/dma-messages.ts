@@ -1,6 +1,6 @@
 /** Payloads about the client's memory: DMA_MAP, DMA_UNMAP, and DMA_READ, DMA_WRITE for what can't be mapped. */
 import { IxyError } from '../../errors.ts'
-import { allocate, getU64, payloadView, setU64 } from './payload.ts'
+import { allocate, getCutU64, getU64, payloadView, setU64 } from './payload.ts'
 
 // DMA_MAP, DMA_UNMAP
 
@@ -19,7 +19,7 @@ export interface DmaMap {
 }
 
 const DMA_MAP_BYTES = 32
-const DMA_UNMAP_BYTES = 24
+export const DMA_UNMAP_BYTES = 24
 
 export function encodeDmaMap(map: DmaMap): Uint8Array {
   const [payload, view] = allocate(DMA_MAP_BYTES)
@@ -58,13 +58,14 @@ export function encodeDmaUnmap(unmap: DmaUnmap): Uint8Array {
   return payload
 }
 
+/**
+ * What lies beyond 2^53 - 1 is cut off: nothing can be mapped there. QEMU with an IOMMU takes back all addresses up to 2^64.
+ */
 export function decodeDmaUnmap(payload: Uint8Array): DmaUnmap {
   const view = payloadView(payload, DMA_UNMAP_BYTES, 'DMA_UNMAP')
-  return {
-    flags: view.getUint32(4, true),
-    address: getU64(view, 8, 'the address of DMA_UNMAP'),
-    size: getU64(view, 16, 'the size of DMA_UNMAP'),
-  }
+  const address = getCutU64(view, 8)
+  const size = Math.min(getCutU64(view, 16), Number.MAX_SAFE_INTEGER - address)
+  return { flags: view.getUint32(4, true), address, size }
 }
 
 // DMA_READ, DMA_WRITE: from server to client

@@ -21,6 +21,12 @@ export function getU64(view: DataView, offset: number, what: string): number {
   return value
 }
 
+/** 64 bits as a number; 2^53 - 1 if it is more than that. */
+export function getCutU64(view: DataView, offset: number): number {
+  const value = view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32
+  return Math.min(value, Number.MAX_SAFE_INTEGER)
+}
+
 export function setU64(view: DataView, offset: number, value: number): void {
   view.setUint32(offset, value % 2 ** 32, true)
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true)

@@ -20,33 +20,38 @@ export interface Region {
 
 /** Views are cut to this size, so that every offset within one is a small integer. */
 const CHUNK_BYTES = 2 ** 30
+/** So much of the next one each shows as well: nothing that a device touches at once is longer. */
+const OVERLAP = 2 ** 21
+
+/** In the place of a view: memory of the host that it doesn't share. ROMs, or all of a machine's if it was started wrongly. */
+const UNSHARED: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
 
 export class DmaMap {
   /** DMA attempts outside the map. */
   faults = 0
   private readonly strict: Strict
-  /** Sorted by iova, never overlapping. */
-  private regions: Region[] = []
-  /** Memory of the host that it doesn't share: ROMs, or all of a virtual machine's if it was started wrongly. */
-  private unshared: { readonly iova: number; readonly size: number }[] = []
+  /** Sorted by iova, and so by their ends. None overlap, but the chunks of one piece of memory. */
+  private readonly regions: Region[] = []
 
   constructor(strict: Strict) {
     this.strict = strict
   }
 
   /**
-   * Maps `size` bytes at `iova`. `buffer(offset, size)` gives the memory of a part of it; it is called once per GiB.
-   * Addresses are below 2^52 and multiples of 4. The caller has checked that nothing overlaps.
+   * Maps `size` bytes at `iova` in several steps, one between two `yield`s: a view of much memory takes milliseconds.
+   * `buffer(offset, size)` gives the memory of a part of it. Addresses are below 2^52 and multiples of 4. The caller has
+   * checked that nothing overlaps, and calls remove() if it doesn't go on to the end.
    */
-  add(
+  *add(
     iova: number,
     size: number,
     writable: boolean,
     buffer: (offset: number, size: number) => ArrayBufferLike,
-  ): void {
+  ): Generator<void, void> {
     for (let offset = 0; offset < size; offset += CHUNK_BYTES) {
-      const bytes = Math.min(CHUNK_BYTES, size - offset)
+      const bytes = Math.min(CHUNK_BYTES + OVERLAP, size - offset)
       this.addPart(iova + offset, bytes, writable, bytesOver(buffer(offset, bytes)), 0)
+      yield
     }
   }
 
@@ -70,22 +75,23 @@ export class DmaMap {
 
   /** There is memory here, but the device can't reach it. */
   addUnshared(iova: number, size: number): void {
-    this.unshared.push({ iova, size })
+    this.regions.splice(this.after(iova), 0, { iova, size, bytes: UNSHARED, origin: 0, writable: false })
   }
 
   /** Unmaps everything within the range; what was joined is taken apart again. */
   remove(iova: number, size: number): void {
+    const { regions } = this
     const end = iova + size
-    this.regions = this.regions.flatMap((one) => {
-      const oneEnd = one.iova + one.size
-      if (one.iova >= end || oneEnd <= iova) return one
-      const rest: Region[] = []
-      if (one.iova < iova) rest.push({ ...one, size: iova - one.iova })
-      if (oneEnd > end)
-        rest.push({ ...one, iova: end, size: oneEnd - end, origin: one.origin + end - one.iova })
-      return rest
-    })
-    this.unshared = this.unshared.filter((one) => one.iova < iova || one.iova + one.size > end)
+    const first = this.endingAbove(iova)
+    const last = this.after(end - 1)
+    if (first >= last) return
+    const rest: Region[] = []
+    const left = regions[first]
+    if (left.iova < iova) rest.push({ ...left, size: iova - left.iova })
+    const right = regions[last - 1]
+    const beyond = right.iova + right.size - end
+    if (beyond > 0) rest.push({ ...right, iova: end, size: beyond, origin: right.origin + end - right.iova })
+    regions.splice(first, last - first, ...rest)
   }
 
   /** The region that holds `size` bytes at `iova`, or null. */
@@ -93,7 +99,7 @@ export class DmaMap {
     const at = this.after(iova)
     if (at === 0) return null
     const region = this.regions[at - 1]
-    return iova + size <= region.iova + region.size ? region : null
+    return iova + size <= region.iova + region.size && region.bytes !== UNSHARED ? region : null
   }
 
   /** Index of the first region that starts above `iova`. */
@@ -108,17 +114,37 @@ export class DmaMap {
     return low
   }
 
+  /** Index of the first region that ends above `iova`. */
+  private endingAbove(iova: number): number {
+    let low = 0
+    let high = this.regions.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const { iova: start, size } = this.regions[middle]
+      if (start + size <= iova) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
   /** As find, for a DMA that the device is about to do: null is counted as a fault. `what` names it in the report. */
   access(iova: number, size: number, write: boolean, what: string): Region | null {
     const region = this.find(iova, size)
     if (region !== null && (region.writable || !write)) return region
     this.faults++
-    const hidden = this.unshared.some((one) => one.iova < iova + size && iova < one.iova + one.size)
-    const where = hidden
+    const where = this.hides(iova, size)
       ? 'in memory the client has but does not share (QEMU needs memory-backend-memfd with share=on)'
       : 'outside the memory shared with the device'
     this.strict.report('5.2.5', `${what}: DMA ${write ? 'write' : 'read'} ${where}`)
     return null
+  }
+
+  /** True if the first memory of the host in the range is not shared. */
+  private hides(iova: number, size: number): boolean {
+    const at = this.endingAbove(iova)
+    if (at === this.regions.length) return false
+    const region = this.regions[at]
+    return region.iova < iova + size && region.bytes === UNSHARED
   }
 }
 

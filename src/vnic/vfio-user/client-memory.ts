@@ -1,13 +1,14 @@
 /** The client's memory, mapped into this process as it shares it: DMA_MAP and DMA_UNMAP. */
 import { fstatSync } from 'node:fs'
-import { takeAllSteps } from '../../errors.ts'
 import { pageBytesOf } from '../../linux/hugepages.ts'
 import { isErrno, LinuxError } from '../../linux/libc.ts'
 import { mmap, munmap, PAGE_BYTES, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
 import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
-import { sharedSpace, type Space } from '../space.ts'
+import { objectionTo } from './memory-trust.ts'
+import { SharedFiles } from './shared-files.ts'
+import { sharedSpace, type Space, UNMAP_BYTES } from '../space.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 const PAGE = 4096
@@ -15,28 +16,45 @@ const PAGE = 4096
 const LARGE_PAGE = 2 ** 21
 /** Addresses beyond are no whole numbers for JavaScript any more, and no device's bus is that wide. */
 const MAX_ADDRESS = 2 ** 52
-/** Mappings at a time; a client with more gets an error. Linux allows a process 65530 (vm.max_map_count). */
-export const MAX_MAPPINGS = 24576
+/** Bytes a client may have mapped: address space ends at 128 TiB, and the process needs some of it to live. */
+const MAX_BYTES = 2 ** 40
+
+/** What a client may ask for. */
+export interface MemoryLimits {
+  /** Mappings at a time. */
+  readonly mappings: number
+  /** Memory that can be taken away under this process is taken all the same (memory-trust.ts). */
+  readonly allowUnsealed: boolean
+  /** The client's user. */
+  readonly uid: number
+}
+
+/** Takes a mapping out of this process. */
+type Release = () => Generator<void, void>
 
 interface Mapping {
   readonly iova: number
   readonly size: number
-  /** Takes it out of this process. The client has no memory here that it shares: does nothing. */
-  readonly release: () => void
+  readonly release: Release
 }
 
+/** What takes long is a generator: it does one step after the other, and others may have their turns in between. */
 export class ClientMemory {
   private readonly device: Device
+  private readonly limits: MemoryLimits
   /** Sorted by iova, never overlapping. */
-  private mappings: Mapping[] = []
+  private readonly mappings: Mapping[] = []
   private readonly windows = new Map<number, MemoryWindow>()
+  private readonly files = new SharedFiles()
+  private bytes = 0
 
-  constructor(device: Device) {
+  constructor(device: Device, limits: MemoryLimits) {
     this.device = device
+    this.limits = limits
   }
 
   /** Maps what the client offers. `fd` -1: ROM or unshared memory, allowed as long as the device is not sent there. */
-  map(request: DmaMap, fd: number): void {
+  *map(request: DmaMap, fd: number): Generator<void, void> {
     const { address: iova, size, offset } = request
     if (
       iova % PAGE !== 0 ||
@@ -46,35 +64,42 @@ export class ClientMemory {
       iova + size > MAX_ADDRESS
     )
       throw new Refusal(Errno.EINVAL, `DMA_MAP of ${size} bytes at 0x${iova.toString(16)}`)
-    if (this.mappings.length >= MAX_MAPPINGS) throw new Refusal(Errno.ENOSPC, 'too many DMA mappings')
+    const { limits } = this
+    if (this.mappings.length >= limits.mappings)
+      throw new Refusal(
+        Errno.ENOSPC,
+        `more than ${limits.mappings} DMA mappings; share larger pieces, or raise vm.max_map_count`,
+      )
     const index = this.firstEndingAbove(iova)
     const next = this.mappings.at(index)
     if (next !== undefined && next.iova < iova + size)
       throw new Refusal(Errno.EEXIST, `DMA_MAP over existing memory at 0x${iova.toString(16)}`)
-    const release = fd === -1 ? this.remember(iova, size) : this.share(request, fd)
+    const release = fd === -1 ? this.remember(iova, size) : yield* this.share(request, fd)
     this.mappings.splice(index, 0, { iova, size, release })
   }
 
   /** The client has memory here that it doesn't share. */
-  private remember(iova: number, size: number): () => void {
+  private remember(iova: number, size: number): Release {
     this.device.dma.addUnshared(iova, size)
-    return () => undefined
+    return function* () {
+      // There is nothing here.
+    }
   }
 
-  private share(request: DmaMap, fd: number): () => void {
-    const { address: iova, size, offset, flags } = request
-    // Beyond the end of the file a mapping exists, but touching it would end this process.
-    if (fstatSync(fd).size < offset + size)
-      throw new Refusal(Errno.EINVAL, 'DMA_MAP beyond the end of the file')
-    const protection = (flags & DmaFlag.WRITE) !== 0 ? PROT_READ | PROT_WRITE : PROT_READ
-    const base = iova - (iova % WINDOW_BYTES)
+  private *share(request: DmaMap, fd: number): Generator<void, Release> {
+    const { size, offset } = request
     try {
-      const page = pageBytesOf(fd)
-      // A huge page would cover the places of its neighbours in the window.
-      return size <= LARGE_PAGE && iova + size <= base + WINDOW_BYTES && page === PAGE_BYTES
-        ? this.shareInWindow(base, request, fd, protection)
-        : this.shareAlone(request, fd, protection, page)
+      const objection = this.limits.allowUnsealed ? '' : objectionTo(fd, this.limits.uid)
+      if (objection !== '') throw new Refusal(Errno.EPERM, objection)
+      if (this.bytes + size > MAX_BYTES)
+        throw new Refusal(Errno.ENOMEM, `more than ${MAX_BYTES / 2 ** 40} TiB of memory shared with one NIC`)
+      // Beyond the end of the file a mapping exists, but touching it would end this process.
+      const { size: fileBytes, dev, ino } = fstatSync(fd)
+      if (fileBytes < offset + size)
+        throw new Refusal(Errno.EINVAL, 'DMA_MAP beyond the end of the file')
+      return yield* this.shareFile(request, fd, this.files.keep(`${dev} ${ino}`, fd))
     } catch (error) {
+      if (error instanceof Refusal) throw error
       if (isErrno(error, 'EACCES', 'EPERM'))
         throw new Refusal(Errno.EACCES, 'DMA_MAP of a file without permission')
       if (isErrno(error, 'ENOMEM')) throw new Refusal(Errno.ENOMEM, `no room to map ${size} bytes`)
@@ -82,7 +107,38 @@ export class ClientMemory {
     }
   }
 
-  private shareInWindow(base: number, request: DmaMap, fd: number, protection: number): () => void {
+  /** `drop` is called once the mapping has gone, or doesn't come about. */
+  private *shareFile(request: DmaMap, fd: number, drop: () => void): Generator<void, Release> {
+    const { address: iova, size, flags } = request
+    const protection = (flags & DmaFlag.WRITE) !== 0 ? PROT_READ | PROT_WRITE : PROT_READ
+    const base = iova - (iova % WINDOW_BYTES)
+    let release: Release | null = null
+    try {
+      const page = pageBytesOf(fd)
+      // A huge page would cover the places of its neighbours in the window.
+      release =
+        size <= LARGE_PAGE && iova + size <= base + WINDOW_BYTES && page === PAGE_BYTES
+          ? this.shareInWindow(base, request, fd, protection)
+          : yield* this.shareAlone(request, fd, protection, page)
+    } finally {
+      if (release === null) drop()
+    }
+    const inner = release
+    const give = (): void => {
+      this.bytes -= size
+      drop()
+    }
+    this.bytes += size
+    return function* () {
+      try {
+        yield* inner()
+      } finally {
+        give()
+      }
+    }
+  }
+
+  private shareInWindow(base: number, request: DmaMap, fd: number, protection: number): Release {
     const { address: iova, size, offset } = request
     const window = this.windows.get(base) ?? new MemoryWindow(base)
     this.windows.set(base, window)
@@ -98,8 +154,9 @@ export class ClientMemory {
       throw error
     }
     this.device.dma.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.bytes, iova - base)
-    return () => {
+    return function* () {
       window.unmap(iova, size)
+      yield
       release()
     }
   }
@@ -108,7 +165,12 @@ export class ClientMemory {
    * QEMU shares pieces of its memory that begin and end anywhere in a huge page. Whole pages are mapped around them, as
    * part of one can't be mapped, nor taken back; the device reaches the piece only.
    */
-  private shareAlone(request: DmaMap, fd: number, protection: number, page: number): () => void {
+  private *shareAlone(
+    request: DmaMap,
+    fd: number,
+    protection: number,
+    page: number,
+  ): Generator<void, Release> {
     const { address: iova, size, offset } = request
     const { dma } = this.device
     const writable = (protection & PROT_WRITE) !== 0
@@ -122,43 +184,68 @@ export class ClientMemory {
       return () => space.unmap(at)
     }
     const address = mmap(bytes, file)
+    let complete = false
     try {
-      dma.add(iova, size, writable, (start, length) => viewOf(address + BigInt(before + start), length))
-    } catch (error) {
-      dma.remove(iova, size)
-      munmap(address, bytes)
-      throw error
+      yield* dma.add(iova, size, writable, (start, length) =>
+        viewOf(address + BigInt(before + start), length),
+      )
+      complete = true
+    } finally {
+      if (!complete) {
+        dma.remove(iova, size)
+        this.device.invalidate()
+        munmap(address, bytes)
+      }
     }
-    return () => munmap(address, bytes)
+    return function* () {
+      const step = Math.max(UNMAP_BYTES, page)
+      for (let done = 0; done < bytes; done += step) {
+        munmap(address + BigInt(done), Math.min(step, bytes - done))
+        yield
+      }
+    }
   }
 
   /**
    * Takes back every mapping that lies within the range; part of one can't be. As with the kernel's VFIO, a range in
-   * which nothing is mapped is no error: with an IOMMU, QEMU begins by clearing all addresses there are.
+   * which nothing is mapped is no error: with an IOMMU, QEMU begins by clearing all addresses there are. The device
+   * reaches none of it any more before the first step.
    */
-  unmap({ address: iova, size, flags }: DmaUnmap): void {
-    if ((flags & DMA_UNMAP_ALL) !== 0) return this.clear()
+  *unmap({ address: iova, size, flags }: DmaUnmap): Generator<void, void> {
+    if ((flags & DMA_UNMAP_ALL) !== 0) return yield* this.clear()
     const end = iova + size
     const first = this.firstEndingAbove(iova)
     let last = first
     while (last < this.mappings.length && this.mappings[last].iova < end) last++
-    const touched = this.mappings.slice(first, last)
-    if (touched.some((one) => one.iova < iova || one.iova + one.size > end))
+    if (first === last) return
+    const [left, right] = [this.mappings[first], this.mappings[last - 1]]
+    if (left.iova < iova || right.iova + right.size > end)
       throw new Refusal(Errno.EINVAL, `DMA_UNMAP of a part of what is mapped at 0x${iova.toString(16)}`)
-    if (touched.length > 0) this.drop(first, touched)
+    yield* this.drop(first, last)
   }
 
   /** Gives everything back. */
-  clear(): void {
-    this.drop(0, [...this.mappings])
+  *clear(): Generator<void, void> {
+    yield* this.drop(0, this.mappings.length)
   }
 
-  /** The device must have let go of its views before the memory goes. */
-  private drop(first: number, gone: readonly Mapping[]): void {
-    for (const { iova, size } of gone) this.device.dma.remove(iova, size)
+  /** The device lets go of its views before the memory goes. What can't be given back keeps nothing else from it. */
+  private *drop(first: number, last: number): Generator<void, void> {
+    const gone = this.mappings.splice(first, last - first)
+    if (gone.length === 0) return
+    const { iova } = gone[0]
+    const { iova: start, size } = gone[gone.length - 1]
+    this.device.dma.remove(iova, start + size - iova)
     this.device.invalidate()
-    this.mappings.splice(first, gone.length)
-    takeAllSteps(gone.map(({ release }) => release))
+    const failures: unknown[] = []
+    for (const { release } of gone) {
+      try {
+        yield* release()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   /** Index of the first mapping that ends above `iova`. */

@@ -1,6 +1,5 @@
 /** The server's end of a vfio-user connection: whole messages out of a stream, without waiting for any. */
-import { close } from '../../linux/file.ts'
-import { isErrno } from '../../linux/libc.ts'
+import { closeInBackground } from '../../linux/background-close.ts'
 import type { UnixSocket } from '../../linux/unix-socket.ts'
 import {
   decodeHeader,
@@ -10,14 +9,27 @@ import {
   MessageFlag,
 } from '../../pci/vfio-user/protocol.ts'
 
-/** A client that doesn't read its replies for this long (ms) is cut off: the NIC has other things to do. */
-const SEND_TIMEOUT = 1000
+/** A client that doesn't read its replies for this long (ms) is cut off. */
+const READ_DEADLINE = 5000
+
+/** Descriptors that one message may bring; more are an attack on the limit of this process. */
+const MAX_FDS = 64
+
+const NOTHING = new Uint8Array(0)
 
 export interface Message {
   readonly header: Header
   readonly payload: Uint8Array
   /** Descriptors that came along. Whoever keeps one takes it out of the list; the rest is closed. */
   readonly fds: number[]
+}
+
+/** What is left of a reply that the client has not made room for yet. */
+interface Unsent {
+  rest: Uint8Array
+  /** They go with the first byte. */
+  fds: readonly number[]
+  readonly deadline: number
 }
 
 export class ServerConnection {
@@ -29,6 +41,7 @@ export class ServerConnection {
   private payload = this.headerBytes
   private filled = 0
   private fds: number[] = []
+  private unsent: Unsent | null = null
 
   constructor(socket: UnixSocket) {
     this.socket = socket
@@ -63,45 +76,71 @@ export class ServerConnection {
     const received = this.socket.receive(this.filled === 0 ? target : target.subarray(this.filled))
     if (received === null) return false
     this.fds.push(...received.fds)
-    if (received.bytes === 0) this.close()
+    if (received.bytes === 0 || this.fds.length > MAX_FDS) this.close()
     this.filled += received.bytes
-    return received.bytes > 0
+    return !this.closed
   }
 
-  /** Answers `request`. `fds` stay the caller's. */
+  /**
+   * Answers `request`. `fds` stay the caller's, and must stay open until the reply is on its way: see flush(), which must
+   * have returned true since the last reply.
+   */
   reply(request: Header, payload: Uint8Array, fds: readonly number[] = []): void {
-    this.send({ request, flags: MessageFlag.REPLY, error: 0, payload, fds })
+    this.send(request, MessageFlag.REPLY, 0, payload, fds)
   }
 
   refuse(request: Header, errno: number): void {
-    const flags = MessageFlag.REPLY | MessageFlag.ERROR
-    this.send({ request, flags, error: errno, payload: new Uint8Array(0), fds: [] })
+    this.send(request, MessageFlag.REPLY | MessageFlag.ERROR, errno, NOTHING, [])
   }
 
-  private send(answer: {
-    request: Header
-    flags: number
-    error: number
-    payload: Uint8Array
-    fds: readonly number[]
-  }): void {
+  private send(
+    { id, command }: Header,
+    flags: number,
+    error: number,
+    payload: Uint8Array,
+    fds: readonly number[],
+  ): void {
     if (this.closed) return
-    const { id, command } = answer.request
-    const size = HEADER_BYTES + answer.payload.length
-    const header = encodeHeader({ id, command, size, flags: answer.flags, error: answer.error })
+    const rest = new Uint8Array(HEADER_BYTES + payload.length)
+    rest.set(encodeHeader({ id, command, size: rest.length, flags, error }))
+    rest.set(payload, HEADER_BYTES)
+    this.unsent = { rest, fds, deadline: performance.now() + READ_DEADLINE }
+    this.flush()
+  }
+
+  /** A reply waits for the client to read. Nothing more should be done for it until then. */
+  get stuck(): boolean {
+    return this.unsent !== null
+  }
+
+  /** Sends what the client has room for. True if there is nothing left. Never throws, never waits. */
+  flush(): boolean {
+    const { unsent } = this
+    if (unsent === null || this.closed) return true
     try {
-      this.socket.send([header, answer.payload], answer.fds, SEND_TIMEOUT)
-    } catch (error) {
-      if (!isErrno(error, 'EPIPE', 'ETIMEDOUT')) throw error
+      while (unsent.rest.length > 0) {
+        const sent = this.socket.sendSome(unsent.rest, unsent.fds)
+        if (sent === 0) {
+          if (performance.now() > unsent.deadline) this.close()
+          return this.closed
+        }
+        unsent.rest = unsent.rest.subarray(sent)
+        unsent.fds = []
+      }
+    } catch {
+      // It has gone, or the kernel lacks memory.
       this.close()
     }
+    this.unsent = null
+    return true
   }
 
   /** The client reads an end of stream: QEMU 11.1 aborts on any other. Idempotent. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.fds.forEach(close)
+    this.unsent = null
+    this.fds.forEach(closeInBackground)
     this.fds = []
     this.socket.hangUp()
   }

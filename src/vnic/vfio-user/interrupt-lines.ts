@@ -1,5 +1,6 @@
 /** The client's eventfds: where the device's interrupts go (DEVICE_SET_IRQS). */
-import { close, setNonBlocking, signalEventFd } from '../../linux/file.ts'
+import { close } from '../../linux/file.ts'
+import { isEventFd, prepareToRing, ringEventFd } from '../../linux/foreign-eventfd.ts'
 import { Irq, IrqFlag, type IrqInfo, type IrqSet, IrqSetFlag } from '../../pci/vfio-user/protocol.ts'
 import { MSIX_VECTORS, PBA_OFFSET } from '../model/config-space.ts'
 import type { InterruptSink } from '../model/interrupts.ts'
@@ -88,6 +89,8 @@ export class InterruptLines implements InterruptSink {
     if ((flags & IrqSetFlag.DATA_EVENTFD) !== 0) {
       if (fds.length !== 0 && fds.length !== count)
         throw new Refusal(Errno.EINVAL, `${fds.length} eventfds for ${count} interrupts`)
+      if (!fds.every(isEventFd)) throw new Refusal(Errno.EINVAL, 'an interrupt that is not an eventfd')
+      if (fds.length > 0) prepareToRing()
       const taken = fds.splice(0)
       for (let i = 0; i < count; i++) this.assign(lines, start + i, taken[i] ?? -1)
       if (index === Irq.INTX) this.intxMasked = false
@@ -107,8 +110,6 @@ export class InterruptLines implements InterruptSink {
   private assign(lines: number[], index: number, fd: number): void {
     if (lines[index] !== -1) close(lines[index])
     lines[index] = fd
-    // Whatever the client calls an eventfd must not hold us up.
-    if (fd !== -1) setNonBlocking(fd)
   }
 
   /** Vectors that fired while nobody listened fire now. */
@@ -132,11 +133,11 @@ export class InterruptLines implements InterruptSink {
   }
 }
 
-/** A descriptor that can't be written to is the client's loss. */
+/** The client may have filled the eventfd, and made it one that blocks: it is rung in a way that never waits. */
 function notify(fd: number): void {
   try {
-    signalEventFd(fd)
+    ringEventFd(fd)
   } catch {
-    // EPIPE, EINVAL…: it wasn't an eventfd.
+    // The kernel is short of memory: the interrupt is lost, as a real one can be.
   }
 }

@@ -2,6 +2,7 @@
 
 /** Errnos of Linux that replies carry. */
 export const Errno = {
+  EPERM: 1,
   ENOENT: 2,
   EIO: 5,
   E2BIG: 7,

@@ -12,7 +12,7 @@ import { BAR0_BYTES } from '../model/registers.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 /** Pages of BAR0 that a client with shared doorbells writes to: RDT 0–63, TDT 0–63. */
-const DOORBELL_AREAS = [
+export const DOORBELL_AREAS = [
   { offset: 0x1000, size: 0x1000 },
   { offset: 0x6000, size: 0x1000 },
 ]

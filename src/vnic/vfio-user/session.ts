@@ -1,6 +1,6 @@
 /** One client from its first message to its last: the commands of vfio-user. */
-import { close } from '../../linux/file.ts'
-import { IxyError, takeAllSteps } from '../../errors.ts'
+import { closeInBackground } from '../../linux/background-close.ts'
+import { IxyError } from '../../errors.ts'
 import {
   Command,
   commandName,
@@ -14,8 +14,8 @@ import {
   decodeVersion,
   DEFAULT_MAX_DATA_BYTES,
   DeviceFlag,
+  DMA_UNMAP_BYTES,
   encodeDeviceInfo,
-  encodeDmaUnmap,
   encodeIrqInfo,
   encodeRegionAccess,
   encodeRegionInfo,
@@ -29,7 +29,7 @@ import {
   VERSION_MINOR,
 } from '../../pci/vfio-user/protocol.ts'
 import type { Device } from '../model/device.ts'
-import { ClientMemory, MAX_MAPPINGS } from './client-memory.ts'
+import { ClientMemory, type MemoryLimits } from './client-memory.ts'
 import type { Message, ServerConnection } from './connection.ts'
 import type { InterruptLines } from './interrupt-lines.ts'
 import { Errno, Refusal } from './refusal.ts'
@@ -37,16 +37,25 @@ import { Regions } from './regions.ts'
 
 /** Messages handled before the NIC gets its turn again. */
 const MESSAGES_PER_POLL = 64
+/** Milliseconds after which they get it in the middle of a command: other NICs of the process wait as well. */
+const TURN = 1
+/** Milliseconds a client has for its first message: until then it keeps others out. */
+const GREETING_DEADLINE = 3000
 /** Descriptors in one message: QEMU accepts no larger number. */
 const MAX_MESSAGE_FDS = 16
+/** Refusals of one client that are told; a client that is refused more often won't be understood better. */
+const MAX_TOLD = 5
 const NOTHING = new Uint8Array(0)
 
 /** What the session needs of its NIC. */
 export interface SessionHost {
   readonly device: Device
   readonly lines: InterruptLines
-  /** The file behind BAR0, for clients that ring by memory. */
-  readonly bar0Fd: number
+  readonly limits: Omit<MemoryLimits, 'uid'>
+  /** From now on the client may write to the doorbell pages: the file that holds them. Its owner is the NIC. */
+  readonly shareDoorbells: () => number
+  /** Told why the client was refused something that it can't do without, and what to do. */
+  readonly onRefusal: (reason: string) => void
 }
 
 interface Answer {
@@ -55,6 +64,9 @@ interface Answer {
   readonly fds?: readonly number[]
 }
 
+/** A command in work: one step between two `yield`s. */
+type Work = Generator<void, Answer>
+
 export class Session {
   /** The client writes the tail registers of the first queues by memory: they must be looked at. */
   sharedDoorbells = false
@@ -62,60 +74,99 @@ export class Session {
   private readonly host: SessionHost
   private readonly memory: ClientMemory
   private readonly regions: Regions
+  private readonly greetingDeadline = performance.now() + GREETING_DEADLINE
   private greeted = false
+  private current: { readonly message: Message; readonly work: Work } | null = null
+  private readonly told = new Set<string>()
 
   constructor(connection: ServerConnection, host: SessionHost) {
     this.connection = connection
     this.host = host
-    this.memory = new ClientMemory(host.device)
+    const uid = connection.socket.peerUid()
+    this.memory = new ClientMemory(host.device, { ...host.limits, uid })
     this.regions = new Regions(host.device)
   }
 
-  /** Handles what has arrived. Returns the number of messages. */
+  /**
+   * Handles what has arrived, for about a millisecond at most. Returns 0 if there was nothing to do. One command after the
+   * other: the next one is looked at when the last one is done and the client has taken the answer.
+   */
   poll(): number {
+    const { connection } = this
+    const until = performance.now() + TURN
     let count = 0
-    while (count < MESSAGES_PER_POLL) {
-      const message = this.connection.receive()
-      if (message === null) break
-      this.handle(message)
+    while (connection.flush() && count < MESSAGES_PER_POLL) {
+      if (this.current === null) {
+        const message = connection.receive()
+        if (message === null) break
+        this.begin(message)
+      }
       count++
+      if (!this.proceed(until) || performance.now() >= until) break
     }
+    if (!this.greeted && performance.now() > this.greetingDeadline) connection.close()
     return count
   }
 
-  private handle(message: Message): void {
+  private begin(message: Message): void {
+    const { header, fds } = message
+    // We send no commands, so there is nothing to be answered.
+    if ((header.flags & MessageFlag.TYPE_MASK) !== MessageFlag.COMMAND) fds.forEach(closeInBackground)
+    else this.current = { message, work: this.execute(message) }
+  }
+
+  /** Goes on with the current command. Returns false if it isn't done when the time is over. */
+  private proceed(until: number): boolean {
+    if (this.current === null) return true
+    const { message, work } = this.current
     const { header } = message
+    const silent = (header.flags & MessageFlag.NO_REPLY) !== 0
+    let done = true
     try {
-      // We send no commands, so there is nothing to be answered.
-      if ((header.flags & MessageFlag.TYPE_MASK) !== MessageFlag.COMMAND) return
-      const answer = this.execute(message)
-      if ((header.flags & MessageFlag.NO_REPLY) === 0)
-        this.connection.reply(header, answer.payload, answer.fds)
+      let step = work.next()
+      while (step.done !== true) {
+        if (performance.now() >= until) return (done = false)
+        step = work.next()
+      }
+      if (!silent) this.connection.reply(header, step.value.payload, step.value.fds)
     } catch (error) {
       const errno = errnoOf(error)
       if (errno === null) throw error
-      if ((header.flags & MessageFlag.NO_REPLY) === 0) this.connection.refuse(header, errno)
+      if (!silent) this.connection.refuse(header, errno)
+      this.tell(header.command, error)
       // Without a common version nothing that follows could be understood.
       if (!this.greeted) this.connection.close()
     } finally {
-      message.fds.forEach(close)
+      if (done) {
+        this.current = null
+        message.fds.forEach(closeInBackground)
+      }
     }
+    return true
   }
 
-  private execute({ header, payload, fds }: Message): Answer {
-    const { device, lines, bar0Fd } = this.host
+  /** Refusals of what a driver can't do without, each once. */
+  private tell(command: number, error: unknown): void {
+    if (command !== Command.DMA_MAP && command !== Command.DEVICE_SET_IRQS) return
+    const reason = `${commandName(command)} refused: ${error instanceof Error ? error.message : String(error)}`
+    if (this.told.size >= MAX_TOLD || this.told.has(reason)) return
+    this.told.add(reason)
+    this.host.onRefusal(reason)
+  }
+
+  private *execute({ header, payload, fds }: Message): Work {
+    const { device, lines, shareDoorbells } = this.host
     if (header.command === Command.VERSION) return this.version(payload)
     if (!this.greeted) throw new Refusal(Errno.EINVAL, `${commandName(header.command)} before VERSION`)
     switch (header.command) {
       case Command.DMA_MAP:
         if (fds.length > 1) throw new Refusal(Errno.EINVAL, 'DMA_MAP with several descriptors')
-        this.memory.map(decodeDmaMap(payload), fds[0] ?? -1)
+        yield* this.memory.map(decodeDmaMap(payload), fds[0] ?? -1)
         return { payload: NOTHING }
-      case Command.DMA_UNMAP: {
-        const unmap = decodeDmaUnmap(payload)
-        this.memory.unmap(unmap)
-        return { payload: encodeDmaUnmap(unmap) }
-      }
+      case Command.DMA_UNMAP:
+        yield* this.memory.unmap(decodeDmaUnmap(payload))
+        // What comes back is what was asked for.
+        return { payload: payload.subarray(0, DMA_UNMAP_BYTES) }
       case Command.DEVICE_GET_INFO: {
         const flags = DeviceFlag.PCI | DeviceFlag.RESET
         return { payload: encodeDeviceInfo({ flags, regions: REGION_COUNT, irqs: IRQ_COUNT }) }
@@ -123,7 +174,7 @@ export class Session {
       case Command.DEVICE_GET_REGION_INFO: {
         const { index, argsz } = decodeRegionInfoRequest(payload)
         const info = this.regions.info(index, this.sharedDoorbells)
-        const file = index === Region.BAR0 && this.sharedDoorbells ? [bar0Fd] : []
+        const file = index === Region.BAR0 && this.sharedDoorbells ? [shareDoorbells()] : []
         return { payload: encodeRegionInfo(info, argsz), fds: file }
       }
       case Command.DEVICE_GET_IRQ_INFO:
@@ -142,7 +193,10 @@ export class Session {
       }
       case Command.REGION_WRITE_MULTI: {
         const writes = decodeRegionWriteMulti(payload)
-        for (const write of writes) this.regions.write(write)
+        for (const write of writes) {
+          this.regions.write(write)
+          yield
+        }
         return { payload: encodeWriteMultiReply(writes.length) }
       }
       case Command.DEVICE_RESET:
@@ -169,7 +223,7 @@ export class Session {
         capabilities: {
           max_msg_fds: MAX_MESSAGE_FDS,
           max_data_xfer_size: DEFAULT_MAX_DATA_BYTES,
-          max_dma_maps: MAX_MAPPINGS,
+          max_dma_maps: this.host.limits.mappings,
           pgsizes: 4096,
           write_multiple: true,
           ...(this.sharedDoorbells ? { ixy_shared_doorbells: true } : {}),
@@ -178,12 +232,21 @@ export class Session {
     }
   }
 
-  /** Takes everything back that the client had shared, and puts the device into its initial state. */
-  close(): void {
+  /**
+   * Takes everything back that the client had shared, and puts the device into its initial state: that much is done before
+   * the first step. Then it gives the memory back.
+   */
+  *close(): Generator<void, void> {
     const { device, lines } = this.host
     this.connection.close()
+    if (this.current !== null) {
+      this.current.message.fds.forEach(closeInBackground)
+      this.current.work.return({ payload: NOTHING })
+      this.current = null
+    }
     device.reset()
-    takeAllSteps([() => this.memory.clear(), () => lines.clear()])
+    lines.clear()
+    yield* this.memory.clear()
   }
 }
 

@@ -68,7 +68,9 @@ export class ModelTransport implements Transport {
       this.model.invalidate()
       return
     }
-    this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size))
+    Array.from(
+      this.model.dma.add(iova, bytes, true, (offset, size) => viewOf(address + BigInt(offset), size)),
+    )
     this.model.invalidate()
   }
 

@@ -1,5 +1,5 @@
 /** A vfio-user client for tests, which says exactly what it is told to, and the NIC it talks to in the same thread. */
-import { close, createMemfd } from '../../../src/linux/file.ts'
+import { close, createSealedMemfd } from '../../../src/linux/file.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
 import { UnixSocket } from '../../../src/linux/unix-socket.ts'
 import {
@@ -115,7 +115,7 @@ export class TestClient {
 
   /** Shares fresh memory at `address`; returns the client's own view of it. */
   share(address: number, size: number, flags = 3): ArrayBuffer {
-    const fd = createMemfd('ixy-ts-test', size)
+    const fd = createSealedMemfd('ixy-ts-test', size)
     const mapped = mmap(size, { fd })
     this.undo.push(() => munmap(mapped, size))
     const errno = this.errno(Command.DMA_MAP, encodeDmaMap({ flags, offset: 0, address, size }), [fd])

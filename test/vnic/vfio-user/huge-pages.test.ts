@@ -1,5 +1,5 @@
 /** A client whose memory is in huge pages and who shares pieces of them, as QEMU does with its 640 KiB of low memory. */
-import { close, createMemfd } from '../../../src/linux/file.ts'
+import { close, createSealedMemfd } from '../../../src/linux/file.ts'
 import { hugepageCounts } from '../../../src/linux/hugepages.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
 import { Command, DMA_UNMAP_ALL, encodeDmaMap, encodeDmaUnmap } from '../../../src/pci/vfio-user/protocol.ts'
@@ -34,7 +34,7 @@ withPages(`memory in huge pages${reason === '' ? '' : ` (skipped: ${reason})`}`,
     ;({ nic, path } = startNic())
     client = new TestClient(nic, path)
     client.hello()
-    fd = createMemfd('ixy-ts-test', 2 * HUGE, HUGE)
+    fd = createSealedMemfd('ixy-ts-test', 2 * HUGE, HUGE)
     mapped = mmap(2 * HUGE, { fd })
     memory = new Uint8Array(viewOf(mapped, 2 * HUGE))
   })
@@ -66,7 +66,7 @@ withPages(`memory in huge pages${reason === '' ? '' : ` (skipped: ${reason})`}`,
   /** Takes all of the space in which clients' memory is mapped at first. */
   function fillSpace(): number {
     const size = (sharedSpace().bytes.u8.length / 8) * 7 - HUGE + 4096
-    const file = createMemfd('ixy-ts-test', size)
+    const file = createSealedMemfd('ixy-ts-test', size)
     expect(map({ address: 2 ** 40, size, offset: 0 }, file)).toBe(0)
     return file
   }
@@ -95,7 +95,7 @@ withPages(`memory in huge pages${reason === '' ? '' : ` (skipped: ${reason})`}`,
   })
 
   test('does not cover what is shared beside it', () => {
-    const page = createMemfd('ixy-ts-test', 4096)
+    const page = createSealedMemfd('ixy-ts-test', 4096)
     const view = mmap(4096, { fd: page })
     new Uint8Array(viewOf(view, 4096)).fill(77)
     const beside = { address: 640 * KIB, size: 4096, offset: 0 }

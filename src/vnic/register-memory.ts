@@ -1,0 +1,59 @@
+/**
+ * The memory of BAR0. It is this process's own, but for the pages that a client may write to by itself: those are a file
+ * of which each client gets a new one. What a client has mapped is dead for it once it has gone.
+ */
+import { close, createSealedMemfd, pwrite } from '../linux/file.ts'
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, mmap, munmap, viewOf } from '../linux/mapping.ts'
+import { BAR0_BYTES } from './model/registers.ts'
+import { DOORBELL_AREAS } from './vfio-user/regions.ts'
+
+export class RegisterMemory {
+  /** All of BAR0; stays where it is until close(). */
+  readonly buffer: ArrayBuffer
+  private readonly address: bigint
+  private fd = -1
+
+  /** Throws LinuxError. */
+  constructor() {
+    this.address = mmap(BAR0_BYTES)
+    this.buffer = viewOf(this.address, BAR0_BYTES)
+  }
+
+  /**
+   * Puts the doorbell pages into a file, at the offsets they have in BAR0, and returns its descriptor, which stays this
+   * object's. The same one until unshare(). Throws LinuxError.
+   */
+  share(): number {
+    if (this.fd !== -1) return this.fd
+    const fd = createSealedMemfd('ixy-vnic-doorbells', BAR0_BYTES)
+    try {
+      for (const { offset, size } of DOORBELL_AREAS) {
+        pwrite(fd, new Uint8Array(this.buffer, offset, size), offset)
+        mmap(size, { address: this.address + BigInt(offset), fd, offset, flags: MAP_SHARED | MAP_FIXED })
+      }
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+    return (this.fd = fd)
+  }
+
+  /** The pages are this process's own again, with what they hold now. */
+  unshare(): void {
+    if (this.fd === -1) return
+    for (const { offset, size } of DOORBELL_AREAS) {
+      const contents = new Uint8Array(this.buffer, offset, size).slice()
+      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+      mmap(size, { address: this.address + BigInt(offset), flags })
+      new Uint8Array(this.buffer, offset, size).set(contents)
+    }
+    close(this.fd)
+    this.fd = -1
+  }
+
+  /** The buffer must not be touched any more. */
+  close(): void {
+    if (this.fd !== -1) close(this.fd)
+    munmap(this.address, BAR0_BYTES)
+  }
+}
