@@ -196,13 +196,13 @@ export class UnixSocket {
 
   /**
    * Ends the connection in such a way that the peer reads the end of the stream. After close() alone it gets ECONNRESET
-   * if it had sent something that nobody has read. Idempotent, never throws.
+   * if it had sent something that nobody has read. `dispose` gets the descriptors among that. Idempotent, never throws.
    */
-  hangUp(): void {
+  hangUp(dispose: (fd: number) => void = closeInBackground): void {
     if (this.#fd === -1) return
     tryShutdown(this.#fd)
     const fds: number[] = []
-    while (receiveBytes(this.#fd, CHUNK, fds) > 0) fds.splice(0).forEach(closeInBackground)
+    while (receiveBytes(this.#fd, CHUNK, fds) > 0) fds.splice(0).forEach(dispose)
     this.close()
   }
 

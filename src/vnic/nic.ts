@@ -1,5 +1,6 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
 import { takeAllSteps } from '../errors.ts'
+import { BackgroundClose } from '../linux/background-close.ts'
 import { isErrno } from '../linux/libc.ts'
 import { UnixListener, type UnixSocket } from '../linux/unix-socket.ts'
 import { Device } from './model/device.ts'
@@ -46,6 +47,7 @@ export class VirtualNic {
   private readonly lines: InterruptLines
   private readonly registers = new RegisterMemory()
   private readonly host: SessionHost
+  private readonly closer = new BackgroundClose()
   private readonly onClient: (connected: boolean) => void
   private listener: UnixListener | null = null
   private session: Session | null = null
@@ -127,6 +129,7 @@ export class VirtualNic {
   private pollSocket(now: number): number {
     const { session } = this
     if (this.leaving !== null) return this.leave()
+    if (session === null && this.closer.pending > 0) return 0
     if ((this.deaf || session?.sharedDoorbells === true) && now < this.nextSocketLook) return 0
     if (session === null) return this.accept(now)
     const count = session.poll()
@@ -160,7 +163,7 @@ export class VirtualNic {
     }
     this.setDeaf(false)
     if (socket === undefined || socket === null) return 0
-    this.session = new Session(new ServerConnection(socket), this.host)
+    this.session = new Session(new ServerConnection(socket, this.closer), this.host)
     this.generation++
     this.onClient(true)
     return 1

@@ -23,6 +23,8 @@ import type { Egress } from './tx-queue.ts'
 
 /** Packets per queue and poll in each direction. */
 const BUDGET = 256
+/** Packets of all transmit queues together, or as many from the packet buffer: about a millisecond's work. */
+const LIMIT = 2048
 
 const CTRL = REG.CTRL.fields
 
@@ -245,8 +247,8 @@ export class Device implements Port, Egress {
   poll(now: number): number {
     this.now = now
     this.timers = Math.min(this.link.tick(now), this.interrupts.tick(now))
-    let work = this.receive.drain()
-    work += this.transmit.poll(this, BUDGET, now)
+    let work = this.receive.drain(LIMIT)
+    work += this.transmit.poll(this, BUDGET, LIMIT, now)
     try {
       work += this.wire.poll(this, BUDGET, now)
     } finally {

@@ -164,11 +164,11 @@ export class Receive {
     return this.waiting.push(memory, offset, length) || this.miss()
   }
 
-  /** Frames that have waited in the packet buffer; returns how many no longer do. */
-  drain(): number {
+  /** Up to `limit` frames that have waited in the packet buffer; returns how many no longer do. */
+  drain(limit: number): number {
     const { waiting } = this
     let count = 0
-    while (!waiting.empty && this.running) {
+    while (count < limit && !waiting.empty && this.running) {
       if (this.toHost(waiting.memory, waiting.offset, waiting.length) === Fate.WAITS) break
       waiting.shift()
       count++

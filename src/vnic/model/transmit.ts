@@ -70,24 +70,30 @@ export class Transmit {
     for (const queue of this.queues) queue.invalidate()
   }
 
-  /** Sends up to `budget` packets of each queue. Returns the number of descriptors used. */
-  poll(egress: Egress, budget: number, now: number): number {
+  /**
+   * Lets each queue spend up to `budget`, and all together not much more than `limit` (TxQueue.spent): the others' turn
+   * comes with the next poll. Returns what was spent.
+   */
+  poll(egress: Egress, budget: number, limit: number, now: number): number {
     if (!this.open) return 0
     const { active } = this
     const count = active.length
     if (count === 0) return 0
     const pad = this.registers.test(REG.HLREG0, REG.HLREG0.fields.TXPADEN.mask)
-    let done = 0
-    for (let i = 0; i < count; i++) {
+    let spent = 0
+    // As many of them as are looked at, so that the next poll begins behind the last one.
+    let looked = 1
+    for (let i = 0; i < count && spent < limit; i++) {
       const queue = active[(this.turn + i) % count]
-      const used = queue.run(egress, budget, pad, now)
-      if (used > 0) {
-        done += used
+      queue.run(egress, budget, pad, now)
+      if (queue.spent > 0) {
+        spent += queue.spent
         this.finish(queue)
       }
+      if (spent >= limit) looked = i + 1
     }
-    this.turn = (this.turn + 1) % count
-    return done
+    this.turn = (this.turn + looked) % count
+    return spent
   }
 
   /** Head, write-back, counters, interrupt. */

@@ -30,17 +30,29 @@ export interface Egress {
   sendBurst(burst: Burst, now: number): number
 }
 
+/**
+ * What a run() costs, in frames of the fast path: a descriptor that goes the long way and each KiB it brings, a frame that
+ * comes out of that, and each 128 bytes of it (checksums).
+ */
+const FRAME_COST = 4
+const KIB_SHIFT = 10
+const CHECKSUM_SHIFT = 7
+
 export class TxQueue extends Ring {
   /** The last run() has written back a status: the queue's interrupt is due. */
   statusReported = false
   /** Packets that could not be sent: their descriptors are wrong. */
   invalid = 0
+  /** What the last run() has done, in frames of the fast path: 0 if nothing. */
+  spent = 0
   private readonly packet: TxPacket
   private readonly loops = sharedLoops()
   /** For frames on their way; all queues of a NIC share it. */
   private readonly burst: Burst
   /** Descriptors of the packet that is being sent the long way. */
   private packetEnd = 0
+  /** Descriptors of a packet, not yet complete, that have been read already. */
+  private fed = 0
 
   constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict, burst: Burst) {
     super(TX_REGISTERS, index, registers, dma, strict)
@@ -51,7 +63,7 @@ export class TxQueue extends Ring {
   }
 
   override enable(): void {
-    this.packet.clear()
+    this.forgetPacket()
     if (!this.registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask))
       this.strict.report('4.6.8.1', 'transmit queue enabled before DMATXCTL.TE')
     const { HTHRESH, WTHRESH, PTHRESH } = REG.TXDCTL.fields
@@ -67,29 +79,36 @@ export class TxQueue extends Ring {
   }
 
   override disable(): void {
-    this.packet.clear()
+    this.forgetPacket()
     super.disable()
   }
 
+  private forgetPacket(): void {
+    this.packet.clear()
+    this.fed = 0
+  }
+
   /**
-   * Sends up to `budget` packets. Returns how many descriptors were used up; fewer than there are if the egress is
-   * full. `pad`: short frames are filled up (HLREG0.TXPADEN).
+   * Sends until `budget` is spent (see `spent`; a little more at most), in the middle of a packet if need be. Returns how
+   * many descriptors were used up; fewer than there are if the egress is full. `pad`: short frames are filled up
+   * (HLREG0.TXPADEN).
    */
   run(egress: Egress, budget: number, pad: boolean, now: number): number {
     let available = this.refresh()
     this.statusReported = false
+    this.spent = 0
     let done = 0
-    for (let packets = 0; packets < budget && available > 0;) {
-      const found = this.gather(Math.min(available, budget - packets))
+    while (this.spent < budget && available > 0) {
+      const begun = this.fed > 0 || this.packet.pending
+      const found = begun ? 0 : this.gather(Math.min(available, budget - this.spent))
       let used: number
       if (found > 0) {
         used = egress.sendBurst(this.burst, now)
         this.finishBurst(used)
-        packets += used
+        this.spent += used
       } else {
-        used = this.runPacket(egress, available, pad, now)
+        used = this.runPacket(egress, available, budget, pad, now)
         this.report(used)
-        packets++
       }
       done += used
       available -= used
@@ -98,6 +117,7 @@ export class TxQueue extends Ring {
     }
     return done
   }
+
   /**
    * Collects frames that are one descriptor each and ask for nothing, from the head on: up to `most`, the end of the
    * ring, or the first that is something else or lies in another region. Returns how many, 0 if not even the first.
@@ -161,30 +181,40 @@ export class TxQueue extends Ring {
   }
 
   /**
-   * One packet of any kind from the head. Returns the descriptors it took, 0 if it isn't complete yet or the egress is
-   * full. What can't be sent is dropped and reported.
+   * One packet of any kind from the head. Returns the descriptors it took, 0 if it isn't complete yet, the egress is full or
+   * the budget is spent. What can't be sent is dropped and reported.
    */
-  private runPacket(egress: Egress, available: number, pad: boolean, now: number): number {
-    const { words, first, entries, packet } = this
+  private runPacket(egress: Egress, available: number, budget: number, pad: boolean, now: number): number {
+    const { packet } = this
     if (!packet.pending) {
-      packet.begin()
-      let fed: Fed = Fed.MORE
-      let used = 0
-      while (fed === Fed.MORE) {
-        if (used === available) return 0
-        const word = first + (((this.head + used++) % entries) << 2)
-        fed = packet.feed(words[word], words[word + 1], words[word + 2], words[word + 3], pad)
+      if (this.fed === 0) packet.begin()
+      let state: Fed = Fed.MORE
+      while (state === Fed.MORE) {
+        if (this.fed >= available || this.spent >= budget) return 0
+        state = this.feed(pad)
       }
-      if (fed === Fed.DROPPED) this.invalid++
-      if (fed !== Fed.COMPLETE) return used
+      const used = this.fed
+      this.fed = 0
+      if (state === Fed.DROPPED) this.invalid++
+      if (state !== Fed.COMPLETE) return used
       this.packetEnd = used
     }
     while (packet.pending) {
-      if (!egress.send(packet.memory, 0, packet.length, now)) return 0
+      if (this.spent >= budget || !egress.send(packet.memory, 0, packet.length, now)) return 0
       this.count(packet.memory.u8, 0, packet.length)
+      this.spent += FRAME_COST + (packet.length >> CHECKSUM_SHIFT)
       packet.advance(pad)
     }
     return this.packetEnd
+  }
+
+  /** Gives the packet its next descriptor. */
+  private feed(pad: boolean): Fed {
+    const { words, first, entries } = this
+    const word = first + (((this.head + this.fed++) % entries) << 2)
+    const command = words[word + 2]
+    this.spent += 1 + ((command & 0xffff) >> KIB_SHIFT)
+    return this.packet.feed(words[word], words[word + 1], command, words[word + 3], pad)
   }
 
   private fetch(iova: number, bytes: number, target: Bytes, offset: number): boolean {

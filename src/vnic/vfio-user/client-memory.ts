@@ -1,5 +1,6 @@
 /** The client's memory, mapped into this process as it shares it: DMA_MAP and DMA_UNMAP. */
 import { fstatSync } from 'node:fs'
+import { close } from '../../linux/file.ts'
 import { pageBytesOf } from '../../linux/hugepages.ts'
 import { isErrno, LinuxError } from '../../linux/libc.ts'
 import { mmap, munmap, PAGE_BYTES, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
@@ -53,8 +54,11 @@ export class ClientMemory {
     this.limits = limits
   }
 
-  /** Maps what the client offers. `fd` -1: ROM or unshared memory, allowed as long as the device is not sent there. */
-  *map(request: DmaMap, fd: number): Generator<void, void> {
+  /**
+   * Maps what the client offers. Without a descriptor it is ROM or unshared memory, allowed as long as the device is not sent
+   * there. Takes the descriptor out of `fds` and closes it if all goes well.
+   */
+  *map(request: DmaMap, fds: number[]): Generator<void, void> {
     const { address: iova, size, offset } = request
     if (
       iova % PAGE !== 0 ||
@@ -74,8 +78,11 @@ export class ClientMemory {
     const next = this.mappings.at(index)
     if (next !== undefined && next.iova < iova + size)
       throw new Refusal(Errno.EEXIST, `DMA_MAP over existing memory at 0x${iova.toString(16)}`)
-    const release = fd === -1 ? this.remember(iova, size) : yield* this.share(request, fd)
+    const [fd] = fds
+    const release = fd === undefined ? this.remember(iova, size) : yield* this.share(request, fd)
     this.mappings.splice(index, 0, { iova, size, release })
+    // There is another one of the same file: it takes no time.
+    fds.splice(0).forEach(close)
   }
 
   /** The client has memory here that it doesn't share. */

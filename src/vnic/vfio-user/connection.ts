@@ -1,5 +1,5 @@
 /** The server's end of a vfio-user connection: whole messages out of a stream, without waiting for any. */
-import { closeInBackground } from '../../linux/background-close.ts'
+import type { BackgroundClose } from '../../linux/background-close.ts'
 import type { UnixSocket } from '../../linux/unix-socket.ts'
 import {
   decodeHeader,
@@ -34,6 +34,8 @@ interface Unsent {
 
 export class ServerConnection {
   readonly socket: UnixSocket
+  /** What closes the client's descriptors: nobody knows what they are. */
+  readonly closer: BackgroundClose
   /** The peer has closed, or the stream is beyond understanding. */
   closed = false
   private readonly headerBytes = new Uint8Array(HEADER_BYTES)
@@ -43,8 +45,9 @@ export class ServerConnection {
   private fds: number[] = []
   private unsent: Unsent | null = null
 
-  constructor(socket: UnixSocket) {
+  constructor(socket: UnixSocket, closer: BackgroundClose) {
     this.socket = socket
+    this.closer = closer
   }
 
   /** The next message that has arrived completely, or null. Never throws: a broken stream closes the connection. */
@@ -135,13 +138,17 @@ export class ServerConnection {
     return true
   }
 
+  /** Closes descriptors of the client. */
+  dispose(fds: number[]): void {
+    for (const fd of fds.splice(0)) this.closer.close(fd)
+  }
+
   /** The client reads an end of stream: QEMU 11.1 aborts on any other. Idempotent. */
   close(): void {
     if (this.closed) return
     this.closed = true
     this.unsent = null
-    this.fds.forEach(closeInBackground)
-    this.fds = []
-    this.socket.hangUp()
+    this.dispose(this.fds)
+    this.socket.hangUp((fd) => this.closer.close(fd))
   }
 }

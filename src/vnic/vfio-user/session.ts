@@ -1,5 +1,4 @@
 /** One client from its first message to its last: the commands of vfio-user. */
-import { closeInBackground } from '../../linux/background-close.ts'
 import { IxyError } from '../../errors.ts'
 import {
   Command,
@@ -43,6 +42,8 @@ const TURN = 1
 const GREETING_DEADLINE = 3000
 /** Descriptors in one message: QEMU accepts no larger number. */
 const MAX_MESSAGE_FDS = 16
+/** Descriptors of a client that may wait to be closed before it is heard again. */
+const MAX_CLOSING = 64
 /** Refusals of one client that are told; a client that is refused more often won't be understood better. */
 const MAX_TOLD = 5
 const NOTHING = new Uint8Array(0)
@@ -95,7 +96,9 @@ export class Session {
     const { connection } = this
     const until = performance.now() + TURN
     let count = 0
-    while (connection.flush() && count < MESSAGES_PER_POLL) {
+    // Nobody waits for the rest of a command that takes several turns.
+    if (this.current !== null && connection.socket.peerHasClosed()) connection.close()
+    while (count < MESSAGES_PER_POLL && this.ready()) {
       if (this.current === null) {
         const message = connection.receive()
         if (message === null) break
@@ -108,10 +111,16 @@ export class Session {
     return count
   }
 
+  /** The client has taken its last answer, and its descriptors haven't piled up. */
+  private ready(): boolean {
+    const { connection } = this
+    return connection.flush() && !connection.closed && connection.closer.pending < MAX_CLOSING
+  }
+
   private begin(message: Message): void {
     const { header, fds } = message
     // We send no commands, so there is nothing to be answered.
-    if ((header.flags & MessageFlag.TYPE_MASK) !== MessageFlag.COMMAND) fds.forEach(closeInBackground)
+    if ((header.flags & MessageFlag.TYPE_MASK) !== MessageFlag.COMMAND) this.connection.dispose(fds)
     else this.current = { message, work: this.execute(message) }
   }
 
@@ -139,7 +148,7 @@ export class Session {
     } finally {
       if (done) {
         this.current = null
-        message.fds.forEach(closeInBackground)
+        this.connection.dispose(message.fds)
       }
     }
     return true
@@ -161,7 +170,7 @@ export class Session {
     switch (header.command) {
       case Command.DMA_MAP:
         if (fds.length > 1) throw new Refusal(Errno.EINVAL, 'DMA_MAP with several descriptors')
-        yield* this.memory.map(decodeDmaMap(payload), fds[0] ?? -1)
+        yield* this.memory.map(decodeDmaMap(payload), fds)
         return { payload: NOTHING }
       case Command.DMA_UNMAP:
         yield* this.memory.unmap(decodeDmaUnmap(payload))
@@ -240,7 +249,7 @@ export class Session {
     const { device, lines } = this.host
     this.connection.close()
     if (this.current !== null) {
-      this.current.message.fds.forEach(closeInBackground)
+      this.connection.dispose(this.current.message.fds)
       this.current.work.return({ payload: NOTHING })
       this.current = null
     }

@@ -93,7 +93,7 @@ export class ModelTransport implements Transport {
   /** Unmaps the registers: nothing may touch model or rings any more. */
   release(): void {
     munmap(this.registers, BAR0_BYTES)
-    for (const at of this.places) sharedSpace().unmap(at)
+    for (const at of this.places) Array.from(sharedSpace().unmap(at))
   }
 
   private readConfig(how: keyof typeof NUMBER_OF_BYTES, offset: number): number {

@@ -53,7 +53,7 @@ function putData(
 
 function send(host: Host, tail: number): Uint8Array[] {
   host.write(REG.TDT, tail)
-  host.poll()
+  while (host.poll() > 0);
   return host.wire.sent
 }
 
@@ -220,5 +220,78 @@ describe('MAC loopback', () => {
     expect(host.received(0).data).toEqual(frame)
     expect(host.read(REG.GPRC)).toBe(10)
     expect(host.device.deliver({ u8: frame, u32: new Uint32Array(frame.buffer) }, 0, 60)).toBe(false)
+  })
+})
+
+describe('no packet holds up others for long', () => {
+  /** Frames that one poll may send: a NIC that shares the thread has its turn after it. */
+  const FEW = 300
+
+  /** Polls until all is sent; returns the most that was sent by one poll. */
+  function mostAtOnce(host: Host, tail: number): number {
+    host.write(REG.TDT, tail)
+    let most = 0
+    for (let before = 0; host.poll() > 0; before = host.wire.sent.length)
+      most = Math.max(most, host.wire.sent.length - before)
+    return most
+  }
+
+  test('segments of one byte are sent over many polls, all of them, in order', () => {
+    const host = runningHost()
+    const layout = { ...TCP4, mss: 1 }
+    const payload = counting(3000)
+    const packet = prepare(tcp4('10.0.0.1', 1, '10.0.0.2', 2, payload), layout, 20)
+    putContext(host, 0, layout)
+    putData(host, 1, packet, { command: TSE, options: IXSM | TXSM, paylen: payload.length })
+    expect(mostAtOnce(host, 2)).toBeLessThanOrEqual(FEW)
+    expect(host.wire.sent.length).toBe(payload.length)
+    expect(host.wire.sent.map((frame) => frame[54])).toEqual([...payload])
+    expect(host.read(REG.TDH)).toBe(2)
+    expect(host.transmitStatus(1) & 1).toBe(1)
+    expect(host.breaches()).toEqual([])
+  })
+
+  test('a packet whose end is still to come is not read again and again', () => {
+    const host = runningHost()
+    const reads = jest.spyOn(host.device.dma, 'access')
+    const frame = Uint8Array.from(counting(1000))
+    // The first half of a packet: no EOP.
+    const address = host.place(0, frame)
+    host.describe(0, [address % 2 ** 32, Math.floor(address / 2 ** 32), (DATA & ~(1 << 24)) | 500, 1000 << 14])
+    host.write(REG.TDT, 1)
+    expect(host.poll()).toBeGreaterThan(0)
+    reads.mockClear()
+    expect(host.poll(10)).toBe(0)
+    expect(reads).not.toHaveBeenCalled()
+    host.describe(1, [
+      (address + 500) % 2 ** 32,
+      Math.floor((address + 500) / 2 ** 32),
+      DATA | RS | 500,
+      1000 << 14,
+    ])
+    expect(send(host, 2).map((sent) => [...sent])).toEqual([[...frame]])
+    expect(host.transmitStatus(1) & 1).toBe(1)
+  })
+
+  test('many queues share what one poll may do, and none goes without', () => {
+    const host = runningHost()
+    const queues = 32
+    const entries = 256
+    // They all send from one ring of plain frames, each with heads and tails of its own.
+    const frame = Uint8Array.from(counting(64))
+    for (let i = 0; i < entries; i++) host.queueFrame(i, frame, false)
+    host.write(REG.TXDCTL, 0)
+    for (let queue = 0; queue < queues; queue++) {
+      host.startTransmit(entries, queue)
+      host.write(REG.TDT, entries - 1, queue)
+    }
+    let most = 0
+    let polls = 0
+    for (let before = 0; host.poll() > 0; before = host.wire.sent.length, polls++)
+      most = Math.max(most, host.wire.sent.length - before)
+    expect(most).toBeLessThanOrEqual(2048 + 256)
+    expect(polls).toBeGreaterThan(2)
+    expect(host.wire.sent.length).toBe(queues * (entries - 1))
+    for (let queue = 0; queue < queues; queue++) expect(host.read(REG.TDH, queue)).toBe(entries - 1)
   })
 })

@@ -14,7 +14,7 @@ import {
   HEADER_BYTES,
   MessageFlag,
 } from '../../../src/pci/vfio-user/protocol.ts'
-import { VirtualNic } from '../../../src/vnic/nic.ts'
+import { VirtualNic, type VirtualNicOptions } from '../../../src/vnic/nic.ts'
 import { MAC, TestWire } from '../model/host.ts'
 
 export interface Answer {
@@ -28,9 +28,13 @@ let sockets = 0
 let now = 0
 
 /** A listening NIC, its wire, and the path of its socket. */
-export function startNic(strict = true): { nic: VirtualNic; wire: TestWire; path: string } {
+export function startNic(options: Partial<VirtualNicOptions> = {}): {
+  nic: VirtualNic
+  wire: TestWire
+  path: string
+} {
   const wire = new TestWire()
-  const nic = new VirtualNic({ name: 'test', mac: MAC, wire, strict })
+  const nic = new VirtualNic({ name: 'test', mac: MAC, wire, strict: true, ...options })
   const path = `/tmp/ixy-ts-test-${process.pid}-${sockets++}.sock`
   nic.listen(path)
   return { nic, wire, path }
@@ -39,7 +43,7 @@ export function startNic(strict = true): { nic: VirtualNic; wire: TestWire; path
 export class TestClient {
   readonly socket: UnixSocket
   private readonly nic: VirtualNic
-  private nextId = 1
+  private nextId = 0
   private readonly undo: (() => void)[] = []
 
   constructor(nic: VirtualNic, path: string) {
@@ -59,12 +63,17 @@ export class TestClient {
     this.socket.send(bytes, fds)
   }
 
+  /** The header of a command whose payload has `bytes` bytes. */
+  header(command: number, bytes: number, flags = 0): Uint8Array {
+    const id = (this.nextId = (this.nextId + 1) & 0xffff)
+    return encodeHeader({ id, command, size: HEADER_BYTES + bytes, flags, error: 0 })
+  }
+
   /** Sends a command without waiting for anything. */
   post(command: number, payload: Uint8Array, fds: readonly number[] = [], flags = 0): number {
-    const id = this.nextId++
-    const size = HEADER_BYTES + payload.length
-    this.socket.send([encodeHeader({ id, command, size, flags, error: 0 }), payload], fds)
-    return id
+    const header = this.header(command, payload.length, flags)
+    this.socket.send([header, payload], fds)
+    return this.nextId
   }
 
   /** The next reply, or null if there is none. */
