@@ -110,6 +110,11 @@ export class UnixSocket {
         else {
           fds.push(...part.fds)
           bytes += part.bytes
+          if (fds.length > MAX_FDS)
+            throw new IxyError('IXY_ERR_PROTOCOL', `more than ${MAX_FDS} descriptors in one message`)
+          // Also one who sends byte by byte has no more time.
+          if (bytes < target.length && performance.now() > deadline)
+            throw new LinuxError('recvmsg', 'ETIMEDOUT')
         }
       }
     } catch (error) {

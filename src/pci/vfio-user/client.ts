@@ -3,9 +3,10 @@
  * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
  */
 import { fstatSync } from 'node:fs'
+import { closeInBackground } from '../../linux/background-close.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { IxyError } from '../../errors.ts'
-import { close, createEventFd } from '../../linux/file.ts'
+import { close, createEventFd, shrinkingOf } from '../../linux/file.ts'
 import { mmap, munmap } from '../../linux/mapping.ts'
 import type { DmaSegment } from '../../memory/arena.ts'
 import { requireSupported } from '../device-ids.ts'
@@ -67,10 +68,9 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
     const maxFds = introduce(connection, name)
-    const device = decodeDeviceInfo(
-      connection.request(Command.DEVICE_GET_INFO, encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 }))
-        .payload,
-    )
+    const none = encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 })
+    const description = connection.request(Command.DEVICE_GET_INFO, none)
+    const device = connection.decode(() => decodeDeviceInfo(description))
     const config = new RemoteConfigSpace(connection)
     if ((device.flags & DeviceFlag.PCI) === 0 || device.regions <= Region.CONFIG)
       throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} is not a PCI device`, 'start another server')
@@ -107,9 +107,10 @@ function introduce(connection: Connection, name: string): number {
       )
     }
     if (cause.code !== 'IXY_ERR_PROTOCOL') throw cause
+    const inner = cause.cause instanceof IxyError ? cause.cause : cause
     throw new IxyError(
       'IXY_ERR_DEVICE_UNSUPPORTED',
-      `${name}: what listens there is not a vfio-user server for this client (${cause.message})`,
+      `${name}: what listens there is not a vfio-user server for this client (${inner.message})`,
       'name the socket of a server such as ixy-ts vnic',
       { cause },
     )
@@ -118,7 +119,7 @@ function introduce(connection: Connection, name: string): number {
 
 /** Agrees on version and capabilities. Returns how many descriptors the server takes in one message. */
 function negotiate(connection: Connection, name: string): number {
-  const { payload, fds } = connection.request(
+  const payload = connection.request(
     Command.VERSION,
     encodeVersion({
       major: VERSION_MAJOR,
@@ -126,8 +127,7 @@ function negotiate(connection: Connection, name: string): number {
       capabilities: { max_msg_fds: 16, ixy_shared_doorbells: true },
     }),
   )
-  fds.forEach(close)
-  const { major, minor, capabilities } = decodeVersion(payload)
+  const { major, minor, capabilities } = connection.decode(() => decodeVersion(payload))
   if (major !== VERSION_MAJOR || minor > VERSION_MINOR)
     throw new IxyError(
       'IXY_ERR_PROTOCOL',
@@ -147,12 +147,12 @@ function mapDoorbells(
   name: string,
   undo: UndoStack,
 ): { info: RegionInfoReply; pages: MappedPage[] } {
-  const { payload, fds } = connection.request(
+  const { payload, fds } = connection.requestFiles(
     Command.DEVICE_GET_REGION_INFO,
     encodeRegionInfoRequest(Region.BAR0, REGION_INFO_ROOM),
   )
   try {
-    const info = decodeRegionInfo(payload)
+    const info = connection.decode(() => decodeRegionInfo(payload))
     const [fd] = fds
     const areas = (info.flags & RegionFlag.MMAP) === 0 ? [] : (info.areas ?? [{ offset: 0, size: info.size }])
     const pages = DOORBELL_PAGES.map((offset) => {
@@ -162,12 +162,19 @@ function mapDoorbells(
           `the server of ${name} doesn't share the tail registers (page 0x${offset.toString(16)} of BAR0)`,
           'use a server of this program: ixy-ts vnic',
         )
+      if (shrinkingOf(fd) !== 'never')
+        throw new IxyError(
+          'IXY_ERR_DEVICE_UNSUPPORTED',
+          `the server of ${name} could take away the memory of the tail registers, which would end this process`,
+          'use a server that seals it (F_SEAL_SHRINK): ixy-ts vnic',
+        )
       const inFile = info.offset + offset
       // Beyond the end of the file a mapping exists, but touching it would end this process.
       if (inFile % PAGE !== 0 || fstatSync(fd).size < inFile + PAGE)
         throw new IxyError(
           'IXY_ERR_PROTOCOL',
           `the server of ${name} shares a file without the tail registers`,
+          'start it again, or report it to its authors',
         )
       const address = mmap(PAGE, { fd, offset: inFile })
       undo.push(() => munmap(address, PAGE))
@@ -175,7 +182,7 @@ function mapDoorbells(
     })
     return { info, pages }
   } finally {
-    fds.forEach(close)
+    fds.forEach(closeInBackground)
   }
 }
 
@@ -223,10 +230,9 @@ class VfioUserTransport implements Transport {
 
   enableInterrupts(count: number): readonly number[] {
     const { connection, maxFds, undo } = this.parts
-    const info = decodeIrqInfo(
-      connection.request(Command.DEVICE_GET_IRQ_INFO, encodeIrqInfo({ flags: 0, index: Irq.MSIX, count: 0 }))
-        .payload,
-    )
+    const wanted = encodeIrqInfo({ flags: 0, index: Irq.MSIX, count: 0 })
+    const description = connection.request(Command.DEVICE_GET_IRQ_INFO, wanted)
+    const info = connection.decode(() => decodeIrqInfo(description))
     if (info.count < count)
       throw new IxyError(
         'IXY_ERR_DEVICE_UNSUPPORTED',

@@ -1,6 +1,6 @@
 /** A connection to a vfio-user server: one request at a time, each answered within a deadline. */
 import { IxyError } from '../../errors.ts'
-import { close } from '../../linux/file.ts'
+import { closeInBackground } from '../../linux/background-close.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { pollOne, PollSet, POLLIN, POLLRDHUP } from '../../linux/poll.ts'
 import { UnixSocket } from '../../linux/unix-socket.ts'
@@ -18,6 +18,13 @@ import {
 export const DEADLINE = 5000
 /** Milliseconds of them after which the user is told what is waited for. */
 const SLOW = 500
+/**
+ * How much longer than it lets this thread do other things a server may let it wait, in deadlines: one that answers each of
+ * hundreds of commands just in time would hold up everything for minutes.
+ */
+const PATIENCE = 2
+/** Commands of the server that are answered while a reply is waited for. It has all memory mapped and needs none. */
+const MAX_INTERJECTED = 64
 const ENOTSUP = 95
 
 export interface Reply {
@@ -37,6 +44,9 @@ export class Connection {
   private readonly deadline: number
   private readonly onSlow: OnSlow
   private nextId = 0
+  /** Milliseconds that the server has let this thread wait, less those in between; and since when it doesn't. */
+  private waited = 0
+  private idleSince = performance.now()
   /** Why the connection can't be used any more. */
   private failure: IxyError | undefined
 
@@ -79,30 +89,46 @@ export class Connection {
   }
 
   /**
-   * Sends a command and waits for its reply (blocks the thread). `fds` stay the caller's. Throws
-   * IXY_ERR_DEVICE_GONE if the server has closed or doesn't answer, IXY_ERR_PROTOCOL if it answers nonsense or refuses.
-   * After either of the first two the connection is useless, and every later call throws the same at once.
+   * Sends a command, waits for its reply (blocks the thread) and returns the payload. `fds` stay the caller's. Throws
+   * IXY_ERR_DEVICE_GONE if the server has closed, doesn't answer or is too slow, IXY_ERR_PROTOCOL if it answers nonsense or
+   * refuses. But for the last the connection is useless then, and every later call throws the same at once.
    */
-  request(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Reply {
+  request(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Uint8Array {
+    const reply = this.requestFiles(command, payload, fds)
+    // Nobody has asked for them.
+    reply.fds.forEach(closeInBackground)
+    return reply.payload
+  }
+
+  /** As request, for replies that come with descriptors. */
+  requestFiles(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Reply {
     if (this.failure !== undefined) throw this.failure
     const id = this.nextId
     this.nextId = (id + 1) & 0xffff
     const size = HEADER_BYTES + payload.length
     const header = encodeHeader({ id, command, size, flags: MessageFlag.COMMAND, error: 0 })
+    const begin = performance.now()
+    this.waited = Math.max(0, this.waited - (begin - this.idleSince))
     try {
       this.socket.send([header, payload], fds, this.deadline)
       const deadline = performance.now() + this.deadline
       this.tellIfSlow(command)
       const { header: answer, ...reply } = this.receiveReply(deadline)
+      this.idleSince = performance.now()
+      this.waited += this.idleSince - begin
+      if (this.waited > PATIENCE * this.deadline) {
+        reply.fds.forEach(closeInBackground)
+        throw this.tooSlow()
+      }
       if (answer.id !== id || answer.command !== command) {
-        reply.fds.forEach(close)
+        reply.fds.forEach(closeInBackground)
         throw new IxyError(
           'IXY_ERR_PROTOCOL',
-          `${this.name} answered ${commandName(command)} with ${commandName(answer.command)}`,
+          `${commandName(command)} was answered with ${commandName(answer.command)}, or out of turn`,
         )
       }
       if ((answer.flags & MessageFlag.ERROR) === 0) return reply
-      reply.fds.forEach(close)
+      reply.fds.forEach(closeInBackground)
       throw new Refusal(this.name, command, answer.error)
     } catch (error) {
       if (error instanceof Refusal) throw error
@@ -120,17 +146,28 @@ export class Connection {
     )
   }
 
-  /** The next reply. Commands of the server in between are answered: it has all memory mapped and needs none. */
+  /** What `decode` makes of something that the server has sent. Throws IXY_ERR_PROTOCOL with what to do. */
+  decode<T>(decode: () => T): T {
+    try {
+      return decode()
+    } catch (error) {
+      throw this.explain(error, null)
+    }
+  }
+
+  /** The next reply. Commands of the server in between are refused. */
   private receiveReply(deadline: number): Reply & { header: Header } {
-    while (true) {
+    for (let interjected = 0; interjected <= MAX_INTERJECTED; interjected++) {
       const message = this.receiveMessage(deadline)
       const { id, command, flags } = message.header
       if ((flags & MessageFlag.TYPE_MASK) === MessageFlag.REPLY) return message
-      message.fds.forEach(close)
+      message.fds.forEach(closeInBackground)
       if ((flags & MessageFlag.NO_REPLY) !== 0) continue
       const error = MessageFlag.REPLY | MessageFlag.ERROR
-      this.socket.send(encodeHeader({ id, command, size: HEADER_BYTES, flags: error, error: ENOTSUP }))
+      const refusal = encodeHeader({ id, command, size: HEADER_BYTES, flags: error, error: ENOTSUP })
+      this.socket.send(refusal, [], deadline - performance.now())
     }
+    throw new IxyError('IXY_ERR_PROTOCOL', `more than ${MAX_INTERJECTED} commands of its own before a reply`)
   }
 
   /** Header first, then exactly the body: see unix-socket.ts. */
@@ -143,7 +180,7 @@ export class Connection {
       const second = this.receiveExactly(payload, deadline)
       return { header, payload, fds: [...first, ...second] }
     } catch (error) {
-      first.forEach(close)
+      first.forEach(closeInBackground)
       throw error
     }
   }
@@ -151,7 +188,7 @@ export class Connection {
   private receiveExactly(target: Uint8Array, deadline: number): readonly number[] {
     const { bytes, fds } = this.socket.receiveFully(target, deadline - performance.now())
     if (bytes === target.length) return fds
-    fds.forEach(close)
+    fds.forEach(closeInBackground)
     throw this.gone()
   }
 
@@ -163,7 +200,16 @@ export class Connection {
     )
   }
 
-  private explain(error: unknown, command: number): IxyError {
+  private tooSlow(): IxyError {
+    const seconds = Math.round(this.waited / 100) / 10
+    return new IxyError(
+      'IXY_ERR_DEVICE_GONE',
+      `the server of ${this.name} is too slow: this program has spent ${seconds} s waiting for its answers`,
+      'give it more of the CPU, or start it again',
+    )
+  }
+
+  private explain(error: unknown, command: number | null): IxyError {
     if (isErrno(error, 'EPIPE', 'ECONNRESET')) return this.gone()
     if (isErrno(error, 'ETIMEDOUT')) {
       const hint =
@@ -172,11 +218,18 @@ export class Connection {
           : 'it hangs: start it again'
       return new IxyError(
         'IXY_ERR_DEVICE_GONE',
-        `the server of ${this.name} didn't answer ${commandName(command)} within ${this.deadline / 1000} s`,
+        `the server of ${this.name} didn't answer ${commandName(command ?? 0)} within ${this.deadline / 1000} s`,
         hint,
         { cause: error },
       )
     }
+    if (error instanceof IxyError && error.code === 'IXY_ERR_PROTOCOL')
+      return new IxyError(
+        'IXY_ERR_PROTOCOL',
+        `the server of ${this.name} breaks the vfio-user protocol (${error.message})`,
+        'start it again, or report it to its authors',
+        { cause: error },
+      )
     if (error instanceof IxyError) return error
     return new IxyError('IXY_ERR_INTERNAL', String(error), '', { cause: error })
   }
@@ -196,6 +249,10 @@ export class Connection {
 /** The server answered with an error; the connection lives. */
 class Refusal extends IxyError {
   constructor(name: string, command: number, errno: number) {
-    super('IXY_ERR_PROTOCOL', `the server of ${name} refused ${commandName(command)} (errno ${errno})`)
+    super(
+      'IXY_ERR_PROTOCOL',
+      `the server of ${name} refused ${commandName(command)} (errno ${errno})`,
+      'see what it says about it',
+    )
   }
 }

@@ -63,9 +63,7 @@ export function encodeDmaUnmap(unmap: DmaUnmap): Uint8Array {
  */
 export function decodeDmaUnmap(payload: Uint8Array): DmaUnmap {
   const view = payloadView(payload, DMA_UNMAP_BYTES, 'DMA_UNMAP')
-  const address = getCutU64(view, 8)
-  const size = Math.min(getCutU64(view, 16), Number.MAX_SAFE_INTEGER - address)
-  return { flags: view.getUint32(4, true), address, size }
+  return { flags: view.getUint32(4, true), address: getCutU64(view, 8), size: getCutU64(view, 16) }
 }
 
 // DMA_READ, DMA_WRITE: from server to client

@@ -9,12 +9,18 @@ const NO_DATA = new Uint8Array(0)
 /** Reads `bytes` (1, 2 or 4) as an unsigned little-endian number. */
 function readRegion(connection: Connection, region: number, offset: number, bytes: number): number {
   const request = encodeRegionAccess({ offset, region, count: bytes, data: NO_DATA })
-  const { data } = decodeRegionAccess(connection.request(Command.REGION_READ, request).payload, true)
-  if (data.length !== bytes)
-    throw new IxyError('IXY_ERR_PROTOCOL', `a read of ${bytes} bytes was answered with ${data.length}`)
+  const payload = connection.request(Command.REGION_READ, request)
+  const data = connection.decode(() => decodeRead(payload, bytes))
   let value = 0
   for (let index = bytes - 1; index >= 0; index--) value = value * 256 + data[index]
   return value
+}
+
+function decodeRead(payload: Uint8Array, bytes: number): Uint8Array {
+  const { data } = decodeRegionAccess(payload, true)
+  if (data.length !== bytes)
+    throw new IxyError('IXY_ERR_PROTOCOL', `a read of ${bytes} bytes was answered with ${data.length}`)
+  return data
 }
 
 function writeRegion(

@@ -102,8 +102,7 @@ export class ClientMemory {
         throw new Refusal(Errno.ENOMEM, `more than ${MAX_BYTES / 2 ** 40} TiB of memory shared with one NIC`)
       // Beyond the end of the file a mapping exists, but touching it would end this process.
       const { size: fileBytes, dev, ino } = fstatSync(fd)
-      if (fileBytes < offset + size)
-        throw new Refusal(Errno.EINVAL, 'DMA_MAP beyond the end of the file')
+      if (fileBytes < offset + size) throw new Refusal(Errno.EINVAL, 'DMA_MAP beyond the end of the file')
       return yield* this.shareFile(request, fd, this.files.keep(`${dev} ${ino}`, fd))
     } catch (error) {
       if (error instanceof Refusal) throw error

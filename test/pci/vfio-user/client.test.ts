@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { closing } from '../../../src/linux/background-close.ts'
 import { drainEventFd } from '../../../src/linux/file.ts'
 import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
@@ -40,6 +41,11 @@ async function serve(behaviour: Omit<Script, 'path' | 'stop' | 'port'> = {}): Pr
 }
 
 const openFds = () => readdirSync('/proc/self/fd').length
+
+/** Until the background has closed what it has to. */
+async function settle(): Promise<void> {
+  while (closing() > 0) await new Promise(setImmediate)
+}
 
 describe('a device behind a server', () => {
   let transport: Transport
@@ -138,6 +144,7 @@ describe('a device behind a server', () => {
 test('opening and closing leaves no descriptor behind, neither does failing', async () => {
   await serve({ vectors: 8 })
   openVfioUser(path, { force: false }).close()
+  await settle()
   const before = openFds()
   for (let round = 0; round < 3; round++) {
     const transport = openVfioUser(path, { force: false })
@@ -149,6 +156,7 @@ test('opening and closing leaves no descriptor behind, neither does failing', as
   expect(() => openVfioUser(path, { force: false })).toThrow()
   await server?.stop()
   server = undefined
+  await settle()
   // The servers of this test live in this process too; what they had open is closed by now, but for one memfd each.
   expect(openFds()).toBeLessThanOrEqual(before + 1)
 })
@@ -166,6 +174,7 @@ describe('no device', () => {
 
   test.each([
     ['something that is not PCI', { notPci: true }, /is not a PCI device/],
+    ['memory that it can take away again', { unsealed: true }, /could take away the memory.*F_SEAL_SHRINK/],
     [
       'something that is not a NIC',
       { classCode: 0x0108 },
@@ -237,10 +246,58 @@ describe('no device', () => {
   test.each([
     ['answers something else', { wrongId: Command.DEVICE_GET_INFO }],
     ['announces an impossible message', { huge: Command.DEVICE_GET_INFO }],
+    ['describes its device in two bytes', { short: Command.DEVICE_GET_INFO }],
+    ['reads two bytes', { short: Command.REGION_READ }],
   ])('a server that %s', async (_name, behaviour) => {
     await serve(behaviour)
     expect(() => open()).toThrow(expect.objectContaining({ code: 'IXY_ERR_PROTOCOL' }))
+    expect(() => open()).toThrow(
+      /breaks the vfio-user protocol \(.*\); start it again, or report it to its authors/,
+    )
   })
+
+  test('a server that floods its client with commands of its own', async () => {
+    await serve({ interject: Command.DEVICE_GET_INFO, flood: 100_000 })
+    expect(() => open()).toThrow(/breaks the vfio-user protocol \(more than 64 commands of its own/)
+  })
+
+  test('a server that answers each command just in time does not hold up its client for ever', async () => {
+    await serve({ slow: 50 })
+    const transport = open({ deadline: 1000 })
+    const readAll = (): void => {
+      for (let i = 0; i < 1000; i++) transport.bar0.read32(0)
+    }
+    expect(readAll).toThrow(/is too slow: .* has spent 2(\.\d)? s waiting.*give it more of the CPU/)
+    expect(readAll).toThrow(expect.objectContaining({ code: 'IXY_ERR_DEVICE_GONE' }))
+    transport.close()
+  })
+
+  test('a server that answers slowly now and then is waited for', async () => {
+    await serve({ slow: 60 })
+    const transport = open({ deadline: 1000 })
+    // More than its patience in all, but time for other things in between.
+    const now = performance.now.bind(performance)
+    let between = 0
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + between)
+    for (let i = 0; i < 40; i++) {
+      transport.bar0.read32(0)
+      between += 100
+    }
+    clock.mockRestore()
+    transport.close()
+  })
+})
+
+test('descriptors that come with any reply are closed', async () => {
+  await serve({ strayFds: true })
+  const transport = openVfioUser(path, { force: false })
+  for (let i = 0; i < 10; i++) transport.bar0.read32(0)
+  await settle()
+  const before = openFds()
+  for (let i = 0; i < 500; i++) transport.bar0.write32(0, transport.bar0.read32(0))
+  await settle()
+  expect(openFds()).toBe(before)
+  transport.close()
 })
 
 test('a command of the server in between is refused politely, and the reply is found behind it', async () => {

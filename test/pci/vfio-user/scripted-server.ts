@@ -3,7 +3,15 @@
  * and one kind of misbehaviour, as workerData asks. Everything it is asked is reported to the parent.
  */
 import { type MessagePort, workerData } from 'node:worker_threads'
-import { close, createMemfd, pread, pwrite, signalEventFd } from '../../../src/linux/file.ts'
+import {
+  close,
+  createMemfd,
+  createSealedMemfd,
+  pread,
+  pwrite,
+  signalEventFd,
+} from '../../../src/linux/file.ts'
+import { sleepMilliseconds } from '../../../src/linux/clock.ts'
 import { isErrno } from '../../../src/linux/libc.ts'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { UnixListener, type UnixSocket } from '../../../src/linux/unix-socket.ts'
@@ -21,6 +29,16 @@ export interface Script {
   /** Bytes of the file behind BAR0. */
   readonly fileBytes?: number
   readonly noMapping?: boolean
+  /** It can be truncated. */
+  readonly unsealed?: boolean
+  /** Sends this many commands of its own that want no answer before each reply to `interject`. */
+  readonly flood?: number
+  /** Takes so long for each reply to REGION_READ, milliseconds. */
+  readonly slow?: number
+  /** Sends descriptors along with each reply. */
+  readonly strayFds?: boolean
+  /** Cuts the payload of the reply to this command to two bytes. */
+  readonly short?: number
   /** Commands that get no answer, make the server hang up, or are refused. */
   readonly ignore?: number
   readonly hangUp?: number
@@ -48,7 +66,8 @@ const script = workerData as Script
 const report = (event: Event): void => script.port.postMessage(event)
 
 const BAR_BYTES = 512 * 1024
-const registers = createMemfd('bar0', script.fileBytes ?? BAR_BYTES)
+const makeFile = script.unsealed === true ? createMemfd : createSealedMemfd
+const registers = makeFile('bar0', script.fileBytes ?? BAR_BYTES)
 const config = new Uint8Array(4096)
 const ids = new DataView(config.buffer)
 ids.setUint16(0, script.vendorId ?? 0x8086, true)
@@ -145,11 +164,15 @@ function serve(socket: UnixSocket): void {
     if (command === script.interject) {
       const ask = vfio.encodeDmaAccess({ address: 0, count: 4, data: NOTHING })
       const size = vfio.HEADER_BYTES + ask.length
-      const own = { id: 7, command: vfio.Command.DMA_READ, size, flags: 0, error: 0 }
-      socket.send([vfio.encodeHeader(own), ask])
+      const flags = script.flood === undefined ? 0 : vfio.MessageFlag.NO_REPLY
+      const own = { id: 7, command: vfio.Command.DMA_READ, size, flags, error: 0 }
+      for (let i = 0; i < (script.flood ?? 1); i++) socket.send([vfio.encodeHeader(own), ask])
     }
+    if (command === vfio.Command.REGION_READ && script.slow !== undefined) sleepMilliseconds(script.slow)
     const refused = command === script.refuse
-    const [data, out] = refused ? [NOTHING] : answer(command, payload, fds)
+    const [all, files] = refused ? [NOTHING] : answer(command, payload, fds)
+    const data = command === script.short ? all.subarray(0, 2) : all
+    const out = files ?? (script.strayFds === true ? [registers, registers] : undefined)
     fds.forEach(close)
     const reply = {
       id: command === script.wrongId ? header.id + 1 : header.id,

@@ -257,7 +257,12 @@ describe('no packet holds up others for long', () => {
     const frame = Uint8Array.from(counting(1000))
     // The first half of a packet: no EOP.
     const address = host.place(0, frame)
-    host.describe(0, [address % 2 ** 32, Math.floor(address / 2 ** 32), (DATA & ~(1 << 24)) | 500, 1000 << 14])
+    host.describe(0, [
+      address % 2 ** 32,
+      Math.floor(address / 2 ** 32),
+      (DATA & ~(1 << 24)) | 500,
+      1000 << 14,
+    ])
     host.write(REG.TDT, 1)
     expect(host.poll()).toBeGreaterThan(0)
     reads.mockClear()

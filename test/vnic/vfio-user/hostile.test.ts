@@ -141,7 +141,9 @@ describe('memory that can be taken away', () => {
     const fd = createMemfd('ixy-ts-test', 8192)
     expect(map(0x1000, 4096, fd)).toBe(EPERM)
     expect(map(0x1000, 4096, fd)).toBe(EPERM)
-    expect(refusals).toEqual([expect.stringMatching(/^DMA_MAP refused: .*truncated.*seal.*--allow-unsealed$/)])
+    expect(refusals).toEqual([
+      expect.stringMatching(/^DMA_MAP refused: .*truncated.*seal.*--allow-unsealed$/),
+    ])
     // Whoever truncates it now does no harm.
     ftruncate(fd, 0)
     close(fd)
@@ -376,7 +378,9 @@ describe('nobody waits for a client', () => {
   })
 
   test('more files than any machine has for its memory are refused', () => {
-    expect(client.errno(Command.DMA_MAP, encodeDmaMap({ flags: 1, offset: 0, address: 0, size: 4096 }))).toBe(0)
+    expect(client.errno(Command.DMA_MAP, encodeDmaMap({ flags: 1, offset: 0, address: 0, size: 4096 }))).toBe(
+      0,
+    )
     const fds = Array.from({ length: 257 }, () => createSealedMemfd('ixy-ts-test', 4096))
     const results = fds.map((fd, i) => map(4096 + i * 4096, 4096, fd))
     expect(results.filter((errno) => errno === 0).length).toBe(256)
@@ -467,7 +471,12 @@ describe('descriptors', () => {
         client.hello()
         connections++
       }
-      client.post(command, payload, fds.map((kind) => kinds[kind]), flags)
+      client.post(
+        command,
+        payload,
+        fds.map((kind) => kinds[kind]),
+        flags,
+      )
       for (let answer = client.answer(); answer !== null; answer = client.answer()) answer.fds.forEach(close)
       await settle()
       expect(open()).toBeLessThanOrEqual(least + kept)
