@@ -22,6 +22,8 @@ export interface RxQueue {
   readonly poolEmpty: number
   /** Received, then dropped: parts of a packet larger than a buffer. */
   readonly fragments: number
+  /** Received, then dropped: the device says that they are empty, or longer than the buffer it was given. */
+  readonly badLength: number
   /** Puts the ids of up to `limit` packets into `batch[0…]` and returns how many. They are the caller's until freed or transmitted. */
   readonly receive: (batch: Int32Array, limit: number) => number
   /** Packets that are in the ring and have not been taken out. For the end of a run: it looks through the whole ring. */

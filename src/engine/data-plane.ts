@@ -10,6 +10,7 @@ import {
   COMMAND_STOP,
   COUNTERS,
   FIRST_MOVED,
+  BAD_LENGTH,
   FRAGMENTS,
   LAST_MOVED,
   POOL_EMPTY,
@@ -144,6 +145,7 @@ export class DataPlane {
       counters[base + TX_BYTES] = tx.bytes
       counters[base + POOL_EMPTY] = rx.poolEmpty
       counters[base + FRAGMENTS] = rx.fragments
+      counters[base + BAD_LENGTH] = rx.badLength
       counters[base + TX_UNSENT] = txUnsent
       counters[base + RX_UNTAKEN] = rxUntaken
       packets += rx.packets + tx.packets

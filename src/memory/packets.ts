@@ -76,6 +76,8 @@ export class PacketMemory {
   readonly bufferShift: number
   readonly poolShift: number
   readonly pools: number
+  /** Bytes of the longest packet that fits every buffer. */
+  readonly longest: number
   /** The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
   readonly space: WasmSpace | null
 
@@ -92,6 +94,7 @@ export class PacketMemory {
     this.bufferShift = bufferShift
     this.poolShift = poolShift
     this.pools = pools
+    this.longest = (1 << bufferShift) - RESERVED
     this.space = place instanceof WasmSpace ? place : null
     if (!(place instanceof WasmSpace)) {
       this.u8 = new Uint8Array(place ?? viewOf(spec.address, bytes), 0, bytes)

@@ -133,6 +133,7 @@ export class SimulatedRun {
           dropped: {
             pool_empty: total(({ rx }) => rx.poolEmpty),
             fragments: total(({ rx }) => rx.fragments),
+            bad_length: total(({ rx }) => rx.badLength),
           },
           untaken: total(({ rx }) => rx.untaken()),
           queued: total(({ tx }) => tx.packets),

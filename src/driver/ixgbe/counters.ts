@@ -3,3 +3,4 @@ export const PACKETS = 0
 export const BYTES = 1
 export const POOL_EMPTY = 2
 export const FRAGMENTS = 3
+export const BAD_LENGTH = 4

@@ -1,4 +1,4 @@
-import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
+import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from '../../specialise.ts'
@@ -26,7 +26,7 @@ export class RxRing implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
   readonly untaken: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
-  private readonly counters = new Float64Array(4)
+  private readonly counters = new Float64Array(5)
 
   /** `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. */
   constructor(memory: PacketMemory, pool: number, ring: ArrayBufferLike) {
@@ -38,6 +38,7 @@ export class RxRing implements RxQueue {
       BYTES,
       POOL_EMPTY,
       FRAGMENTS,
+      BAD_LENGTH,
       PLAIN_DOORBELL,
     })
     this.receive = loops.receive
@@ -72,6 +73,11 @@ export class RxRing implements RxQueue {
   get fragments(): number {
     return this.counters[FRAGMENTS]
   }
+
+  /** Packets dropped because the card claims that they are empty or longer than the buffer they are in. */
+  get badLength(): number {
+    return this.counters[BAD_LENGTH]
+  }
 }
 
 /** Packets that the card has put into a ring of descriptors `words`, from descriptor `index` on. */
@@ -100,12 +106,14 @@ function makeReceive(
   pool: number,
   ring: ArrayBufferLike,
   counters: Float64Array,
-  names: Readonly<Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS', number>> & {
+  names: Readonly<
+    Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS' | 'BAD_LENGTH', number>
+  > & {
     PLAIN_DOORBELL: boolean
   },
 ): ReceiveLoops {
-  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, PLAIN_DOORBELL } = names
-  const { size, iova, freeStack, freeTop } = memory
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, PLAIN_DOORBELL } = names
+  const { size, iova, freeStack, freeTop, longest } = memory
   const bottom = pool << memory.poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
   const words = new Uint32Array(ring)
@@ -140,14 +148,17 @@ function makeReceive(
     Atomics.load(words, (((at - 1) & mask) << 2) + 2)
 
     let top = freeTop[pool]
-    if (all === 0 || top < count) return receiveOneByOne(batch, count)
-    freeTop[pool] = top - count
+    if (all === 0 || top < count) return receiveOneByOne(batch, count, first, 0, 0)
     top = (top + bottom) | 0
     let bytes = 0
     at = first
     for (let i = 0; i < count; i++) {
       const id = ids[at]
       const length = words[(at << 2) + 3] & 0xffff
+      if ((length - 1) >>> 0 >= longest) {
+        freeTop[pool] = top - bottom
+        return receiveOneByOne(batch, count - i, at, i, bytes)
+      }
       top = (top - 1) | 0
       const fresh = freeStack[top]
       ids[at] = fresh
@@ -158,22 +169,30 @@ function makeReceive(
       quads[(at << 1) + 1] = 0 // clears DD
       at = (at + 1) & mask
     }
+    freeTop[pool] = top - bottom
     finish(at, count, bytes)
     return count
   }
 
-  /** The same for `ready` descriptors, some of which have to be dropped: their buffers go back to the card. */
-  function receiveOneByOne(batch: Int32Array, ready: number): number {
-    let at = index[0] & mask
-    let count = 0
-    let bytes = 0
+  /**
+   * The same for `ready` descriptors from `at` on, some of which have to be dropped: their buffers go back to the card.
+   * `count` packets of `bytes` bytes are in the batch already.
+   */
+  function receiveOneByOne(
+    batch: Int32Array,
+    ready: number,
+    at: number,
+    count: number,
+    bytes: number,
+  ): number {
     for (let i = 0; i < ready; i++) {
       const id = ids[at]
+      const length = words[(at << 2) + 3] & 0xffff
       let armed = id
       if ((words[(at << 2) + 2] & RX_EOP) === 0) counters[FRAGMENTS]++
+      else if ((length - 1) >>> 0 >= longest) counters[BAD_LENGTH]++
       else if (freeTop[pool] === 0) counters[POOL_EMPTY]++
       else {
-        const length = words[(at << 2) + 3] & 0xffff
         armed = freeStack[bottom + --freeTop[pool]]
         ids[at] = armed
         size[id] = length

@@ -2,7 +2,7 @@
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
-import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
+import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { countPackets } from './rx-ring.ts'
 import { specialise } from '../../specialise.ts'
@@ -10,7 +10,15 @@ import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
 
 interface RxLoops {
-  start(ring: number, ids: number, counters: number, entries: number, pool: number, bottom: number): void
+  start(
+    ring: number,
+    ids: number,
+    counters: number,
+    entries: number,
+    pool: number,
+    bottom: number,
+    longest: number,
+  ): void
   receive(batch: number, limit: number): number
 }
 
@@ -73,9 +81,10 @@ export class WasmRxRing implements RxQueue {
     const words = new Uint32Array(space.buffer, ring, entries * 4)
     this.untaken = () => countPackets(words, next())
     this.ring = start
-    const counters = new Counters(space, FRAGMENTS + 1)
+    const counters = new Counters(space, BAD_LENGTH + 1)
     this.counters = counters
-    this.begin = () => loops.start(ring, ids, counters.at, entries, pool, pool << memory.poolShift)
+    const { poolShift, longest } = memory
+    this.begin = () => loops.start(ring, ids, counters.at, entries, pool, pool << poolShift, longest)
   }
 
   /** As RxRing.start(). */
@@ -98,6 +107,10 @@ export class WasmRxRing implements RxQueue {
 
   get fragments(): number {
     return this.counters.get(FRAGMENTS)
+  }
+
+  get badLength(): number {
+    return this.counters.get(BAD_LENGTH)
   }
 }
 

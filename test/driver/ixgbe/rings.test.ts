@@ -188,6 +188,39 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
       expect(tx.pending()).toBe(0)
     })
 
+    test.each([0, 1537, 2048, 0xffff])(
+      'a packet that the card says to have %i bytes is dropped and counted',
+      (bad) => {
+        const { card, memory, rx, tx, batch } = setUp(MANY_ENTRIES)
+        // At each place in a group of four, and between others.
+        for (let at = 0; at < 4; at++) {
+          const addresses = Array.from({ length: 13 }, (_, i) => card.receive(i === 4 + at ? bad : 60 + i))
+          expect(rx.receive(batch, 32)).toBe(12)
+          const ids = [...batch.subarray(0, 12)]
+          expect(ids.map((id) => iovaOf(memory, id))).toEqual(addresses.filter((_, i) => i !== 4 + at))
+          expect(ids.every((id) => memory.size[id] >= 60 && memory.size[id] < 80)).toBe(true)
+          expect(tx.transmit(batch, 0, 12)).toBe(12)
+          card.transmit(12)
+          expect(tx.pending()).toBe(0)
+        }
+        expect([rx.badLength, rx.packets, rx.fragments]).toEqual([4, 48, 0])
+        expect(card.armed()).toBe(MANY_ENTRIES - 1)
+        expect(memory.available(0)).toBe(POOL - MANY_ENTRIES)
+      },
+    )
+
+    test('the longest packet that fits every buffer is taken, and the shortest', () => {
+      const { card, memory, rx, batch } = setUp()
+      expect(memory.longest).toBe(1536)
+      card.receive(1536)
+      card.receive(1)
+      expect(rx.receive(batch, 32)).toBe(2)
+      expect([...batch.subarray(0, 2)].map((id) => memory.size[id])).toEqual([1536, 1])
+      for (const id of batch.subarray(0, 2))
+        expect(memory.dataOffset(id) + memory.longest).toBeLessThanOrEqual((id + 1) << memory.bufferShift)
+      expect(rx.badLength).toBe(0)
+    })
+
     test('drops and counts parts of packets', () => {
       const { card, memory, rx, batch } = setUp()
       card.receive(2048, RX_DD)
@@ -277,16 +310,17 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
         const kept = new Int32Array(POOL)
         const own = new Int32Array(3)
         /** Received and not yet taken out; null: a part of a packet. */
-        const inRing: ({ iova: number; length: number } | null)[] = []
+        const inRing: ({ iova: number; length: number } | 'lie' | null)[] = []
         const expected: { iova: number; length: number }[] = []
         let length = 60
-        let [parts, dropped, received] = [0, 0, 0]
+        let [parts, lies, dropped, received] = [0, 0, 0, 0]
         const takeOut = (limit: number): number => {
           let free = memory.available(0)
           const looked = inRing.splice(0, limit)
           const taken: typeof expected = []
           for (const packet of looked) {
             if (packet === null) parts++
+            else if (packet === 'lie') lies++
             else if (free === 0) dropped++
             else {
               free--
@@ -304,8 +338,10 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
         }
         for (const { receive, part, take, own: extra, before, keep, transmit } of steps) {
           for (let i = 0; i < receive; i++) {
-            const iova = card.receive(length, i === part ? RX_DD : RX_DD | RX_EOP)
-            if (iova !== null) inRing.push(i === part ? null : { iova, length: length++ })
+            const lie = i === part + 1
+            const iova = card.receive(lie ? 0xffff : length, i === part ? RX_DD : RX_DD | RX_EOP)
+            if (iova === null) continue
+            inRing.push(i === part ? null : lie ? 'lie' : { iova, length: length++ })
           }
           const held = memory.allocate(0, kept, keep)
           let count = takeOut(Math.min(take, Math.max(0, tx.room() - 3)))
@@ -335,6 +371,7 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
         expect(tx.pending()).toBe(0)
         expect([memory.available(0), memory.available(1)]).toEqual([POOL - MANY_ENTRIES, POOL])
         expect([rx.packets, rx.fragments, rx.poolEmpty]).toEqual([received, parts, dropped])
+        expect(rx.badLength).toBe(lies)
         const all = new Set(memory.freeStack.subarray(0, POOL - MANY_ENTRIES))
         expect(all.size).toBe(POOL - MANY_ENTRIES)
         expect(tx.bytes).toBe(expected.reduce((sum, packet) => sum + packet.length, 0))

@@ -3,7 +3,7 @@
  * for each ring. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
 import { RX_DD, RX_EOP } from '../descriptors'
-import { BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
+import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 /** Where the descriptors are, and the ids of the buffers behind them. */
@@ -16,7 +16,10 @@ let index: i32 = 0
 let stackAt: usize = 0
 let topAt: usize = 0
 
-/** Four counters of 64 bits: packets, bytes, pool empty, fragments. */
+/** Bytes of the longest packet that fits a buffer. */
+let longest: u32 = 0
+
+/** Five counters of 64 bits: packets, bytes, pool empty, fragments, bad length. */
 let countersAt: usize = 0
 
 function count(counter: usize, amount: i64): void {
@@ -24,7 +27,15 @@ function count(counter: usize, amount: i64): void {
 }
 
 /** Arms all descriptors but one. The pool begins with id `bottom`. Clears the counters at `counters`. */
-export function start(ring: usize, ids: usize, counters: usize, entries: i32, pool: i32, bottom: i32): void {
+export function start(
+  ring: usize,
+  ids: usize,
+  counters: usize,
+  entries: i32,
+  pool: i32,
+  bottom: i32,
+  maxLength: i32,
+): void {
   ringAt = ring
   idsAt = ids
   ringMask = entries - 1
@@ -32,7 +43,8 @@ export function start(ring: usize, ids: usize, counters: usize, entries: i32, po
   topAt = <usize>FREE_TOP + ((<usize>pool) << 2)
   index = 0
   countersAt = counters
-  memory.fill(counters, 0, 32)
+  memory.fill(counters, 0, 40)
+  longest = maxLength
   for (let at: usize = 0; at < <usize>entries; at++) {
     const id = takeFree()
     store<u16>(ids + (at << 1), id)
@@ -77,7 +89,7 @@ export function receive(batch: usize, limit: i32): i32 {
       const b = atomic.load<u64>(descriptor, 24)
       const c = atomic.load<u64>(descriptor, 40)
       const d = atomic.load<u64>(descriptor, 56)
-      if ((a & b & c & d & COMPLETE) === COMPLETE) {
+      if ((a & b & c & d & COMPLETE) === COMPLETE && fits(a) && fits(b) && fits(c) && fits(d)) {
         free -= GROUP * 2
         const fresh = load<u64>(free)
         v128.store(batch, v128.load_ext<u16>(slot))
@@ -105,6 +117,7 @@ export function receive(batch: usize, limit: i32): i32 {
     const id: usize = load<u16>(slot)
     let armed = id
     if ((a & RX_EOP) === 0) count(FRAGMENTS, 1)
+    else if (!fits(a)) count(BAD_LENGTH, 1)
     else if (free === bottom) count(POOL_EMPTY, 1)
     else {
       free -= 2
@@ -131,6 +144,11 @@ export function receive(batch: usize, limit: i32): i32 {
   count(PACKETS, taken)
   count(BYTES, sum)
   return (looked << 16) | (<i32>taken)
+}
+
+/** The upper half of a descriptor tells a length that a packet in the buffer can have: neither none nor more than fits. */
+function fits(status: u64): bool {
+  return ((<u32>(status >> 32)) & 0xffff) - 1 < longest
 }
 
 /** Notes the length of packet `id`, which the upper half of its descriptor tells, and returns it. */
