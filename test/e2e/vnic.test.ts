@@ -1,6 +1,16 @@
 /** `ixy-ts vnic` as a server for other ixy-ts. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { close, createMemfd } from '../../src/linux/file.ts'
+import { UnixSocket } from '../../src/linux/unix-socket.ts'
+import {
+  Command,
+  decodeHeader,
+  encodeDmaMap,
+  encodeHeader,
+  encodeVersion,
+  HEADER_BYTES,
+} from '../../src/pci/vfio-user/protocol.ts'
 import { Tool, ixy, objects, temporaryDirectory } from './support.ts'
 
 interface End {
@@ -154,4 +164,46 @@ test('when it hangs, a second SIGINT ends the client at once', async () => {
   expect(stderr).not.toMatch(/IXY_ERR_DEVICE_GONE/)
   vnic.process.kill('SIGCONT')
   expect((await vnic.kill()).code).toBe(0)
+})
+
+/** A client with memory that it could take away; returns the errno with which it is refused. */
+function offerUnsealed(socketPath: string): number {
+  const socket = UnixSocket.connect(socketPath)
+  const ask = (command: number, payload: Uint8Array, fds: readonly number[]): number => {
+    const size = HEADER_BYTES + payload.length
+    socket.send([encodeHeader({ id: 1, command, size, flags: 0, error: 0 }), payload], fds)
+    const bytes = new Uint8Array(HEADER_BYTES)
+    socket.receiveFully(bytes, 10_000)
+    const header = decodeHeader(bytes)
+    socket.receiveFully(new Uint8Array(header.size - HEADER_BYTES), 10_000)
+    return header.error
+  }
+  const fd = createMemfd('ixy-ts-test', 8192)
+  try {
+    ask(Command.VERSION, encodeVersion({ major: 0, minor: 1, capabilities: {} }), [])
+    const map = { flags: 3, offset: 0, address: 0, size: 8192 }
+    return ask(Command.DMA_MAP, encodeDmaMap(map), [fd])
+  } finally {
+    close(fd)
+    socket.close()
+  }
+}
+
+test('memory that could be taken away is refused, and the log says what to do', async () => {
+  const socket = file('unsealed.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'sink', '--quiet'])
+  await vnic.until(/listening on/, 'stderr')
+  expect(offerUnsealed(socket)).toBe(1)
+  await vnic.until(/unsealed\.sock: DMA_MAP refused: the memfd can be truncated.*--allow-unsealed/, 'stderr')
+  expect((await vnic.kill()).code).toBe(0)
+})
+
+test('unless the user knows better', async () => {
+  const socket = file('allowed.sock')
+  const vnic = new Tool(['vnic', socket, '--wire', 'sink', '--quiet', '--allow-unsealed'])
+  await vnic.until(/listening on/, 'stderr')
+  expect(offerUnsealed(socket)).toBe(0)
+  const { code, stderr } = await vnic.kill()
+  expect(code).toBe(0)
+  expect(stderr).not.toMatch(/refused/)
 })

@@ -43,6 +43,7 @@ A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (do
 interface VnicFlags extends WatchFlags {
   readonly wire?: string
   readonly mac: readonly Uint8Array[]
+  readonly allowUnsealed?: boolean
 }
 
 export function addVnic(program: Command, finish: Finish): void {
@@ -57,6 +58,10 @@ export function addVnic(program: Command, finish: Finish): void {
       'MAC address of the NIC; for two, both with a comma between, or the option twice',
       macList,
       [],
+    )
+    .option(
+      '--allow-unsealed',
+      'map client memory that its owner could take away, which would end this process (docs/virtual-nic.md)',
     )
     .addHelpText('after', EXAMPLES)
   addWatchOptions(command).action(async (socket: string, socketB: string | undefined, flags: VnicFlags) => {
@@ -84,6 +89,8 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       oneClient: false,
       macs: flags.mac.length > 0 ? flags.mac : sockets.map(macOfSocket),
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
+      onRefusal: ({ socket }, reason) => log.warn(`${socket}: ${reason}`),
+      allowUnsealed: flags.allowUnsealed === true,
     },
   )
   sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
