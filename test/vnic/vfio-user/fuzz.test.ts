@@ -19,6 +19,9 @@ import {
 } from '../../../src/pci/vfio-user/protocol.ts'
 import { startNic, TestClient } from './client.ts'
 
+// Seconds on a quiet machine.
+jest.setTimeout(120_000)
+
 interface Sent {
   readonly bytes: Uint8Array
   /** Descriptors to send along: `m` memory, `e` eventfd. */

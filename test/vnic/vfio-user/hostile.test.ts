@@ -40,6 +40,9 @@ import {
 import type { VirtualNic } from '../../../src/vnic/nic.ts'
 import { startNic, TestClient } from './client.ts'
 
+// Seconds on a quiet machine.
+jest.setTimeout(120_000)
+
 const EPERM = 1
 const ENOMEM = 12
 const EINVAL = 22
@@ -489,5 +492,5 @@ describe('descriptors', () => {
     expect(connections).toBeGreaterThan(0)
     for (const fd of kinds.filter((_, i) => i !== 4)) close(fd)
     rmSync(directory, { recursive: true })
-  }, 60_000)
+  })
 })
