@@ -148,43 +148,52 @@ function makeReceive(
     Atomics.load(words, (((at - 1) & mask) << 2) + 2)
 
     let top = freeTop[pool]
-    if (all === 0 || top < count) return receiveOneByOne(batch, count, first, 0, 0)
+    if (all === 0 || top < count) return receiveOneByOne(batch, count)
+    freeTop[pool] = top - count
     top = (top + bottom) | 0
     let bytes = 0
+    let odd = 0
     at = first
     for (let i = 0; i < count; i++) {
       const id = ids[at]
       const length = words[(at << 2) + 3] & 0xffff
-      if ((length - 1) >>> 0 >= longest) {
-        freeTop[pool] = top - bottom
-        return receiveOneByOne(batch, count - i, at, i, bytes)
-      }
       top = (top - 1) | 0
       const fresh = freeStack[top]
       ids[at] = fresh
       size[id] = length
       batch[i] = id
       bytes = (bytes + length) | 0
+      odd |= length - 1
       quads[at << 1] = iova[fresh]
       quads[(at << 1) + 1] = 0 // clears DD
       at = (at + 1) & mask
     }
-    freeTop[pool] = top - bottom
+    // No bit in any of them, so all of them fit; otherwise one of them may not.
+    if (odd >>> 0 >= longest) count = sift(batch, count)
     finish(at, count, bytes)
     return count
   }
 
-  /**
-   * The same for `ready` descriptors from `at` on, some of which have to be dropped: their buffers go back to the card.
-   * `count` packets of `bytes` bytes are in the batch already.
-   */
-  function receiveOneByOne(
-    batch: Int32Array,
-    ready: number,
-    at: number,
-    count: number,
-    bytes: number,
-  ): number {
+  /** Drops those of the batch that the card says to be empty or longer than their buffer; returns how many are left. */
+  function sift(batch: Int32Array, count: number): number {
+    let left = 0
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      if ((size[id] - 1) >>> 0 < longest) batch[left++] = id
+      else {
+        counters[BAD_LENGTH]++
+        counters[BYTES] -= size[id]
+        freeStack[bottom + freeTop[pool]++] = id
+      }
+    }
+    return left
+  }
+
+  /** The same for `ready` descriptors, some of which have to be dropped: their buffers go back to the card. */
+  function receiveOneByOne(batch: Int32Array, ready: number): number {
+    let at = index[0] & mask
+    let count = 0
+    let bytes = 0
     for (let i = 0; i < ready; i++) {
       const id = ids[at]
       const length = words[(at << 2) + 3] & 0xffff
