@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { close, createMemfd, O_RDWR, open, tryLock } from '../../src/linux/file.ts'
+import { close, createMemfd, ftruncate, O_RDWR, open, shrinkingOf, tryLock } from '../../src/linux/file.ts'
 import {
   allocateHugepages,
   allocateShared,
@@ -70,6 +70,13 @@ describe('shared memory', () => {
     theirs[block.bytes - 1] = 7
     expect(mine[block.bytes - 1]).toBe(7)
     munmap(address, block.bytes)
+    releaseBlock(block)
+  })
+
+  test('can not be taken away by whoever is given it', () => {
+    const block = allocateShared(100_000)
+    expect(() => ftruncate(block.fd, 0)).toThrow(/EPERM/)
+    expect(shrinkingOf(block.fd)).toBe('never')
     releaseBlock(block)
   })
 
