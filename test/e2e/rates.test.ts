@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs'
 /** What the tool says about rates, times and totals, held against what was counted elsewhere. */
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { lineRate } from '../../src/packet/rate.ts'
 import { pcap } from '../captures/build.ts'
