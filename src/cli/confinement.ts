@@ -10,12 +10,13 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { IxyError, asIxyError } from '../errors.ts'
 import { close, O_RDONLY, open } from '../linux/file.ts'
+import { type Capability, effectiveCapabilities, limitCapabilities } from '../linux/capabilities.ts'
 import { landlockVersion, restrictThread } from '../linux/landlock.ts'
 import { isErrno } from '../linux/libc.ts'
 import { type User, asUser, becomeUser, findUser, isUser, replaceProgram } from '../linux/privileges.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
 import * as seccomp from '../linux/seccomp.ts'
-import { type Needs, namedDescriptors, rulesFor, writesFiles } from './confinement-rules.ts'
+import { type Needs, namedDescriptors, namesOfTaps, rulesFor, writesFiles } from './confinement-rules.ts'
 
 export interface ConfinementFlags {
   readonly user?: string
@@ -72,6 +73,7 @@ export class Confinement {
     const noFilter = seccomp.whyNoSeccomp()
     if (noFilter !== null) this.lack('seccomp', noFilter)
     seccomp.setNoNewPrivileges()
+    if (process.getuid?.() === 0) limitCapabilities(this.neededCapabilities(needs))
     let mark = String(version)
     if (typeof version === 'number') {
       try {
@@ -85,6 +87,12 @@ export class Confinement {
     const environment = { ...process.env, IXY_TS_LANDLOCK: mark }
     const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
     replaceProgram(argv, environment, namedDescriptors(needs))
+  }
+
+  /** Root reads and writes where it is told to, whoever the folder belongs to. */
+  private neededCapabilities({ claims }: Needs): Capability[] {
+    const become: Capability[] = this.user === null ? [] : ['SETUID', 'SETGID']
+    return ['DAC_OVERRIDE', ...become, ...(namesOfTaps(claims).length > 0 ? (['NET_ADMIN'] as const) : [])]
   }
 
   private filterStart(): void {
@@ -162,12 +170,18 @@ function isRestricted(): boolean {
 }
 
 function userName(): string {
+  let name: string
   try {
-    return userInfo().username
+    name = userInfo().username
   } catch {
     // A number without a name.
-    return String(process.getuid?.())
+    name = String(process.getuid?.())
   }
+  const capabilities = effectiveCapabilities()
+  if (capabilities.length === 0) return name
+  return capabilities.length > 8
+    ? `${name} with ${capabilities.length} capabilities`
+    : `${name} with ${capabilities.join(' and ')}`
 }
 
 /** Root's folder for sockets isn't this user's. */

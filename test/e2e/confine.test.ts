@@ -14,13 +14,13 @@ import path from 'node:path'
 import { landlockVersion } from '../../src/linux/landlock.ts'
 import { findUser } from '../../src/linux/privileges.ts'
 import { whyNoSeccomp } from '../../src/linux/seccomp.ts'
-import { LAUNCHER, Tool, describeIf, ixy, missing, objects, temporaryDirectory } from './support.ts'
+import { LAUNCHER, Tool, describeIf, ixy, missing, objects, sh, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
 const version = landlockVersion()
 const noKernel = whyNoSeccomp() ?? (typeof version === 'string' ? `Landlock: ${version}` : null)
 const CONFINED =
-  /confined: user \S+, no new privileges, seccomp \(\d+ system calls refused\), Landlock \(ABI \d+\)"/
+  /confined: user [^,]+, no new privileges, seccomp \(\d+ system calls refused\), Landlock \(ABI \d+\)"/
 
 /** A folder that user nobody can use for sockets and captures. */
 function folderOf(name: string, uid: number | null): string {
@@ -74,7 +74,11 @@ describeIf(noKernel, 'a confined server', () => {
     await vnic.until(/listening on/, 'stderr')
     const state = threads(vnic.pid)
     expect(state.length).toBeGreaterThan(4)
-    for (const thread of state) expect(thread).toMatchObject({ NoNewPrivs: '1', Seccomp: '2' })
+    for (const thread of state) {
+      expect(thread).toMatchObject({ NoNewPrivs: '1', Seccomp: '2' })
+      // Of root's power at most CAP_DAC_OVERRIDE.
+      expect(Number.parseInt(thread['CapEff'], 16) & ~2).toBe(0)
+    }
 
     const run = await ixy(
       'pktgen',
@@ -94,6 +98,31 @@ describeIf(noKernel, 'a confined server', () => {
     // 24 bytes of file header; 16 of record header and 60 of frame each.
     expect(statSync(capture).size).toBe(24 + 20_000 * 76)
     expect(readdirSync(folder)).toEqual(['out.pcap'])
+  })
+
+  test('forward takes from it all that its generator sends', async () => {
+    const folder = folderOf('forward', null)
+    const [socket, capture] = [path.join(folder, 'nic.sock'), path.join(folder, 'out.pcap')]
+    const vnic = new Tool(['vnic', socket, '--wire', 'gen,count=20000', '--json', '--quiet', '--confine'])
+    await vnic.until(/listening on/, 'stderr')
+    const forward = new Tool([
+      'forward',
+      `vfio-user:${socket}`,
+      `virtual:record=${capture}`,
+      '--json',
+      '-i',
+      '0.1',
+    ])
+    await forward.until(/"event":"interval".*"device":"virtual:record[^\n]*"tx":\{"packets":[1-9]/)
+    // Nothing moves any more.
+    await forward.until(/("event":"interval"[^\n]*"tx":\{"packets":0[^\n]*\n[^\n]*){4}$/)
+    const end = objects((await forward.kill()).stdout, 'end')[0] as unknown as End
+    expect(end.balance.map(({ unaccounted }) => unaccounted)).toEqual(end.balance.map(() => 0))
+    expect(statSync(capture).size).toBe(24 + 20_000 * 76)
+    const { code, stdout } = await vnic.kill()
+    expect(code).toBe(0)
+    const [{ counters }] = (objects(stdout, 'end')[0] as unknown as End).virtual[0].wires
+    expect(counters).toMatchObject({ sent: 20_000, undelivered: 0 })
   })
 
   test('what is tried from inside fails, and works without', () => {
@@ -226,6 +255,40 @@ describeIf(missing({ root: true }), 'another user', () => {
     expect((await vnic.kill()).code).toBe(0)
     expect(readdirSync(folder)).toEqual(['out.pcap'])
     expect(readdirSync(runtime)).toEqual([])
+  })
+
+  const noTap = missing({ root: true, programs: ['ip'] })
+  const withTap = noTap === null && existsSync('/dev/net/tun') ? test : test.skip
+  withTap('a TAP is plugged in as root, and goes when the server does', async () => {
+    const netns = `ixyts-${process.pid}-cf`
+    const tap = `ixc${process.pid % 100000}`
+    const inside = (...args: string[]): string => sh('ip', 'netns', 'exec', netns, ...args)
+    sh('ip', 'netns', 'add', netns)
+    try {
+      const socket = path.join(folderOf('tap', nobody.uid), 'nic.sock')
+      const server = [
+        'vnic',
+        socket,
+        '--wire',
+        `tap=${tap}`,
+        '--user',
+        'nobody',
+        '--confine',
+        '--json',
+        '--quiet',
+      ]
+      const vnic = new Tool(server, { netns })
+      await vnic.until(/listening on/, 'stderr')
+      expect((await ixy('pktgen', `vfio-user:${socket}`, '-n', '1000', '--rate', '10kpps')).code).toBe(0)
+      expect(inside('cat', `/sys/class/net/${tap}/statistics/rx_packets`).trim()).toBe('1000')
+      const { code, stdout } = await vnic.kill()
+      expect(code).toBe(0)
+      const [{ counters }] = (objects(stdout, 'end')[0] as unknown as End).virtual[0].wires
+      expect(counters).toMatchObject({ arrived: 1000, refused: 0 })
+      expect(inside('ls', '/sys/class/net')).not.toContain(tap)
+    } finally {
+      sh('ip', 'netns', 'del', netns)
+    }
   })
 
   test('a socket in a folder of root is refused, with what to do', async () => {

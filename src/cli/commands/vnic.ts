@@ -38,8 +38,13 @@ Examples:
   sudo ixy-ts vnic nic.sock --wire tap=nic0
   ixy-ts vnic a.sock b.sock                   two NICs with a cable between them
   ixy-ts vnic a.sock b.sock --mac 52:54:00:00:00:0a,52:54:00:00:00:0b
+  sudo ixy-ts vnic nic.sock --wire tap=nic0 --user nobody --confine
+                                              for a client that isn't trusted, in a folder of nobody's
 
 Without --mac a NIC gets a random MAC address that stays the same for its socket until the next boot.
+
+One server per card keeps clients of different owners apart. What --user and --confine promise, and the one line that says
+what is in force: docs/virtual-nic.md.
 
 A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (docs/virtual-nic.md).`
 
