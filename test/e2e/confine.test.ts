@@ -14,7 +14,17 @@ import path from 'node:path'
 import { landlockVersion } from '../../src/linux/landlock.ts'
 import { findUser } from '../../src/linux/privileges.ts'
 import { whyNoSeccomp } from '../../src/linux/seccomp.ts'
-import { LAUNCHER, Tool, describeIf, ixy, missing, objects, sh, temporaryDirectory } from './support.ts'
+import {
+  LAUNCHER,
+  Tool,
+  describeIf,
+  ixy,
+  missing,
+  objects,
+  sh,
+  temporaryDirectory,
+  testIf,
+} from './support.ts'
 
 const directory = temporaryDirectory()
 const version = landlockVersion()
@@ -61,6 +71,8 @@ describeIf(noKernel, 'a confined server', () => {
     const folder = folderOf('plain', null)
     const socket = path.join(folder, 'nic.sock')
     const capture = path.join(folder, 'out.pcap')
+    // One that is there already.
+    writeFileSync(capture, 'of another run')
     const vnic = new Tool([
       'vnic',
       socket,
@@ -98,6 +110,17 @@ describeIf(noKernel, 'a confined server', () => {
     // 24 bytes of file header; 16 of record header and 60 of frame each.
     expect(statSync(capture).size).toBe(24 + 20_000 * 76)
     expect(readdirSync(folder)).toEqual(['out.pcap'])
+  })
+
+  test('captures in several files are opened and removed as they fill', async () => {
+    const folder = folderOf('several', null)
+    const socket = path.join(folderOf('sockets', null), 'nic.sock')
+    const record = `record=${path.join(folder, 'out.pcap')},filesize=100,files=2`
+    const vnic = new Tool(['vnic', socket, '--wire', record, '--quiet', '--confine-strict'])
+    await vnic.until(/listening on/, 'stderr')
+    expect((await ixy('pktgen', `vfio-user:${socket}`, '-n', '5000', '--rate', '100kpps')).code).toBe(0)
+    expect((await vnic.kill()).code).toBe(0)
+    expect(readdirSync(folder)).toHaveLength(2)
   })
 
   test('forward takes from it all that its generator sends', async () => {
@@ -248,18 +271,18 @@ describeIf(missing({ root: true }), 'another user', () => {
       ])
       expect([CapPrm, CapEff].map((hex) => Number.parseInt(hex, 16))).toEqual([0, 0])
     }
-    for (const file of [socket, capture, ...readdirSync(runtime).map((name) => path.join(runtime, name))])
+    for (const file of [socket, ...readdirSync(runtime).map((name) => path.join(runtime, name))])
       expect([file, statSync(file).uid]).toEqual([file, nobody.uid])
     expect(readdirSync(runtime)).toHaveLength(1)
     expect((await ixy('pktgen', `vfio-user:${socket}`, '-n', '100')).code).toBe(0)
     expect((await vnic.kill()).code).toBe(0)
+    expect(statSync(capture)).toMatchObject({ uid: nobody.uid, size: 24 + 100 * 76 })
     expect(readdirSync(folder)).toEqual(['out.pcap'])
     expect(readdirSync(runtime)).toEqual([])
   })
 
-  const noTap = missing({ root: true, programs: ['ip'] })
-  const withTap = noTap === null && existsSync('/dev/net/tun') ? test : test.skip
-  withTap('a TAP is plugged in as root, and goes when the server does', async () => {
+  const title = 'a TAP is plugged in as root, and goes when the server does'
+  testIf(missing({ root: true, tap: true, programs: ['ip'] }), title, async () => {
     const netns = `ixyts-${process.pid}-cf`
     const tap = `ixc${process.pid % 100000}`
     const inside = (...args: string[]): string => sh('ip', 'netns', 'exec', netns, ...args)
