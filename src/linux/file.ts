@@ -112,6 +112,13 @@ export function setNonBlocking(fd: number): void {
   check(libcFcntl(fd, F_SETFL, flags | O_NONBLOCK), 'fcntl')
 }
 
+const F_SETFD = 2
+
+/** A program that replaces this one gets `fd` as well, if it is open. */
+export function tryKeepOverExec(fd: number): void {
+  libcFcntl(fd, F_SETFD, 0)
+}
+
 /** ioctl with a pointer to a structure. `name` is the request's name, for the error. Returns what the call returns. */
 export function ioctl(fd: number, name: string, request: number, argument: Pointer): number {
   return check(libcIoctl(fd, request, argument), `ioctl ${name}`)

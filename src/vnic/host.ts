@@ -7,6 +7,7 @@ import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
 import { maxMapCount } from '../linux/limits.ts'
 import { monotonicOffset } from '../linux/monotonic.ts'
+import type { Tap } from '../linux/tap.ts'
 import { formatMac } from '../packet/mac.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
@@ -45,6 +46,8 @@ export interface HostOptions {
   readonly onRefusal?: (nic: NicSpec, reason: string) => void
   /** Take memory that its owner can take away under this process, too (vfio-user/memory-trust.ts). */
   readonly allowUnsealed?: boolean
+  /** How wires get their TAPs. Default: openTap. */
+  readonly openTap?: (name: string) => Tap
   /** Told what is noteworthy about captures. */
   readonly log: Log
   /** The process whose descriptors `/dev/fd/<n>` means; by default this one. */

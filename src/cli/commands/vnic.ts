@@ -8,12 +8,15 @@ import { activeSeconds } from '../../engine/activity.ts'
 import { type TelemetryServer, offerTelemetry } from '../../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo } from '../../engine/types.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
+import { openTap } from '../../linux/tap.ts'
 import { formatMac, parseUnicastMac } from '../../packet/mac.ts'
 import { VERSION } from '../../version.ts'
 import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
 import { macOfSocket } from '../../vnic/mac.ts'
 import { rehearse } from '../../vnic/rehearsal.ts'
-import { keepsToLineRate } from '../../vnic/wires/parse.ts'
+import { keepsToLineRate, wireClaims } from '../../vnic/wires/parse.ts'
+import { Confinement, type ConfinementFlags } from '../confinement.ts'
+import { namesOfTaps } from '../confinement-rules.ts'
 import { checkWire, wireTakesStdout } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
 import { createLog } from '../log.ts'
@@ -35,12 +38,17 @@ Examples:
   sudo ixy-ts vnic nic.sock --wire tap=nic0
   ixy-ts vnic a.sock b.sock                   two NICs with a cable between them
   ixy-ts vnic a.sock b.sock --mac 52:54:00:00:00:0a,52:54:00:00:00:0b
+  sudo ixy-ts vnic nic.sock --wire tap=nic0 --user nobody --confine
+                                              for a client that isn't trusted, in a folder of nobody's
 
 Without --mac a NIC gets a random MAC address that stays the same for its socket until the next boot.
 
+One server per card keeps clients of different owners apart. What --user and --confine promise, and the one line that says
+what is in force: docs/virtual-nic.md.
+
 A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (docs/virtual-nic.md).`
 
-interface VnicFlags extends WatchFlags {
+interface VnicFlags extends WatchFlags, ConfinementFlags {
   readonly wire?: string
   readonly mac: readonly Uint8Array[]
   readonly allowUnsealed?: boolean
@@ -63,6 +71,16 @@ export function addVnic(program: Command, finish: Finish): void {
       '--allow-unsealed',
       'map client memory that its owner could take away, which would end this process (docs/virtual-nic.md)',
     )
+    .option(
+      '--user <user>',
+      'become this user before clients are served: a name, uid or uid:gid (needs root)',
+    )
+    .option(
+      '--confine',
+      'refuse itself what serving clients takes no rights for, by seccomp and Landlock where the kernel has them',
+      false,
+    )
+    .option('--confine-strict', 'the same, or exit 4 where one of them is missing', false)
     .addHelpText('after', EXAMPLES)
   addWatchOptions(command).action(async (socket: string, socketB: string | undefined, flags: VnicFlags) => {
     finish(await vnic(socketB === undefined ? [socket] : [socket, socketB], flags))
@@ -77,10 +95,17 @@ function macList(text: string, before: readonly Uint8Array[]): Uint8Array[] {
 async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<number> {
   const cabled = sockets.length === 2
   checkArguments(sockets, flags)
+  const claims = flags.wire === undefined ? [] : wireClaims(flags.wire)
+  const confinement = new Confinement(flags)
+  confinement.enter({ sockets, claims })
   const stop = listenForStop()
   if (flags.wire !== undefined && wireTakesStdout(flags.wire)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
   const log = createLog(flags.logLevel, flags.color)
+  // Only these take root; all else is done as the user who is named.
+  const taps = new Map(namesOfTaps(claims).map((name) => [name, openTap(name)]))
+  confinement.become()
+  for (const socket of sockets) checkFolder(socket, flags.user)
   rehearse()
   const host = new NicHost(
     // By its full path: servers in several folders may all be called nic.sock.
@@ -88,6 +113,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     cabled,
     {
       oneClient: false,
+      openTap: (name) => taps.get(name) ?? openTap(name),
       macs: flags.mac.length > 0 ? flags.mac : sockets.map(macOfSocket),
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
       onRefusal: ({ socket }, reason) => log.warn(`${socket}: ${reason}`),
@@ -101,8 +127,6 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     host.close()
     throw error
   }
-  sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
-
   const reporter = createReporter('vnic', flags, output, ({ devices }) => {
     const packets = sum(devices.map(({ rx, tx }) => rx.packets + tx.packets))
     return `moved ${counted(packets, 'packet')}`
@@ -122,6 +146,9 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       totals,
       (message) => log.warn(message),
     )
+    const confined = confinement.seal()
+    if (confined !== null) log[confined.complete ? 'info' : 'warn'](confined.text)
+    sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
     reporter.start(infos, [], lineRateLimited)
     const failed = host.run()
     let before = { time: 0, devices: totals() }
@@ -216,14 +243,24 @@ function checkMacs(nics: number, macs: readonly Uint8Array[]): void {
     throw usageError(`--mac gives ${formatMac(macs[0])} twice`, 'give each NIC one of its own')
 }
 
-function checkFolder(socket: string): void {
+/** `user`: who this process has become. */
+function checkFolder(socket: string, user?: string): void {
   const folder = path.dirname(path.resolve(socket))
   try {
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (cause) {
-    const what = `can't create the socket ${socket}: the folder ${folder} doesn't exist or can't be written to`
-    throw new IxyError('IXY_ERR_FILE', what, 'create it, or choose another', { cause })
+    const by = user === undefined ? '' : ` by user ${user}`
+    const what = `can't create the socket ${socket}: the folder ${folder} doesn't exist or can't be written to${by}`
+    const fix =
+      user === undefined
+        ? 'create it, or choose another'
+        : `choose one of that user's, as after ${folderFor(user)}`
+    throw new IxyError('IXY_ERR_FILE', what, fix, { cause })
   }
+}
+
+function folderFor(user: string): string {
+  return `sudo install -d -o ${user.replace(/:.*/, '')} /run/ixy-nics`
 }
 
 function infoOf(host: NicHost, index: number): DeviceInfo {

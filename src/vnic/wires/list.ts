@@ -1,6 +1,6 @@
 /** Every kind of wire: how it is written, what its options may be, how it is made. */
 import { usageError } from '../../errors.ts'
-import { checkInterfaceName } from '../../linux/tap.ts'
+import { checkInterfaceName, openTap, type Tap } from '../../linux/tap.ts'
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
@@ -43,6 +43,8 @@ export interface WireContext {
   /** The process whose descriptors `/dev/fd/<n>` means; by default this one. */
   readonly owner?: number
   readonly log: Log
+  /** Plugs into a TAP. Default: openTap. */
+  readonly openTap?: (name: string) => Tap
 }
 
 export interface WireKind {
@@ -103,7 +105,7 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     role: 'onward',
     share: () => Infinity,
     check: (item) => checkInterfaceName(item.value),
-    create: (item) => new TapWire(item.text, item.value),
+    create: (item, context) => new TapWire(item.text, (context.openTap ?? openTap)(item.value)),
   },
   replay: {
     usage: 'replay=<file>[,repeat=<n>][,rate=<r>|[,speed=<factor>][,gap=<max>]][,mac=<dst>][,strict]',

@@ -98,16 +98,18 @@ export interface WireClaim {
   readonly use: 'tap' | 'write' | 'read'
   /** Name of the interface, or of the file for node:fs; `-` for stdout and stdin by whatever name. */
   readonly resource: string | Buffer
+  /** More files are made beside it, and removed. */
+  readonly several?: boolean
 }
 
 /** Throws IXY_ERR_USAGE if `text` is no list of wires. */
 export function wireClaims(text: string): WireClaim[] {
-  return partsOf(text).flatMap(({ kind, value }): WireClaim[] => {
+  return partsOf(text).flatMap(({ kind, value, options }): WireClaim[] => {
     if (kind === WIRE_KINDS.tap) return [{ use: 'tap', resource: value }]
     const writes = kind === WIRE_KINDS.record
     if (!writes && kind !== WIRE_KINDS.replay) return []
     const resource = isStandardStream(value, writes ? 1 : 0) ? '-' : toPath(value)
-    return [{ use: writes ? 'write' : 'read', resource }]
+    return [{ use: writes ? 'write' : 'read', resource, several: options.has('filesize') }]
   })
 }
 

@@ -2,7 +2,7 @@ import { asIxyError, IxyError } from '../../errors.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { tryRead, tryWrite } from '../../linux/file.ts'
 import type { InterfaceDrops } from '../../linux/interfaces.ts'
-import { openTap, type Tap } from '../../linux/tap.ts'
+import type { Tap } from '../../linux/tap.ts'
 import { tapDrops } from '../../linux/tap-drops.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
@@ -39,10 +39,10 @@ export class TapWire implements Wire {
   /** Null where it can't be seen. */
   private drops: InterfaceDrops | null = null
 
-  /** Throws what openTap() throws. */
-  constructor(text: string, name: string) {
+  /** Takes over `tap`. */
+  constructor(text: string, tap: Tap) {
     this.text = text
-    this.tap = openTap(name)
+    this.tap = tap
     this.wakeFds = [this.tap.fd]
     this.look()
     this.before = this.drops ?? { received: 0, sent: 0 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
+import { openTap } from '../../../src/linux/tap.ts'
 import { TYPE_ARP } from '../../../src/packet/ethernet.ts'
 import { TapWire } from '../../../src/vnic/wires/tap.ts'
 import { describeIf, firstLine, missing } from '../../skip.ts'
@@ -34,7 +35,7 @@ describeIf(reason, 'the tap wire', () => {
     )
 
   beforeEach(() => {
-    wire = new TapWire(`tap=${name}`, name)
+    wire = new TapWire(`tap=${name}`, openTap(name))
     // A namespace of its own: nobody else's traffic, no IPv6 chatter.
     execFileSync('ip', ['netns', 'add', name])
     execFileSync('ip', ['link', 'set', name, 'netns', name])
