@@ -29,6 +29,9 @@ export class Offloads {
   l4Checksum = false
   insertVlan = false
   segment = false
+  /** Legacy: where a checksum goes, 0 for none, and from where on it is summed. */
+  sumAt = 0
+  sumFrom = 0
 }
 
 export class Offloader {
@@ -114,7 +117,8 @@ export class Offloader {
    * IPLEN may reach over a tunnel's headers and the inner IP header; the outer field then starts with what cancels them.
    */
   private checksums(length: number): void {
-    const { context, ipChecksum, l4Checksum, segment } = this.asked
+    const { context, ipChecksum, l4Checksum, segment, sumAt, sumFrom } = this.asked
+    if (sumAt > 0) this.putChecksum(sumAt, sumWords(this.out.u8, sumFrom, length - sumFrom))
     const l3 = context.macLength
     const l4 = l3 + context.ipLength
     if (ipChecksum && context.ipv4) this.putChecksum(l3 + 10, sumWords(this.out.u8, l3, context.ipLength))
