@@ -102,9 +102,9 @@ function withModelCounts(
   return totals.map((counters) => {
     const nic = nics[counters.index]
     if (nic === null || counters.queue !== null) return counters
-    const { filtered, not_listening, tx_invalid, rx_buffered } = nic.card.dropped
-    const dropped = { filtered, not_listening, tx_invalid, rx_buffered: rx_buffered + nic.buffered }
-    return { ...counters, dropped: { ...counters.dropped, ...dropped } }
+    const { mac_control, filtered, not_listening, tx_invalid, rx_buffered } = nic.card.dropped
+    const own = { mac_control, filtered, not_listening, tx_invalid, rx_buffered: rx_buffered + nic.buffered }
+    return { ...counters, dropped: { ...counters.dropped, ...own } }
   })
 }
 

@@ -65,7 +65,10 @@ export class VirtualNic {
     this.name = options.name
     this.wire = options.wire
     this.onClient = options.onClient ?? (() => undefined)
-    this.lines = new InterruptLines(() => this.device.bar4)
+    this.lines = new InterruptLines(
+      () => this.device.bar4,
+      () => this.device.config.intxDisabled,
+    )
     this.device = new Device({
       mac: options.mac,
       wire: options.wire,

@@ -22,6 +22,9 @@ const COMMAND_MASTER = 1 << 2
 const COMMAND_INTX_DISABLE = 1 << 10
 const COMMAND_PARITY = 1 << 6
 const COMMAND_SERR = 1 << 8
+const STATUS = 0x06
+/** An interrupt is pending; so also while COMMAND_INTX_DISABLE keeps INTx from being asserted (PCI 3.0 §6.2.3). */
+const STATUS_INTERRUPT = 1 << 3
 const BAR0 = 0x10
 const BAR4 = 0x20
 
@@ -44,9 +47,12 @@ export class ConfigSpace {
   private readonly writable = new Uint8Array(CONFIG_BYTES)
   /** Called when the host starts a function level reset (82599 §4.2.1.5). */
   private readonly onReset: () => void
+  /** Whether a cause is pending that is not masked. */
+  private readonly pending: () => boolean
 
-  constructor(mac: Uint8Array, onReset: () => void) {
+  constructor(mac: Uint8Array, onReset: () => void, pending: () => boolean) {
     this.onReset = onReset
+    this.pending = pending
     this.fill(mac)
     this.allow16(
       COMMAND,
@@ -124,6 +130,15 @@ export class ConfigSpace {
     return (this.bytes[COMMAND] & COMMAND_MASTER) !== 0
   }
 
+  /** The host doesn't want INTx. MSI and MSI-X are not concerned. */
+  get intxDisabled(): boolean {
+    return (this.view.getUint16(COMMAND, true) & COMMAND_INTX_DISABLE) !== 0
+  }
+
+  private get usesIntx(): boolean {
+    return (this.bytes[MSI + 2] & 1) === 0 && (this.bytes[MSIX + 3] & 0x80) === 0
+  }
+
   /** What a function level reset leaves behind: the values after power-on, with the BARs where they were. */
   reset(): void {
     for (let i = 0; i < CONFIG_BYTES; i++) if (i < BAR0 || i >= BAR4 + 8) this.bytes[i] &= ~this.writable[i]
@@ -133,6 +148,9 @@ export class ConfigSpace {
   /** The caller has checked that the range lies within CONFIG_BYTES. */
   read(offset: number, target: Uint8Array): void {
     target.set(this.bytes.subarray(offset, offset + target.length))
+    const status = STATUS - offset
+    if (status >= 0 && status < target.length && this.usesIntx && this.pending())
+      target[status] |= STATUS_INTERRUPT
   }
 
   write(offset: number, source: Uint8Array): void {

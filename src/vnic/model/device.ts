@@ -58,6 +58,7 @@ export class Device implements Port, Egress {
   private readonly mac: Uint8Array
   /** HLREG0.LPBK: what is sent is received again and the wire sees nothing (82599 §3.7.6). */
   private loopback = false
+  private intxDisabled = false
   private now = 0
   private timers = Infinity
   /** When packets moved for the first and for the last time, milliseconds on the clock of poll(); 0: never. */
@@ -69,13 +70,19 @@ export class Device implements Port, Egress {
     this.strict = new Strict(options.strict)
     this.registers = new RegisterFile(options.bar0, this.strict)
     this.dma = new DmaMap(this.strict)
-    this.config = new ConfigSpace(options.mac, () => this.reset())
     this.interrupts = new Interrupts(this.registers, options.interrupts)
+    this.config = new ConfigSpace(
+      options.mac,
+      () => this.reset(),
+      () => this.interrupts.pending,
+    )
     this.statistics = new Statistics(this.registers)
     this.nvm = new Nvm(this.registers, this.strict, options.mac)
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
-    this.receive = new Receive(registers, dma, statistics, interrupts, strict)
+    this.receive = new Receive(registers, dma, statistics, interrupts, strict, (milliseconds) => {
+      this.transmit.pausedUntil = this.now + milliseconds
+    })
     this.transmit = new Transmit(registers, dma, statistics, interrupts, strict)
     this.hook()
     this.reset()
@@ -188,8 +195,8 @@ export class Device implements Port, Egress {
 
   /** What depends on several registers at once. Call after a configuration write as well. */
   update(): void {
-    const { registers } = this
-    const master = this.config.busMaster && !registers.test(REG.CTRL, CTRL.MASTER_DISABLE.mask)
+    const { registers, config } = this
+    const master = config.busMaster && !registers.test(REG.CTRL, CTRL.MASTER_DISABLE.mask)
     this.loopback = registers.test(REG.HLREG0, REG.HLREG0.fields.LPBK.mask)
     const linked = this.link.up || this.loopback
     this.receive.running =
@@ -199,6 +206,9 @@ export class Device implements Port, Egress {
     this.receive.open = this.receive.running && linked
     this.transmit.open = master && linked && !registers.test(REG.SECTXCTRL, REG.SECTXCTRL.fields.TX_DIS.mask)
     this.receive.update()
+    // What has stayed pending meanwhile is asserted now.
+    if (this.intxDisabled && !config.intxDisabled) this.interrupts.resample()
+    this.intxDisabled = config.intxDisabled
   }
 
   // Port: the wire's side of the connector.
@@ -265,6 +275,7 @@ export class Device implements Port, Egress {
 
   /** When poll() has something to do by itself; Infinity if never. */
   nextEvent(now: number): number {
-    return Math.min(this.timers, this.wire.nextEvent(now))
+    const { pausedUntil } = this.transmit
+    return Math.min(this.timers, pausedUntil > now ? pausedUntil : Infinity, this.wire.nextEvent(now))
   }
 }

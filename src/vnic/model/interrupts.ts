@@ -94,6 +94,11 @@ export class Interrupts {
     return this.registers.get(REG.EIMS) | (this.registers.get(REG.EIMS_EX) & QUEUE_BITS)
   }
 
+  /** A cause is pending that is not masked: INTx is a level and stays asserted for so long (82599 §7.3.1). */
+  get pending(): boolean {
+    return (this.eicr() & this.eims()) !== 0
+  }
+
   /** EICR is cleared by reading; with GPIE.OCD only the other causes are (82599 §8.2.3.5.18). */
   private readAndClear(): number {
     const { registers } = this

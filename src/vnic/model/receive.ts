@@ -1,5 +1,4 @@
 /** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
-import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
@@ -9,19 +8,19 @@ import { Filters } from './filters.ts'
 import { FrameQueue } from '../wires/frame-queue.ts'
 import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
+import { Mac } from './mac.ts'
 import { PacketInfo } from './packet-info.ts'
 import type { RegisterFile } from './registers.ts'
 import { hookRings } from './ring.ts'
 import { Rss } from './rss.ts'
 import { verifyChecksums } from './rx-checksum.ts'
 import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
-import { castSum, MAX_FRAME, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
+import { castSum, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 
 const FCS = 4
 const HEADER = 14
 const VLAN_TAG = 4
-const STANDARD_FRAME = 1518
 /** The receive packet buffer (82599 §8.2.3.8.9). */
 const PACKET_BUFFER_BYTES = 512 * 1024
 
@@ -30,6 +29,7 @@ const Fate = { TAKEN: 0, DROPPED: 1, WAITS: 2 } as const
 type Fate = (typeof Fate)[keyof typeof Fate]
 
 export class Receive {
+  readonly mac: Mac
   readonly filters: Filters
   readonly rss: Rss
   readonly queues: readonly RxQueue[]
@@ -53,12 +53,9 @@ export class Receive {
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
   private active: RxQueue[] = []
-  /** Frames and bytes (without FCS) since the last flush(): for TPR, TOR. */
-  private readonly arrivals = new Int32Array(2)
   private missed = 0
   /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
   private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
-  private maxFrame = STANDARD_FRAME - FCS
   /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and RSS say so themselves. */
   private inspect = true
   private stripCrc = true
@@ -70,7 +67,9 @@ export class Receive {
     statistics: Statistics,
     interrupts: Interrupts,
     strict: Strict,
+    onPause: (milliseconds: number) => void,
   ) {
+    this.mac = new Mac(registers, statistics, onPause)
     this.registers = registers
     this.statistics = statistics
     this.interrupts = interrupts
@@ -91,6 +90,12 @@ export class Receive {
       registers.set(REG.SRRCTL, value, index)
       this.queues[index].configure()
     })
+    registers.onWrite(REG.DCA_RXCTRL, (value, index) => {
+      const { MUST_BE_ZERO } = REG.DCA_RXCTRL.fields
+      if ((value & ~registers.get(REG.DCA_RXCTRL, index) & MUST_BE_ZERO.mask) !== 0)
+        strict.report('8.2.3.11.1', 'bit 12 of DCA_RXCTRL set again')
+      registers.set(REG.DCA_RXCTRL, value, index)
+    })
     for (const register of [REG.MAXFRS, REG.RXCSUM]) {
       registers.onWrite(register, (value) => {
         registers.set(register, value)
@@ -102,7 +107,7 @@ export class Receive {
   reset(): void {
     for (const queue of this.queues) queue.reset()
     this.active = []
-    this.arrivals.fill(0)
+    this.mac.reset()
     this.missed = 0
     this.forgotten += this.buffered
     this.waiting.clear()
@@ -119,11 +124,8 @@ export class Receive {
   /** Takes over what the registers say. */
   update(): void {
     const { registers } = this
-    const { RXCRCSTRP, JUMBOEN } = REG.HLREG0.fields
-    const hlreg0 = registers.get(REG.HLREG0)
-    this.stripCrc = (hlreg0 & RXCRCSTRP.mask) !== 0
-    const limit = get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS))
-    this.maxFrame = Math.min((hlreg0 & JUMBOEN.mask) === 0 ? STANDARD_FRAME : limit, MAX_FRAME) - FCS
+    this.mac.update()
+    this.stripCrc = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
     this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
     this.inspect = this.inspectAll || !this.stripCrc || this.active.some((queue) => queue.stripVlan)
   }
@@ -138,7 +140,7 @@ export class Receive {
     if (!this.open || this.active.length === 0 || !this.waiting.empty) return 0
     let least = Infinity
     for (const queue of this.active) {
-      const perFrame = Math.ceil(this.maxFrame / queue.bufferBytes)
+      const perFrame = Math.ceil(this.mac.maxFrame / queue.bufferBytes)
       least = Math.min(least, Math.floor(queue.refresh() / perFrame))
     }
     return least
@@ -151,10 +153,7 @@ export class Receive {
       return false
     }
     if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
-    const { arrivals } = this
-    arrivals[0]++
-    arrivals[1] += length
-    if (length > this.maxFrame && !this.acceptsLength(memory, offset, length)) return false
+    if (!this.mac.admits(memory.u8, offset, length, this.filters.vlanType)) return false
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) {
       this.filtered++
       return false
@@ -186,7 +185,7 @@ export class Receive {
 
   /** Frames from the wire, in one go as far as they go the fast way. Returns how many were not dropped. */
   deliverBurst(burst: Burst): number {
-    const { arrivals, maxFrame } = this
+    const { arrivals, maxFrame } = this.mac
     const { memory, offsets, lengths, first, count } = burst
     const queue = this.queues[0]
     const plain = this.open && this.filters.open && !this.inspect && !this.rss.enabled
@@ -213,15 +212,6 @@ export class Receive {
       return false
     }
     return this.deliver(this.editor.pad(memory, offset, length), 0, MIN_FRAME)
-  }
-
-  /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
-  private acceptsLength(memory: Bytes, offset: number, length: number): boolean {
-    const { vlanType } = this.filters
-    const tagged = ((memory.u8[offset + 12] << 8) | memory.u8[offset + 13]) === vlanType
-    if (length <= this.maxFrame + (tagged ? VLAN_TAG : 0) && length <= MAX_FRAME) return true
-    this.statistics.add(REG.ROC)
-    return false
   }
 
   private inspected(memory: Bytes, offset: number, length: number): Fate {
@@ -289,8 +279,7 @@ export class Receive {
 
   /** Once per poll, after frames were delivered: counters, heads, interrupts. */
   flush(): void {
-    const { arrivals } = this
-    if (arrivals[0] > 0) this.statistics.addArrivals(arrivals)
+    this.mac.flush()
     for (const queue of this.active) this.flushQueue(queue)
     if (this.missed > 0) {
       this.missed = 0

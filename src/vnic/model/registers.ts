@@ -5,8 +5,9 @@
  * access goes through read() and write(), which behave as the table's access mode says; units of the model hook into
  * single registers where that isn't enough. The units themselves use get() and set(), which have no side effects.
  */
-import { offsetOf, type Register } from '../../driver/ixgbe/register.ts'
+import { offsetOf, type Range, type Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
+import { ABSENT } from '../../driver/ixgbe/table/absent.ts'
 import type { Strict } from './strict.ts'
 
 /** Size of BAR0. Registers fill the first 128 KiB, the rest reads as zero (82599 §8.1.1). */
@@ -108,7 +109,7 @@ export class RegisterFile {
     const word = offset >>> 2
     const number = word < REGISTER_WORDS ? this.entryAt[word] : -1
     if (number < 0) {
-      this.strict.report('8.2.3', `read of 0x${offset.toString(16)}, where no register is`)
+      this.strict.report('8.2.3', `read of ${nameOfNothing(offset)}`)
       return 0
     }
     const { register, read } = this.entries[number]
@@ -150,4 +151,15 @@ export class RegisterFile {
       case 'WO':
     }
   }
+}
+
+/** What a driver may think is at an address where there is no register. */
+function nameOfNothing(offset: number): string {
+  const absent = ABSENT.find(({ range }) => within(range, offset))
+  if (absent === undefined) return `0x${offset.toString(16)}, where no register is`
+  return `${absent.name}, which the ${absent.card} has and this card does not`
+}
+
+function within({ base, stride, count }: Range, offset: number): boolean {
+  return offset >= base && offset < base + stride * count
 }

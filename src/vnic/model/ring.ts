@@ -129,7 +129,7 @@ export class Ring {
   }
 
   /** Finds the ring's memory. Returns false if there is none. */
-  private resolve(): boolean {
+  protected resolve(): boolean {
     const bytes = this.registers.get(this.names.length, this.index)
     const base = this.base()
     if (bytes === 0 || bytes % RING_UNIT !== 0 || this.head >= bytes / DESCRIPTOR_BYTES) return false

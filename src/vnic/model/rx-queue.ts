@@ -1,4 +1,10 @@
-/** One receive queue: frames into the host's buffers, advanced one-buffer descriptors (82599 §7.1.6). */
+/**
+ * One receive queue: frames into the host's buffers, with legacy (82599 §7.1.5) or advanced one-buffer descriptors (§7.1.6).
+ *
+ *     read      │ buffer address, 64 bit           │ (header buffer address)              │
+ *     legacy    │ as it was                        │ length, checksum │ status, errors, VLAN │
+ *     advanced  │ RSS and packet type │ RSS hash   │ status, errors   │ length, VLAN         │
+ */
 import { get } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
@@ -9,7 +15,7 @@ import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
 import { MIN_FRAME, SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
-import { store } from './write-back.ts'
+import { Pairs } from './write-back.ts'
 
 export const RX_REGISTERS: RingRegisters = {
   kind: 'receive',
@@ -35,14 +41,24 @@ export const RxStatus = {
   IPE: 1 << 31,
 } as const
 
-/** SRRCTL.DESCTYPE: the only one modelled. */
+/** SRRCTL.DESCTYPE: those that are modelled. */
+const LEGACY = 0
 const ONE_BUFFER = 1
+
+/** Legacy descriptors have the same status bits, and the errors' highest eight of 16 in word 3. */
+const LEGACY_STATUS = 0xff
+const LEGACY_ERRORS = 0xff00
+const ERRORS_SHIFT = 16
+
+const NO_PAIRS = new Pairs(new Uint32Array(4), 0, 2)
 
 export class RxQueue extends Ring {
   /** Bytes of each buffer: SRRCTL.BSIZEPACKET. */
   bufferBytes = 2048
   stripVlan = false
   dropEnabled = false
+  private legacy = false
+  private pairs = NO_PAIRS
   private readonly loops = sharedLoops()
 
   constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
@@ -53,17 +69,29 @@ export class RxQueue extends Ring {
     if (this.registers.get(REG.RDT, this.index) !== this.registers.get(REG.RDH, this.index))
       this.strict.report('4.6.7.1', 'RDT moved before the receive queue was enabled')
     const type = get(REG.SRRCTL.fields.DESCTYPE, this.registers.get(REG.SRRCTL, this.index))
-    if (type !== ONE_BUFFER)
+    if (type !== LEGACY && type !== ONE_BUFFER)
       this.strict.report(
         '8.2.3.8.7',
-        'receive queue enabled with a descriptor type other than advanced one-buffer',
+        'receive queue enabled with a descriptor type other than legacy and advanced one-buffer',
       )
     super.enable()
+  }
+
+  override invalidate(): void {
+    super.invalidate()
+    this.pairs = NO_PAIRS
+  }
+
+  protected override resolve(): boolean {
+    if (!super.resolve()) return false
+    this.pairs = new Pairs(this.words, this.first, this.entries * 2)
+    return true
   }
 
   /** Takes over SRRCTL and RXDCTL. */
   configure(): void {
     const srrctl = this.registers.get(REG.SRRCTL, this.index)
+    this.legacy = get(REG.SRRCTL.fields.DESCTYPE, srrctl) === LEGACY
     this.bufferBytes = get(REG.SRRCTL.fields.BSIZEPACKET, srrctl) * 1024
     if (this.bufferBytes === 0) {
       this.strict.report('8.2.3.8.7', 'SRRCTL.BSIZEPACKET is 0')
@@ -75,15 +103,15 @@ export class RxQueue extends Ring {
 
   /**
    * The fast path: frames of a burst from its frame `from` on, of which nothing but their bytes is reported, each into one
-   * buffer of the region used last. Returns how many it has put; it stops before one that must go the long way (put)
-   * or is no frame of MIN_FRAME to `limit` bytes.
+   * buffer of the region used last. Returns how many it has put; it stops before one that must go the long way (put),
+   * is no frame of MIN_FRAME to `limit` bytes, or is for the MAC itself. Legacy descriptors all go the long way.
    *
    * The frames are copied first, then their descriptors are written. So the host, which polls the first one on another CPU,
    * and this one don't take the same cache line from each other for every frame.
    */
   putBurst(burst: Burst, from: number, limit: number): number {
     const { memory, offsets, lengths } = burst
-    if (this.refresh() === 0 || this.buffer !== memory || this.words !== memory.u32) return 0
+    if (this.legacy || this.refresh() === 0 || this.buffer !== memory || this.words !== memory.u32) return 0
     const { head, tail, entries } = this
     const at = (burst.first + from) << 2
     const count = this.loops.put(
@@ -140,14 +168,18 @@ export class RxQueue extends Ring {
     copyBytes(memory, offset, this.buffer, at | 0, length)
   }
 
-  /** Overwrites the descriptor at the head, the status last, and moves on. */
+  /** Overwrites the descriptor at the head, status and length at once, and moves on. */
   private writeBack(word0: number, hash: number, status: number, word3: number): void {
-    const { words, head } = this
-    const word = this.first + (head << 2)
-    words[word] = word0
-    words[word + 1] = hash
-    words[word + 3] = word3
-    store(words, word + 2, status)
+    const { words, head, pairs } = this
+    if (this.legacy) {
+      const errors = (status >>> ERRORS_SHIFT) & LEGACY_ERRORS
+      pairs.store(2 * head + 1, word3 & 0xffff, (word3 & ~0xffff) | errors | (status & LEGACY_STATUS))
+    } else {
+      const word = this.first + (head << 2)
+      words[word] = word0
+      words[word + 1] = hash
+      pairs.store(2 * head + 1, status, word3)
+    }
     this.head = head + 1 === this.entries ? 0 : head + 1
   }
 

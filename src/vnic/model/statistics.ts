@@ -41,6 +41,8 @@ const NARROW: readonly Register[] = [
   REG.RUC,
   REG.ROC,
   REG.XEC,
+  REG.LXONRXCNT,
+  REG.LXOFFRXCNT,
   REG.MPC,
   REG.QPRC,
   REG.QPRDC,

@@ -20,6 +20,7 @@ export function totalsOf({ statistics, receive, transmit }: Device): CardTotals 
       no_descriptor: statistics.total(REG.QPRDC),
       undersize: statistics.total(REG.RUC),
       oversize: statistics.total(REG.ROC),
+      mac_control: receive.mac.control,
       filtered: receive.filtered,
       not_listening: receive.unheard,
       rx_buffered: receive.forgotten,

@@ -13,6 +13,8 @@ export class Transmit {
   readonly queues: readonly TxQueue[]
   /** Frames go out: the link is up and the host lets the card master the bus. Set by the device. */
   open = false
+  /** The link partner doesn't want frames before then, milliseconds on the clock of poll(). */
+  pausedUntil = 0
   private readonly registers: RegisterFile
   private readonly dma: DmaMap
   private readonly statistics: Statistics
@@ -58,6 +60,7 @@ export class Transmit {
   reset(): void {
     for (const queue of this.queues) queue.reset()
     this.active = []
+    this.pausedUntil = 0
   }
 
   /** Packets that could not be sent, since the model was made. */
@@ -75,7 +78,7 @@ export class Transmit {
    * comes with the next poll. Returns what was spent.
    */
   poll(egress: Egress, budget: number, limit: number, now: number): number {
-    if (!this.open) return 0
+    if (!this.open || now < this.pausedUntil) return 0
     const { active } = this
     const count = active.length
     if (count === 0) return 0

@@ -1,11 +1,12 @@
 /**
- * Advanced transmit descriptors as the card reads them (82599 §7.2.3.2).
+ * Transmit descriptors as the card reads them (82599 §7.2.3.2).
  *
+ *     legacy    │ buffer address, 64 bit          │ CMD CSO length          │ VLAN CSS STA            │
  *     data      │ buffer address, 64 bit          │ DCMD DTYP MAC length │ PAYLEN POPTS CC IDX STA │
  *     context   │ VLAN MACLEN IPLEN │ (IPsec)     │ DCMD DTYP TUCMD      │ MSS L4LEN IDX           │
  */
 
-/** Word 2, both kinds. */
+/** Word 2, all kinds. */
 export const EOP = 1 << 24
 export const IFCS = 1 << 25
 export const RS = 1 << 27
@@ -16,6 +17,10 @@ export const TSE = 1 << 31
 export const DTYP_MASK = 0xf << 20
 export const DTYP_CONTEXT = 2 << 20
 export const DTYP_DATA = 3 << 20
+/** Legacy only: insert a checksum. */
+export const IC = 1 << 26
+/** Bits of a legacy descriptor's word 2 that must be zero. */
+export const LEGACY_RESERVED = (1 << 28) | (1 << 31)
 /** Bits of a data descriptor's word 2 that must be zero. */
 export const DATA_RESERVED = (1 << 26) | (1 << 28) | (3 << 16)
 
@@ -31,6 +36,10 @@ export const TXSM = 1 << 9
 export const IPSEC = 1 << 10
 export const IDX_SHIFT = 4
 export const PAYLEN_SHIFT = 14
+
+/** Legacy, word 2: where the checksum goes; word 3: from where on it is summed. Bytes from the start of the packet. */
+export const CSO_SHIFT = 16
+export const CSS_SHIFT = 8
 
 /** What a context descriptor says about the frames that follow (82599 §7.2.3.2.3). */
 export interface Context {

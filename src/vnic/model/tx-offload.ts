@@ -3,16 +3,18 @@
  * Works on a copy of the whole frame; the fast path never comes here.
  */
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
-import { fold, sumPseudoHeader, sumWords } from './checksum.ts'
+import { fold, sumWords } from './checksum.ts'
+import { crc32c } from './crc32.ts'
 import { MAX_FRAME } from './statistics.ts'
 import { type Context, newContext } from './tx-descriptor.ts'
 
 const VLAN_TAG = 4
 const ADDRESSES = 12
-const L4_TCP = 1
+/** TUCMD.L4T, and where the checksum is in each of these headers. */
 const L4_UDP = 0
-const PROTOCOL_TCP = 6
-const PROTOCOL_UDP = 17
+const L4_TCP = 1
+const L4_SCTP = 2
+const CHECKSUM_AT = [6, 16, 8, 0]
 /** Largest packet a context may segment: 256 KiB (82599 §7.2.4.2). */
 export const MAX_PACKET = 256 * 1024
 
@@ -27,6 +29,9 @@ export class Offloads {
   l4Checksum = false
   insertVlan = false
   segment = false
+  /** Legacy: where a checksum goes, 0 for none, and from where on it is summed. */
+  sumAt = 0
+  sumFrom = 0
 }
 
 export class Offloader {
@@ -107,26 +112,30 @@ export class Offloader {
     put16(u8, l4 + TCP_FLAGS, get16(u8, l4 + TCP_FLAGS) & (0xf000 | mask))
   }
 
+  /**
+   * Checksums are sums over what the driver has left in their fields, as on the card (82599 §7.2.5). Drivers count on it:
+   * IPLEN may reach over a tunnel's headers and the inner IP header; the outer field then starts with what cancels them.
+   */
   private checksums(length: number): void {
-    const { u8 } = this.out
-    const { context, ipChecksum, l4Checksum } = this.asked
+    const { context, ipChecksum, l4Checksum, segment, sumAt, sumFrom } = this.asked
+    if (sumAt > 0) this.putChecksum(sumAt, sumWords(this.out.u8, sumFrom, length - sumFrom))
     const l3 = context.macLength
     const l4 = l3 + context.ipLength
-    if (ipChecksum && context.ipv4) {
-      put16(u8, l3 + 10, 0)
-      put16(u8, l3 + 10, ~fold(sumWords(u8, l3, context.ipLength)))
+    if (ipChecksum && context.ipv4) this.putChecksum(l3 + 10, sumWords(this.out.u8, l3, context.ipLength))
+    if (!l4Checksum) return
+    const field = l4 + CHECKSUM_AT[context.l4Type]
+    if (context.l4Type === L4_SCTP) putCrc(this.out.u8, field, crc32c(this.out.u8, l4, length - l4))
+    else if (context.l4Type <= L4_TCP) {
+      // The driver has put the pseudo header's sum there: with the length, or without it for segments (§7.2.4.6).
+      const sum = sumWords(this.out.u8, l4, length - l4) + (segment ? length - l4 : 0)
+      this.putChecksum(field, sum, context.l4Type === L4_UDP)
     }
-    if (!l4Checksum || context.l4Type > L4_TCP) return
-    const tcp = context.l4Type === L4_TCP
-    const field = l4 + (tcp ? 16 : 6)
-    // Without segmentation software has put the pseudo header's sum into the field; with it, we know the length.
-    if (this.asked.segment) {
-      put16(u8, field, 0)
-      const pseudo = sumPseudoHeader(u8, l3, !context.ipv4, tcp ? PROTOCOL_TCP : PROTOCOL_UDP, length - l4)
-      put16(u8, field, fold(pseudo))
-    }
-    const checksum = ~fold(sumWords(u8, l4, length - l4)) & 0xffff
-    put16(u8, field, checksum === 0 && !tcp ? 0xffff : checksum)
+  }
+
+  /** UDP's checksum is never 0, which says that there is none (RFC 768). */
+  private putChecksum(field: number, sum: number, udp = false): void {
+    const checksum = ~fold(sum) & 0xffff
+    put16(this.out.u8, field, checksum === 0 && udp ? 0xffff : checksum)
   }
 
   private insertTag(length: number): number {
@@ -145,4 +154,9 @@ function get16(u8: Uint8Array, at: number): number {
 function put16(u8: Uint8Array, at: number, value: number): void {
   u8[at] = value >>> 8
   u8[at + 1] = value
+}
+
+/** SCTP sends the lowest byte of its CRC first (RFC 9260 appendix A). */
+function putCrc(u8: Uint8Array, at: number, crc: number): void {
+  for (let i = 0; i < 4; i++) u8[at + i] = crc >>> (8 * i)
 }

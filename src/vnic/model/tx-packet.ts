@@ -19,8 +19,8 @@ const MAX_DESCRIPTORS = 40
 const OPTIONS = (1 << D.PAYLEN_SHIFT) - 1
 const KNOWN_OPTIONS = D.CC | D.IXSM | D.TXSM | D.IPSEC | (7 << D.IDX_SHIFT)
 
-/** What a descriptor has led to: the packet goes on, is complete, is dropped; or it was a context by itself. */
-export const Fed = { MORE: 0, COMPLETE: 1, DROPPED: 2, CONTEXT: 3 } as const
+/** What a descriptor has led to: the packet goes on, is complete, is dropped; or it was none: a context, or empty. */
+export const Fed = { MORE: 0, COMPLETE: 1, DROPPED: 2, NONE: 3 } as const
 export type Fed = (typeof Fed)[keyof typeof Fed]
 
 /** Copies host memory into `target` at `offset`; false if the device may not read there. */
@@ -43,7 +43,9 @@ export class TxPacket {
   private gathered = 0
   private descriptors = 0
   private intact = true
-  /** Length of the packet by PAYLEN. */
+  /** Its descriptors are legacy ones. */
+  private legacy = false
+  /** Length of the packet by PAYLEN. Legacy descriptors have none. */
   private expected = 0
 
   constructor(registers: RegisterFile, strict: Strict, fetch: Fetch) {
@@ -76,12 +78,15 @@ export class TxPacket {
 
   /** Takes the four words of the next descriptor. `pad`: short frames are filled up. */
   feed(word0: number, word1: number, command: number, options: number, pad: boolean): Fed {
-    const type = command & D.DTYP_MASK
-    if ((command & D.DEXT) !== 0 && type === D.DTYP_CONTEXT && this.descriptors === 0) {
-      D.readContext(this.contexts[(options >>> D.IDX_SHIFT) & 1], word0, command, options)
-      return Fed.CONTEXT
+    if (this.descriptors === 0) {
+      this.legacy = (command & D.DEXT) === 0
+      if (this.legacy && (command & D.EOP) !== 0 && (command & 0xffff) === 0) return Fed.NONE
+      if (!this.legacy && (command & D.DTYP_MASK) === D.DTYP_CONTEXT) {
+        D.readContext(this.contexts[(options >>> D.IDX_SHIFT) & 1], word0, command, options)
+        return Fed.NONE
+      }
     }
-    const fault = faultOf(command)
+    const fault = faultOf(command, this.legacy)
     if (fault !== '') {
       this.strict.report('7.2.3.2', fault)
       this.intact = false
@@ -104,25 +109,39 @@ export class TxPacket {
 
   /** Copies one data descriptor's buffer behind the others, and takes over what the first one asks for. */
   private gather(iova: number, command: number, options: number): boolean {
-    const { strict } = this
     const bytes = command & 0xffff
-    if ((command & D.DATA_RESERVED) !== 0 || (options & OPTIONS & ~KNOWN_OPTIONS) !== 0)
-      strict.report('7.2.3.2.4', 'reserved bits of a transmit data descriptor are not zero')
-    if ((command & D.IFCS) === 0) strict.report('7.2.3.2.4', 'transmit data descriptor without IFCS')
     if (this.descriptors === 0) this.ask(command, options)
+    // What a ring holds that was cleared.
+    if (this.legacy && bytes === 0) return true
+    this.check(command, options)
     if (this.gathered + bytes > MAX_PACKET) return false
     return bytes === 0 || this.fetch(iova, bytes, this.offloader.frame, this.gathered)
   }
 
+  private check(command: number, options: number): void {
+    const { strict, legacy } = this
+    const section = legacy ? '7.2.3.2.1' : '7.2.3.2.4'
+    if (legacy) {
+      if ((command & D.LEGACY_RESERVED) !== 0)
+        strict.report(section, 'reserved bits of a legacy transmit descriptor are not zero')
+    } else if ((command & D.DATA_RESERVED) !== 0 || (options & OPTIONS & ~KNOWN_OPTIONS) !== 0)
+      strict.report(section, 'reserved bits of a transmit data descriptor are not zero')
+    if ((command & D.IFCS) === 0) strict.report(section, 'transmit data descriptor without IFCS')
+  }
+
+  /** The first descriptor decides for all of its packet (82599 §7.2.3.2.1, §7.2.3.2.4). */
   private ask(command: number, options: number): void {
-    const { registers, offloader } = this
+    const { registers, offloader, legacy } = this
     const { asked } = offloader
     const { context } = asked
-    asked.segment = (command & D.TSE) !== 0
     asked.insertVlan = (command & D.VLE) !== 0
-    asked.ipChecksum = (options & D.IXSM) !== 0
-    asked.l4Checksum = (options & D.TXSM) !== 0
-    Object.assign(context, this.contexts[(options >>> D.IDX_SHIFT) & 1])
+    asked.segment = !legacy && (command & D.TSE) !== 0
+    asked.ipChecksum = !legacy && (options & D.IXSM) !== 0
+    asked.l4Checksum = !legacy && (options & D.TXSM) !== 0
+    asked.sumAt = legacy && (command & D.IC) !== 0 ? (command >>> D.CSO_SHIFT) & 0xff : 0
+    asked.sumFrom = (options >>> D.CSS_SHIFT) & 0xff
+    if (legacy) context.vlan = options >>> 16
+    else Object.assign(context, this.contexts[(options >>> D.IDX_SHIFT) & 1])
     offloader.vlanType = get(REG.DMATXCTL.fields.VT, registers.get(REG.DMATXCTL))
     offloader.flagsFirst = get(REG.DTXTCPFLGL.fields.FIRST, registers.get(REG.DTXTCPFLGL))
     offloader.flagsMiddle = get(REG.DTXTCPFLGL.fields.MIDDLE, registers.get(REG.DTXTCPFLGL))
@@ -135,11 +154,20 @@ export class TxPacket {
   private possible(): boolean {
     const { asked } = this.offloader
     const { macLength, ipLength } = asked.context
-    if (this.gathered !== this.expected)
+    if (this.legacy) this.checkSum()
+    else if (this.gathered !== this.expected)
       this.strict.report('7.2.3.2.4', 'PAYLEN is not the size of the packet')
     if (this.gathered < SHORTEST) return false
     const offload = asked.segment || asked.ipChecksum || asked.l4Checksum
     return !offload || (macLength > 0 && macLength + ipLength < this.gathered)
+  }
+
+  /** A legacy checksum that starts or stands outside of the packet is not inserted (82599 §7.2.3.2.1). */
+  private checkSum(): void {
+    const { asked } = this.offloader
+    if (asked.sumAt === 0 || (asked.sumFrom < this.gathered && asked.sumAt + 2 <= this.gathered)) return
+    this.strict.report('7.2.3.2.1', 'CSS or CSO of a legacy transmit descriptor is outside of the packet')
+    asked.sumAt = 0
   }
 
   /** The current frame is sent: the next one, if there is one. */
@@ -160,9 +188,10 @@ export class TxPacket {
   }
 }
 
-/** Why this can't be a descriptor of a packet, '' if it can. */
-function faultOf(command: number): string {
-  if ((command & D.DEXT) === 0) return 'legacy transmit descriptor: the virtual card knows advanced ones only'
+/** Why this can't be a descriptor of a packet, '' if it can. `legacy`: the packet's first one is. */
+function faultOf(command: number, legacy: boolean): string {
+  if (((command & D.DEXT) === 0) !== legacy) return 'legacy and advanced transmit descriptors in one packet'
+  if (legacy) return ''
   switch (command & D.DTYP_MASK) {
     case D.DTYP_DATA:
       return ''

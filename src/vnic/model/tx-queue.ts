@@ -64,6 +64,8 @@ export class TxQueue extends Ring {
 
   override enable(): void {
     this.forgetPacket()
+    if (this.registers.get(REG.TDT, this.index) !== this.registers.get(REG.TDH, this.index))
+      this.strict.report('4.6.8.1', 'TDT moved before the transmit queue was enabled')
     if (!this.registers.test(REG.DMATXCTL, REG.DMATXCTL.fields.TE.mask))
       this.strict.report('4.6.8.1', 'transmit queue enabled before DMATXCTL.TE')
     const { HTHRESH, WTHRESH, PTHRESH } = REG.TXDCTL.fields
@@ -95,6 +97,8 @@ export class TxQueue extends Ring {
    */
   run(egress: Egress, budget: number, pad: boolean, now: number): number {
     let available = this.refresh()
+    // The host has taken descriptors back: a tail that was left behind, say.
+    if (this.fed > available) this.forgetPacket()
     this.statusReported = false
     this.spent = 0
     let done = 0
@@ -175,7 +179,8 @@ export class TxQueue extends Ring {
     for (let i = 0; i < count; i++) {
       const word = first + (((head + i) % entries) << 2)
       if ((words[word + 2] & D.RS) === 0) continue
-      store(words, word + 3, D.DD)
+      // A legacy descriptor keeps what else is in that word.
+      store(words, word + 3, D.DD | ((words[word + 2] & D.DEXT) === 0 ? words[word + 3] : 0))
       this.statusReported = true
     }
   }

@@ -29,8 +29,12 @@ export class InterruptLines implements InterruptSink {
   private readonly unused = [-1]
   private intxMasked = false
 
-  constructor(bar4: () => Uint8Array) {
+  /** COMMAND.Interrupt Disable is set. */
+  private readonly intxDisabled: () => boolean
+
+  constructor(bar4: () => Uint8Array, intxDisabled: () => boolean) {
     this.bar4 = bar4
+    this.intxDisabled = intxDisabled
   }
 
   info(index: number): IrqInfo {
@@ -46,7 +50,7 @@ export class InterruptLines implements InterruptSink {
     if (fd !== -1) return notify(fd)
     if (vector === 0 && this.msi[0] !== -1) return notify(this.msi[0])
     if (vector === 0 && this.intx[0] !== -1) {
-      if (this.intxMasked) return
+      if (this.intxMasked || this.intxDisabled()) return
       this.intxMasked = true
       return notify(this.intx[0])
     }

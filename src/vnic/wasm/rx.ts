@@ -8,6 +8,9 @@ export function configureOrder(reorders: bool): void {
   releases = reorders
 }
 
+/** EtherType of PAUSE and other frames for the MAC itself, as it stands in memory. */
+const MAC_CONTROL: u16 = 0x0888
+
 /** From here on the engine's own copy is faster. */
 const LONG = 512
 
@@ -22,7 +25,7 @@ function copy(target: usize, source: usize, length: usize): void {
 /**
  * Puts up to `count` frames into the buffers of the descriptors from `descriptor` on, which don't wrap around. Host
  * address `base + n` is offset n, for n from `first` to `end`. Returns how many it has put: it stops before a frame that is
- * shorter or longer than allowed, and before a buffer that is elsewhere.
+ * shorter or longer than allowed or a MAC control frame, and before a buffer that is elsewhere.
  */
 export function put(
   descriptor: usize,
@@ -49,6 +52,7 @@ export function put(
     const place = load<u64>(read) - origin
     if (place > <u64>room || length < shortest || length > longest) break
     const frame = <usize>load<u32>(offsets + at)
+    if (load<u16>(frame, 12) === MAC_CONTROL) break
     copy(<usize>first + <usize>place, frame, length)
     if ((load<u8>(frame) & 1) !== 0) countGroup(sums, frame)
     countSize(sums, length)
@@ -59,15 +63,18 @@ export function put(
   return done
 }
 
-/** Backwards: where the host looks first is written last, and then it finds all of them. */
+/**
+ * Backwards: where the host looks first is written last, and then it finds all of them. Status and length in one store, as
+ * explained in ../model/write-back.ts.
+ */
 function writeBack(descriptor: usize, count: i32, lengths: usize, status: u32): void {
   let length = lengths + ((<usize>count) << 2)
   for (let at = descriptor + ((<usize>count) << 4); at > descriptor;) {
     at -= 16
     length -= 4
     store<u64>(at, 0)
-    store<u32>(at, load<u32>(length), 12)
-    if (releases) atomic.store<u32>(at + 8, status)
-    else store<u32>(at, status, 8)
+    const handed = ((<u64>load<u32>(length)) << 32) | (<u64>status)
+    if (releases) atomic.store<u64>(at + 8, handed)
+    else store<u64>(at, handed, 8)
   }
 }

@@ -88,6 +88,14 @@ async function identity(test: ScenarioContext, nic: LinuxNic): Promise<void> {
     assert.ok(new Set(bytes).size > 16, 'almost every byte of the EEPROM is the same')
     return `${bytes.length} bytes`
   })
+  await test.check('ethtool -d reads the registers', async () => {
+    const output = await guest.sh(`ethtool -d ${nic.name} raw on | wc -c`)
+    assert.ok(Number(output.trim()) >= 1139 * 4, output)
+    return `${output.trim()} bytes`
+  })
+  await test.check('ethtool -k: IPsec is off and can not be switched on', async () => {
+    assert.match(await guest.sh(`ethtool -k ${nic.name}`), /^esp-hw-offload: off \[fixed\]$/m)
+  })
   await test.check('ethtool -S shows no failure', async () => {
     const counters = await nic.counters()
     assert.ok(

@@ -208,6 +208,61 @@ describe('one interrupt for all', () => {
   })
 })
 
+describe('PCI status bit 3', () => {
+  const status = (host: Host, offset = 6, bytes = 2): number => {
+    const target = new Uint8Array(bytes)
+    host.device.config.read(offset, target)
+    return target[6 - offset] & 8
+  }
+  const enable = (host: Host, at: number, bit: number): void => {
+    const target = new Uint8Array(1)
+    host.device.config.read(at, target)
+    host.device.config.write(at, Uint8Array.of(target[0] | bit))
+  }
+
+  test('is set while a cause is pending that is not masked, also with the interrupt disabled', () => {
+    const host = runningHost()
+    host.read(REG.EICR)
+    expect(status(host)).toBe(0)
+    host.write(REG.EICS, LSC)
+    expect(status(host)).toBe(0)
+    host.write(REG.EIMS, LSC)
+    // As Linux looks at it: command and status in one read.
+    expect([status(host), status(host, 4, 4), status(host, 0, 64)]).toEqual([8, 8, 8])
+    host.device.config.write(4, Uint8Array.of(0x06, 0x04))
+    expect(status(host)).toBe(8)
+    host.read(REG.EICR)
+    expect(status(host)).toBe(0)
+  })
+
+  test.each([
+    ['MSI', 0x52, 0x01],
+    ['MSI-X', 0x73, 0x80],
+  ])('is not set with %s, which is not INTx', (_, at, bit) => {
+    const host = runningHost()
+    host.write(REG.EIMS, LSC)
+    host.write(REG.EICS, LSC)
+    expect(status(host)).toBe(8)
+    enable(host, at, bit)
+    expect(status(host)).toBe(0)
+  })
+
+  test('when the interrupt is no longer disabled, what is pending is signalled', () => {
+    const host = runningHost()
+    host.read(REG.EICR)
+    host.device.config.write(4, Uint8Array.of(0x06, 0x04))
+    host.device.update()
+    host.write(REG.EIMS, LSC)
+    host.write(REG.EICS, LSC)
+    host.signals.length = 0
+    host.device.config.write(4, Uint8Array.of(0x06, 0x00))
+    host.device.update()
+    expect(host.signals).toEqual([0])
+    host.device.update()
+    expect(host.signals).toEqual([0])
+  })
+})
+
 test('a reset forgets causes and masks', () => {
   const host = msixHost()
   host.write(REG.EICS, 1)

@@ -2,67 +2,15 @@
 import fc from 'fast-check'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Host, runningHost } from './host.ts'
-import { counting, internetChecksum, tcp4, tcp6, udp4 } from './packets.ts'
-
-const DATA = 0x23300000
-const RS = 1 << 27
-const TSE = (1 << 31) >>> 0
-const VLE = 1 << 30
-const IXSM = 1 << 8
-const TXSM = 1 << 9
-
-interface Layout {
-  readonly ip: number
-  readonly l4: number
-  readonly tcp: boolean
-  readonly v4: boolean
-  readonly vlan?: number
-  readonly mss?: number
-}
-
-/** Context descriptor 0 at `index`. */
-function putContext(host: Host, index: number, { ip, l4, tcp, v4, vlan = 0, mss = 0 }: Layout): void {
-  const tucmd = (v4 ? 1 << 10 : 0) | (tcp ? 1 << 11 : 0)
-  host.describe(index, [(vlan << 16) | (14 << 9) | ip, 0, 0x20200000 | tucmd, (mss << 16) | (l4 << 8)])
-}
-
-/** A packet in `parts` buffers, asking for `command` and `options`; returns the next free descriptor. */
-function putData(
-  host: Host,
-  index: number,
-  packet: Uint8Array,
-  { command = 0, options = 0, paylen = packet.length, parts = 1 } = {},
-): number {
-  let at = index
-  const size = Math.ceil(packet.length / parts)
-  for (let start = 0; start < packet.length; start += size) {
-    const piece = packet.slice(start, start + size)
-    const last = start + size >= packet.length
-    const address = host.place(100 + at * 2, piece)
-    const word2 = (DATA | command | (last ? RS : 0)) & (last ? -1 : ~(1 << 24))
-    host.describe(at, [
-      address % 2 ** 32,
-      Math.floor(address / 2 ** 32),
-      word2 | piece.length,
-      (paylen << 14) | options,
-    ])
-    at++
-  }
-  return at
-}
-
-function send(host: Host, tail: number): Uint8Array[] {
-  host.write(REG.TDT, tail)
-  while (host.poll() > 0);
-  return host.wire.sent
-}
+import { DATA, IXSM, type Layout, putContext, putData, RS, send, TSE, TXSM, VLE } from './offloads.ts'
+import { counting, internetChecksum, sctp4, sctp6, tcp4, tcp6, udp4 } from './packets.ts'
 
 /** The packet as a driver hands it over: IP checksum zero, TCP or UDP checksum the pseudo header's sum. */
-function prepare(frame: Uint8Array, { ip, tcp, v4 }: Layout, length: number): Uint8Array {
+function prepare(frame: Uint8Array, { ip, l4Type, v4 }: Layout, length: number): Uint8Array {
   const packet = frame.slice()
-  const field = 14 + ip + (tcp ? 16 : 6)
+  const field = 14 + ip + (l4Type === 1 ? 16 : 6)
   const addresses = v4 ? packet.slice(26, 34) : packet.slice(22, 54)
-  const pseudo = [...addresses, 0, tcp ? 6 : 17, (length >> 8) & 0xff, length & 0xff]
+  const pseudo = [...addresses, 0, l4Type === 1 ? 6 : 17, (length >> 8) & 0xff, length & 0xff]
   const sum = ~internetChecksum(pseudo) & 0xffff
   packet[field] = sum >> 8
   packet[field + 1] = sum & 0xff
@@ -70,9 +18,9 @@ function prepare(frame: Uint8Array, { ip, tcp, v4 }: Layout, length: number): Ui
   return packet
 }
 
-const TCP4: Layout = { ip: 20, l4: 20, tcp: true, v4: true }
-const UDP4: Layout = { ip: 20, l4: 8, tcp: false, v4: true }
-const TCP6: Layout = { ip: 40, l4: 20, tcp: true, v4: false }
+const TCP4: Layout = { ip: 20, l4: 20, l4Type: 1, v4: true }
+const UDP4: Layout = { ip: 20, l4: 8, l4Type: 0, v4: true }
+const TCP6: Layout = { ip: 40, l4: 20, l4Type: 1, v4: false }
 
 describe('checksums are filled in', () => {
   test.each<[string, Uint8Array, Layout]>([
@@ -99,6 +47,36 @@ describe('checksums are filled in', () => {
     let tail = putData(host, 2, second, { options: TXSM | 0x10 })
     tail = putData(host, tail, first, { options: TXSM | IXSM })
     expect(send(host, tail)).toEqual([b, a])
+  })
+
+  test.each<[string, Uint8Array, boolean]>([
+    ['IPv4', sctp4(), true],
+    ['IPv6', sctp6(), false],
+  ])('SCTP over %s gets its CRC32c', (_, frame, v4) => {
+    const host = runningHost()
+    const ip = v4 ? 20 : 40
+    const packet = frame.slice()
+    packet.fill(0, 14 + ip + 8, 14 + ip + 12)
+    if (v4) packet.fill(0, 24, 26)
+    putContext(host, 0, { ip, l4: 12, l4Type: 2, v4 })
+    const tail = putData(host, 1, packet, { options: TXSM | (v4 ? IXSM : 0), parts: 2 })
+    expect(send(host, tail)).toEqual([frame])
+    expect(host.breaches()).toEqual([])
+  })
+
+  test('over what the driver has left in their fields', () => {
+    const host = runningHost()
+    const frame = tcp4('10.0.0.1', 1, '10.0.0.2', 2, counting(99))
+    const packet = prepare(frame, TCP4, frame.length - 34)
+    // The sums are one off in each field, and so are the checksums.
+    packet[25] = 1
+    packet[51] ^= 1
+    const step = (packet[51] & 1) === 1 ? 1 : -1
+    putContext(host, 0, TCP4)
+    const [sent] = send(host, putData(host, 1, packet, { options: TXSM | IXSM }))
+    const get = (bytes: Uint8Array, at: number): number => bytes[at] * 256 + bytes[at + 1]
+    const off = (at: number): number => get(frame, at) - get(sent, at)
+    expect([off(24), off(50)]).toEqual([1, step])
   })
 })
 
@@ -240,7 +218,7 @@ describe('no packet holds up others for long', () => {
     const host = runningHost()
     const layout = { ...TCP4, mss: 1 }
     const payload = counting(3000)
-    const packet = prepare(tcp4('10.0.0.1', 1, '10.0.0.2', 2, payload), layout, 20)
+    const packet = prepare(tcp4('10.0.0.1', 1, '10.0.0.2', 2, payload), layout, 0)
     putContext(host, 0, layout)
     putData(host, 1, packet, { command: TSE, options: IXSM | TXSM, paylen: payload.length })
     expect(mostAtOnce(host, 2)).toBeLessThanOrEqual(FEW)

@@ -1,10 +1,10 @@
 /** IP packets for tests, with right checksums, written independently of the code under test. */
 
-function ipv4(text: string): number[] {
+export function ipv4(text: string): number[] {
   return text.split('.').map(Number)
 }
 
-function ipv6(text: string): number[] {
+export function ipv6(text: string): number[] {
   const [head, tail = ''] = text.split('::')
   const words = (part: string): number[] =>
     part === '' ? [] : part.split(':').map((word) => parseInt(word, 16))
@@ -25,11 +25,11 @@ export function internetChecksum(bytes: readonly number[]): number {
   return ~sum & 0xffff
 }
 
-function word(value: number): [number, number] {
+export function word(value: number): [number, number] {
   return [(value >> 8) & 0xff, value & 0xff]
 }
 
-const ETHERNET = [0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1]
+export const ETHERNET = [0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1]
 
 /** TCP or UDP header and payload with its checksum over this pseudo header. */
 function segment(
@@ -104,5 +104,39 @@ export function tcp6(
   const addresses = [...ipv6(from), ...ipv6(to)]
   const body = segment(6, sport, dport, payload, addresses)
   const header = [0x60, 0, 0, 0, ...word(body.length), 6, 64, ...addresses]
+  return pad([...ETHERNET, 0x86, 0xdd, ...header, ...body])
+}
+
+/** CRC32c bit by bit, as polynomial division does it (RFC 9260 appendix A). */
+export function crc32c(bytes: readonly number[]): number {
+  let crc = 0xffffffff
+  for (const byte of bytes)
+    for (let bit = 0; bit < 8; bit++) {
+      const out = (crc ^ (byte >> bit)) & 1
+      crc = (crc >>> 1) ^ (out === 1 ? 0x82f63b78 : 0)
+    }
+  return ~crc >>> 0
+}
+
+/** SCTP with one DATA chunk of `payload`. */
+function sctp(payload: number[]): number[] {
+  const chunk = [0, 3, ...word(16 + payload.length), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, ...payload]
+  while (chunk.length % 4 !== 0) chunk.push(0)
+  const bytes = [...word(5000), ...word(6000), 1, 2, 3, 4, 0, 0, 0, 0, ...chunk]
+  const crc = crc32c(bytes)
+  bytes.splice(8, 4, crc & 0xff, (crc >>> 8) & 0xff, (crc >>> 16) & 0xff, crc >>> 24)
+  return bytes
+}
+
+export function sctp4(payload = counting(30)): Uint8Array {
+  const body = sctp(payload)
+  const header = [0x45, 0, ...word(20 + body.length), 0, 1, 0, 0, 64, 132, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+  header.splice(10, 2, ...word(internetChecksum(header)))
+  return pad([...ETHERNET, 0x08, 0x00, ...header, ...body])
+}
+
+export function sctp6(payload = counting(30)): Uint8Array {
+  const body = sctp(payload)
+  const header = [0x60, 0, 0, 0, ...word(body.length), 132, 64, ...ipv6('fe80::1'), ...ipv6('fe80::2')]
   return pad([...ETHERNET, 0x86, 0xdd, ...header, ...body])
 }

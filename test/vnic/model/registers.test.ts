@@ -103,6 +103,19 @@ describe('after a reset', () => {
   })
 })
 
+test('the security engine is fused off, and its data path stops and goes on for all that', () => {
+  for (const [control, status] of [
+    [REG.SECTXCTRL, REG.SECTXSTAT],
+    [REG.SECRXCTRL, REG.SECRXSTAT],
+  ] as const) {
+    expect(host.read(status)).toBe(2)
+    host.write(control, 2)
+    expect(host.read(status)).toBe(3)
+    host.write(control, 0)
+    expect(host.read(status)).toBe(2)
+  }
+})
+
 test('master disable is shown in STATUS', () => {
   host.write(REG.CTRL, REG.CTRL.fields.MASTER_DISABLE.mask)
   expect(host.read(REG.STATUS) & REG.STATUS.fields.MASTER_ENABLE.mask).toBe(0)
@@ -128,12 +141,12 @@ test('the handshakes that Linux polls come to an end', () => {
 })
 
 describe('strict mode reports', () => {
-  const report = (action: () => void): string[] => {
+  const report = (action: () => unknown): string[] => {
     action()
     return host.breaches()
   }
 
-  test.each<[string, () => void, RegExp]>([
+  test.each<[string, () => unknown, RegExp]>([
     [
       'bits 15:12 of DTXMXSZRQ',
       () => host.write(REG.DTXMXSZRQ, 0xffff),
@@ -146,6 +159,16 @@ describe('strict mode reports', () => {
     ],
     ['writes to read-only registers', () => host.write(REG.LINKS, 1), /write to LINKS/],
     ['addresses without register', () => host.device.registers.write(0x1ff00, 0), /where no register is/],
+    [
+      'what only the 82598 has',
+      () => read(0x5a84),
+      /read of IMIR, which the 82598 has and this card does not/,
+    ],
+    [
+      'gaps between the registers of a queue where another card has something',
+      () => [0x7200, 0x7204, 0x7214, 0x723c].forEach(read),
+      /^read of DCA_TXCTRL, which the 82598 has and this card does not \(82599 §8.2.3\)$/,
+    ],
     ['MTQC with the arbiter on', () => host.write(REG.MTQC, 2), /MTQC .*ARBDIS/],
     ['a transmit queue before DMATXCTL.TE', () => host.startTransmit(), /before DMATXCTL\.TE/],
     [
@@ -219,7 +242,6 @@ describe('strict mode reports', () => {
     expect(host.breaches()).toEqual([
       'RDLEN written while its queue is enabled (82599 §8.2.3.8.3)',
       'RDT moved before the receive queue was enabled (82599 §4.6.7.1)',
-      'receive queue enabled with a descriptor type other than advanced one-buffer (82599 §8.2.3.8.7)',
       'receive queue enabled with a ring of length 0 (82599 §8.2.3.8.3)',
       'receive queue enabled before its base address was set (82599 §8.2.3.8.1)',
     ])
@@ -247,7 +269,7 @@ describe('strict mode reports', () => {
     host.waitForLink()
     const at = host.place(0, new Uint8Array(100))
     const [low, high] = [at % 2 ** 32, Math.floor(at / 2 ** 32)]
-    host.describe(0, [low, high, 0x0b000064, 0])
+    host.describe(0, [low, high, 0x1b000064, 0])
     host.describe(1, [low, high, 0x2b100064, 100 << 14])
     host.describe(2, [low, high, 0x29300064, 100 << 14])
     host.describe(3, [low, high, 0x2f300064, 100 << 14])
@@ -255,14 +277,22 @@ describe('strict mode reports', () => {
     host.write(REG.TDT, 5)
     host.poll()
     const all = host.breaches().join('\n')
-    expect(all).toMatch(/legacy transmit descriptor/)
+    expect(all).toMatch(/reserved bits of a legacy transmit descriptor/)
     expect(all).toMatch(/of a reserved type/)
     expect(all).toMatch(/without IFCS/)
     expect(all).toMatch(/reserved bits of a transmit data descriptor/)
     expect(all).toMatch(/PAYLEN is not the size/)
     // What the card can't make sense of is dropped, the rest is sent, and every descriptor is done.
-    expect(host.wire.sent.length).toBe(3)
+    expect(host.wire.sent.length).toBe(4)
     expect(host.read(REG.TDH)).toBe(5)
+  })
+
+  test('bit 12 of DCA_RXCTRL, but not where it is written back as the reset left it', () => {
+    host.modify(REG.DCA_RXCTRL, 0, REG.DCA_RXCTRL.fields.DATA_WRITE_RO_EN.mask)
+    expect([host.read(REG.DCA_RXCTRL), host.breaches()]).toEqual([0x9200, []])
+    host.modify(REG.DCA_RXCTRL, 0, 0x1000)
+    host.modify(REG.DCA_RXCTRL, 0x1000)
+    expect(host.breaches()).toEqual(['bit 12 of DCA_RXCTRL set again (82599 §8.2.3.11.1)'])
   })
 
   test('nothing at all when it is off', () => {

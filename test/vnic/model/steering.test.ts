@@ -2,7 +2,7 @@
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { crc32 } from '../../../src/vnic/model/crc32.ts'
 import { frameOf, Host, MAC, RX_RING, runningHost } from './host.ts'
-import { tcp4, tcp6, udp4 } from './packets.ts'
+import { sctp4, sctp6, tcp4, tcp6, udp4 } from './packets.ts'
 
 /** Toeplitz key and results published by Microsoft ("Verifying the RSS hash calculation"). */
 const KEY = Buffer.from(
@@ -267,6 +267,8 @@ describe('checksums', () => {
     expect(statusOf(tcp4('10.0.0.1', 1, '10.0.0.2', 2))).toEqual({ status: IPCS | L4CS, type: 0x110 })
     expect(statusOf(udp4('10.0.0.1', 1, '10.0.0.2', 2))).toEqual({ status: IPCS | L4CS | UDPCS, type: 0x210 })
     expect(statusOf(tcp6('fe80::1', 1, 'fe80::2', 2))).toEqual({ status: L4CS, type: 0x140 })
+    expect(statusOf(sctp4())).toEqual({ status: IPCS | L4CS, type: 0x410 })
+    expect(statusOf(sctp6())).toEqual({ status: L4CS, type: 0x440 })
     expect(statusOf(frameOf(60))).toEqual({ status: 0, type: 0 })
   })
 
@@ -277,6 +279,11 @@ describe('checksums', () => {
     const badTcp = tcp4('10.0.0.1', 1, '10.0.0.2', 2)
     badTcp[60] ^= 1
     expect(statusOf(badTcp).status).toBe(IPCS | L4CS | L4E)
+    for (const at of [34, 44, 60]) {
+      const badSctp = sctp4()
+      badSctp[at] ^= 0x80
+      expect(statusOf(badSctp).status).toBe(IPCS | L4CS | L4E)
+    }
   })
 
   test('UDP without one is not checked', () => {

@@ -351,6 +351,24 @@ describe('interrupts', () => {
     expect(drainEventFd(fds[0])).toBe(false)
   })
 
+  test('a legacy interrupt is shown and held back as uio_pci_generic and VFIO want it', () => {
+    expect(set(Irq.INTX, 0, 1, ARM, [fds[0]])).toBe(0)
+    const unmask = (): unknown => set(Irq.INTX, 0, 1, IrqSetFlag.DATA_NONE | IrqSetFlag.ACTION_UNMASK)
+    const pending = (): boolean => (client.read(Region.CONFIG, 4) & (8 << 16)) !== 0
+    client.write(Region.BAR0, offsetOf(REG.EIMS), 1)
+    client.write(Region.BAR0, offsetOf(REG.EICS), 1)
+    expect([drainEventFd(fds[0]), pending()]).toEqual([true, true])
+    // Interrupt Disable: silent, although the cause is there and the client has unmasked the line.
+    client.write(Region.CONFIG, 4, 0x0406, 2)
+    unmask()
+    expect([drainEventFd(fds[0]), pending()]).toEqual([false, true])
+    client.write(Region.CONFIG, 4, 0x0006, 2)
+    expect(drainEventFd(fds[0])).toBe(true)
+    client.read(Region.BAR0, offsetOf(REG.EICR))
+    unmask()
+    expect([drainEventFd(fds[0]), pending()]).toEqual([false, false])
+  })
+
   test('what does not add up is refused', () => {
     expect(set(Irq.MSIX, 63, 2, ARM, fds)).toBe(EINVAL)
     expect(set(Irq.MSIX, 0, 3, ARM, fds)).toBe(EINVAL)

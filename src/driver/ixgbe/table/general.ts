@@ -208,6 +208,7 @@ export const GENERAL = {
   }),
 
   // Direct cache access (§8.2.3.11)
+  /** MUST_BE_ZERO is set after a reset and to be cleared (§4.6.7); a driver that writes back what it read sets nothing. */
   DCA_RXCTRL: define(
     '8.2.3.11.1',
     'RW',
@@ -223,7 +224,7 @@ export const GENERAL = {
       HEAD_WRITE_RO_EN: bit(15),
       CPUID: bits(31, 24),
     },
-    { reset: 0x0000b200, reserved: 0x1000, aliases: [at(0x02200, 4, 16)] },
+    { reset: 0x0000b200, aliases: [at(0x02200, 4, 16)] },
   ),
   DCA_TXCTRL: define(
     '8.2.3.11.2',

@@ -176,7 +176,7 @@ export const TRANSMIT = {
   RTTBCNRD: define('8.2.3.10', 'RW', at(0x0498c), 'DCB transmit rate drift'),
   RTTDTECC: define('8.2.3.10', 'RW', at(0x04990), 'DCB transmit descriptor plane ECC', { NO_BCN: bit(8) }),
 
-  // Security (§8.2.3.12). The engine itself (MACsec, IPsec) is fused off on most cards.
+  // Security (§8.2.3.12). The engine itself (MACsec, IPsec) is fused off on most cards: OFF_DIS says so to drivers.
   SECTXCTRL: define(
     '8.2.3.12.1',
     'RW',
@@ -185,11 +185,14 @@ export const TRANSMIT = {
     { SECTX_DIS: bit(0), TX_DIS: bit(1), STORE_FORWARD: bit(2) },
     { reset: 0x1 },
   ),
-  SECTXSTAT: define('8.2.3.12.2', 'RO', at(0x08804), 'Security transmit status', {
-    SECTX_RDY: bit(0),
-    SECTX_OFF_DIS: bit(1),
-    ECC_TXERR: bit(2),
-  }),
+  SECTXSTAT: define(
+    '8.2.3.12.2',
+    'RO',
+    at(0x08804),
+    'Security transmit status',
+    { SECTX_RDY: bit(0), SECTX_OFF_DIS: bit(1), ECC_TXERR: bit(2) },
+    { reset: 0x2 },
+  ),
   SECTXBUFFAF: define(
     '8.2.3.12.3',
     'RW',
@@ -218,9 +221,12 @@ export const TRANSMIT = {
     { SECRX_DIS: bit(0), RX_DIS: bit(1) },
     { reset: 0x1 },
   ),
-  SECRXSTAT: define('8.2.3.12.6', 'RO', at(0x08d04), 'Security receive status', {
-    SECRX_RDY: bit(0),
-    SECRX_OFF_DIS: bit(1),
-    ECC_RXERR: bit(2),
-  }),
+  SECRXSTAT: define(
+    '8.2.3.12.6',
+    'RO',
+    at(0x08d04),
+    'Security receive status',
+    { SECRX_RDY: bit(0), SECRX_OFF_DIS: bit(1), ECC_RXERR: bit(2) },
+    { reset: 0x2 },
+  ),
 }
