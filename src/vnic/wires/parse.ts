@@ -109,7 +109,8 @@ export function wireClaims(text: string): WireClaim[] {
     const writes = kind === WIRE_KINDS.record
     if (!writes && kind !== WIRE_KINDS.replay) return []
     const resource = isStandardStream(value, writes ? 1 : 0) ? '-' : toPath(value)
-    return [{ use: writes ? 'write' : 'read', resource, several: options.has('filesize') }]
+    const use = writes ? 'write' : 'read'
+    return [options.has('filesize') ? { use, resource, several: true } : { use, resource }]
   })
 }
 
