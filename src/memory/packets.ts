@@ -148,6 +148,15 @@ export class PacketMemory {
     return ((id << this.bufferShift) + (HEADROOM + ((id & 7) << 6))) | 0
   }
 
+  /** Makes packet `id` at least `length` bytes long, filled up with zeros. */
+  pad(id: number, length: number): void {
+    const { u8, size } = this
+    if (size[id] >= length) return
+    const start = this.dataOffset(id)
+    u8.fill(0, start + size[id], start + length)
+    size[id] = length
+  }
+
   /** Number of free buffers in `pool`. */
   available(pool: number): number {
     return this.freeTop[pool]

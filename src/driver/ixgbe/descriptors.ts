@@ -29,3 +29,6 @@ export const TX_RS = 1 << 27
 export const TX_DEXT = 1 << 29
 /** Word 3: total payload length in bits 31:14. */
 export const TX_PAYLEN_SHIFT = 14
+
+/** Shortest packet the card sends, bytes (82599 §7.2.3.2.4, DTALEN). The MAC fills it up to Ethernet's 60 (§8.2.3.22.8). */
+export const TX_SHORTEST = 17

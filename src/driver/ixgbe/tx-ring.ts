@@ -1,5 +1,14 @@
 import { BYTES, PACKETS } from './counters.ts'
-import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from './descriptors.ts'
+import {
+  TX_DD,
+  TX_DEXT,
+  TX_DTYP_DATA,
+  TX_EOP,
+  TX_IFCS,
+  TX_PAYLEN_SHIFT,
+  TX_RS,
+  TX_SHORTEST,
+} from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
@@ -23,7 +32,8 @@ const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
 export class TxRing implements TxQueue {
   /**
    * Hands `batch[from … from + count - 1]` to the card, in order, as far as the ring has room; returns how many it
-   * took. Those now belong to the ring, which frees them once they are sent; the rest stays the caller's.
+   * took. Those now belong to the ring, which frees them once they are sent; the rest stays the caller's. Packets that
+   * are too short for the card are filled up with zeros.
    */
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
   /** Frees what the card has sent and returns how many packets transmit() would take now. */
@@ -36,7 +46,7 @@ export class TxRing implements TxQueue {
   /** `ring` is the descriptors' memory, its entries a power of two. */
   constructor(memory: PacketMemory, ring: ArrayBufferLike) {
     const make = specialise(makeTransmit)
-    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES, PLAIN_DOORBELL }
+    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
     const loops = make(memory, ring, this.counters, names)
     this.transmit = loops.transmit
     this.room = loops.room
@@ -72,11 +82,13 @@ function makeTransmit(
   memory: PacketMemory,
   ring: ArrayBufferLike,
   counters: Float64Array,
-  names: Readonly<Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'PACKETS' | 'BYTES', number>> & {
+  names: Readonly<
+    Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'TX_SHORTEST' | 'PACKETS' | 'BYTES', number>
+  > & {
     PLAIN_DOORBELL: boolean
   },
 ): TransmitLoops {
-  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, PACKETS, BYTES, PLAIN_DOORBELL } = names
+  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL } = names
   const { size, iova, freeStack, freeTop, poolShift } = memory
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
   const words = new Uint32Array(ring)
@@ -103,6 +115,7 @@ function makeTransmit(
     let last = first
     let command = 0
     let bytes = 0
+    let short = 0
     for (let i = from | 0; i < end; i++) {
       const id = batch[i]
       const length = size[id]
@@ -112,8 +125,13 @@ function makeTransmit(
       words[(at << 2) + 2] = command
       words[(at << 2) + 3] = length << TX_PAYLEN_SHIFT // clears DD
       bytes = (bytes + length) | 0
+      short |= length - TX_SHORTEST
       last = at
       at = (at + 1) & mask
+    }
+    if (short < 0) {
+      bytes += pad(first, accepted)
+      command = words[(last << 2) + 2]
     }
     words[(last << 2) + 2] = command | TX_RS
     batchEnd[first] = last
@@ -124,6 +142,20 @@ function makeTransmit(
     if (PLAIN_DOORBELL) tail[tailIndex] = at
     else Atomics.store(tail, tailIndex, at)
     return accepted
+  }
+
+  /** Brings those of `count` packets from descriptor `at` on that are too short to the least length; returns the bytes added. */
+  function pad(at: number, count: number): number {
+    let added = 0
+    for (; count > 0; count--, at = (at + 1) & mask) {
+      const id = ids[at]
+      if (size[id] >= TX_SHORTEST) continue
+      added += TX_SHORTEST - size[id]
+      memory.pad(id, TX_SHORTEST)
+      words[(at << 2) + 2] = COMMAND | TX_SHORTEST
+      words[(at << 2) + 3] = TX_SHORTEST << TX_PAYLEN_SHIFT
+    }
+    return added
   }
 
   /**

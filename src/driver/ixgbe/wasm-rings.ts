@@ -37,8 +37,10 @@ interface TxLoops {
 }
 
 /** Each ring has an instance of its own, whose globals are the ring's state. */
-function instantiate(code: Uint8Array<ArrayBuffer>, { memory }: WasmSpace): unknown {
-  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } }).exports
+function instantiate(code: Uint8Array<ArrayBuffer>, { memory }: WasmSpace, packets: PacketMemory): unknown {
+  const padPacket = (id: number, length: number): void => packets.pad(id, length)
+  const imports = { env: { memory }, tx: { padPacket } }
+  return new WebAssembly.Instance(new WebAssembly.Module(code), imports).exports
 }
 
 /**
@@ -68,7 +70,7 @@ export class WasmRxRing implements RxQueue {
 
   /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
   constructor(space: WasmSpace, memory: PacketMemory, pool: number, ring: number, entries: number) {
-    const loops = instantiate(rxCode, space) as RxLoops
+    const loops = instantiate(rxCode, space, memory) as RxLoops
     const ids = space.take(entries * 2)
     const make = specialise(makeReceive)
     const { receive, next, start } = make(
@@ -124,7 +126,7 @@ export class WasmTxRing implements TxQueue {
 
   /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
   constructor(space: WasmSpace, memory: PacketMemory, ring: number, entries: number) {
-    const loops = instantiate(txCode, space) as TxLoops
+    const loops = instantiate(txCode, space, memory) as TxLoops
     const ids = space.take(entries * 2)
     const batches = space.take(entries * 4)
     const make = specialise(makeTransmit)

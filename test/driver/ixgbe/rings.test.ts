@@ -283,6 +283,42 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
       expect(memory.available(1)).toBe(POOL)
     })
 
+    test('fills up with zeros what is too short for the card, wherever it stands in the batch', () => {
+      const short = fc.oneof(fc.nat(20), fc.constantFrom(60, 1514))
+      fc.assert(
+        fc.property(
+          fc.array(fc.array(short, { minLength: 1, maxLength: 20 }), { maxLength: 4 }),
+          (batches) => {
+            const { card, memory, tx, batch } = setUp(MANY_ENTRIES)
+            let bytes = 0
+            for (const lengths of batches) {
+              expect(memory.allocate(1, batch, lengths.length)).toBe(lengths.length)
+              const ids = [...batch.subarray(0, lengths.length)]
+              ids.forEach((id, i) => {
+                memory.u8.fill(0xee, memory.dataOffset(id), memory.dataOffset(id) + 64)
+                memory.size[id] = lengths[i]
+              })
+              card.sent.length = 0
+              expect(tx.transmit(batch, 0, lengths.length)).toBe(lengths.length)
+              card.transmit(MANY_ENTRIES)
+              const padded = lengths.map((length) => Math.max(17, length))
+              expect(card.sent).toEqual(ids.map((id, i) => ({ iova: iovaOf(memory, id), length: padded[i] })))
+              ids.forEach((id, i) => {
+                const content = memory.u8.subarray(memory.dataOffset(id), memory.dataOffset(id) + 64)
+                const kept = lengths[i] < 17 ? lengths[i] : 64
+                expect([...content.subarray(0, kept)]).toEqual(Array<number>(kept).fill(0xee))
+                if (kept < 17)
+                  expect([...content.subarray(kept, 18)]).toEqual([...Array<number>(17 - kept).fill(0), 0xee])
+              })
+              bytes += padded.reduce((sum, length) => sum + length, 0)
+              expect(tx.bytes).toBe(bytes)
+              expect(tx.pending()).toBe(0)
+            }
+          },
+        ),
+      )
+    })
+
     test('transmits nothing when there is nothing to transmit', () => {
       const { card, tx, batch } = setUp()
       expect(tx.transmit(batch, 0, 0)).toBe(0)

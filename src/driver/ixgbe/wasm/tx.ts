@@ -2,7 +2,16 @@
  * AssemblyScript, compiled to WebAssembly: the loops of ../tx-ring.ts, where the algorithm is explained. One instance
  * for each ring. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
-import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_PAYLEN_SHIFT, TX_RS } from '../descriptors'
+import {
+  TX_DD,
+  TX_DEXT,
+  TX_DTYP_DATA,
+  TX_EOP,
+  TX_IFCS,
+  TX_PAYLEN_SHIFT,
+  TX_RS,
+  TX_SHORTEST,
+} from '../descriptors'
 import { BYTES, PACKETS } from '../counters'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
@@ -25,6 +34,9 @@ let ringMask: i32 = 0
 let index: i32 = 0
 let oldest: i32 = 0
 let poolShift: i32 = 0
+
+/** PacketMemory.pad(), imported from JavaScript. */
+declare function padPacket(id: i32, length: i32): void
 
 /** Two counters of 64 bits: packets, bytes. */
 let countersAt: usize = 0
@@ -62,6 +74,7 @@ export function transmit(batch: usize, count: i32): i32 {
   const pool = load<u32>(batch) >> shift
   let strangers: u32 = 0
   let sum: u32 = 0
+  let short: i32 = 0
   let at = first
   let left = accepted
   do {
@@ -77,10 +90,16 @@ export function transmit(batch: usize, count: i32): i32 {
         const ids = v128.load(batch)
         others = v128.or(others, v128.xor(i32x4.shr_u(ids, shift), i32x4.splat(pool)))
         v128.store64_lane(slot, i16x8.narrow_i32x4_u(ids, ids), 0)
-        sum += fill(descriptor, load<u32>(batch))
-        sum += fill(descriptor + 16, load<u32>(batch, 4))
-        sum += fill(descriptor + 32, load<u32>(batch, 8))
-        sum += fill(descriptor + 48, load<u32>(batch, 12))
+        const length0 = fill(descriptor, load<u32>(batch))
+        const length1 = fill(descriptor + 16, load<u32>(batch, 4))
+        const length2 = fill(descriptor + 32, load<u32>(batch, 8))
+        const length3 = fill(descriptor + 48, load<u32>(batch, 12))
+        sum += length0 + length1 + length2 + length3
+        short |=
+          (length0 - TX_SHORTEST) |
+          (length1 - TX_SHORTEST) |
+          (length2 - TX_SHORTEST) |
+          (length3 - TX_SHORTEST)
         batch += GROUP * 4
         descriptor += GROUP * 16
         slot += GROUP * 2
@@ -92,12 +111,15 @@ export function transmit(batch: usize, count: i32): i32 {
       const id: usize = load<u32>(batch)
       strangers |= ((<u32>id) >> shift) ^ pool
       store<u16>(slot, id)
-      sum += fill(descriptor, id)
+      const length = fill(descriptor, id)
+      sum += length
+      short |= length - TX_SHORTEST
       batch += 4
       descriptor += 16
       slot += 2
     }
   } while (left > 0)
+  if (short < 0) sum += pad(first, accepted)
   const last = (at - 1) & mask
   // Made anew, as reading a part of what was just stored as a whole makes the CPU wait for the store.
   const length: u32 = load<u16>((<usize>load<u32>(batch - 4)) << 1, SIZE)
@@ -110,12 +132,26 @@ export function transmit(batch: usize, count: i32): i32 {
   return accepted
 }
 
+/** Brings those of `count` packets from descriptor `at` on that are too short to the least length; returns the bytes added. */
+function pad(at: i32, count: i32): u32 {
+  let added: u32 = 0
+  for (; count > 0; count--, at = (at + 1) & ringMask) {
+    const id: usize = load<u16>(idsAt + ((<usize>at) << 1))
+    const length: i32 = load<u16>(id << 1, SIZE)
+    if (length >= TX_SHORTEST) continue
+    added += TX_SHORTEST - length
+    padPacket(<i32>id, TX_SHORTEST)
+    fill(ringAt + ((<usize>at) << 4), id)
+  }
+  return added
+}
+
 /** Returns the packet's length. */
-function fill(descriptor: usize, id: usize): u32 {
+function fill(descriptor: usize, id: usize): i32 {
   const length: u64 = load<u16>(id << 1, SIZE)
   const command = COMMAND | length | (length << (32 + TX_PAYLEN_SHIFT))
   v128.store(descriptor, i64x2.replace_lane(v128.load_zero<u64>(id << 3, IOVA), 1, command)) // clears DD
-  return <u32>length
+  return <i32>length
 }
 
 /** The entry of the batch that starts at descriptor `first`. */
