@@ -3,7 +3,7 @@
  * in C on the same work.
  */
 import { makeMover } from '../src/apps/forward.ts'
-import { FrameSource } from '../src/apps/pktgen.ts'
+import { GeneratedFrames } from '../src/apps/frame-source.ts'
 import { makeRings } from '../src/driver/ixgbe/ring-pair.ts'
 import { DataPort } from '../src/engine/data-plane.ts'
 import type { Backend } from '../src/engine/types.ts'
@@ -11,6 +11,7 @@ import { type HugepageBlock, allocateShared, releaseBlock } from '../src/linux/h
 import { PAGE_BYTES, addressOf, viewOf } from '../src/linux/mapping.ts'
 import { PacketMemory } from '../src/memory/packets.ts'
 import { WasmSpace } from '../src/memory/wasm-space.ts'
+import { DEFAULT_TEMPLATE, planFrames } from '../src/packet/template.ts'
 import { type Comparison, type Contestant, type Effort, compare } from './lib/measure.ts'
 import type { Handle, Native } from './lib/native.ts'
 
@@ -145,7 +146,10 @@ export class DriverShare {
     const batch = memory.batch(batchSize)
     const there = makeMover(memory, a, b, batchSize, true)
     const back = makeMover(memory, b, a, batchSize, true)
-    const source = new FrameSource(memory, POOLS - 1, [new Uint8Array(FRAME)], true)
+    const source = new GeneratedFrames(memory, POOLS - 1, planFrames(DEFAULT_TEMPLATE, [FRAME], 1), {
+      index: 0,
+      of: 1,
+    })
     const { steps, packets, receiving, full } = extent(work, batchSize)
     const runs = {
       forward: () => {

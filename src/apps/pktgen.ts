@@ -1,26 +1,39 @@
 import type { DataPlane } from '../engine/data-plane.ts'
+import type { LatencyBook } from '../engine/latency.ts'
 import type { PktgenJob } from '../engine/worker-spec.ts'
-import type { RecordableHistogram } from 'node:perf_hooks'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import { LINE_RATE_MEMORY, Pacer } from '../packet/pacer.ts'
+import { wireBits } from '../packet/rate.ts'
+import { CaptureFrames } from './capture-source.ts'
+import { type FrameSource, GeneratedFrames } from './frame-source.ts'
 import { LatencyProbe } from './latency-probe.ts'
 
 /** The pools of a pktgen worker: what is received must not overwrite what is to be sent. */
 const TRANSMIT_POOL = 1
 
 /**
- * Sends the job's frames in turn out of the first port, and takes in what comes back, until told to stop. With `latency`,
- * packets are stamped, and the round-trip times of those that come back recorded there in nanoseconds.
+ * Sends this worker's share of the job's packets out of the first port, and takes in what comes back, until told to
+ * stop. With `latency`, packets are stamped, and what becomes of them is written there. `rehearsal`: see warm-up.ts.
  */
-export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHistogram | null): void {
+export function pktgen(
+  plane: DataPlane,
+  job: PktgenJob,
+  latency: LatencyBook | null,
+  rehearsal: boolean,
+): void {
   const { memory, batchSize } = plane
   const { rx, tx } = plane.ports[0]
-  const limit = job.count ?? Infinity
-  const pacer = makePacer(job)
+  const { share, probeKey } = job
+  const limit =
+    job.count === null ? Infinity : Math.floor((job.count + share.of - 1 - share.index) / share.of)
+  const pacer = makePacer(job, plane.startedAt)
   const clock = new MonotonicClock()
-  const source = new FrameSource(memory, TRANSMIT_POOL, job.frames, job.sequence)
-  const probe = latency === null ? null : new LatencyProbe(memory, latency)
+  const source = makeSource(memory, job, pacer, rehearsal)
+  const probe =
+    latency === null || probeKey === null
+      ? null
+      : new LatencyProbe(memory, latency, probeKey, plane.startedAt)
   const received = memory.batch(batchSize)
   const takeIn = (): number => {
     const count = rx.receive(received, batchSize)
@@ -44,6 +57,10 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
     }
 
     const count = source.next(batch, wanted)
+    if (count === 0) {
+      plane.rest(taken)
+      continue
+    }
     if (probe !== null) probe.stamp(batch, count, clock.now())
     tx.transmit(batch, 0, count)
     allowed -= count
@@ -53,69 +70,25 @@ export function pktgen(plane: DataPlane, job: PktgenJob, latency: RecordableHist
   plane.drain(takeIn)
 }
 
-function makePacer({ rate, limitOnly }: PktgenJob): Pacer | null {
+/** Packet k of the run is due k / rate after its start, whichever worker sends it. */
+function makePacer({ rate, limitOnly, share }: PktgenJob, startedAt: number): Pacer | null {
   if (rate === null) return null
-  return limitOnly ? new Pacer(rate, LINE_RATE_MEMORY) : new Pacer(rate)
+  const pacer = limitOnly ? new Pacer(rate / share.of, LINE_RATE_MEMORY) : new Pacer(rate / share.of)
+  pacer.begin(startedAt + (share.index / rate) * 1000)
+  return pacer
 }
 
-/** Packets ready to be sent: frames in turn, each with a sequence number if there is to be one. */
-export class FrameSource {
-  private readonly memory: PacketMemory
-  private readonly pool: number
-  private readonly frames: readonly Uint8Array[]
-  private readonly sequence: boolean
-  /** Which frame each buffer holds, so that it is copied only when it changes. */
-  private readonly holds: Int32Array
-  private turn = 0
-  /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
-  private readonly count = new Float64Array(1)
-
-  constructor(memory: PacketMemory, pool: number, frames: readonly Uint8Array[], sequence: boolean) {
-    this.memory = memory
-    this.pool = pool
-    this.frames = frames
-    this.sequence = sequence
-    this.holds = new Int32Array(memory.size.length).fill(-1)
+function makeSource(
+  memory: PacketMemory,
+  { frames, share, rate, rateFrameBytes }: PktgenJob,
+  pacer: Pacer | null,
+  rehearsal: boolean,
+): FrameSource {
+  if (frames.kind === 'plan') return new GeneratedFrames(memory, TRANSMIT_POOL, frames.plan, share)
+  // A rate in bits is kept from block to block, as a long capture isn't the same throughout.
+  const onBlock = (averageFrameBytes: number): void => {
+    if (pacer === null || rate === null || rateFrameBytes === null) return
+    pacer.change((rate * wireBits(1, rateFrameBytes)) / wireBits(1, averageFrameBytes) / share.of)
   }
-
-  /** Packets made so far. */
-  get sent(): number {
-    return this.count[0]
-  }
-
-  /** Puts the ids of up to `wanted` packets into `batch[0…]`; returns how many. They are the caller's. */
-  next(batch: Int32Array, wanted: number): number {
-    const { memory, frames, sequence, holds } = this
-    const { u8, size } = memory
-    const count = memory.allocate(this.pool, batch, wanted)
-    let number = this.count[0] >>> 0
-    let turn = this.turn
-    for (let i = 0; i < count; i++) {
-      const id = batch[i]
-      const offset = memory.dataOffset(id)
-      if (holds[id] !== turn) {
-        copy(frames[turn], u8, offset)
-        size[id] = frames[turn].length
-        holds[id] = turn
-      }
-      if (sequence) writeSequence(u8, (offset + size[id] - 4) | 0, number)
-      number = (number + 1) >>> 0
-      turn = turn + 1 === frames.length ? 0 : turn + 1
-    }
-    this.turn = turn
-    this.count[0] += count
-    return count
-  }
-}
-
-function copy(frame: Uint8Array, to: Uint8Array, offset: number): void {
-  for (let i = 0; i < frame.length; i++) to[offset + i] = frame[i]
-}
-
-/** 32 bits, little-endian, wrapping around after 2^32 packets. */
-function writeSequence(u8: Uint8Array, offset: number, value: number): void {
-  u8[offset] = value
-  u8[offset + 1] = value >>> 8
-  u8[offset + 2] = value >>> 16
-  u8[offset + 3] = value >>> 24
+  return new CaptureFrames(memory, TRANSMIT_POOL, frames.capture, share, { onBlock, rehearsal })
 }

@@ -9,7 +9,7 @@
 import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
 import type { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
-import { COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
+import { CONTROL_BYTES, COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 
@@ -87,7 +87,7 @@ export function warmUp(
   app: (plane: DataPlane) => void,
 ): void {
   const shared = {
-    control: new SharedArrayBuffer(4),
+    control: new SharedArrayBuffer(CONTROL_BYTES),
     counters: new SharedArrayBuffer(rings.length * COUNTERS * 8),
     batchSize: spec.batchSize,
   }

@@ -1,10 +1,16 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
-import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
+import { LatencyBook } from '../engine/latency.ts'
 import { Sleeper } from '../engine/sleeper.ts'
-import { COMMAND, COMMAND_WAIT, type FromWorker, type WorkerSpec } from '../engine/worker-spec.ts'
+import {
+  COMMAND,
+  COMMAND_WAIT,
+  type FromWorker,
+  type PktgenJob,
+  type WorkerSpec,
+} from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { PacketMemory } from '../memory/packets.ts'
@@ -13,21 +19,24 @@ import { makeForward } from './forward.ts'
 import { pktgen } from './pktgen.ts'
 import { warmUp } from './warm-up.ts'
 
-type App = (plane: DataPlane, latency: RecordableHistogram | null) => void
+type App = (plane: DataPlane) => void
 
 /** The app as it is rehearsed, and as it is run afterwards. */
 function makeApps(spec: WorkerSpec, memory: PacketMemory, ports: readonly DataPort[]): [App, App] {
-  const { job, batchSize } = spec
+  const { job, batchSize, latency } = spec
   if (job.kind === 'forward') {
     const app = makeForward(memory, ports, batchSize, job.touch)
     return [app, app]
   }
-  // Never at its end, and at a rate that doesn't hold it up.
-  const endless = { ...job, count: null, rate: job.rate === null ? null : 1e9 }
   return [
-    (plane, latency) => pktgen(plane, endless, latency),
-    (plane, latency) => pktgen(plane, job, latency),
+    (plane) => pktgen(plane, rehearsalOf(job), latency && new LatencyBook(LatencyBook.allocate()), true),
+    (plane) => pktgen(plane, job, latency && new LatencyBook(latency), false),
   ]
+}
+
+/** Never at its end, and at a rate that doesn't hold it up. No whole number, see packet/pacer.ts. */
+function rehearsalOf(job: PktgenJob): PktgenJob {
+  return { ...job, count: null, rate: job.rate === null ? null : 1e9 + 0.5 }
 }
 
 type Tell = (message: FromWorker) => void
@@ -47,27 +56,22 @@ function reserveSpace({ wasm, wasmOnly }: WorkerSpec, tell: Tell): WasmSpace | n
 function main(spec: WorkerSpec): void {
   const tell: Tell = (message) => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
-  const job = spec.job
-  const histogram = (): RecordableHistogram | null =>
-    job.kind === 'pktgen' && job.latency ? createHistogram() : null
   const memory = new PacketMemory(spec.memory, reserveSpace(spec, tell))
   const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
   const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const [rehearsed, app] = makeApps(spec, memory, ports)
-  warmUp(spec, memory, rings, (plane) => rehearsed(plane, histogram()))
+  warmUp(spec, memory, rings, rehearsed)
   memory.reset()
   for (const pair of rings) pair.start()
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = new Sleeper(eventfds, spec.mode)
   const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
-  const latency = histogram()
   tell('armed')
   const control = new Int32Array(spec.control)
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
   // Also if it is to stop at once: what has come in by now is counted then.
-  app(plane, latency)
-  if (latency !== null) tell({ latency })
+  app(plane)
 }
 
 main(workerData as WorkerSpec)

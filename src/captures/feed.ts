@@ -63,8 +63,8 @@ export class CaptureFeed {
 
   private receive(message: FromCaptureThread): void {
     if (message.type === 'primed') this.settle()
-    else if (message.type !== 'failed') this.log(message.type, message.text)
-    else {
+    else if (message.type === 'warning' || message.type === 'progress') this.log(message.type, message.text)
+    else if (message.type === 'failed') {
       const code = this.started && message.code === 'IXY_ERR_FILE' ? 'IXY_ERR_INPUT' : message.code
       this.fail(new IxyError(code, message.message))
     }

@@ -26,14 +26,37 @@ export interface RecordSpec {
   readonly progress: SharedArrayBuffer
 }
 
+/** How a capture is to be read for several who share its frames, see blocks.ts. */
+export interface ShareSpec extends ReaderOptions {
+  /** For BlockProgress. */
+  readonly progress: SharedArrayBuffer
+}
+
+/** The frames of a capture, in memory that several threads share. */
+export interface SharedCapture {
+  readonly blocks: readonly SharedArrayBuffer[]
+  /** For BlockProgress; null: the blocks hold the whole capture. */
+  readonly progress: SharedArrayBuffer | null
+}
+
 export type CaptureTask =
-  { readonly role: 'feed'; readonly spec: FeedSpec } | { readonly role: 'record'; readonly spec: RecordSpec }
+  | { readonly role: 'feed'; readonly spec: FeedSpec }
+  | { readonly role: 'share'; readonly spec: ShareSpec }
+  | { readonly role: 'record'; readonly spec: RecordSpec }
 
 export type FromCaptureThread =
   /** For the user's log. */
   | { readonly type: 'warning' | 'progress'; readonly text: string }
   /** The ring is full, or holds all there is. */
   | { readonly type: 'primed' }
+  /** Of a capture that is shared: bytes of packets that were read so far; then, once, that it can be used. */
+  | { readonly type: 'read'; readonly bytes: number }
+  | {
+      readonly type: 'shared'
+      readonly capture: SharedCapture
+      /** Of those in the blocks now, bytes without FCS. */
+      readonly averageFrameBytes: number
+    }
   /** The thread ends. */
   | { readonly type: 'failed'; readonly code: IxyError['code']; readonly message: string }
 

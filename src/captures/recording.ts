@@ -164,7 +164,7 @@ export class Recording {
 
   private receive(message: FromCaptureThread): void {
     if (message.type === 'failed') this.fail(new IxyError(message.code, message.message))
-    else if (message.type !== 'primed') this.log(message.type, message.text)
+    else if (message.type === 'warning' || message.type === 'progress') this.log(message.type, message.text)
   }
 
   private fail(error: IxyError): void {

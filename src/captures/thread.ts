@@ -3,10 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { feed } from './feeder.ts'
 import type { CaptureTask, Tell } from './messages.ts'
 import { record } from './recorder.ts'
+import { share } from './sharer.ts'
 
 async function main(task: CaptureTask): Promise<void> {
   const tell: Tell = (message) => parentPort?.postMessage(message)
   if (task.role === 'feed') await feed(task.spec, tell)
+  else if (task.role === 'share') await share(task.spec, tell)
   else record(task.spec, tell)
 }
 

@@ -4,6 +4,7 @@ import { MAX_RSS_QUEUES } from '../driver/ixgbe/rss.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
 import { MAX_MTU } from '../packet/ethernet.ts'
+import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
 import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
 
@@ -35,6 +36,8 @@ export interface RunFlags extends WatchFlags {
   readonly force: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
+  /** Of pktgen only. */
+  readonly expectLatency?: readonly LatencyLimit[]
 }
 
 /** Options of every command that prints. */

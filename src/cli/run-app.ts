@@ -2,6 +2,7 @@
 import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
 import { lineRateLimited, takesStdout } from './device-argument.ts'
+import { unmetLatency } from './expect-latency.ts'
 import { reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
@@ -64,9 +65,10 @@ export async function runApp(
   )
 
   hint(result.devices)
-  if (options.app.kind === 'pktgen' && options.app.latency && result.latency === null && result.elapsed > 0)
+  if (result.latency !== null && result.latency.returned === 0)
     log.warn('no packet came back whose round trip could be measured (--latency)')
-  const error = result.error ?? unmetExpectation(result, flags)
+  const error =
+    result.error ?? unmetExpectation(result, flags) ?? unmetLatency(result.latency, flags.expectLatency ?? [])
   reporter.end({
     elapsed: result.elapsed,
     active: result.active,

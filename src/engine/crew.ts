@@ -1,17 +1,19 @@
 /** The data-plane workers of a run, from the main thread's side. */
 import path from 'node:path'
-import { type RecordableHistogram, createHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
+import { MonotonicClock } from '../linux/monotonic.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
+import { LatencyBook, latencyOf } from './latency.ts'
 import type { QueueSet } from './session.ts'
 import {
   COMMAND,
   COMMAND_QUIET,
   COMMAND_RUN,
   COMMAND_STOP,
+  CONTROL_BYTES,
   COUNTERS,
   DROP_CAUSES,
   FIRST_DROP,
@@ -22,11 +24,12 @@ import {
   MOMENTS,
   RX_BYTES,
   RX_PACKETS,
+  STARTED,
   TX_BYTES,
   TX_PACKETS,
   type WorkerSpec,
 } from './worker-spec.ts'
-import type { RunOptions, Traffic } from './types.ts'
+import type { Latency, RunOptions, Traffic } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
 const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
@@ -85,8 +88,10 @@ export class Crew {
     await Promise.race([Promise.all(this.members.map((member) => member.armed)), this.failed])
   }
 
+  /** All workers start at this moment. */
   run(): void {
-    for (const member of this.members) member.command(COMMAND_RUN)
+    const now = new MonotonicClock().now()
+    for (const member of this.members) member.run(now)
   }
 
   /** Ends what the workers send of their own accord; they go on receiving and forwarding. */
@@ -100,13 +105,9 @@ export class Crew {
     await Promise.all(this.members.map((member) => member.end()))
   }
 
-  /** Round-trip times in nanoseconds, of all workers together; null if none was asked for. After stop(). */
-  latency(): RecordableHistogram | null {
-    const all = this.members.flatMap(({ latency }) => (latency === null ? [] : [latency]))
-    if (all.length === 0) return null
-    const sum = createHistogram()
-    for (const one of all) sum.add(one)
-    return sum
+  /** Round trips so far, of all workers together; null if they aren't measured. */
+  latency(): Latency | null {
+    return latencyOf(this.members.flatMap(({ latency }) => (latency === null ? [] : [latency])))
   }
 
   /** True if every worker has ended by itself: its counters are final. After stop(). */
@@ -154,19 +155,22 @@ class Member {
   readonly armed: Promise<void>
   readonly finished: Promise<void>
   readonly failed: Promise<never>
-  latency: RecordableHistogram | null = null
+  readonly latency: LatencyBook | null
   /** The worker has ended by itself, its counters are its last. */
   counted = false
   private readonly control: Int32Array
   private readonly worker: Worker
   private readonly exited: Promise<void>
 
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, warn: (message: string) => void) {
-    const control = new SharedArrayBuffer(4)
+  constructor(spec: Omit<WorkerSpec, 'control' | 'counters' | 'latency'>, warn: (message: string) => void) {
+    const control = new SharedArrayBuffer(CONTROL_BYTES)
     const counters = new SharedArrayBuffer((spec.ports.length * COUNTERS + MOMENTS) * 8)
+    const measures = spec.job.kind === 'pktgen' && spec.job.probeKey !== null
+    const latency = measures ? LatencyBook.allocate() : null
+    this.latency = latency === null ? null : new LatencyBook(latency)
     this.control = new Int32Array(control)
     this.counters = new Float64Array(counters)
-    const workerData: WorkerSpec = { ...spec, control, counters }
+    const workerData: WorkerSpec = { ...spec, control, counters, latency }
     try {
       this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
     } catch (error) {
@@ -179,8 +183,7 @@ class Member {
     this.worker.on('message', (message: FromWorker) => {
       if (message === 'armed') armed()
       else if (message === 'finished') finished()
-      else if ('warning' in message) warn(message.warning)
-      else this.latency = message.latency
+      else warn(message.warning)
     })
     this.exited = new Promise((resolve) =>
       this.worker.once('exit', (code) => {
@@ -194,6 +197,12 @@ class Member {
       })
     })
     this.failed.catch(() => undefined)
+  }
+
+  /** `startedAt`: milliseconds of CLOCK_MONOTONIC. */
+  run(startedAt: number): void {
+    new Float64Array(this.control.buffer)[STARTED] = startedAt
+    this.command(COMMAND_RUN)
   }
 
   command(command: number): void {

@@ -17,6 +17,7 @@ import {
   RX_BYTES,
   RX_PACKETS,
   RX_UNTAKEN,
+  STARTED,
   TX_BYTES,
   TX_PACKETS,
   TX_UNSENT,
@@ -88,6 +89,11 @@ export class DataPlane {
     this.batchSize = spec.batchSize
     this.control = new Int32Array(spec.control)
     this.counters = new Float64Array(spec.counters)
+  }
+
+  /** When the run began, milliseconds of CLOCK_MONOTONIC: the same for all of its workers. */
+  get startedAt(): number {
+    return new Float64Array(this.control.buffer)[STARTED]
   }
 
   /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */

@@ -1,49 +1,105 @@
 /** From options to what each worker is to do. */
-import { IxyError } from '../errors.ts'
+import { randomInt } from 'node:crypto'
+import { SharedFeed } from '../captures/shared-feed.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import { parseIpv4 } from '../packet/ipv4.ts'
 import { parseMac } from '../packet/mac.ts'
-import { PcapReader } from '../packet/pcap-reader.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../packet/rate.ts'
-import { DEFAULT_TEMPLATE, type FrameTemplate, IMIX_SIZES, buildFrames } from '../packet/template.ts'
+import {
+  DEFAULT_TEMPLATE,
+  type FramePlan,
+  type FrameTemplate,
+  IMIX_SIZES,
+  planFrames,
+} from '../packet/template.ts'
 import { parseDevice } from '../pci/address.ts'
-import type { PktgenOptions, RunOptions } from './types.ts'
+import { rate as readRate } from '../quantity.ts'
+import type { PktgenOptions, RunObserver, RunOptions } from './types.ts'
 import type { Job, PktgenJob } from './worker-spec.ts'
 
 /** What a percentage means while no link tells: the speed of the card. */
 export const NOMINAL_MBIT = 10_000
-/** Frames of a capture that pktgen keeps in memory. */
-const MAX_PCAP_FRAMES = 65_536
-/** Shortest frame the driver sends: Ethernet header only. The card pads it to 60 bytes. */
-const MIN_FRAME = HEADER_BYTES
 
-/** One job per queue. Rate and count are shared out, so that together the workers do what was asked. */
-export function makeJobs(options: RunOptions, linkMbit: number): Job[] {
-  const { app, queues } = options
-  if (app.kind === 'forward') return Array.from({ length: queues }, () => app)
-  const job = makePktgenJob(options, app, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
-  return Array.from({ length: queues }, (_, queue) => ({
-    ...job,
-    rate: job.rate === null ? null : job.rate / queues,
-    count: job.count === null ? null : Math.floor((job.count + queues - 1 - queue) / queues),
-  }))
+/** What a run has to do, before it is known how fast. */
+export class Workload {
+  /** Rejects when what is to be sent can't be had any more; never resolves. */
+  readonly failed: Promise<never>
+  private readonly options: RunOptions
+  private readonly feed: SharedFeed | null
+
+  private constructor(options: RunOptions, feed: SharedFeed | null) {
+    this.options = options
+    this.feed = feed
+    this.failed = feed?.failed ?? new Promise<never>(() => undefined)
+  }
+
+  /**
+   * Reads the capture, if there is one; null if `stop` is aborted meanwhile. Throws IXY_ERR_FILE if it can't be used,
+   * IXY_ERR_USAGE for a rate that no card can have. Close it afterwards.
+   */
+  static async prepare(
+    options: RunOptions,
+    observer: RunObserver,
+    stop: AbortSignal,
+  ): Promise<Workload | null> {
+    const { app, mtu, queues } = options
+    let feed: SharedFeed | null = null
+    if (app.kind === 'pktgen' && app.pcap !== null) {
+      const longest = HEADER_BYTES + VLAN_TAG_BYTES + mtu
+      const reading = { strict: false, speed: 1, gap: Infinity, mac: null, longest } as const
+      const capture = { name: app.pcap, owner: 'self', ...reading } as const
+      feed = await SharedFeed.open(capture, queues, (level, text) => observer[level](text), stop)
+      if (feed === null) return null
+    }
+    try {
+      makeJobs(options, feed, NOMINAL_MBIT)
+    } catch (error) {
+      feed?.close()
+      throw error
+    }
+    return new Workload(options, feed)
+  }
+
+  /** One job per queue. `linkMbit`: 0 without a link. */
+  jobs(linkMbit: number): Job[] {
+    return makeJobs(this.options, this.feed, linkMbit)
+  }
+
+  close(): void {
+    this.feed?.close()
+  }
 }
 
-function makePktgenJob(
-  { devices, mtu }: Pick<RunOptions, 'devices' | 'mtu'>,
+type Frames = Pick<SharedFeed, 'capture' | 'averageFrameBytes'>
+
+/** One per queue. `frames`: those of the capture, if there is one. */
+export function makeJobs(options: RunOptions, frames: Frames | null, linkMbit: number): Job[] {
+  const { app, queues } = options
+  if (app.kind === 'forward') return Array.from({ length: queues }, () => app)
+  const job = pktgenJob(options, app, frames, linkMbit === 0 ? NOMINAL_MBIT : linkMbit)
+  return Array.from({ length: queues }, (_, index) => ({ ...job, share: { index, of: queues } }))
+}
+
+function pktgenJob(
+  { devices }: Pick<RunOptions, 'devices'>,
   options: PktgenOptions,
+  frames: Frames | null,
   linkMbit: number,
-): PktgenJob {
-  const { pcap, rate, count } = options
-  const frames = pcap === null ? generate(options) : readFrames(pcap, HEADER_BYTES + VLAN_TAG_BYTES + mtu)
-  const frameBytes = averageBytes(frames.map((frame) => frame.length))
+): Omit<PktgenJob, 'share'> {
+  const { rate, count, latency } = options
+  const sizes = sizesOf(options)
+  const frameBytes = frames === null ? averageBytes(sizes) : frames.averageFrameBytes
+  const inPackets = rate !== null && readRate(rate).of === 'packets'
   return {
     kind: 'pktgen',
-    frames,
-    sequence: pcap === null,
+    frames:
+      frames === null
+        ? { kind: 'plan', plan: planOf(options, sizes) }
+        : { kind: 'capture', capture: frames.capture },
     ...pace(rate, frameBytes, linkMbit, parseDevice(devices[0]).kind === 'pci'),
+    rateFrameBytes: inPackets ? null : frameBytes,
     count,
-    latency: options.latency,
+    probeKey: latency ? randomInt(2 ** 32) : null,
   }
 }
 
@@ -59,8 +115,12 @@ function pace(
   return { rate: wanted === Infinity ? null : wanted, limitOnly: false }
 }
 
-function generate(options: PktgenOptions): readonly Uint8Array[] {
-  const { srcMac, dstMac, srcIp, dstIp, srcPort, dstPort, vlan, imix, size, flows } = options
+function sizesOf({ imix, size }: PktgenOptions): readonly number[] {
+  return imix ? IMIX_SIZES : [size]
+}
+
+function planOf(options: PktgenOptions, sizes: readonly number[]): FramePlan {
+  const { srcMac, dstMac, srcIp, dstIp, srcPort, dstPort, vlan, flows } = options
   const template: FrameTemplate = {
     sourceMac: srcMac === null ? DEFAULT_TEMPLATE.sourceMac : parseMac(srcMac),
     destinationMac: dstMac === null ? DEFAULT_TEMPLATE.destinationMac : parseMac(dstMac),
@@ -70,35 +130,5 @@ function generate(options: PktgenOptions): readonly Uint8Array[] {
     destinationPort: dstPort ?? DEFAULT_TEMPLATE.destinationPort,
     vlanId: vlan,
   }
-  return buildFrames(template, imix ? IMIX_SIZES : [size], flows)
-}
-
-function readFrames(path: string, longest: number): readonly Uint8Array[] {
-  const reader = new PcapReader(path)
-  try {
-    const frames: Uint8Array[] = []
-    while (reader.next()) {
-      const { memory, offset, length } = reader
-      if (length < MIN_FRAME || length > longest) {
-        throw new IxyError(
-          'IXY_ERR_FILE',
-          `${path}: packet ${reader.packets} has ${length} bytes, this run sends ${MIN_FRAME} to ${longest}`,
-          'give a larger --mtu, or cut the capture to such packets',
-        )
-      }
-      if (frames.length === MAX_PCAP_FRAMES) {
-        throw new IxyError(
-          'IXY_ERR_FILE',
-          `${path} has more than ${MAX_PCAP_FRAMES} packets`,
-          `cut it, as in editcap -r ${path} short.pcap 1-${MAX_PCAP_FRAMES}`,
-        )
-      }
-      frames.push(memory.u8.slice(offset, offset + length))
-    }
-    if (frames.length === 0)
-      throw new IxyError('IXY_ERR_FILE', `${path} has no packets`, 'name a capture that has')
-    return frames
-  } finally {
-    reader.close()
-  }
+  return planFrames(template, sizes, flows)
 }

@@ -3,19 +3,12 @@ import { type IxyError, asIxyError } from '../errors.ts'
 import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
-import { makeJobs } from './jobs.ts'
-import { latencyOf } from './latency.ts'
+import { Workload } from './jobs.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
 import { Audit } from './audit.ts'
-import {
-  type EndReason,
-  type RunObserver,
-  type RunOptions,
-  type RunResult,
-  failedBeforeStart,
-} from './types.ts'
+import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { VERSION } from '../version.ts'
 
 /** Milliseconds to wait for links before starting without them. */
@@ -34,21 +27,28 @@ const WATCH_IDLE_EVERY = 1000
  * Never rejects: a failure, also one before the start, is in the result, with every counter that could still be read.
  */
 export async function run(options: RunOptions, observer: RunObserver, stop: AbortSignal): Promise<RunResult> {
+  let workload: Workload | null = null
   let session: Session
   try {
+    // Whatever is wrong with a capture shows before a NIC is touched.
+    workload = await Workload.prepare(options, observer, stop)
+    if (workload === null) return neverStarted(null)
     session = await Session.open(options, observer)
   } catch (error) {
-    return failedBeforeStart(asIxyError(error))
+    workload?.close()
+    return neverStarted(asIxyError(error))
   }
   try {
-    return await new Run(session, options, observer, stop).execute()
+    return await new Run(session, workload, options, observer, stop).execute()
   } finally {
+    workload.close()
     await session.close()
   }
 }
 
 class Run {
   private readonly session: Session
+  private readonly workload: Workload
   private readonly options: RunOptions
   private readonly observer: RunObserver
   private readonly stop: AbortSignal
@@ -56,8 +56,15 @@ class Run {
   private startedAt: number | null = null
   private endedAt = 0
 
-  constructor(session: Session, options: RunOptions, observer: RunObserver, stop: AbortSignal) {
+  constructor(
+    session: Session,
+    workload: Workload,
+    options: RunOptions,
+    observer: RunObserver,
+    stop: AbortSignal,
+  ) {
     this.session = session
+    this.workload = workload
     this.options = options
     this.observer = observer
     this.stop = stop
@@ -72,14 +79,15 @@ class Run {
     let error: IxyError | null = null
     try {
       await this.waitForLinks()
-      const jobs = makeJobs(options, this.links[0].mbit)
+      const jobs = this.workload.jobs(this.links[0].mbit)
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
       crew = new Crew(session.queueSets, jobs, { ...options, cpus }, (message) => observer.warning(message))
       board = new StatisticsBoard(session.devices, crew, options.queues, (message) =>
         observer.warning(message),
       )
-      await crew.armed()
+      const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
+      await this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)
       // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
       const devices = session.infos()
       const hello = { command: options.app.kind, version: VERSION, devices }
@@ -114,7 +122,7 @@ class Run {
       virtual: audit.virtual,
       balance: audit.balance,
       loss: audit.loss,
-      latency: latencyOf(crew?.latency() ?? null),
+      latency: crew?.latency() ?? null,
       error,
     }
   }
@@ -151,6 +159,16 @@ class Run {
     }
   }
 
+  /** Waits for `work`, and says so once a second. */
+  private async tellWhile(work: Promise<void>, what: string): Promise<void> {
+    const teller = setInterval(() => this.observer.progress(what), 1000)
+    try {
+      await work
+    } finally {
+      clearInterval(teller)
+    }
+  }
+
   /** Resolves with why the run ends. Rejects when a device or a worker is gone. */
   private async untilEnd(crew: Crew): Promise<EndReason> {
     const wake = new AbortController()
@@ -161,10 +179,12 @@ class Run {
       finished = true
       wake.abort()
     })
-    crew.failed.catch((cause: unknown) => {
-      failure = cause
-      wake.abort()
-    })
+    for (const failed of [crew.failed, this.workload.failed]) {
+      failed.catch((cause: unknown) => {
+        failure = cause
+        wake.abort()
+      })
+    }
     const deadline =
       this.options.duration === null ? Infinity : (this.startedAt ?? 0) + this.options.duration * 1000
     const every = this.options.mode === 'poll' ? WATCH_EVERY : WATCH_IDLE_EVERY

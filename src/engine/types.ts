@@ -152,18 +152,33 @@ export interface RunObserver {
 
 export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'
 
-/** Round-trip times in microseconds. */
+/** What `pktgen --latency` has found out: packets by fate, and round-trip times in microseconds. */
 export interface Latency {
+  readonly sent: number
+  /** Came back intact, each counted once. */
+  readonly returned: number
+  /** Further copies of those. */
+  readonly duplicated: number
+  /** Of this run, but changed on their way: not measured. */
+  readonly damaged: number
+  /** Whatever else came in. */
+  readonly foreign: number
+  /** Came back too late to be told from a copy: not measured, and not among the returned. */
+  readonly late: number
+  /** sent - returned */
+  readonly lost: number
+  /** Measured: those returned. */
   readonly count: number
-  readonly min: number
-  readonly mean: number
-  readonly p50: number
-  readonly p90: number
-  readonly p99: number
-  readonly p999: number
-  readonly p9999: number
-  readonly p99999: number
-  readonly max: number
+  /** From here on null if nothing was measured. */
+  readonly min: number | null
+  readonly mean: number | null
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+  readonly p999: number | null
+  readonly p9999: number | null
+  readonly p99999: number | null
+  readonly max: number | null
 }
 
 export interface RunResult {
@@ -178,19 +193,19 @@ export interface RunResult {
   /** Where every frame has gone, for each direction; [] if no device came up. */
   readonly balance: readonly Balance[]
   readonly loss: LossVerdict
-  /** Of the packets that came back to `pktgen --latency`; null without, or if none did. */
+  /** null without `pktgen --latency`, and if the run never started. */
   readonly latency: Latency | null
   /** With reason `error`, else null. */
   readonly error: IxyError | null
 }
 
-/** The result of a run that never got to its data plane. */
-export function failedBeforeStart(error: IxyError): RunResult {
+/** The result of a run that has failed, or was stopped (null), before any device was open. */
+export function neverStarted(error: IxyError | null): RunResult {
   const reason = 'the run has not started'
   return {
     elapsed: 0,
     active: 0,
-    reason: 'error',
+    reason: error === null ? 'signal' : 'error',
     devices: [],
     virtual: [],
     balance: [],

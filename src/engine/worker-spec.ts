@@ -1,11 +1,12 @@
 /** What the main thread tells a worker, and the memory both look at while it runs. */
-import type { RecordableHistogram } from 'node:perf_hooks'
+import type { SharedCapture } from '../captures/messages.ts'
 import type { QueueSpec } from '../driver/device.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
+import type { FramePlan } from '../packet/template.ts'
 import type { PollMode } from './types.ts'
 
-/** The worker's orders, in `control[COMMAND]`; the main thread writes it and wakes the worker. */
+/** The worker's orders, in the 32-bit word `control[COMMAND]`; the main thread writes it and wakes the worker. */
 export const COMMAND = 0
 /** Rings are armed; wait for the devices to start. */
 export const COMMAND_WAIT = 0
@@ -14,6 +15,9 @@ export const COMMAND_RUN = 1
 export const COMMAND_QUIET = 2
 /** Empty the rings and end. */
 export const COMMAND_STOP = 3
+/** The double `control[STARTED]`: when the run began, milliseconds of CLOCK_MONOTONIC. Written before COMMAND_RUN. */
+export const STARTED = 1
+export const CONTROL_BYTES = 16
 
 /** Counters of one port of one worker, in `counters[port * COUNTERS + …]`: exact doubles, written by the worker only. */
 export const RX_PACKETS = 0
@@ -43,20 +47,30 @@ export interface ForwardJob {
   readonly touch: boolean
 }
 
+/** Which packets of a run are a worker's: packet k is for the worker whose `index` is k mod `of`. */
+export interface Share {
+  readonly index: number
+  readonly of: number
+}
+
+/** The same for every worker of a run but for `share`. */
 export interface PktgenJob {
   readonly kind: 'pktgen'
-  /** Frames to send in turn, without FCS. */
-  readonly frames: readonly Uint8Array[]
-  /** True if the last four bytes of each frame are to hold a sequence number, little-endian, from 0. */
-  readonly sequence: boolean
-  /** Packets per second, null: as many as the ring takes. */
+  readonly share: Share
+  /** Packets made after a plan and numbered, or those of a capture, over and over. */
+  readonly frames:
+    | { readonly kind: 'plan'; readonly plan: FramePlan }
+    | { readonly kind: 'capture'; readonly capture: SharedCapture }
+  /** Packets per second of all workers together, null: as many as the rings take. */
   readonly rate: number | null
+  /** If bits and not packets are to be kept to: the average frame, bytes without FCS, for which `rate` is right. */
+  readonly rateFrameBytes: number | null
   /** `rate` is line rate, and nobody has asked for it: what couldn't be sent in time isn't made up for. */
   readonly limitOnly: boolean
-  /** Packets to send, null: without end. */
+  /** Packets to send, all workers together; null: without end. */
   readonly count: number | null
-  /** Stamp packets and measure the round trip of those that come back. */
-  readonly latency: boolean
+  /** To measure round trips: what tells this run's packets from others. A random number of 32 bits. */
+  readonly probeKey: number | null
 }
 
 export type Job = ForwardJob | PktgenJob
@@ -71,10 +85,12 @@ export interface WorkerSpec {
   readonly wasmOnly: boolean
   /** One queue pair per device; its received packets take the buffers of the pool of the same number. */
   readonly ports: readonly QueueSpec[]
-  /** Int32: COMMAND. */
+  /** CONTROL_BYTES: COMMAND, STARTED. */
   readonly control: SharedArrayBuffer
   /** Float64: COUNTERS per port, then MOMENTS. */
   readonly counters: SharedArrayBuffer
+  /** For round trips, see latency.ts; null: they are not measured. */
+  readonly latency: SharedArrayBuffer | null
   readonly batchSize: number
   readonly mode: PollMode
   readonly job: Job
@@ -88,5 +104,3 @@ export type FromWorker =
   | 'armed'
   /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
   | 'finished'
-  /** The app has ended: round-trip times, nanoseconds. */
-  | { readonly latency: RecordableHistogram }

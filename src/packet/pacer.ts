@@ -22,24 +22,42 @@ const ROUNDING = 1e-6
 const ONE = 1 + ROUNDING
 
 export class Pacer {
-  private readonly perMillisecond: number
-  private readonly most: number
+  private readonly memory: number
+  private perMillisecond = 0
+  private most = 0
   private due = 0
   private burst = ONE
   private last = -1
 
   /** `rate` in packets per second, above 0; `memory` in milliseconds. */
   constructor(rate: number, memory = MEMORY) {
-    this.perMillisecond = rate / 1000
-    this.most = Math.max(1, this.perMillisecond * memory)
+    this.memory = memory
+    this.change(rate)
   }
 
-  /** How many packets may be sent at `now` (milliseconds, monotonic). The clock starts, at 1 packet, with the first call. */
+  /** Goes on at another rate, packets per second, above 0. */
+  change(rate: number): void {
+    this.perMillisecond = rate / 1000
+    this.most = Math.max(1, this.perMillisecond * this.memory)
+  }
+
+  /** The first packet is due at `at` (milliseconds, monotonic), which may be past or still to come. */
+  begin(at: number): void {
+    this.due = 1
+    this.burst = ONE
+    this.last = at
+  }
+
+  /**
+   * How many packets may be sent at `now` (milliseconds, monotonic); less than 1 if none. Without begin() the clock
+   * starts, at 1 packet, with the first call.
+   */
   allowance(now: number): number {
     if (this.last < 0) {
       this.due = 1
       this.last = now
     }
+    // Negative as long as the beginning is to come.
     const tokens = (now - this.last) * this.perMillisecond
     this.last = now
     this.due = Math.min(this.due + tokens, this.most)

@@ -109,15 +109,34 @@ export function buildFrame(template: FrameTemplate, size: number, flow = 0): Uin
 }
 
 /**
- * One period of what is sent: `flows` flows in turn, combined with `sizes` in turn (one size, or IMIX_SIZES). Frame i
- * belongs to flow i mod `flows`. At most lcm(flows, sizes) frames.
+ * What is sent, packet by packet: packet k has the size of turn k mod turns.length and belongs to flow k mod `flows`.
+ * Frames differ by size and source port only, so one frame per size is all there is to build. Can be posted to a worker.
  */
-export function buildFrames(
-  template: FrameTemplate,
-  sizes: readonly number[],
-  flows: number,
-): readonly Uint8Array[] {
-  let period = flows
-  while (period % sizes.length !== 0) period += flows
-  return Array.from({ length: period }, (_, i) => buildFrame(template, sizes[i % sizes.length], i % flows))
+export interface FramePlan {
+  /** A frame of flow 0 for each size. */
+  readonly templates: readonly Uint8Array[]
+  /** Indexes into `templates`. */
+  readonly turns: readonly number[]
+  readonly flows: number
+  /** Source port of flow 0, and where it stands in every template, big-endian. No checksum covers it. */
+  readonly firstPort: number
+  readonly portOffset: number
+}
+
+/** `sizes` are taken in turn: one size, or IMIX_SIZES. */
+export function planFrames(template: FrameTemplate, sizes: readonly number[], flows: number): FramePlan {
+  const different = [...new Set(sizes)]
+  return {
+    templates: different.map((size) => buildFrame(template, size)),
+    turns: sizes.map((size) => different.indexOf(size)),
+    flows,
+    firstPort: template.sourcePort,
+    portOffset: payloadOffset(template) - udp.HEADER_BYTES,
+  }
+}
+
+/** Where the payload `ixy` begins. */
+export function payloadOffset(template: Pick<FrameTemplate, 'vlanId'>): number {
+  const tag = template.vlanId === null ? 0 : ethernet.VLAN_TAG_BYTES
+  return ethernet.HEADER_BYTES + tag + ipv4.HEADER_BYTES + udp.HEADER_BYTES
 }

@@ -22,7 +22,7 @@ function paceOf(device: string, rate: string | null, linkMbit = 10_000, size = 6
     vlan: null,
   }
   const options = { devices: [device], mtu: 9000, queues: 1, app: { ...shape, ...app, latency: false } }
-  const [job] = makeJobs(options as unknown as RunOptions, linkMbit)
+  const [job] = makeJobs(options as unknown as RunOptions, null, linkMbit)
   if (job.kind !== 'pktgen') throw new Error('another kind of job')
   return { rate: job.rate, limitOnly: job.limitOnly }
 }
@@ -41,4 +41,33 @@ test('max is flat out, a rate is kept', () => {
   expect(paceOf('virtual:sink', 'max')).toEqual({ rate: null, limitOnly: false })
   expect(paceOf('virtual:sink', '100%')).toEqual({ rate: lineRate(60, 10_000), limitOnly: false })
   expect(() => paceOf('virtual:sink', '5Gbit', 1000)).toThrow(/more than the link carries/)
+})
+
+test('queues have the same job, but for their share', () => {
+  const shape = {
+    srcMac: null,
+    dstMac: null,
+    srcIp: null,
+    dstIp: null,
+    srcPort: null,
+    dstPort: null,
+    vlan: null,
+  }
+  const app = {
+    ...shape,
+    kind: 'pktgen',
+    size: 60,
+    rate: '1kpps',
+    imix: true,
+    count: 10,
+    flows: 3,
+    pcap: null,
+  }
+  const options = { devices: ['virtual:sink'], mtu: 1500, queues: 3, app: { ...app, latency: true } }
+  const jobs = makeJobs(options as unknown as RunOptions, null, 0)
+  expect(jobs.map((job) => job.kind === 'pktgen' && job.share)).toEqual(
+    [0, 1, 2].map((index) => ({ index, of: 3 })),
+  )
+  expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
+  expect(new Set(jobs.map((job) => job.kind === 'pktgen' && job.probeKey)).size).toBe(1)
 })

@@ -2,15 +2,17 @@
  * A forwarder or a generator on virtual 82599s in one thread: the driver, the rings, the models and the wires are the real
  * ones; a test turns the handle. Time is made up, so a run is the same each time.
  */
-import { FrameSource } from '../../src/apps/pktgen.ts'
+import { GeneratedFrames } from '../../src/apps/frame-source.ts'
 import { makeMover } from '../../src/apps/forward.ts'
 import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
 import { IxgbeDevice, ringBytes } from '../../src/driver/ixgbe/device.ts'
 import { RingPair } from '../../src/driver/ixgbe/ring-pair.ts'
 import { DataPort } from '../../src/engine/data-plane.ts'
 import { lossOf } from '../../src/engine/loss.ts'
+import type { Share } from '../../src/engine/worker-spec.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
 import { totalsOf } from '../../src/vnic/model/totals.ts'
 import type { FileWork } from '../../src/vnic/wires/capture-wires.ts'
 import { Ledger } from '../../src/vnic/wires/ledger.ts'
@@ -76,8 +78,10 @@ export class SimulatedRun {
       return { memory, ports: rings.map(({ rx, tx }) => new DataPort(rx, tx)) }
     })
     this.ports = attached.map(({ ports }) => ports)
-    this.steps = attached.map(({ memory, ports }) =>
-      this.app === 'forward' ? forwarder(memory, ports) : this.generator(memory, ports[0]),
+    this.steps = attached.map(({ memory, ports }, index) =>
+      this.app === 'forward'
+        ? forwarder(memory, ports)
+        : this.generator(memory, ports[0], { index, of: queues }),
     )
     for (let i = 0; i < 1000 && !this.devices.every((device) => device.link().up); i++) this.pollCards(1)
     for (const device of this.devices) device.start()
@@ -88,8 +92,8 @@ export class SimulatedRun {
     await Promise.all(this.work.map((one) => one.ready?.()))
   }
 
-  private generator(memory: PacketMemory, { rx, tx }: DataPort): () => number {
-    const source = new FrameSource(memory, 1, [new Uint8Array(60).fill(2)], true)
+  private generator(memory: PacketMemory, { rx, tx }: DataPort, share: Share): () => number {
+    const source = new GeneratedFrames(memory, 1, planFrames(DEFAULT_TEMPLATE, [60], 1), share)
     const batch = memory.batch(BATCH)
     return () => {
       const taken = rx.receive(batch, BATCH)

@@ -131,6 +131,44 @@ describe('Pacer', () => {
     expect(now).toBeCloseTo(1000 + 10_000 / 0.3337, 0)
   })
 
+  test('begins when it is told to, before or after it is asked', () => {
+    for (const asked of [900, 1000, 1050]) {
+      const pacer = new Pacer(10)
+      pacer.begin(1000)
+      expect(pacer.allowance(asked) > 0).toBe(asked >= 1000)
+      expect(pacer.next(asked)).toBeCloseTo(Math.max(1000, asked))
+      expect(pacer.allowance(1060)).toBe(1)
+      pacer.spend(1)
+      expect(pacer.allowance(1099)).toBe(0)
+      expect(pacer.allowance(1100)).toBe(1)
+    }
+  })
+
+  test('several that begin one after the other are one', () => {
+    const pacers = Array.from({ length: 4 }, (_, i) => {
+      const pacer = new Pacer(10)
+      pacer.begin(1000 + i * 25)
+      return pacer
+    })
+    const sent: number[] = []
+    for (let now = 995; now < 3000; now++) {
+      pacers.forEach((pacer, i) => {
+        if (pacer.allowance(now) < 1) return
+        pacer.spend(1)
+        sent.push(i)
+        expect(now).toBe(1000 + (sent.length - 1) * 25)
+      })
+    }
+    expect(sent).toEqual(Array.from({ length: 80 }, (_, i) => i % 4))
+  })
+
+  test('goes on at another rate', () => {
+    const pacer = new Pacer(1000)
+    drive(pacer, 0, 100, 1)
+    pacer.change(10_000)
+    expect(Math.abs(drive(pacer, 100.1, 1100, 0.1) - 10_000)).toBeLessThanOrEqual(2)
+  })
+
   test('starts anew after a pause', () => {
     const pacer = new Pacer(1000)
     drive(pacer, 0, 100, 1)

@@ -3,12 +3,13 @@ import { Ipv4Packet, PROTOCOL_UDP } from '../../src/packet/ipv4.ts'
 import { parseMac } from '../../src/packet/mac.ts'
 import {
   buildFrame,
-  buildFrames,
   checkTemplate,
   DEFAULT_TEMPLATE,
   IMIX_SIZES,
   MAX_FLOWS,
   maxFrameBytes,
+  payloadOffset,
+  planFrames,
 } from '../../src/packet/template.ts'
 import { UdpDatagram } from '../../src/packet/udp.ts'
 
@@ -94,20 +95,23 @@ test('everything that can be set is', () => {
   expect([udp.sourcePort, udp.destinationPort]).toEqual([1007, 65535])
 })
 
-describe('a period of frames', () => {
-  test('has as many distinct flows as asked for', () => {
-    const frames = buildFrames(DEFAULT_TEMPLATE, [60], 64)
-    expect(frames.length).toBe(64)
-    expect(new Set(frames.map((frame) => dissect(frame).udp.sourcePort)).size).toBe(64)
+describe('a plan', () => {
+  test('has one frame per size, in the ratio 7:4:1', () => {
+    const { templates, turns } = planFrames(DEFAULT_TEMPLATE, IMIX_SIZES, 5)
+    expect(templates.map((frame) => frame.length)).toEqual([60, 566, 1514])
+    expect([0, 1, 2].map((size) => turns.filter((turn) => turn === size).length)).toEqual([7, 4, 1])
+    for (const frame of templates) expect(dissect(frame).udp.sourcePort).toBe(42)
   })
 
-  test('mixes sizes 7:4:1, whatever the number of flows', () => {
-    for (const flows of [1, 5, 12, 64]) {
-      const frames = buildFrames(DEFAULT_TEMPLATE, IMIX_SIZES, flows)
-      const share = (size: number) => frames.filter((frame) => frame.length === size).length / frames.length
-      expect([share(60), share(566), share(1514)]).toEqual([7 / 12, 4 / 12, 1 / 12])
-      frames.forEach((frame, i) => expect(dissect(frame).udp.sourcePort).toBe(42 + (i % flows)))
-    }
+  test.each([null, 42])('knows where source port and payload are (VLAN %p)', (vlanId) => {
+    const template = { ...DEFAULT_TEMPLATE, vlanId, sourcePort: 1000 }
+    const { templates, firstPort, portOffset, flows } = planFrames(template, [64], 3)
+    expect({ firstPort, flows }).toEqual({ firstPort: 1000, flows: 3 })
+    const view = new DataView(templates[0].buffer)
+    expect(view.getUint16(portOffset)).toBe(1000)
+    view.setUint16(portOffset, 1002)
+    expect(dissect(templates[0]).udp.sourcePort).toBe(1002)
+    expect(Buffer.from(templates[0]).toString('latin1', payloadOffset(template)).slice(0, 3)).toBe('ixy')
   })
 })
 

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { NOMINAL_MBIT, makeJobs } from '../../engine/jobs.ts'
+import { NOMINAL_MBIT } from '../../engine/jobs.ts'
 import { run } from '../../engine/run.ts'
 import type { PktgenOptions } from '../../engine/types.ts'
 import {
@@ -12,6 +12,7 @@ import { parseMac } from '../../packet/mac.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
 import { checkDevices } from '../device-argument.ts'
+import { addLatencyLimit } from '../expect-latency.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { counted } from '../output/layout.ts'
 import type { Finish } from '../finish.ts'
@@ -27,6 +28,7 @@ Examples:
   sudo ixy-ts pktgen 0000:03:00.0 --rate 10% --imix -d 60     a mix of sizes at a tenth of line rate
   ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
   ixy-ts pktgen virtual:loop --rate 100kpps --latency -d 10   round-trip times
+  ixy-ts pktgen virtual:loop --rate 10kpps --latency -d 5 --expect-latency p99=100ms --expect-latency max=1s
   ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5
   ixy-ts pktgen virtual:sink --rate max -d 5                  flat out: no link holds a virtual NIC back`
 
@@ -88,6 +90,11 @@ export function addPktgen(program: Command, finish: Finish): void {
         .conflicts('pcap')
         .default(false),
     )
+    .option(
+      '--expect-latency <which>=<time>',
+      'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
+      addLatencyLimit,
+    )
     .addOption(new Option('--pcap <file>', 'send the packets of this capture over and over').conflicts(SHAPE))
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
@@ -96,8 +103,6 @@ export function addPktgen(program: Command, finish: Finish): void {
       devices: checkDevices([device], flags.pcap),
       app: pktgenOptions(flags),
     }
-    // Whatever is wrong with a capture shows before a NIC is touched.
-    makeJobs(options, NOMINAL_MBIT)
     finish(
       await runApp(
         run,
@@ -110,6 +115,8 @@ export function addPktgen(program: Command, finish: Finish): void {
 }
 
 function pktgenOptions(flags: PktgenFlags): PktgenOptions {
+  if (flags.expectLatency !== undefined && !flags.latency)
+    throw usageError('--expect-latency needs round trips to be measured', 'give --latency as well')
   if (flags.mode !== 'poll') {
     throw usageError(`--mode ${flags.mode}: pktgen follows a clock and never sleeps`, 'leave --mode out')
   }

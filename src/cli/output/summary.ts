@@ -37,7 +37,7 @@ export function summaryLines(
     lines.push(`  ${dropLine(device, chalk)}`)
     if (virtual !== undefined) lines.push(...virtualLines(virtual, chalk).map((line) => `  ${line}`))
   })
-  if (report.latency) lines.push('', latencyLine(report.latency, chalk))
+  if (report.latency) lines.push('', ...latencyLines(report.latency, chalk))
   return lines.flatMap((line) => wrap(line, columns))
 }
 
@@ -56,11 +56,17 @@ function span(seconds: number): string {
   return seconds >= 1e-3 ? `${(seconds * 1e3).toFixed(2)} ms` : `${(seconds * 1e6).toFixed(2)} µs`
 }
 
-function latencyLine(latency: Latency, chalk: ChalkInstance): string {
-  const { count, min, p50, p99, p999, p9999, p99999, max } = latency
+function latencyLines(latency: Latency, chalk: ChalkInstance): string[] {
+  const { sent, returned, duplicated, damaged, foreign, late, lost } = latency
+  const fates = countersText({ returned, lost, duplicated, damaged, foreign, late })
+  const lines = [`${chalk.bold('round trip')} of ${counted(sent, 'packet')}: ${fates}`]
+  const { min, p50, p99, p999, p9999, p99999, max } = latency
   const parts = { min, p50, p99, 'p99.9': p999, 'p99.99': p9999, 'p99.999': p99999, max }
-  const texts = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(1)} µs`)
-  return `${chalk.bold('round trip')} of ${counted(count, 'packet')}: ${texts.join(', ')}`
+  const texts = Object.entries(parts).flatMap(([name, value]) =>
+    value === null ? [] : [`${name} ${value.toFixed(1)} µs`],
+  )
+  if (texts.length > 0) lines.push(`  ${texts.join(', ')}`)
+  return lines
 }
 
 /** `: lost 0, duplicated 0, …` */

@@ -234,6 +234,15 @@ describe('text', () => {
     unaccounted: 0,
   }))
   const latency = {
+    ...{
+      sent: 12_345_678,
+      returned: 1000,
+      duplicated: 1_234_567,
+      damaged: 123_456,
+      foreign: 1_234_567,
+      late: 0,
+    },
+    lost: 12_344_678,
     count: 1000,
     min: 1.5,
     mean: 3,

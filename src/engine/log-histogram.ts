@@ -1,25 +1,36 @@
 /**
- * Counts durations in buckets whose width grows with the value (as in HdrHistogram): exact below 128 ns, within 1/64
- * above, up to two seconds. A record is one increment; node:perf_hooks' histogram takes a call into C++ for it, which is
+ * Counts durations in buckets whose width grows with the value (as in HdrHistogram): exact below 2 µs, within 1/1024
+ * above, up to three days. A record is one increment; node:perf_hooks' histogram takes a call into C++ for it, which is
  * more than forwarding the packet.
  */
 
-const SUB_BITS = 6
+const SUB_BITS = 10
 const SUB = 1 << SUB_BITS
-const BUCKETS = (31 - SUB_BITS + 1) << SUB_BITS
+const MAX_BITS = 48
+const BUCKETS = (MAX_BITS - SUB_BITS + 1) << SUB_BITS
+const LONGEST = 2 ** MAX_BITS - 1
+/** Longer ones don't fit 32-bit integers; their lowest bits don't matter. */
+const LONG = 2 ** 31
+const LONG_SHIFT = MAX_BITS - 31
 
 export class LogHistogram {
-  readonly counts: Float64Array
+  static readonly BYTES = BUCKETS * 8
+  readonly counts: Float64Array<ArrayBufferLike>
 
-  constructor(counts = new Float64Array(BUCKETS)) {
+  /** `counts`: BYTES of zeros, or another one's. */
+  constructor(counts: Float64Array<ArrayBufferLike> = new Float64Array(BUCKETS)) {
     this.counts = counts
   }
 
-  /** Not negative; more than 2^31 - 1 counts as that. */
+  /** Not negative; more than 2^48 - 1 counts as that. */
   record(nanoseconds: number): void {
-    const value = Math.min(nanoseconds, 2 ** 31 - 1) | 0
+    if (nanoseconds < LONG) this.increment(nanoseconds | 0, 0)
+    else this.increment((Math.min(nanoseconds, LONGEST) / 2 ** LONG_SHIFT) | 0, LONG_SHIFT)
+  }
+
+  private increment(value: number, shifted: number): void {
     const shift = Math.max(0, 31 - Math.clz32(value) - SUB_BITS)
-    this.counts[(shift << SUB_BITS) + (value >>> shift)]++
+    this.counts[((shift + shifted) << SUB_BITS) + (value >>> shift)]++
   }
 
   add(other: LogHistogram): void {

@@ -1,0 +1,134 @@
+import { ixy, objects } from './support.ts'
+
+interface Latency extends Record<string, number | null> {
+  sent: number
+  returned: number
+  duplicated: number
+  damaged: number
+  foreign: number
+  late: number
+  lost: number
+  count: number
+}
+
+interface Run {
+  readonly code: number | null
+  readonly stderr: string
+  readonly elapsed: number
+  readonly latency: Latency
+  /** Of the fault wire. */
+  readonly faults: Record<string, number>
+}
+
+async function run(device: string, ...args: string[]): Promise<Run> {
+  const { code, stdout, stderr } = await ixy('pktgen', device, '--latency', '--json', ...args)
+  const end = objects(stdout, 'end')[0] as unknown as {
+    elapsed: number
+    latencyMicroseconds: Latency
+    virtual: { wires: { wire: string; counters: Record<string, number> }[] }[]
+  }
+  const faults = end.virtual[0].wires.find(({ wire }) => wire.startsWith('fault'))?.counters ?? {}
+  return { code, stderr, elapsed: end.elapsed, latency: end.latencyMicroseconds, faults }
+}
+
+test('--latency says so when nothing comes back', async () => {
+  const { code, stderr, latency } = await run('virtual:sink', '-n', '100')
+  expect(code).toBe(0)
+  expect(stderr).toMatch(/no packet came back whose round trip could be measured \(--latency\)/)
+  expect(latency).toMatchObject({ sent: 100, returned: 0, lost: 100, count: 0, p50: null, max: null })
+})
+
+test.each([1, 2])('--latency measures every packet that comes back to %i queues', async (queues) => {
+  const args = ['--count', '5000', '--rate', '20kpps', '--flows', '16', '--queues', String(queues)]
+  const { code, latency, elapsed } = await run('virtual:loop', ...args)
+  expect(code).toBe(0)
+  expect(latency).toMatchObject({
+    sent: 5000,
+    returned: 5000,
+    lost: 0,
+    duplicated: 0,
+    damaged: 0,
+    foreign: 0,
+  })
+  const ordered = ['min', 'p50', 'p90', 'p99', 'p999', 'p9999', 'p99999', 'max'].map(
+    (name) => latency[name] ?? NaN,
+  )
+  expect([...ordered].sort((a, b) => a - b)).toEqual(ordered)
+  expect(ordered[0]).toBeGreaterThan(0)
+  expect(ordered[7]).toBeLessThan(elapsed * 1e6)
+})
+
+describe('round trips through faults', () => {
+  const load = ['--rate', '10kpps', '-d', '1', '--flows', '8']
+
+  test.each([1, 2])('damaged probes are no measurements (%i queues)', async (queues) => {
+    const { latency, elapsed } = await run(
+      'virtual:loop,fault=corrupt=0.5+seed=1',
+      ...load,
+      '--queues',
+      String(queues),
+    )
+    const { sent, returned, damaged, foreign, lost, max } = latency
+    expect(damaged).toBeGreaterThan(sent / 2)
+    expect(returned).toBeGreaterThan(0)
+    expect(returned + damaged + foreign).toBe(sent)
+    expect(lost).toBe(sent - returned)
+    expect(max ?? NaN).toBeLessThan(elapsed * 1e6)
+  })
+
+  test('what doesn’t come back is lost', async () => {
+    const { latency, faults } = await run('virtual:loop,fault=drop=0.5+seed=1', ...load)
+    expect(latency.lost).toBe(faults['inDropped'] + faults['outDropped'])
+    expect(latency.returned).toBe(latency.sent - latency.lost)
+  })
+
+  test('copies are counted, not measured', async () => {
+    const { latency, faults } = await run('virtual:loop,fault=dup=0.5+seed=1', ...load)
+    expect(latency).toMatchObject({ returned: latency.sent, count: latency.sent, lost: 0 })
+    expect(latency.duplicated).toBe(faults['inDuplicated'] + faults['outDuplicated'])
+  })
+
+  test('copies and damage together, over several queues: no probe is measured twice', async () => {
+    const { latency } = await run('virtual:loop,fault=dup=0.5+corrupt=0.5+seed=1', ...load, '--queues', '3')
+    expect(latency.returned).toBeLessThanOrEqual(latency.sent)
+    expect(latency.returned).toBeGreaterThan(latency.sent / 4)
+  })
+})
+
+describe('--expect-latency', () => {
+  const load = ['--rate', '10kpps', '-n', '1000']
+
+  test('is met, or the run has failed', async () => {
+    expect(
+      (await run('virtual:loop', ...load, '--expect-latency', 'p99=10s', '--expect-latency', 'max=20s')).code,
+    ).toBe(0)
+    const { code, stderr } = await run(
+      'virtual:loop',
+      ...load,
+      '--expect-latency',
+      'max=20s',
+      '--expect-latency',
+      'p50=1ns',
+    )
+    expect(code).toBe(5)
+    expect(stderr).toMatch(
+      /round trips took [\d.]+ us, expected p50=1ns at most \(--expect-latency\) \[IXY_ERR_EXPECTATION\]/,
+    )
+  })
+
+  test('is not met where nothing was measured', async () => {
+    const { code, stderr } = await run('virtual:sink', '-n', '10', '--expect-latency', 'max=1s')
+    expect(code).toBe(5)
+    expect(stderr).toMatch(/no round trip was measured/)
+  })
+
+  test.each([
+    [['--expect-latency', 'p99=1s'], /give --latency as well/],
+    [['--latency', '--expect-latency', 'p98=1s'], /give one of p50, p90/],
+    [['--latency', '--expect-latency', 'max=1'], /and a time, as in p99=50us/],
+  ])('%j is wrong usage', async (args, message) => {
+    const { code, stderr } = await ixy('pktgen', 'virtual:loop', ...args)
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+  })
+})
