@@ -3,6 +3,8 @@ import type { PacketMemory } from '../memory/packets.ts'
 import { type Bytes, bytesOver, copyBytes } from '../packet/bytes.ts'
 import type { FramePlan } from '../packet/template.ts'
 
+const SEQUENCE_BYTES = 4
+
 /** Packets ready to be sent, those of one worker. */
 export interface FrameSource {
   /** Packets made so far. */
@@ -34,10 +36,11 @@ export class GeneratedFrames implements FrameSource {
   private readonly step: number
   private readonly turnStep: number
   private readonly flowStep: number
-  /** Of the next packet. */
-  private number: number
-  private turn: number
-  private flow: number
+  /** One size, one flow: nothing but numbers to be written. */
+  private readonly uniform: boolean
+  private nextNumber: number
+  private nextTurn: number
+  private nextFlow: number
   /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
   private readonly count = new Float64Array(1)
 
@@ -54,9 +57,10 @@ export class GeneratedFrames implements FrameSource {
     this.step = of
     this.turnStep = of % turns.length
     this.flowStep = of % flows
-    this.number = index
-    this.turn = index % turns.length
-    this.flow = index % flows
+    this.uniform = flows === 1 && turns.length === 1
+    this.nextNumber = index
+    this.nextTurn = index % turns.length
+    this.nextFlow = index % flows
   }
 
   get sent(): number {
@@ -64,38 +68,62 @@ export class GeneratedFrames implements FrameSource {
   }
 
   next(batch: Int32Array, wanted: number): number {
-    const { memory, bytes, templates, sizes, turns, holds, step, turnStep, flowStep } = this
+    const count = this.memory.allocate(this.pool, batch, wanted)
+    if (this.uniform) this.number(batch, count)
+    else this.make(batch, count)
+    this.count[0] += count
+    return count
+  }
+
+  /** Packets that differ by their numbers only. */
+  private number(batch: Int32Array, count: number): void {
+    const { memory, holds, step } = this
+    const { u8 } = memory
+    const tail = this.sizes[0] - SEQUENCE_BYTES
+    let number = this.nextNumber
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      if (holds[id] !== 0) this.place(id, 0)
+      writeSequence(u8, (memory.dataOffset(id) + tail) | 0, number)
+      number = (number + step) | 0
+    }
+    this.nextNumber = number
+  }
+
+  private make(batch: Int32Array, count: number): void {
+    const { memory, sizes, turns, holds, step, turnStep, flowStep } = this
     const { flows, firstPort, portOffset } = this.plan
-    const { u8, size } = memory
+    const { u8 } = memory
     const period = turns.length
-    const count = memory.allocate(this.pool, batch, wanted)
-    let { number, turn, flow } = this
+    let number = this.nextNumber
+    let turn = this.nextTurn
+    let flow = this.nextFlow
     for (let i = 0; i < count; i++) {
       const id = batch[i]
       const offset = memory.dataOffset(id)
       const template = turns[turn]
-      if (holds[id] !== template) {
-        copyBytes(templates[template], 0, bytes, offset, sizes[template])
-        size[id] = sizes[template]
-        holds[id] = template
-      }
-      if (flows > 1) {
-        const port = firstPort + flow
-        u8[(offset + portOffset) | 0] = port >>> 8
-        u8[(offset + portOffset + 1) | 0] = port
-        flow = flow + flowStep
-        if (flow >= flows) flow -= flows
-      }
-      writeSequence(u8, (offset + size[id] - 4) | 0, number)
+      if (holds[id] !== template) this.place(id, template)
+      const port = firstPort + flow
+      u8[(offset + portOffset) | 0] = port >>> 8
+      u8[(offset + portOffset + 1) | 0] = port
+      writeSequence(u8, (offset + sizes[template] - SEQUENCE_BYTES) | 0, number)
       number = (number + step) | 0
-      turn = turn + turnStep
+      turn += turnStep
       if (turn >= period) turn -= period
+      flow += flowStep
+      if (flow >= flows) flow -= flows
     }
-    this.number = number
-    this.turn = turn
-    this.flow = flow
-    this.count[0] += count
-    return count
+    this.nextNumber = number
+    this.nextTurn = turn
+    this.nextFlow = flow
+  }
+
+  /** Copies a template into buffer `id`. */
+  private place(id: number, template: number): void {
+    const { memory, sizes } = this
+    copyBytes(this.templates[template], 0, this.bytes, memory.dataOffset(id), sizes[template])
+    memory.size[id] = sizes[template]
+    this.holds[id] = template
   }
 }
 
