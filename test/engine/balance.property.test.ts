@@ -19,12 +19,13 @@ let capture: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'ixy-ts-balance-'))
   capture = path.join(folder, 'in.pcap')
-  // Some too short for a card to send, some too long for a small MTU.
-  const packets = Array.from({ length: 500 }, (_, i) => ({
-    seconds: 1,
-    fraction: i,
-    data: new Uint8Array([20, 60, 61, 300, 1000, 1514][i % 6]).fill(i),
-  }))
+  // Some too short for a card to send, some too long for a small MTU, some for the MAC itself: PAUSE.
+  const pause = [1, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0xff, 0xff]
+  const packets = Array.from({ length: 500 }, (_, i) => {
+    const data = new Uint8Array([20, 60, 61, 300, 1000, 1514][i % 6]).fill(i)
+    if (i % 7 === 3) data.set(pause)
+    return { seconds: 1, fraction: i, data }
+  })
   writeFileSync(capture, pcap(packets))
 })
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -5,6 +5,7 @@ import { ixySysfs } from './ixy-sysfs.ts'
 import { ixyVfio } from './ixy-vfio.ts'
 import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
+import { linuxIntx } from './linux-intx.ts'
 import { linuxIxgbe } from './linux-ixgbe.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
@@ -14,6 +15,7 @@ import { soak } from './soak.ts'
 export const scenarios: readonly Scenario[] = [
   smoke,
   linuxIxgbe,
+  linuxIntx,
   linuxFrames,
   linuxCable,
   serverKilled,
