@@ -127,7 +127,7 @@ export function addRunOptions(command: Command): Command {
     )
     .option(
       '--expect-loss <ratio>',
-      'exit 5 if more than this share of the packets was lost: 0.01 or 1%',
+      'exit 5 if more than this share of the packets was lost or damaged (0.01 or 1%), none moved, or nobody can know',
       share('--expect-loss'),
     )
 }

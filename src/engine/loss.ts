@@ -69,6 +69,14 @@ export function lossOf(
   }
 }
 
+/** With `--latency`, what was sent and has not come back intact is lost, wherever it ended. */
+export function roundTripLoss(
+  loss: LossVerdict,
+  probes: { readonly sent: number; readonly lost: number } | null,
+): LossVerdict {
+  return probes === null ? loss : { ...loss, lost: probes.lost, corrupted: 0, of: probes.sent }
+}
+
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }

@@ -4,6 +4,7 @@ import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Workload } from './jobs.ts'
+import { roundTripLoss } from './loss.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
@@ -113,6 +114,7 @@ class Run {
     await crew?.stop()
     if (error !== null) reason = 'error'
     const audit = await Audit.take(session, options.app.kind, crew, board)
+    const latency = crew?.latency() ?? null
     const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
     return {
       elapsed,
@@ -121,8 +123,8 @@ class Run {
       devices: audit.devices,
       virtual: audit.virtual,
       balance: audit.balance,
-      loss: audit.loss,
-      latency: crew?.latency() ?? null,
+      loss: roundTripLoss(audit.loss, latency),
+      latency,
       error,
     }
   }

@@ -1,5 +1,5 @@
 /** That each frame has one fate, judged by what was recorded or by who else has counted, and what the gates make of it. */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
 import { describeIf, ixy, missing, objects, sh, temporaryDirectory, Tool } from './support.ts'
@@ -27,6 +27,7 @@ interface End {
     final: boolean
   }[]
   balance: Direction[]
+  latencyMicroseconds: { sent: number; returned: number; max: number }
   loss: { judged: boolean; reason: string; lost: number; corrupted: number; of: number; ratio: number }
 }
 
@@ -59,6 +60,35 @@ test('what a fault on the way to a loop drops is lost', async () => {
   expect(code).toBe(5)
   expect(end.loss).toMatchObject({ lost: 1000, of: 1000, ratio: 1, judged: true })
   expect(stderr).toMatch(/lost 1000 of 1000 packets .* \[IXY_ERR_EXPECTATION\]/)
+})
+
+test('of probes, what does not come back is lost, and what comes back damaged or twice is not measured', async () => {
+  const probe = (fault: string): ReturnType<typeof run> =>
+    run(
+      'pktgen',
+      `virtual:loop,fault=${fault}+seed=1`,
+      '--latency',
+      '--rate',
+      '10kpps',
+      '-n',
+      '3000',
+      '--expect-loss',
+      '0',
+    )
+  const dropped = await probe('drop=0.5')
+  expect(dropped.code).toBe(5)
+  const { lost, of } = dropped.end.loss
+  expect(of).toBe(3000)
+  // Twice half of them: on the way out and on the way in.
+  expect(lost).toBeGreaterThan(2100)
+  expect(lost).toBeLessThan(2400)
+  expect(dropped.end.latencyMicroseconds.returned).toBe(3000 - lost)
+  const doubled = await probe('dup=0.5')
+  expect(doubled.code).toBe(0)
+  expect(doubled.end.latencyMicroseconds).toMatchObject({ sent: 3000, returned: 3000 })
+  const damaged = await probe('corrupt=0.5')
+  expect(damaged.code).toBe(5)
+  expect(damaged.end.latencyMicroseconds.max).toBeLessThan(damaged.end.elapsed * 1e6)
 })
 
 test('what a fault in front of a sink drops is lost', async () => {
@@ -181,6 +211,28 @@ test('when the process of the NICs is killed, the workers’ counts are shown, a
   expect(end.devices[0].rx.packets).toBeGreaterThan(0)
   expect(end.loss).toMatchObject({ judged: false })
   expect(end.balance).toEqual([])
+})
+
+describeIf(missing({ root: true, programs: ['mount'] }), 'a full disk', () => {
+  const disk = path.join(folder, 'disk')
+  beforeAll(() => {
+    mkdirSync(disk)
+    sh('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk)
+  })
+  afterAll(() => sh('umount', disk))
+
+  test('what was sent and what was written are shown, and the capture ends with a whole record', async () => {
+    const out = path.join(disk, 'out.pcap')
+    const { code, end } = await run('pktgen', `virtual:record=${out}`, '-n', '200000', '--expect-loss', '0')
+    expect(code).toBe(1)
+    expect(end.error?.code).toBe('IXY_ERR_OUTPUT')
+    const [{ offered, arrived }] = end.balance
+    const recorded = readCapture(out).length
+    expect(recorded).toBeGreaterThan(10_000)
+    expect(arrived).toBe(recorded)
+    expect(offered).toBeGreaterThan(recorded)
+    expect(end.devices[0].tx.packets).toBeGreaterThanOrEqual(recorded)
+  })
 })
 
 describeIf(missing({ root: true, programs: ['ip'] }), 'with a TAP', () => {
