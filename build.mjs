@@ -12,7 +12,12 @@ const { metafile } = await build({
   entryPoints:
     named.length > 0
       ? named
-      : { cli: 'src/cli/main.ts', worker: 'src/apps/worker.ts', captures: 'src/captures/thread.ts' },
+      : {
+          cli: 'src/cli/main.ts',
+          worker: 'src/apps/worker.ts',
+          captures: 'src/captures/thread.ts',
+          watchdog: 'src/engine/watchdog-thread.ts',
+        },
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,

@@ -16,7 +16,8 @@ export class CaptureThread {
     receive: (message: FromCaptureThread) => void,
     died: (error: IxyError) => void,
   ) {
-    this.worker = new Worker(threadFile(), { workerData: task })
+    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
+    this.worker = new Worker(threadFile(), { workerData: task, stdout: true, stderr: true })
     this.worker.on('message', receive)
     this.worker.on('error', (cause: Error) => {
       const what = `the thread of ${task.spec.name} died: ${cause.message}`

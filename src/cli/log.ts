@@ -1,32 +1,35 @@
 /**
- * Logs: stderr, synchronous (a line is out before the process can die), pretty on a terminal, NDJSON otherwise.
- * Errors that end the program are not logged but written as one plain line, see failure.ts.
+ * Logs: stderr, pretty on a terminal, NDJSON otherwise. Errors that end the program are not logged but written as one
+ * plain line, see failure.ts.
+ *
+ * A stderr that nobody reads holds up nothing: lines wait in memory up to a limit; more are dropped and counted.
  */
 import pino from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
+import { stderr } from './output/outlet.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 export type Log = pino.Logger
 
-const STDERR = 2
+/** Bytes of log that may wait for whoever reads stderr. */
+const BACKLOG = 1 << 20
 
 export function createLog(level: string, color: boolean): Log {
-  const options = { level, base: { pid: process.pid } }
-  if (process.stderr.isTTY) {
-    return pino(
-      options,
-      pretty({
-        destination: STDERR,
-        sync: true,
-        colorize: color,
-        ignore: 'pid',
-        translateTime: 'SYS:HH:MM:ss',
-      }),
-    )
+  const pretty = stderr.terminal
+    ? prettyFactory({ colorize: color, ignore: 'pid', translateTime: 'SYS:HH:MM:ss' })
+    : (line: string) => line
+  let dropped = 0
+  const destination = {
+    write(line: string): void {
+      if (!stderr.offer(pretty(line), BACKLOG)) dropped++
+    },
   }
-  const destination = pino.destination({ dest: STDERR, sync: true })
-  // Whoever read our log has gone: that is no reason to stop forwarding.
-  destination.on('error', () => undefined)
-  return pino(options, destination)
+  const log = pino({ level, base: { pid: process.pid } }, destination)
+  stderr.onEmpty(() => {
+    const lines = dropped
+    dropped = 0
+    if (lines > 0) log.warn(`${lines} log line${lines === 1 ? ' was' : 's were'} dropped: nobody read stderr`)
+  })
+  return log
 }

@@ -1,9 +1,12 @@
 /** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
 import { CommanderError } from 'commander'
 import type { IxyError } from '../errors.ts'
+import { stopAtOnce } from '../engine/emergency.ts'
 import { reportFailure } from './failure.ts'
+import { leave } from './leave.ts'
+import { LOG_LEVELS, type Log, createLog } from './log.ts'
 import { failedEnd } from './output/json.ts'
-import { dataStream, outputFailure, watchStdout } from './output/stdout.ts'
+import { dataOutlet } from './output/stdout.ts'
 import { createProgram } from './program.ts'
 import { usageError } from './usage.ts'
 
@@ -20,10 +23,21 @@ function given(option: string, value?: string): boolean {
 const debug = given('--log-level', 'debug') || given('--log-level', 'trace')
 const color = !given('--no-color')
 
-function fail(error: unknown): never {
-  if (given('--json')) dataStream().write(`${failedEnd(error)}\n`)
-  process.exit(reportFailure(error, debug, color))
+const logLevel = LOG_LEVELS.find((level) => given('--log-level', level)) ?? 'info'
+const report = (error: unknown): number => reportFailure(error, debug, color)
+const log = (): Log => createLog(logLevel, color)
+
+function finish(code: number, deadline?: number): void {
+  void leave(code, { report, log, deadline })
 }
+
+function fail(error: unknown, deadline?: number): void {
+  if (given('--json')) dataOutlet().write(`${failedEnd(error)}\n`)
+  finish(report(error), deadline)
+}
+
+/** A bug: nobody knows what still works, so that nothing is waited for any longer than this, milliseconds. */
+const AFTER_A_BUG = 1_000
 
 /** commander's complaints in this program's style: one line, what to do next, exit code 2. */
 function asUsageError(error: CommanderError): IxyError {
@@ -36,24 +50,19 @@ function asUsageError(error: CommanderError): IxyError {
   return usageError(what, `see ixy-ts ${commandNames.includes(argv[0]) ? `${argv[0]} ` : ''}--help`)
 }
 
-/** Exits with `code`, unless that would hide that the output is not complete. */
-function leave(code: number): never {
-  const failure = code === 0 ? outputFailure() : null
-  process.exit(failure === null ? code : reportFailure(failure, debug, color))
-}
-
-process.on('uncaughtException', fail)
+process.on('uncaughtException', (error) => {
+  stopAtOnce()
+  fail(error, AFTER_A_BUG)
+})
 if (debug) process.setSourceMapsEnabled(true)
-// Whoever read our messages has gone: that is no reason to stop forwarding.
-process.stderr.on('error', () => undefined)
-watchStdout()
 
-const program = createProgram(leave)
+const program = createProgram(finish)
 const commandNames = program.commands.flatMap((command) => [command.name(), ...command.aliases()])
 
 if (argv.length === 0) fail(usageError('a command is missing', 'see ixy-ts --help'))
-program.parseAsync(argv, { from: 'user' }).catch((error: unknown) => {
-  if (!(error instanceof CommanderError)) fail(error)
-  if (error.exitCode === 0) leave(0)
-  fail(asUsageError(error))
-})
+else
+  program.parseAsync(argv, { from: 'user' }).catch((error: unknown) => {
+    if (!(error instanceof CommanderError)) fail(error)
+    else if (error.exitCode === 0) finish(0)
+    else fail(asUsageError(error))
+  })

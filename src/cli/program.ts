@@ -7,6 +7,7 @@ import { addStats } from './commands/stats.ts'
 import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
 import type { Finish } from './finish.ts'
+import { stdout } from './output/outlet.ts'
 import { VERSION } from '../version.ts'
 
 export function createProgram(finish: Finish): Command {
@@ -16,8 +17,14 @@ export function createProgram(finish: Finish): Command {
     )
     .version(VERSION)
     .exitOverride()
-    // Errors are written by main.ts, in one style.
-    .configureOutput({ writeErr: () => undefined })
+    .configureOutput({
+      // Errors are written by main.ts, in one style.
+      writeErr: () => undefined,
+      writeOut: (text) => stdout.write(text),
+      // process.stdout makes pipes non-blocking, also for others.
+      getOutHelpWidth: () => stdout.columns ?? 80,
+      getOutHasColors: () => stdout.terminal,
+    })
     .showSuggestionAfterError(true)
     .configureHelp({ optionDescription })
     .addHelpText('after', HELP)

@@ -3,10 +3,10 @@ import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types
 import { IxyError } from '../errors.ts'
 import { lineRateLimited, takesStdout } from './device-argument.ts'
 import { unmetLatency } from './expect-latency.ts'
-import { reportFailure } from './failure.ts'
+import { exitCodeOf, reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
-import { labels } from './output/layout.ts'
+import { counted, labels } from './output/layout.ts'
 import { createReporter } from './output/create.ts'
 import { lendStdout, openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
@@ -65,6 +65,8 @@ export async function runApp(
   )
 
   hint(result.devices)
+  if (output.dropped > 0)
+    log.warn(`${counted(output.dropped, 'line')} of intervals left out: stdout was not read`)
   if (result.latency !== null && result.latency.returned === 0)
     log.warn('no packet came back whose round trip could be measured (--latency)')
   const error =
@@ -81,7 +83,8 @@ export async function runApp(
     loss: result.loss,
     error,
   })
-  return error === null ? 0 : reportFailure(error, log.isLevelEnabled('debug'), flags.color)
+  if (error === null) return 0
+  return exitCodeOf(reportFailure(error, log.isLevelEnabled('debug'), flags.color), result.elapsed > 0)
 }
 
 /** Fewer packets than this on a device say nothing about its queues. */

@@ -2,15 +2,18 @@
 import { type Hello, type Sample, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo, Traffic } from '../engine/types.ts'
 import type { Reporter } from './output/reporter.ts'
-import { type DeviceSummary, type Owner, Tally } from './output/tally.ts'
+import { type DeviceSummary, type Owner, Tally, type Total } from './output/tally.ts'
 
-export interface WatchOptions {
+export interface SearchOptions {
   /** Where running processes have their sockets. */
   readonly directory: string
   /** Names of the devices to show, [] for all. */
   readonly devices: readonly string[]
   /** Told of each process that doesn't answer, once, and when it does again. */
   readonly onSilence?: (process: Owner, silence: 'stopped' | 'hangs' | null) => void
+}
+
+export interface WatchOptions extends SearchOptions {
   /** Seconds. */
   readonly interval: number
   /** Seconds, null: until `stop` or until nothing is left to watch. */
@@ -67,8 +70,7 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
       if (found.live.length === 0 || due >= end) break
     }
   } finally {
-    for (const { client } of found.live) client.close()
-    for (const client of found.strangers) client.close()
+    closeAll(found)
   }
   return {
     elapsed: elapsed(),
@@ -77,8 +79,26 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
   }
 }
 
+/** What every running ixy-ts has counted so far, for `stats --once`. */
+export async function totals(options: SearchOptions): Promise<Total[]> {
+  const found: Found = { live: [], strangers: [], told: new Set() }
+  try {
+    const all = await newcomers(options, found)
+    return all.flatMap(({ hello, first }) =>
+      wantedOf(first.devices, options.devices).map((counters) => ({ ...counters, owner: ownerOf(hello) })),
+    )
+  } finally {
+    closeAll(found)
+  }
+}
+
+function closeAll({ live, strangers }: Found): void {
+  for (const { client } of live) client.close()
+  for (const client of strangers) client.close()
+}
+
 /** Looks for processes that aren't watched yet, adds them to `found` and returns them. */
-async function newcomers(options: WatchOptions, found: Found): Promise<Watched[]> {
+async function newcomers(options: SearchOptions, found: Found): Promise<Watched[]> {
   const known = [...found.live.map(({ client }) => client), ...found.strangers]
   const [others] = await Promise.all([
     findTelemetry(options.directory, new Set(known.map(({ file }) => file))),
@@ -102,7 +122,7 @@ async function begun(client: TelemetryClient, wanted: readonly string[]): Promis
   return []
 }
 
-function tellSilence({ onSilence }: WatchOptions, { live, strangers, told }: Found): void {
+function tellSilence({ onSilence }: SearchOptions, { live, strangers, told }: Found): void {
   for (const client of [...live.map((watched) => watched.client), ...strangers]) {
     const { silence, hello, pid } = client
     if ((silence !== null) === told.has(client)) continue

@@ -8,6 +8,7 @@ import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
 import type { Session } from './session.ts'
 import type { StatisticsBoard } from './statistics-board.ts'
 import type { DeviceCounters, VirtualReport } from './types.ts'
+import type { Late } from './virtual.ts'
 
 export class Audit {
   readonly devices: readonly DeviceCounters[]
@@ -27,12 +28,16 @@ export class Audit {
     this.loss = parts.loss
   }
 
-  /** To be taken when the workers have ended. Stops what cards may still send, as nothing is to move while they are asked. */
+  /**
+   * To be taken when the workers have ended; virtual cards may answer until it is `late`. Stops what cards may still send, as nothing is to move
+   * while they are asked.
+   */
   static async take(
     session: Session,
     app: 'forward' | 'pktgen',
     crew: Crew | null,
     board: StatisticsBoard | null,
+    late: Late,
   ): Promise<Audit> {
     for (const device of session.devices) {
       try {
@@ -41,7 +46,10 @@ export class Audit {
         // It is gone: its counts come from elsewhere.
       }
     }
-    const { reports, final } = (await session.virtual?.finalReports()) ?? { reports: [], final: true }
+    const { reports, final } = (await session.virtual?.finalReports(late)) ?? {
+      reports: [],
+      final: true,
+    }
     const nics = session.devices.map((_, index): NicReport | null => {
       const at = session.virtualIndexes.indexOf(index)
       return at < 0 ? null : (reports[at] ?? null)

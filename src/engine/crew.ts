@@ -7,7 +7,9 @@ import { fitsWasm } from '../memory/wasm-space.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
 import { LatencyBook, latencyOf } from './latency.ts'
+import type { Running } from './emergency.ts'
 import type { QueueSet } from './session.ts'
+import type { Watchdog } from './watchdog.ts'
 import {
   COMMAND,
   COMMAND_QUIET,
@@ -33,8 +35,6 @@ import type { Latency, RunOptions, Traffic } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
 const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
-/** Milliseconds a worker may take to empty its rings before it is terminated. */
-const DRAIN_DEADLINE = 2_000
 
 export interface QueueCounters {
   readonly rx: Traffic
@@ -51,13 +51,14 @@ export class Crew {
 
   /**
    * Starts one worker per queue set. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
-   * it should be, each thing once.
+   * it should be, each thing once; `watchdog` guards them.
    */
   constructor(
     queueSets: readonly QueueSet[],
     jobs: readonly Job[],
     { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
     warn: (message: string) => void,
+    watchdog: Watchdog,
   ) {
     const warned = new Set<string>()
     const warnOnce = (message: string): void => {
@@ -70,7 +71,9 @@ export class Crew {
         const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
         const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
         const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', job: jobs[i], batchSize, mode, cpu }
-        members.push(new Member(spec, warnOnce))
+        const member = new Member(spec, warnOnce)
+        members.push(member)
+        watchdog.guard(member.guarded)
       })
     } catch (error) {
       for (const member of members) member.abandon()
@@ -99,10 +102,13 @@ export class Crew {
     for (const member of this.members) member.command(COMMAND_QUIET)
   }
 
-  /** Lets every worker empty its rings and end; one that doesn't is terminated. Never rejects. */
-  async stop(): Promise<void> {
+  /**
+   * Lets every worker empty its rings and end; one that doesn't within `milliseconds` is terminated, and what it has
+   * counted last is lost, see `counted`. Never rejects.
+   */
+  async stop(milliseconds: number): Promise<void> {
     for (const member of this.members) member.command(COMMAND_STOP)
-    await Promise.all(this.members.map((member) => member.end()))
+    await Promise.all(this.members.map((member) => member.end(milliseconds)))
   }
 
   /** Round trips so far, of all workers together; null if they aren't measured. */
@@ -152,6 +158,7 @@ export class Crew {
 
 class Member {
   readonly counters: Float64Array
+  readonly guarded: Running
   readonly armed: Promise<void>
   readonly finished: Promise<void>
   readonly failed: Promise<never>
@@ -171,8 +178,11 @@ class Member {
     this.control = new Int32Array(control)
     this.counters = new Float64Array(counters)
     const workerData: WorkerSpec = { ...spec, control, counters, latency }
+    this.guarded = { control }
+    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
+    const own = { stdout: true, stderr: true }
     try {
-      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData })
+      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...own })
     } catch (error) {
       throw failureOf(error)
     }
@@ -215,8 +225,8 @@ class Member {
     void this.worker.terminate()
   }
 
-  async end(): Promise<void> {
-    const deadline = setTimeout(() => void this.worker.terminate(), DRAIN_DEADLINE)
+  async end(milliseconds: number): Promise<void> {
+    const deadline = setTimeout(() => void this.worker.terminate(), milliseconds)
     await this.exited
     clearTimeout(deadline)
   }

@@ -1,7 +1,8 @@
 /** One run of an app from first register to last: the control plane. */
-import { type IxyError, asIxyError } from '../errors.ts'
+import { IxyError, asIxyError } from '../errors.ts'
 import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
+import { Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Workload } from './jobs.ts'
 import { roundTripLoss } from './loss.ts'
@@ -12,6 +13,19 @@ import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { VERSION } from '../version.ts'
 
+/** Milliseconds from the beginning of the end until nothing is waited for any more that is under way in virtual cards, … */
+const SETTLED_BY = 900
+/** … until the workers have emptied their rings, … */
+const DRAINED_BY = 1_150
+/** … captures hold what was sent, … */
+const FLUSHED_BY = 1_200
+/** … the virtual cards have told their counts, … */
+const REPORTED_BY = 1_250
+/** … and have closed their files. */
+const CLOSED_BY = 1_350
+/** The same where nobody is in a hurry, for workers and for the closing of files. */
+const DRAIN_DEADLINE = 2_000
+const CLOSE_DEADLINE = 2_000
 /** Milliseconds to wait for links before starting without them. */
 const LINK_DEADLINE = 10_000
 /** Milliseconds that the process of a virtual device may take to say why it ends. */
@@ -28,23 +42,39 @@ const WATCH_IDLE_EVERY = 1000
  * Never rejects: a failure, also one before the start, is in the result, with every counter that could still be read.
  */
 export async function run(options: RunOptions, observer: RunObserver, stop: AbortSignal): Promise<RunResult> {
+  const ending = new Ending(options, stop)
+  try {
+    return await prepareAndRun(options, observer, ending)
+  } finally {
+    ending.over()
+  }
+}
+
+async function prepareAndRun(options: RunOptions, observer: RunObserver, ending: Ending): Promise<RunResult> {
+  const { stop, watchdog } = ending
   let workload: Workload | null = null
   let session: Session
   try {
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open(options, observer)
+    session = await Session.open(options, { observer, stop, watchdog })
   } catch (error) {
     workload?.close()
-    return neverStarted(asIxyError(error))
+    // What was under way has failed because it was to be given up.
+    return neverStarted(stop.aborted ? null : asIxyError(error))
   }
+  let result: RunResult
+  let incomplete: IxyError | null
   try {
-    return await new Run(session, workload, options, observer, stop).execute()
+    result = await new Run(session, workload, options, observer, ending).execute()
   } finally {
     workload.close()
-    await session.close()
+    incomplete = await session.close(ending.left(CLOSED_BY, CLOSE_DEADLINE))
   }
+  return incomplete === null || result.error !== null
+    ? result
+    : { ...result, reason: 'error', error: incomplete }
 }
 
 class Run {
@@ -52,6 +82,7 @@ class Run {
   private readonly workload: Workload
   private readonly options: RunOptions
   private readonly observer: RunObserver
+  private readonly ending: Ending
   private readonly stop: AbortSignal
   private links: readonly LinkState[] = []
   private startedAt: number | null = null
@@ -62,13 +93,14 @@ class Run {
     workload: Workload,
     options: RunOptions,
     observer: RunObserver,
-    stop: AbortSignal,
+    ending: Ending,
   ) {
     this.session = session
     this.workload = workload
     this.options = options
     this.observer = observer
-    this.stop = stop
+    this.ending = ending
+    this.stop = ending.stop
   }
 
   async execute(): Promise<RunResult> {
@@ -83,38 +115,32 @@ class Run {
       const jobs = this.workload.jobs(this.links[0].mbit)
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
-      crew = new Crew(session.queueSets, jobs, { ...options, cpus }, (message) => observer.warning(message))
-      board = new StatisticsBoard(session.devices, crew, options.queues, (message) =>
-        observer.warning(message),
-      )
+      const warn = (message: string): void => observer.warning(message)
+      crew = new Crew(session.queueSets, jobs, { ...options, cpus }, warn, this.ending.watchdog)
+      board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
-      await this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)
-      // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
-      const devices = session.infos()
-      const hello = { command: options.app.kind, version: VERSION, devices }
-      const telemetry = await offerTelemetry(hello, board.totals, (message) => observer.warning(message))
-      undo.push(() => telemetry.close())
-      observer.started(devices)
-      for (const device of session.devices) device.start()
-      this.startedAt = performance.now()
-      crew.run()
-      undo.push(reportIntervals(board, observer, options.interval, this.startedAt), keepCounting(board))
+      const armed = this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)
+      await Promise.race([armed, aborted(this.stop)])
+      if (!this.stop.aborted) await this.start(crew, board, undo)
       reason = await this.untilEnd(crew)
     } catch (cause) {
       error = await this.explain(cause)
     }
 
     this.endedAt = performance.now()
+    this.ending.begins(reason)
     for (const step of undo) step()
     try {
       if (crew !== null) await this.windDown(crew)
     } catch (cause) {
       error ??= await this.explain(cause)
     }
-    await crew?.stop()
+    await crew?.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
+    if (crew?.counted === false && this.startedAt !== null) error ??= lateWorker()
     if (error !== null) reason = 'error'
-    const audit = await Audit.take(session, options.app.kind, crew, board)
     const latency = crew?.latency() ?? null
+    const late = (): boolean => this.ending.late(REPORTED_BY)
+    const audit = await Audit.take(session, options.app.kind, crew, board, late)
     const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
     return {
       elapsed,
@@ -129,11 +155,29 @@ class Run {
     }
   }
 
+  private async start(crew: Crew, board: StatisticsBoard, undo: (() => void)[]): Promise<void> {
+    const { session, options, observer } = this
+    // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
+    const devices = session.infos()
+    const hello = { command: options.app.kind, version: VERSION, devices }
+    const telemetry = await offerTelemetry(hello, board.totals, (message) => observer.warning(message))
+    undo.push(() => telemetry.close())
+    observer.started(devices)
+    for (const device of session.devices) device.start()
+    this.startedAt = performance.now()
+    this.ending.started()
+    crew.run()
+    undo.push(reportIntervals(board, observer, options.interval, this.startedAt), keepCounting(board))
+  }
+
   /** What went wrong: for a device that has gone, what its server says rather than that it has gone. */
   private async explain(cause: unknown): Promise<IxyError> {
     const error = asIxyError(cause)
-    if (error.code !== 'IXY_ERR_DEVICE_GONE') return error
-    return (await this.session.virtual?.failureWithin(LAST_WORDS)) ?? error
+    const { virtual } = this.session
+    if (error.code !== 'IXY_ERR_DEVICE_GONE' || virtual === null) return error
+    const reason = await virtual.failureWithin(this.ending.left(SETTLED_BY, LAST_WORDS))
+    if (reason === null && this.session.virtualHangs()) virtual.giveUp()
+    return reason ?? error
   }
 
   /** Returns once every link is up, after LINK_DEADLINE, or when the user wants to stop. */
@@ -223,10 +267,14 @@ class Run {
     const { session } = this
     session.assertAlive()
     crew.quiet()
-    if (session.virtual !== null) await this.settle(crew, session.virtual.quiesce())
+    if (session.virtual !== null)
+      await this.settle(
+        crew,
+        session.virtual.quiesce(() => this.ending.late(SETTLED_BY)),
+      )
     for (const device of session.devices) device.stopReceiving()
-    await crew.stop()
-    await session.virtual?.flush()
+    await crew.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
+    await session.virtual?.flush(() => this.ending.late(FLUSHED_BY))
   }
 
   /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */
@@ -243,6 +291,18 @@ class Run {
     }
     await still
   }
+}
+
+function lateWorker(): IxyError {
+  const what = 'a worker did not end in time: what it counted last is missing'
+  return new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
+}
+
+function aborted(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stop.aborted) resolve()
+    else stop.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 /** Resolves after `milliseconds`, or at once when `stop` is aborted. */

@@ -14,6 +14,7 @@ import type { Transport } from '../pci/transport.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
+import type { Watchdog } from './watchdog.ts'
 
 const ETHERNET_HEADER = 14
 const FCS = 4
@@ -23,6 +24,18 @@ export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
 >
+
+/** Who wants to know of, or has a say in, the opening of a session. */
+export interface Attendants {
+  /** Told when a device blocks this thread, and what virtual NICs have to say. */
+  readonly observer?: Pick<RunObserver, 'warning' | 'progress'>
+  /** Ends the wait for virtual devices: IXY_ERR_STOP. */
+  readonly stop?: AbortSignal
+  /** Guards cards that would go on with DMA without this process. */
+  readonly watchdog?: Watchdog
+}
+
+const NOBODY = { warning: () => undefined, progress: () => undefined }
 
 /** The memory and the queue pairs of one worker: one per device. */
 export interface QueueSet {
@@ -65,21 +78,18 @@ export class Session {
 
   /**
    * Takes every device, resets and initialises it. Either all of them or none: what was taken is given back when one
-   * fails. No packet comes in before Device.start(). `observer` is told when a device blocks this thread, and what virtual
-   * NICs have to say.
+   * fails. No packet comes in before Device.start().
    */
   static async open(
     options: SessionOptions,
-    observer: Pick<RunObserver, 'warning' | 'progress'> = {
-      warning: () => undefined,
-      progress: () => undefined,
-    },
+    { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
     const undo: (() => void | Promise<void>)[] = []
     try {
-      const { virtual, indexes } = await startVirtual(addresses, (level, text) => observer[level](text))
-      if (virtual !== null) undo.push(() => virtual.close())
+      const log: NicLog = (level, text) => observer[level](text)
+      const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
+      if (virtual !== null) undo.push(() => virtual.close().then(() => undefined))
 
       const transports = addresses.map((address, i) => {
         const socket = virtual?.sockets[indexes.indexOf(i)]
@@ -91,6 +101,9 @@ export class Session {
           onSlow: (message) => observer.warning(message),
         })
         undo.push(() => transport.close())
+        // With VFIO the kernel resets the card when this process has ended.
+        if (address.kind === 'pci' && transport.access === 'sysfs')
+          watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
         return transport
       })
 
@@ -162,24 +175,39 @@ export class Session {
     }))
   }
 
+  /** True if one of the virtual devices doesn't answer any more. */
+  virtualHangs(): boolean {
+    return this.virtualIndexes.some((index) => {
+      try {
+        this.devices[index].assertAlive()
+        return false
+      } catch {
+        return true
+      }
+    })
+  }
+
   /** Throws why, if a device has gone. */
   assertAlive(): void {
     this.virtual?.assertAlive()
     for (const device of this.devices) device.assertAlive()
   }
 
-  /** Gives everything back. No worker may run any more. Idempotent, never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Gives everything back. No worker may run any more. The process of virtual devices gets `milliseconds` to close its
+   * files. Returns what they could not complete, null if there is nothing. Idempotent, never rejects.
+   */
+  async close(milliseconds?: number): Promise<IxyError | null> {
     for (const device of this.devices) device.close()
     this.arena.close()
-    await this.virtual?.close()
+    return (await this.virtual?.close(milliseconds)) ?? null
   }
 }
 
 /** One child process for all virtual NICs of the command. */
 async function startVirtual(
   addresses: readonly DeviceAddress[],
-  log: NicLog,
+  options: { log: NicLog; stop?: AbortSignal },
 ): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
   const indexes: number[] = []
   const specs: { name: string; wire: string }[] = []
@@ -189,7 +217,7 @@ async function startVirtual(
     specs.push({ name: formatDevice(address), wire: address.wire })
   })
   if (specs.length === 0) return { virtual: null, indexes }
-  return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, log), indexes }
+  return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, options), indexes }
 }
 
 function readIds(transport: Transport): { vendorId: number; deviceId: number } {

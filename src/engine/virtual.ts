@@ -20,15 +20,28 @@ export interface VirtualSpec {
 
 /** Milliseconds for the child to start and listen; Node.js itself needs 50 to 500 of them. */
 const START_DEADLINE = 15_000
-/** Milliseconds for the child to close its files and TAPs before it is killed. */
+/** Milliseconds for the child to close its files and TAPs before it is killed, if nobody says otherwise. */
 const STOP_DEADLINE = 2_000
-/** Milliseconds that the child may take to say its last counts. */
-const REPORT_DEADLINE = 1_000
+/** The same when somebody waits for the end and it has nothing to close yet. */
+const STOP_IN_A_HURRY = 200
+/** Milliseconds without a word after which it is stopped or hangs: it speaks up every second. */
+const SILENCE = 2_500
+const LOOK_EVERY = 20
 /** How much of what a dying child says is kept for --log-level debug, characters. */
 const LAST_WORDS = 4_000
 
 /** Told what the NICs have to say to the user. */
 export type NicLog = (level: 'warning' | 'progress', text: string) => void
+
+/** True when nobody may wait any longer. */
+export type Late = () => boolean
+
+export interface StartOptions {
+  /** Told what is noteworthy about captures. */
+  readonly log?: NicLog
+  readonly launcher?: string
+  readonly stop?: AbortSignal
+}
 
 type Settle = (result: readonly NicReport[] | IxyError) => void
 
@@ -48,6 +61,10 @@ export class VirtualNics {
   private failure: IxyError | null = null
   private lastWords = ''
   private closing = false
+  /** It has left a question unanswered, and will not listen to the end either. */
+  private silent = false
+  /** When it said anything, performance.now(). */
+  private heardAt = 0
   private readonly exited: Promise<void>
   private readonly log: NicLog
 
@@ -99,13 +116,13 @@ export class VirtualNics {
 
   /**
    * Starts the child and waits until every NIC listens. The sockets are in a directory that only this user can enter, under
-   * `runtime` if that can be. A NIC that can't be had (a wire's file is missing…) is the IxyError of its child.
+   * `runtime` if that can be. A NIC that can't be had (a wire's file is missing…) is the IxyError of its child; IXY_ERR_STOP
+   * if `stop` is aborted meanwhile.
    */
   static async start(
     runtime: string | null,
     specs: readonly VirtualSpec[],
-    log: NicLog = () => undefined,
-    launcher = findLauncher(),
+    { log = () => undefined, launcher = findLauncher(), stop }: StartOptions = {},
   ): Promise<VirtualNics> {
     const directory = takePrivateDirectory(runtime, specs.length)
     let nics: VirtualNics
@@ -115,12 +132,18 @@ export class VirtualNics {
       directory.release()
       throw cantStart(launcher, error)
     }
+    const stopped = (): void =>
+      nics.fail(new IxyError('IXY_ERR_STOP', `stopped before ${nics.names} was there`))
+    stop?.addEventListener('abort', stopped)
+    if (stop?.aborted === true) stopped()
     try {
       await nics.listening(specs)
       return nics
     } catch (error) {
-      await nics.close()
+      await nics.close(stop?.aborted === true ? STOP_IN_A_HURRY : STOP_DEADLINE)
       throw error
+    } finally {
+      stop?.removeEventListener('abort', stopped)
     }
   }
 
@@ -141,6 +164,11 @@ export class VirtualNics {
     return this.failure
   }
 
+  /** Its NICs don't answer: nothing is waited for any more. */
+  giveUp(): void {
+    this.silent = true
+  }
+
   /** What the NICs said last; they speak up by themselves when a wire has ended or all is settled. [] before that. */
   latest(): readonly NicReport[] {
     return this.newest
@@ -148,37 +176,49 @@ export class VirtualNics {
 
   /**
    * What the NICs have to say at the end, when nothing moves any more, one report each. Of a child that has died or doesn't
-   * answer the last that is known; `final` is false unless it has said that it was its last.
+   * answer before it is `late` the last that is known; `final` is false unless it has said that it was its last.
    */
-  async finalReports(): Promise<{ reports: readonly NicReport[]; final: boolean }> {
-    const deadline = new Promise<null>((resolve) => setTimeout(resolve, REPORT_DEADLINE, null).unref())
-    const answer = await Promise.race([this.request('report').catch(() => null), deadline])
+  async finalReports(late: Late): Promise<{ reports: readonly NicReport[]; final: boolean }> {
+    const answer = await this.request('report', late).catch(() => null)
     return answer === null ? { reports: this.newest, final: this.final } : { reports: answer, final: true }
   }
 
   /**
    * Stops the wires, and resolves when what they have sent has come out again or nothing moves any more. The apps must
-   * keep forwarding meanwhile.
+   * keep forwarding meanwhile. Rejects with an IxyError if the child fails or falls silent, or if it is
+   * `late`.
    */
-  quiesce(): Promise<readonly NicReport[]> {
-    return this.request('quiesce')
+  quiesce(late: Late): Promise<readonly NicReport[]> {
+    return this.request('quiesce', late)
   }
 
   /** Resolves when captures hold all that the NICs have sent. Rejects if they can't, or take too long. */
-  async flush(): Promise<void> {
-    await this.request('flush')
+  async flush(late: Late): Promise<void> {
+    await this.request('flush', late)
   }
 
-  /** Ends the child, kills it if it doesn't listen, and removes the sockets. Idempotent, never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Ends the child, kills it if it hasn't closed its files and TAPs within `milliseconds`, and removes the sockets.
+   * Returns what went wrong, null if nothing. Idempotent, never rejects.
+   */
+  async close(milliseconds = STOP_DEADLINE): Promise<IxyError | null> {
     if (!this.closing) {
       this.closing = true
       this.send({ type: 'stop' })
     }
-    const deadline = setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE)
+    const before = this.failure
+    const deadline = setTimeout(
+      () => {
+        const what = `the process of ${this.names} (pid ${this.pid}) was killed while it closed its files`
+        this.fail(new IxyError('IXY_ERR_OUTPUT', what, 'a capture may lack its end: record to a faster disk'))
+        this.child.kill('SIGKILL')
+      },
+      this.silent ? 0 : milliseconds,
+    )
     await this.exited
     clearTimeout(deadline)
     this.directory.release()
+    return before === null && this.failure?.code !== 'IXY_ERR_DEVICE_GONE' ? this.failure : null
   }
 
   private async listening(specs: readonly VirtualSpec[]): Promise<void> {
@@ -196,11 +236,23 @@ export class VirtualNics {
     }
   }
 
-  private request(type: 'report' | 'quiesce' | 'flush'): Promise<readonly NicReport[]> {
+  private async request(type: 'report' | 'quiesce' | 'flush', late: Late): Promise<readonly NicReport[]> {
     const id = this.nextId++
     const answer = this.waitFor(id)
+    const asked = performance.now()
+    const looks = setInterval(() => {
+      const now = performance.now()
+      if (!this.silent && !late() && now - Math.max(asked, this.heardAt) < SILENCE) return
+      this.silent = true
+      const what = `the process of ${this.names} (pid ${this.pid}) didn't answer within ${((now - asked) / 1000).toFixed(1)} s`
+      this.requests.get(id)?.(new IxyError('IXY_ERR_WORKER', what, 'its last counts are missing: run again'))
+    }, LOOK_EVERY)
     this.send({ type, id })
-    return answer
+    try {
+      return await answer
+    } finally {
+      clearInterval(looks)
+    }
   }
 
   private waitFor(id: number): Promise<readonly NicReport[]> {
@@ -215,6 +267,7 @@ export class VirtualNics {
   }
 
   private receive(message: FromChild): void {
+    this.heardAt = performance.now()
     switch (message.type) {
       case 'listening':
         this.requests.get(0)?.([])

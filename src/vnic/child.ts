@@ -14,7 +14,8 @@ const TELL_EVERY = 1000
 /** Serves the parent behind the IPC channel until it says stop or goes away, then exits. Needs process.send. */
 export function serveParent(): void {
   // A terminal sends these to both; the parent decides what becomes of us.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)
+    process.on(signal, () => undefined)
 
   let host: NicHost | null = null
   /** Where the sockets are. A parent that was killed doesn't remove them any more. */

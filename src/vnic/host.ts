@@ -30,8 +30,8 @@ const LOOK_EVERY = 20
 const QUIET = 200
 /** The same when every generated frame is accounted for: only duplicates can still be under way. */
 const QUIET_WHEN_COMPLETE = 40
-/** Longest wait for that, milliseconds: between two loops a frame goes round for ever, and a stop is to be one. */
-const QUIESCE_DEADLINE = 1_000
+/** Longest wait for that, milliseconds: between two loops a frame goes round for ever, and a stop is a stop. */
+const QUIESCE_DEADLINE = 800
 /** The same while captures are being written. */
 const WRITE_DEADLINE = 30_000
 

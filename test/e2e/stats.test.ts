@@ -55,7 +55,7 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
 test('ends with exit 0 on SIGINT', async () => {
   const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink'], { env })
   await forward.until(/RX:/)
-  const stats = new Tool(['stats'], { env })
+  const stats = new Tool(['stats', '-i', '1'], { env })
   await stats.until(/RX:/)
   expect((await stats.kill()).code).toBe(0)
   await forward.kill()
@@ -65,7 +65,7 @@ test('a stopped process is shown as stopped, delays nobody, and is watched again
   const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink'], { env })
   await forward.until(/RX:/)
   forward.process.kill('SIGSTOP')
-  const alone = await new Tool(['stats'], { env }).end()
+  const alone = await new Tool(['stats', '-i', '1'], { env }).end()
   expect(alone.code).toBe(3)
   expect(alone.stderr).toMatch(new RegExp(`pid ${forward.pid} .*is stopped; .*kill -CONT.*NOTHING_TO_SHOW`))
   const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps'], { env })
@@ -121,4 +121,52 @@ test('servers of the same name in two folders are two, with their own names and 
   await pair.until(/RX:/)
   expect((await find('vfio-user:nic.sock', 'vfio-user:c.sock')).map(({ mac }) => mac)).toEqual(macs)
   for (const server of [servers[0], pair]) expect((await server.kill()).code).toBe(0)
+})
+
+describe('--once', () => {
+  let forward: Tool
+  beforeAll(async () => {
+    forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink'], { env })
+    await forward.until(/RX:/)
+  })
+  afterAll(async () => void (await forward.kill()))
+
+  test.each([
+    ['where stdout is no terminal', []],
+    ['given', ['--once', '-i', '1']],
+  ])('%s: what has been counted so far, and the end', async (_, flags) => {
+    const { code, stdout } = await new Tool(['stats', ...flags], { env }).end()
+    expect(stdout).toMatch(
+      new RegExp(
+        `^\\[virtual:gen,rate=10kpps\\] RX: [\\d,]+ packets, [\\d,]+ bytes \\(forward, pid ${forward.pid}\\)\\n` +
+          `\\[virtual:gen,rate=10kpps\\] TX: 0 packets, 0 bytes\\n  dropped: 0\\n\\[virtual:sink\\] RX: 0 packets`,
+      ),
+    )
+    expect(code).toBe(0)
+  })
+
+  test('in JSON, growing from one to the next', async () => {
+    const packets: number[] = []
+    for (let i = 0; i < 2; i++) {
+      const { code, stdout } = await new Tool(['stats', '--once', '--json', 'virtual:sink'], { env }).end()
+      expect(code).toBe(0)
+      const [end, ...others] = objects(stdout)
+      expect(others).toEqual([])
+      expect(end).toMatchObject({
+        event: 'end',
+        reason: 'done',
+        error: null,
+        devices: [
+          { device: 'virtual:sink', queue: null, pid: forward.pid, command: 'forward', rx: { packets: 0 } },
+        ],
+      })
+      packets.push((end as { devices: { tx: { packets: number; bytes: number } }[] }).devices[0].tx.packets)
+    }
+    expect(packets[0]).toBeGreaterThan(0)
+    expect(packets[1]).toBeGreaterThan(packets[0])
+  })
+
+  test('with nothing to show exits 3', async () => {
+    expect((await new Tool(['stats', '--once', 'virtual:none'], { env }).end()).code).toBe(3)
+  })
 })

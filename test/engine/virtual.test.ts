@@ -24,6 +24,8 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+const never = (): boolean => false
+
 describe('VirtualNics', () => {
   let directory: string
   beforeEach(() => {
@@ -38,13 +40,13 @@ describe('VirtualNics', () => {
     ])
     expect(nics.sockets.map((socket) => existsSync(socket))).toEqual([true, true])
     expect(statSync(path.dirname(nics.sockets[0])).mode & 0o777).toBe(0o700)
-    const { reports, final } = await nics.finalReports()
+    const { reports, final } = await nics.finalReports(never)
     expect(final).toBe(true)
     const [gen, sink] = reports
     expect(gen).toMatchObject({ finite: true, ended: false, breaches: [] })
     expect(gen.wires[0].counters).toMatchObject({ sent: 0, lost: 0, duplicated: 0 })
     expect(sink.finite).toBe(false)
-    expect((await nics.quiesce()).every(({ ended, settled }) => ended && settled)).toBe(true)
+    expect((await nics.quiesce(never)).every(({ ended, settled }) => ended && settled)).toBe(true)
     nics.assertAlive()
     await nics.close()
     await nics.close()
@@ -71,14 +73,14 @@ describe('VirtualNics', () => {
   test('a killed child is noticed, by whoever waits and whoever asks', async () => {
     const nics = await VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }])
     process.kill(nics.pid, 'SIGSTOP')
-    const report = nics.quiesce()
+    const report = nics.quiesce(never)
     process.kill(nics.pid, 'SIGKILL')
     const error = await failure(report)
     expect(error.code).toBe('IXY_ERR_DEVICE_GONE')
     expect(error.message).toMatch(/^the process of virtual:gen \(pid \d+\) was killed by SIGKILL/)
     expect(() => nics.assertAlive()).toThrow(error)
-    expect(await failure(nics.quiesce())).toBe(error)
-    expect((await nics.finalReports()).final).toBe(false)
+    expect(await failure(nics.quiesce(never))).toBe(error)
+    expect((await nics.finalReports(never)).final).toBe(false)
     await nics.close()
     expect(readdirSync(directory)).toEqual([])
   })
@@ -86,15 +88,35 @@ describe('VirtualNics', () => {
   test('a child that hangs is killed', async () => {
     const nics = await VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }])
     process.kill(nics.pid, 'SIGSTOP')
-    expect((await nics.finalReports()).final).toBe(false)
+    expect((await nics.finalReports(() => true)).final).toBe(false)
+    const begin = performance.now()
     await nics.close()
+    expect(performance.now() - begin).toBeLessThan(1500)
     expect(existsSync(`/proc/${nics.pid}`)).toBe(false)
+  })
+
+  test('a child that does not close its files in time is killed, and that is told', async () => {
+    const nics = await VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }])
+    process.kill(nics.pid, 'SIGSTOP')
+    expect(await nics.close(100)).toMatchObject({ code: 'IXY_ERR_OUTPUT' })
+    const other = await VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }])
+    expect(await other.close()).toBeNull()
+  })
+
+  test('a start that is given up is over at once', async () => {
+    const stop = new AbortController()
+    const start = VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], { stop: stop.signal })
+    stop.abort()
+    const begin = performance.now()
+    expect((await failure(start)).code).toBe('IXY_ERR_STOP')
+    expect(performance.now() - begin).toBeLessThan(1500)
+    expect(readdirSync(directory)).toEqual([])
   })
 
   test('a launcher that is not there is an error, not a wait', async () => {
     const missing = path.join(directory, 'ixy-ts')
     const error = await failure(
-      VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], () => undefined, missing),
+      VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], { launcher: missing }),
     )
     expect(['IXY_ERR_DEVICE_GONE', 'IXY_ERR_WORKER']).toContain(error.code)
     expect(readdirSync(directory)).toEqual([])

@@ -5,25 +5,34 @@ import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { parseDevice } from '../../pci/address.ts'
 import { deviceName } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
-import { createLog } from '../log.ts'
+import { type Log, createLog } from '../log.ts'
 import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
+import { stdout } from '../output/outlet.ts'
 import { openStdout } from '../output/stdout.ts'
 import { counted } from '../output/layout.ts'
+import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
-import { watch } from '../watch.ts'
+import { type SearchOptions, totals, watch } from '../watch.ts'
 
 const EXAMPLES = `
 Examples:
   ixy-ts stats                       every running ixy-ts on this machine, once a second
   ixy-ts stats virtual:gen -d 5      one device, for five seconds
   ixy-ts stats --json -i 0.5         one JSON object per device and half second
+  watch ixy-ts stats                 what has been counted so far, again and again
+  ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
 Shows the processes of this user that have the same runtime directory: $IXY_TS_RUNTIME_DIR, or /run/ixy-ts for
 root, or $XDG_RUNTIME_DIR/ixy-ts, or /tmp/ixy-ts-<uid>. So sudo ixy-ts stats shows root's. One that is stopped is named.
-Ends at a signal, after --duration, or when all it has watched have ended. With nothing to show it exits 3.`
+Ends at a signal, after --duration, or when all it has watched have ended. Where stdout is no terminal, --once goes
+without saying unless -i, -d or --json is given. With nothing to show it exits 3.`
+
+interface StatsFlags extends WatchFlags {
+  readonly once: boolean
+}
 
 export function addStats(program: Command, finish: Finish): void {
   const command = program
@@ -31,48 +40,64 @@ export function addStats(program: Command, finish: Finish): void {
     .description('Show the counters of every running ixy-ts on this machine, or of the named devices')
     .argument('[device...]', 'devices as they were given to the command that runs them')
     .addHelpText('after', EXAMPLES)
-  addWatchOptions(command).action(async (devices: string[], flags: WatchFlags) => {
-    finish(await stats(devices.map(deviceName), flags))
+    .option('--once', 'print what has been counted so far, and end', false)
+  addWatchOptions(command).action(async (devices: string[], flags: StatsFlags) => {
+    const paced = ['interval', 'duration', 'json'].some(
+      (name) => command.getOptionValueSource(name) === 'cli',
+    )
+    const once = flags.once || !(stdout.terminal || paced)
+    finish(await (once ? show : follow)(devices.map(deviceName), flags))
   })
 }
 
-async function stats(devices: readonly string[], flags: WatchFlags): Promise<number> {
+async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
+  const search = searchFor(devices, createLog(flags.logLevel, flags.color))
+  const found = await totals(search)
+  if (found.length === 0) return failed(nothingToShow(devices, search), flags)
+  const output = openStdout(flags.color, () => undefined)
+  if (flags.json) output.line(totalsObject(found))
+  else for (const line of totalsLines(found, output.chalk)) output.line(line)
+  return 0
+}
+
+async function follow(devices: readonly string[], flags: WatchFlags): Promise<number> {
   const stop = listenForStop()
   const output = openStdout(flags.color, stop.stop)
-  const log = createLog(flags.logLevel, flags.color)
+  const search = searchFor(devices, createLog(flags.logLevel, flags.color))
   const reporter = createReporter(
     'stats',
     flags,
     output,
     ({ devices }) => `watched ${counted(devices.filter(({ queue }) => queue === null).length, 'device')}`,
   )
-  const directory = runtimeDirectory()
-  const silent: string[] = []
-  const result = await watch(
-    {
-      directory,
-      devices: devices.flatMap(namesOf),
-      interval: flags.interval,
-      duration: flags.duration ?? null,
-      stop: stop.signal,
-      onSilence: ({ pid, command }, silence) => {
-        const process = `pid ${pid}${command === '' ? '' : ` (${command})`}`
-        if (silence === null) return log.info(`${process} answers again`)
-        const state = silence === 'stopped' ? 'is stopped' : "doesn't answer"
-        silent.push(`${process} ${state}`)
-        const until = silence === 'stopped' ? `it goes on (kill -CONT ${pid})` : 'it does'
-        log.warn(`${process} ${state}: no counters of it until ${until}`)
-      },
-    },
-    reporter,
-  )
-  if (result === null) {
-    const error = nothingToShow(devices, directory, silent)
-    if (flags.json) output.line(failedEnd(error))
-    return reportFailure(error, false, flags.color)
-  }
+  const { interval, duration = null } = flags
+  const result = await watch({ ...search, interval, duration, stop: stop.signal }, reporter)
+  if (result === null) return failed(nothingToShow(devices, search), flags)
   reporter.end({ ...result, active: result.elapsed, virtual: [], loss: null, error: null })
   return 0
+}
+
+function failed(error: IxyError, flags: WatchFlags): number {
+  if (flags.json) stdout.write(`${failedEnd(error)}\n`)
+  return reportFailure(error, false, flags.color)
+}
+
+/** `silent` collects the processes that don't answer. */
+function searchFor(devices: readonly string[], log: Log): SearchOptions & { readonly silent: string[] } {
+  const silent: string[] = []
+  return {
+    silent,
+    directory: runtimeDirectory(),
+    devices: devices.flatMap(namesOf),
+    onSilence: ({ pid, command }, silence) => {
+      const process = `pid ${pid}${command === '' ? '' : ` (${command})`}`
+      if (silence === null) return log.info(`${process} answers again`)
+      const state = silence === 'stopped' ? 'is stopped' : "doesn't answer"
+      silent.push(`${process} ${state}`)
+      const until = silence === 'stopped' ? `it goes on (kill -CONT ${pid})` : 'it does'
+      log.warn(`${process} ${state}: no counters of it until ${until}`)
+    },
+  }
 }
 
 /** `ixy-ts vnic` calls its NIC by the full path of the socket. */
@@ -81,7 +106,10 @@ function namesOf(device: string): string[] {
   return address.kind === 'vfio-user' ? [device, `vfio-user:${path.resolve(address.socket)}`] : [device]
 }
 
-function nothingToShow(devices: readonly string[], directory: string, silent: readonly string[]): IxyError {
+function nothingToShow(
+  devices: readonly string[],
+  { directory, silent }: { readonly directory: string; readonly silent: readonly string[] },
+): IxyError {
   const who = devices.length === 0 ? 'no running ixy-ts' : `no running ixy-ts with ${devices.join(' or ')}`
   if (silent.length > 0)
     return new IxyError(

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { cardBalance } from '../../engine/balance.ts'
 import { withoutVerdict } from '../../engine/audit.ts'
+import { Ending } from '../../engine/ending.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
 import { activeSeconds } from '../../engine/activity.ts'
 import { type TelemetryServer, offerTelemetry } from '../../engine/telemetry.ts'
@@ -18,7 +19,7 @@ import { keepsToLineRate, wireClaims } from '../../vnic/wires/parse.ts'
 import { Confinement, type ConfinementFlags } from '../confinement.ts'
 import { namesOfTaps } from '../confinement-rules.ts'
 import { checkWire, wireTakesStdout } from '../device-argument.ts'
-import { reportFailure } from '../failure.ts'
+import { exitCodeOf, reportFailure } from '../failure.ts'
 import { createLog } from '../log.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
@@ -47,6 +48,9 @@ One server per card keeps clients of different owners apart. What --user and --c
 what is in force: docs/virtual-nic.md.
 
 A virtual machine takes it with QEMU 10.1 or newer and memory that is shared (docs/virtual-nic.md).`
+
+/** Milliseconds after a signal in which captures may be written to their end; host.close() tells what is missing then. */
+const FLUSHED_BY = 300
 
 interface VnicFlags extends WatchFlags, ConfinementFlags {
   readonly wire?: string
@@ -105,6 +109,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   // Only these take root; all else is done as the user who is named.
   const taps = new Map(namesOfTaps(claims).map((name) => [name, openTap(name)]))
   confinement.become()
+  const ending = new Ending({ devices: [], duration: flags.duration ?? null }, stop.signal)
   for (const socket of sockets) checkFolder(socket, flags.user)
   rehearse()
   const host = new NicHost(
@@ -139,6 +144,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   const elapsed = (): number => (performance.now() - begin) / 1000
   const end = flags.duration ?? Infinity
   let failure: IxyError | null = null
+  let started = false
   let telemetry: TelemetryServer | null = null
   try {
     telemetry = await offerTelemetry(
@@ -150,6 +156,8 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     if (confined !== null) log[confined.complete ? 'info' : 'warn'](confined.text)
     sockets.forEach((socket, i) => log.info(`listening on ${socket}, MAC ${host.mac(i)}`))
     reporter.start(infos, [], lineRateLimited)
+    ending.started()
+    started = true
     const failed = host.run()
     let before = { time: 0, devices: totals() }
     for (let tick = 1; !stop.signal.aborted && elapsed() < end; tick++) {
@@ -173,8 +181,9 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   } catch (error) {
     failure = asIxyError(error)
   }
+  ending.begins(stop.signal.aborted ? 'signal' : 'duration')
   try {
-    if (failure === null) await host.flush()
+    if (failure === null) await ending.inTime(host.flush(), FLUSHED_BY)
   } catch (error) {
     failure = asIxyError(error)
   }
@@ -194,6 +203,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   } catch (error) {
     failure ??= asIxyError(error)
   }
+  ending.over()
   const final = totals()
   const most = Math.max(...final.map(({ rx, tx }) => Math.max(rx.packets, tx.packets)))
   const active = activeSeconds(
@@ -216,7 +226,8 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     },
     error: failure,
   })
-  return failure === null ? 0 : reportFailure(failure, log.isLevelEnabled('debug'), flags.color)
+  if (failure === null) return 0
+  return exitCodeOf(reportFailure(failure, log.isLevelEnabled('debug'), flags.color), started)
 }
 
 function checkArguments(sockets: readonly string[], { wire, mac }: VnicFlags): void {

@@ -3,17 +3,17 @@ import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { lossRatio } from './loss.ts'
 import { rateOf } from './rates.ts'
-import type { EndReport, Reporter } from './reporter.ts'
+import type { EndReport, Lines, Reporter } from './reporter.ts'
 import type { DirectionSummary, Owner } from './tally.ts'
 
 export class JsonReporter implements Reporter {
-  private readonly write: (line: string) => void
+  private readonly output: Lines
   private readonly command: string
   private readonly version: string
   private readonly quiet: boolean
 
-  constructor(write: (line: string) => void, command: string, version: string, quiet: boolean) {
-    this.write = write
+  constructor(output: Lines, command: string, version: string, quiet: boolean) {
+    this.output = output
     this.command = command
     this.version = version
     this.quiet = quiet
@@ -42,7 +42,7 @@ export class JsonReporter implements Reporter {
   interval(event: IntervalEvent, owners: readonly Owner[] = []): void {
     if (this.quiet) return
     event.devices.forEach((counters, i) => {
-      this.object({
+      const object = {
         event: 'interval',
         time: new Date(event.time).toISOString(),
         elapsed: round(event.elapsed, 3),
@@ -55,7 +55,8 @@ export class JsonReporter implements Reporter {
         dropped: counters.dropped,
         total: total(event.totals[i]),
         ...owners[i],
-      })
+      }
+      this.output.intervalLine(JSON.stringify(object))
     })
   }
 
@@ -67,6 +68,7 @@ export class JsonReporter implements Reporter {
 
   end(report: EndReport): void {
     const { loss } = report
+    const { dropped: intervalsDropped } = this.output
     this.object({
       event: 'end',
       time: new Date().toISOString(),
@@ -84,6 +86,7 @@ export class JsonReporter implements Reporter {
       })),
       reason: report.reason,
       error: errorObject(report.error),
+      ...(intervalsDropped > 0 ? { intervalsDropped } : {}),
       ...(report.virtual.length > 0 ? { virtual: report.virtual } : {}),
       ...(report.latency ? { latencyMicroseconds: report.latency } : {}),
       ...(report.balance === undefined ? {} : { balance: report.balance }),
@@ -92,7 +95,7 @@ export class JsonReporter implements Reporter {
   }
 
   private object(value: object): void {
-    this.write(JSON.stringify(value))
+    this.output.line(JSON.stringify(value))
   }
 }
 

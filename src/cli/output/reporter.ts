@@ -12,6 +12,15 @@ import type {
 } from '../../engine/types.ts'
 import type { DeviceSummary, Owner } from './tally.ts'
 
+/** Where lines go. */
+export interface Lines {
+  line(text: string): void
+  /** A line of an interval: left out, and counted, while too much waits for whoever reads. */
+  intervalLine(text: string): void
+  /** How many lines of intervals were left out. */
+  readonly dropped: number
+}
+
 export interface EndReport {
   readonly elapsed: number
   /** Seconds in which packets moved: averages are over these. */

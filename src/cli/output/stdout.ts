@@ -1,9 +1,13 @@
-/** stdout as the commands see it: whole lines, and a reader that may go away (`| head -1`). */
+/** stdout as the commands see it: whole lines, and a reader that may be slow or go away (`| head -1`). */
 import { Chalk, type ChalkInstance } from 'chalk'
 import { IxyError } from '../../errors.ts'
+import { type Outlet, stderr, stdout } from './outlet.ts'
+import type { Lines } from './reporter.ts'
 
-export interface Output {
-  line(text: string): void
+/** Bytes that may wait for a reader of stdout before intervals are left out: hours of them at one a second. */
+const BACKLOG = 4 << 20
+
+export interface Output extends Lines {
   readonly chalk: ChalkInstance
 }
 
@@ -15,48 +19,55 @@ export function lendStdout(): void {
 }
 
 /** Where a command's data goes. */
-export function dataStream(): NodeJS.WriteStream {
-  return lent ? process.stderr : process.stdout
+export function dataOutlet(): Outlet {
+  return lent ? stderr : stdout
 }
 
 /** `onClosed` is called once when stdout can't be written any more; what is written from then on is dropped. */
 export function openStdout(color: boolean, onClosed: () => void): Output {
-  const stdout = dataStream()
-  let open = true
-  stdout.once('error', () => {
-    open = false
-    onClosed()
-  })
-  return {
-    line(text) {
-      if (open) stdout.write(`${text}\n`)
-    },
-    chalk: chalkFor(stdout, color),
-  }
+  const outlet = dataOutlet()
+  outlet.onUnwritable(onClosed)
+  return new Data(outlet, chalkFor(outlet, color))
 }
 
-let firstError: NodeJS.ErrnoException | null = null
+class Data implements Output {
+  dropped = 0
+  readonly chalk: ChalkInstance
+  private readonly outlet: Outlet
 
-/** Keeps an error of stdout from ending the process: the commands stop by themselves, and outputFailure() tells. */
-export function watchStdout(): void {
-  process.stdout.on('error', (error) => (firstError ??= error))
+  constructor(outlet: Outlet, chalk: ChalkInstance) {
+    this.outlet = outlet
+    this.chalk = chalk
+  }
+
+  line(text: string): void {
+    this.outlet.write(`${text}\n`)
+  }
+
+  intervalLine(text: string): void {
+    if (!this.outlet.offer(`${text}\n`, BACKLOG)) this.dropped++
+  }
 }
 
 /** Why not all that was written to stdout has arrived, if it hasn't. A reader who has gone is no failure. */
 export function outputFailure(): IxyError | null {
-  // Of what was written just now, the event is still to come.
-  const error: NodeJS.ErrnoException | null = firstError ?? process.stdout.errored
-  if (error === null || error.code === 'EPIPE') return null
+  const { failure, waiting } = dataOutlet()
+  if (failure !== null) {
+    const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(failure.code ?? '')
+    const fix = full ? 'make room and run again' : 'send it elsewhere'
+    return new IxyError('IXY_ERR_OUTPUT', `stdout can't be written: ${failure.message}`, fix)
+  }
+  if (waiting === 0) return null
   return new IxyError(
     'IXY_ERR_OUTPUT',
-    `stdout can't be written: ${error.message}`,
-    'make room and run again',
+    `the output is not complete: the last ${waiting} bytes were not read from stdout in time`,
+    'read faster, or write to a file',
   )
 }
 
 /** Colours on a terminal, unless --no-color (`color` false), NO_COLOR (https://no-color.org) or TERM=dumb forbids them. */
-export function chalkFor(stream: { isTTY?: boolean }, color: boolean): ChalkInstance {
+export function chalkFor(outlet: Pick<Outlet, 'terminal'>, color: boolean): ChalkInstance {
   const { NO_COLOR, TERM } = process.env
-  const allowed = color && stream.isTTY === true && TERM !== 'dumb' && (NO_COLOR ?? '') === ''
+  const allowed = color && outlet.terminal && TERM !== 'dumb' && (NO_COLOR ?? '') === ''
   return new Chalk({ level: allowed ? 1 : 0 })
 }

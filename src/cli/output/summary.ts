@@ -118,7 +118,7 @@ function cells(name: string, { packets, bytes, average, peak }: DirectionSummary
   }
 }
 
-function dropLine(device: DeviceSummary, chalk: ChalkInstance): string {
+export function dropLine(device: Pick<DeviceSummary, 'dropped'>, chalk: ChalkInstance): string {
   const causes = Object.entries(device.dropped).filter(([, packets]) => packets > 0)
   if (causes.length === 0) return 'dropped: 0'
   const total = sum(causes.map(([, packets]) => packets))

@@ -8,6 +8,11 @@ export interface Owner {
   readonly command: string
 }
 
+/** What has been counted of one device, or of one of its queues, since its process has started. */
+export interface Total extends DeviceCounters {
+  readonly owner: Owner
+}
+
 export interface DirectionSummary {
   readonly packets: number
   readonly bytes: number

@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk'
 import type { DeviceInfo, IntervalEvent } from '../../engine/types.ts'
 import { COLUMNS, labels, shorten } from './layout.ts'
 import { exceedsLink, intervalRate, rateOf } from './rates.ts'
-import type { EndReport, Reporter } from './reporter.ts'
+import type { EndReport, Lines, Reporter } from './reporter.ts'
 import { type Headline, ownerText, summaryLines } from './summary.ts'
 import type { Owner } from './tally.ts'
 
@@ -15,7 +15,7 @@ export interface TextOptions {
 }
 
 export class TextReporter implements Reporter {
-  private readonly write: (line: string) => void
+  private readonly output: Lines
   private readonly chalk: ChalkInstance
   private readonly headline: Headline
   private readonly quiet: boolean
@@ -26,13 +26,13 @@ export class TextReporter implements Reporter {
 
   /** `columns`: of the terminal, null where stdout is none. */
   constructor(
-    write: (line: string) => void,
+    output: Lines,
     chalk: ChalkInstance,
     headline: Headline,
     { quiet, perQueue = true }: TextOptions,
     columns: () => number | null = () => null,
   ) {
-    this.write = write
+    this.output = output
     this.chalk = chalk
     this.headline = headline
     this.quiet = quiet
@@ -58,7 +58,7 @@ export class TextReporter implements Reporter {
         const rate = rateOf(counters[direction], event.seconds)
         const over = exceedsLink(rate, linkMbit) ? ' (not limited to line rate)' : ''
         const rest = ` ${direction.toUpperCase()}: ${intervalRate(rate)}${over}${ownerText(owners[i], this.chalk)}`
-        this.write(this.chalk.cyan(this.fitting(`[${names[i]}]`, rest)) + rest)
+        this.output.intervalLine(this.chalk.cyan(this.fitting(`[${names[i]}]`, rest)) + rest)
       }
     })
   }
@@ -66,12 +66,12 @@ export class TextReporter implements Reporter {
   end(report: EndReport): void {
     // It failed before it had begun: the error says all there is.
     if (report.elapsed === 0 && report.error !== null) return
-    if (!this.quiet) this.write('')
+    if (!this.quiet) this.output.line('')
     const devices = report.devices.filter(({ queue }) => queue === null || this.perQueue)
     const links = devices.map(({ index, owner }) => this.links.get(linkKey(index, owner)) ?? 0)
     const columns = this.columns() ?? COLUMNS
     for (const line of summaryLines({ ...report, devices }, this.headline, this.chalk, columns, links))
-      this.write(line)
+      this.output.line(line)
   }
 
   /** Only a terminal that would break the line has a name shortened: what reads a pipe gets all of it. */

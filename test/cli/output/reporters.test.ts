@@ -3,7 +3,7 @@ import { IxyError } from '../../../src/errors.ts'
 import { NO_LOSS } from '../../../src/engine/loss.ts'
 import type { DeviceCounters, IntervalEvent } from '../../../src/engine/types.ts'
 import { JsonReporter, failedEnd } from '../../../src/cli/output/json.ts'
-import type { EndReport, Reporter } from '../../../src/cli/output/reporter.ts'
+import type { EndReport, Lines, Reporter } from '../../../src/cli/output/reporter.ts'
 import { Tally } from '../../../src/cli/output/tally.ts'
 import { grouped } from '../../../src/cli/output/layout.ts'
 import { TextReporter } from '../../../src/cli/output/text.ts'
@@ -41,6 +41,11 @@ function endReport(changes: Partial<EndReport> = {}): EndReport {
   }
 }
 
+function collect(lines: string[], dropped = 0): Lines {
+  const line = (text: string): void => void lines.push(text)
+  return { line, intervalLine: line, dropped }
+}
+
 function intervalOf(...devices: DeviceCounters[]): IntervalEvent {
   return { time: Date.UTC(2026, 0, 2, 3, 4, 5, 67), elapsed: 1.00049, seconds: 1, devices, totals: devices }
 }
@@ -52,15 +57,14 @@ function textLines(
   columns: number | null = null,
 ): string[] {
   const lines: string[] = []
-  const write = (line: string): number => lines.push(line)
   const headline = (): string => 'forwarded 7 packets'
-  use(new TextReporter(write, new Chalk({ level: colour }), headline, { quiet }, () => columns))
+  use(new TextReporter(collect(lines), new Chalk({ level: colour }), headline, { quiet }, () => columns))
   return lines
 }
 
 function jsonObjects(use: (reporter: Reporter) => void, quiet = false): Record<string, unknown>[] {
   const lines: string[] = []
-  use(new JsonReporter((line) => lines.push(line), 'forward', '1.2.3', quiet))
+  use(new JsonReporter(collect(lines), 'forward', '1.2.3', quiet))
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
