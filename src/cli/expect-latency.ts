@@ -1,6 +1,7 @@
 /** `--expect-latency p99=50us`: what round trips may take at most. */
 import type { Latency } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
+import * as quantity from '../quantity.ts'
 import { usageError } from './usage.ts'
 
 export interface LatencyLimit {
@@ -18,19 +19,20 @@ const FIGURES: Readonly<Record<string, LatencyLimit['of']>> = {
   'p99.99': ({ p9999 }) => p9999,
   max: ({ max }) => max,
 }
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-3, us: 1, µs: 1, ms: 1e3, s: 1e6 }
+/** Longest time that can be asked for, seconds: round trips are measured up to three days. */
+const LONGEST = 259_200
 
 /** Adds the limit in `text` to those before it. Throws IXY_ERR_USAGE. */
 export function addLatencyLimit(text: string, before: readonly LatencyLimit[] = []): readonly LatencyLimit[] {
-  const match = /^([a-z0-9.]+)=(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s)$/.exec(text)
-  const figure = match?.[1] ?? ''
-  if (match === null || !Object.hasOwn(FIGURES, figure)) {
+  const [figure, time = ''] = text.split('=', 2)
+  if (!Object.hasOwn(FIGURES, figure) || time === '') {
     throw usageError(
       `--expect-latency ${text} is not valid`,
       `give one of ${Object.keys(FIGURES).join(', ')} and a time, as in p99=50us, p99.9=1.5ms or max=2s`,
     )
   }
-  return [...before, { text, of: FIGURES[figure], microseconds: Number(match[2]) * UNITS[match[3]] }]
+  const seconds = quantity.seconds(`--expect-latency ${figure}=`, time, 1e-9, LONGEST)
+  return [...before, { text, of: FIGURES[figure], microseconds: seconds * 1e6 }]
 }
 
 /** The first limit that the run has not kept, or could not be judged by. `latency`: null if nothing was measured at all. */

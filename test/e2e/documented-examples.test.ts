@@ -19,7 +19,7 @@ const PCI = /\b(?:0000:)?03:00\.(?=[0-7]\b)/g
 
 const [, CPUS] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['', '0']
 
-/** Stands for ixy-ts: bounds its time, asks for CPUs that are here, and for no rate of a machine that runs other tests. */
+/** Stands for ixy-ts: bounds its time, asks for CPUs that are here, and for no rate or latency of a machine that runs other tests. */
 const WRAPPER = `#!/bin/sh
 bounded= previous= command=$1
 shift
@@ -28,6 +28,7 @@ for argument; do
   case $previous in
     -d | --duration) argument=$IXY_SECONDS bounded=1 ;;
     --expect-mpps) argument=0.000001 ;;
+    --expect-latency) argument=\${argument%%=*}=60s ;;
     --cpus) argument=$IXY_CPUS ;;
   esac
   previous=$argument

@@ -28,7 +28,7 @@ Examples:
   sudo ixy-ts pktgen 0000:03:00.0 --rate 10% --imix -d 60     a mix of sizes at a tenth of line rate
   ixy-ts pktgen virtual:record=out.pcap --count 10000         into a capture, no hardware needed
   ixy-ts pktgen virtual:loop --rate 100kpps --latency -d 10   round-trip times
-  ixy-ts pktgen virtual:loop --rate 10kpps --latency -d 5 --expect-latency p99=100ms --expect-latency max=1s
+  ixy-ts pktgen virtual:loop --rate 10kpps --latency -d 5 --expect-latency p99=5ms --expect-latency max=1s
   ixy-ts pktgen virtual:sink --rate 100kpps --flows 64 -d 5
   ixy-ts pktgen virtual:sink --rate max -d 5                  flat out: no link holds a virtual NIC back`
 
