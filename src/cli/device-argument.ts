@@ -1,5 +1,5 @@
 /** Checks of the `<device>` arguments that need no device: syntax, and the same thing named twice. */
-import { realpathSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { RunOptions } from '../engine/types.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
@@ -69,7 +69,9 @@ function claimsOfWire(wire: string, by: string): Claim[] {
 
 function fileClaim(use: 'write' | 'read', file: string | Buffer, by: string): Claim {
   try {
-    return { use, resource: realpathSync(file, 'latin1'), by }
+    const { dev, ino } = statSync(file)
+    // A file may have several names.
+    return { use, resource: `${dev}:${ino}`, by }
   } catch {
     // Not there yet.
     return { use, resource: typeof file === 'string' ? path.resolve(file) : file.toString('latin1'), by }

@@ -101,7 +101,7 @@ export function addRunOptions(command: Command): Command {
       .addOption(
         new Option(
           '--mode <mode>',
-          'poll always, sleep until an interrupt, or adaptive: poll under load (pktgen: poll only)',
+          'poll: always; interrupt: sleep until one; adaptive: poll under load (pktgen: poll only)',
         )
           .default('poll')
           .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),

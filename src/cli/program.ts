@@ -59,8 +59,8 @@ A <wire> is a comma-separated list of
                           mac=<dst> for captures without Ethernet header; strict refuses what is damaged
   record=<file>           writes what the NIC sends into a capture: snaplen=<bytes>, filesize=<kB>, files=<n>
                           A capture is a file, a FIFO or - (stdin, stdout); docs/captures.md
-  fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<period>,
-                          unplugged=<time>, seed=<n>, joined by +
+  fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<plugged>[/<unplugged>],
+                          unplugged=<time> (not plugged in at first, for that long), seed=<n>, joined by +
 The order of its parts has no effect: what the NIC sends is recorded, then goes through the faults to the others.
 Quantities have units: counts as in 10k or 2M, times as in 10 (seconds), 500ms or 2m, shares as in 0.01
 or 1%, rates as in 1.5Mpps, 500kpps, 2Gbit, 10% (of the link) or max.

@@ -1,5 +1,5 @@
 /** Runs an app and shows what happens: shared by forward and pktgen. */
-import type { DeviceCounters, Run, RunOptions, RunResult } from '../engine/types.ts'
+import type { DeviceCounters, Run, RunOptions, RunResult, VirtualReport } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
 import { lineRateLimited, takesStdout } from './device-argument.ts'
 import { unmetLatency } from './expect-latency.ts'
@@ -65,6 +65,7 @@ export async function runApp(
   )
 
   hint(result.devices)
+  for (const text of kernelDropHints(result.virtual)) log.warn(text)
   if (output.dropped > 0)
     log.warn(`${counted(output.dropped, 'line')} of intervals left out: stdout was not read`)
   if (result.latency !== null && result.latency.returned === 0)
@@ -101,6 +102,17 @@ export function idleQueueHints(devices: readonly DeviceCounters[]): string[] {
         `${device}: one of its ${queues.length} queues gets every packet; RSS keeps a flow on one queue, ` +
           'so several queues need several flows (flows= of a gen wire, --flows of pktgen)',
       ]
+    })
+}
+
+/** A line for each TAP behind which the kernel has dropped frames: it had taken them, so they aren't lost here. */
+export function kernelDropHints(virtual: readonly VirtualReport[]): string[] {
+  return virtual
+    .flatMap(({ wires }) => wires)
+    .filter(({ counters }) => (counters['kernelDroppedIn'] ?? 0) + (counters['kernelDroppedOut'] ?? 0) > 0)
+    .map(({ wire, counters }) => {
+      const { kernelDroppedIn, kernelDroppedOut } = counters
+      return `${wire}: the kernel has dropped ${kernelDroppedOut} frames that it took and ${kernelDroppedIn} that it was to send`
     })
 }
 

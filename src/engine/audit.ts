@@ -39,13 +39,16 @@ export class Audit {
     board: StatisticsBoard | null,
     late: Late,
   ): Promise<Audit> {
-    for (const device of session.devices) {
+    /** Devices that can't be asked any more, and that no process of ours speaks for. */
+    const lost: string[] = []
+    session.devices.forEach((device, index) => {
       try {
         device.stopSending()
+        device.assertAlive()
       } catch {
-        // It is gone: its counts come from elsewhere.
+        if (!session.virtualIndexes.includes(index)) lost.push(device.name)
       }
-    }
+    })
     const { reports, final } = (await session.virtual?.finalReports(late)) ?? {
       reports: [],
       final: true,
@@ -56,10 +59,7 @@ export class Audit {
     })
     const lastWords = nics.map((nic) => (final ? (nic?.card ?? null) : null))
     const devices = withModelCounts(board?.finalTotals(lastWords) ?? [], nics)
-    const gone = final
-      ? ''
-      : `the process of ${session.virtual?.names ?? ''} has ended without its last counts`
-    const reason = crew?.counted === false ? 'a data-plane worker has ended without its last counts' : gone
+    const reason = whyNotFinal(crew, final ? lost : [...lost, session.virtual?.names ?? ''])
     const whole = devices.filter(({ queue }) => queue === null)
     // What isn't final doesn't fit together.
     const ports = crew === null || reason !== '' ? [] : whole.map((device) => portOf(device, crew, nics))
@@ -86,6 +86,12 @@ export class Audit {
     const packets = Math.max(0, ...this.devices.map(({ rx, tx }) => Math.max(rx.packets, tx.packets)))
     return activeSeconds(this.moved, packets, elapsed)
   }
+}
+
+/** Why the counts are not the last ones; '' if they are. `gone`: devices whose last counts nobody knows. */
+function whyNotFinal(crew: Crew | null, gone: readonly string[]): string {
+  if (crew?.counted === false) return 'a data-plane worker has ended without its last counts'
+  return gone.length === 0 ? '' : `${gone.join(', ')} is gone without its last counts`
 }
 
 function portOf(device: DeviceCounters, crew: Crew, nics: readonly (NicReport | null)[]): PortCounts {

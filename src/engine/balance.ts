@@ -55,7 +55,7 @@ export interface Balance {
   readonly returned: number
   /** Made by faults on the way. */
   readonly copies: number
-  /** Changed by faults on the way; they went on. */
+  /** How often a fault on the way has changed a frame; it went on. */
   readonly corrupted: number
   readonly arrived: number
   /** Held by a wire when the run ended. */

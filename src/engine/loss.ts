@@ -8,7 +8,7 @@ export interface LossVerdict {
   readonly reason: string
   /** Frames that have not arrived, by any name. */
   readonly lost: number
-  /** Frames that have arrived changed. */
+  /** Frames that have arrived changed; at most so many where they aren't known one by one. */
   readonly corrupted: number
   /** Frames that were offered. */
   readonly of: number
@@ -60,9 +60,13 @@ export function lossOf(
       bySequence: true,
     }
   }
+  const lost = sum(
+    balances.map((balance) => sum(balance.lost.map(({ frames }) => frames)) + balance.underWay),
+  )
   return {
-    lost: sum(balances.map(({ lost, underWay }) => sum(lost.map(({ frames }) => frames)) + underWay)),
-    corrupted: sum(balances.map((balance) => balance.corrupted)),
+    lost,
+    // Faults count what they change; a frame may be changed twice, or be lost afterwards.
+    corrupted: Math.min(sum(balances.map((balance) => balance.corrupted)), Math.max(0, of - lost)),
     of,
     unaccounted,
     bySequence: false,

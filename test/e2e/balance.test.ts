@@ -151,6 +151,13 @@ test('copies and damaged frames hide no loss', async () => {
   expect(stderr).toMatch(/lost \d+ and corrupted \d+ of 20000 packets/)
 })
 
+test('a frame that is changed twice is missing once', async () => {
+  const wire = 'virtual:loop,fault=corrupt=1+seed=1'
+  const { code, end } = await run('pktgen', wire, '-n', '100', '--expect-loss', '100%')
+  expect(code).toBe(0)
+  expect(end.loss).toMatchObject({ lost: 0, corrupted: 100, of: 100, ratio: 1 })
+})
+
 test('the same of frames that nobody can tell apart', async () => {
   const out = path.join(folder, 'anonymous.pcap')
   const source = `virtual:replay=${capture},rate=100%,fault=drop=0.3+dup=0.3+seed=3`
@@ -180,11 +187,23 @@ test('a server can not judge what becomes of its frames, and says so; the one th
   const told = endOf(ended.stdout)
   expect(told.loss).toMatchObject({
     judged: false,
-    reason: expect.stringMatching(/another process/) as string,
+    reason: expect.stringMatching(/one half of the way/) as string,
   })
   const [gen] = told.virtual[0].wires
   expect(gen.counters['lost']).toBeUndefined()
   expect(gen.notJudged).toBeDefined()
+})
+
+test('when a server is killed, loss is not judged', async () => {
+  const socket = path.join(folder, 'k.sock')
+  const server = new Tool(['vnic', socket, '--wire', 'gen'])
+  await server.until(/listening on/, 'stderr')
+  const tool = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--json', '-i', '0.1'])
+  await tool.until(/"event":"interval"/)
+  await server.kill('SIGKILL')
+  const { code, stdout } = await tool.end()
+  expect(code).toBe(1)
+  expect(endOf(stdout)).toMatchObject({ loss: { judged: false }, balance: [] })
 })
 
 test('when the process of the NICs is killed, the workers’ counts are shown, and loss is not judged', async () => {
@@ -254,6 +273,31 @@ describeIf(missing({ root: true, programs: ['ip'] }), 'with a TAP', () => {
     expect(code).toBe(0)
     expect(end.balance[1]).toMatchObject({ offered: 3000, arrived: 3000, unaccounted: 0 })
     expect(end.virtual[1].wires[0].notJudged).toBeDefined()
+  })
+
+  test('what it refuses while it is down is lost, also where it is recorded', async () => {
+    const out = path.join(folder, 'down.pcap')
+    const args = [
+      'forward',
+      'virtual:gen,rate=1kpps,count=1500',
+      `virtual:tap=ixb2,record=${out}`,
+      '--json',
+      '--expect-loss',
+      '0',
+    ]
+    const tool = new Tool(args, { netns })
+    await tool.until(/"event":"start"/)
+    sh('ip', '-n', netns, 'link', 'set', 'ixb2', 'down')
+    await tool.until(/"event":"interval"/)
+    sh('ip', '-n', netns, 'link', 'set', 'ixb2', 'up')
+    const { code, stdout } = await tool.end()
+    const { balance, loss } = endOf(stdout)
+    const refused = balance[0].lost.find(({ cause }) => cause === 'refused')?.frames ?? 0
+    expect(refused).toBeGreaterThan(0)
+    expect(balance[0].offered).toBe(1500)
+    expect(loss).toMatchObject({ lost: refused, bySequence: false })
+    expect(readCapture(out).length).toBe(1500)
+    expect(code).toBe(5)
   })
 
   test('when it is deleted, the counts until then are shown', async () => {

@@ -221,7 +221,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     balance: reports.flatMap((report, index) => cardBalance(infos[index].device, index, report)),
     loss: {
       judged: false,
-      reason: 'the frames end in another process, which can judge',
+      reason: 'this is one half of the way: the process that drives the NIC knows the other',
       ...NO_LOSS,
     },
     error: failure,

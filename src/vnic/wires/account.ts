@@ -60,8 +60,17 @@ export function plainAccount(counts: {
   }
 }
 
-/** Several wires behind one plug: all of them send, and what arrives is counted at `end`, one of them. */
-export function sumAccounts(parts: readonly WireAccount[], end: WireAccount): WireAccount {
+/**
+ * Several wires behind one plug: all of them send, and get the same frames. What arrives is counted at `end`, one of them; what
+ * one of the `others` has lost has not arrived.
+ */
+export function sumAccounts(
+  parts: readonly WireAccount[],
+  end: WireAccount,
+  others: readonly WireAccount[],
+): WireAccount {
+  const lost = others.flatMap((other) => other.out.lost.filter(({ frames }) => frames > 0))
+  const missing = lost.reduce((sum, { frames }) => sum + frames, 0)
   const total = (of: (part: WireAccount) => number): number => parts.reduce((sum, part) => sum + of(part), 0)
   return {
     in: {
@@ -72,7 +81,13 @@ export function sumAccounts(parts: readonly WireAccount[], end: WireAccount): Wi
       held: total((part) => part.in.held),
       lost: parts.flatMap((part) => part.in.lost),
     },
-    out: { ...end.out, books: parts.some((part) => part.out.books) },
+    out: {
+      ...end.out,
+      arrived: end.out.arrived - missing,
+      lost: [...end.out.lost, ...lost],
+      // What is lost behind the books is not in them.
+      books: missing === 0 && parts.some((part) => part.out.books),
+    },
     generators: parts.flatMap((part) => part.generators),
   }
 }

@@ -17,12 +17,13 @@ export class CombinedWire implements Wire {
   private readonly held = allocateBytes(MAX_FRAME)
   private heldLength = 0
   private heldFor = 0
-  /** The part at which arrivals count. */
+  /** How many parts, from the first on, a frame has to reach to have arrived, and the one at which that is counted. */
+  private readonly ends: number
   private readonly end: number
 
-  /** `end`: the part at which a frame has to come out to have arrived. */
-  constructor(parts: readonly Wire[], end = 0) {
+  constructor(parts: readonly Wire[], ends = parts.length, end = 0) {
     this.parts = parts
+    this.ends = ends
     this.end = end
     this.wakeFds = parts.flatMap((part) => [...part.wakeFds])
     this.finite = parts.some((part) => part.finite)
@@ -95,7 +96,8 @@ export class CombinedWire implements Wire {
     const accounts = this.parts.map((part) => part.account())
     const end = accounts[this.end] ?? plainAccount({})
     const held = this.heldLength > 0 && this.heldFor <= this.end ? 1 : 0
-    return sumAccounts(accounts, { ...end, out: { ...end.out, held: end.out.held + held } })
+    const others = accounts.filter((_, index) => index < this.ends && index !== this.end)
+    return sumAccounts(accounts, { ...end, out: { ...end.out, held: end.out.held + held } }, others)
   }
 
   /** Closes all parts, then throws the first error if there was one. */

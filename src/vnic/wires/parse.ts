@@ -46,11 +46,11 @@ export function parseWires(text: string, context: WireContext): Wire {
     let wire =
       ends.length === 0 && faults.length > 0
         ? new SinkWire('no end', context.ledger)
-        : join(makeAll(ends), arrivals(ends))
+        : join(makeAll(ends), ends.length, arrivals(ends))
     for (const item of faults) wire = make(item, wire)
     // Recorders come last: what another refuses isn't recorded yet.
     const records = makeAll(items.filter(({ kind }) => kind.role === 'copy'))
-    return join(wire === NOTHING ? records : [wire, ...records])
+    return wire === NOTHING ? join(records) : join([wire, ...records], 1)
   } catch (error) {
     for (const wire of made) wire.close()
     throw error
@@ -67,9 +67,10 @@ export function keepsToLineRate(text: string): boolean {
 
 const NOTHING: Wire = new CombinedWire([])
 
-function join(wires: readonly Wire[], end = 0): Wire {
+/** `ends`: how many of the wires, from the first on, a frame has to reach; `end`: at which of them it is counted. */
+function join(wires: readonly Wire[], ends = wires.length, end = 0): Wire {
   if (wires.length === 0) return NOTHING
-  return wires.length === 1 ? wires[0] : new CombinedWire(wires, end)
+  return wires.length === 1 ? wires[0] : new CombinedWire(wires, ends, end)
 }
 
 /**
@@ -89,8 +90,9 @@ function arrivals(ends: readonly WireItem[]): number {
 function bookkeeperOf(items: readonly WireItem[]): WireItem | undefined {
   if (items.some(({ kind }) => kind === WIRE_KINDS.loop)) return undefined
   const end = items.find(({ kind }) => kind.role === 'end')
-  if (end !== undefined || items.some(({ kind }) => kind.role === 'fault')) return end
-  return items.find(({ kind }) => kind.role === 'copy')
+  // A recorder books only where it is the end: what goes on from there may still be lost.
+  if (end !== undefined || items.some(({ kind }) => kind.role !== 'copy')) return end
+  return items[0]
 }
 
 /** What a `<wire>` takes for itself: interfaces it creates, files it writes or reads. */

@@ -74,7 +74,7 @@ export class RecordWire implements Wire {
   account(): WireAccount {
     const { packets } = this.recording
     const { unwritten: frames } = this
-    const account = plainAccount({ arrived: packets - frames, books: this.ledger !== null })
+    const account = plainAccount({ arrived: packets - frames, books: this.ledger !== null && frames === 0 })
     const lost = [{ place: this.text, cause: 'unwritten', frames }]
     const here = { copies: 0, corrupted: 0, held: 0, lost }
     return { ...account, out: { ...account.out, ...addPath(account.out, here) } }
