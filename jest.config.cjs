@@ -21,6 +21,8 @@ module.exports = {
   },
   // chalk is published as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
+  // By default jest keeps one CPU for itself, which on a machine of two is half of them; and the tests wait a lot.
+  maxWorkers: '100%',
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

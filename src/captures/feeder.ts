@@ -67,6 +67,7 @@ class Feeder {
       this.ring.publish()
       if (this.calledOff) throw new CalledOff()
     } while (await reader.read())
+    reader.complainIfEmpty()
   }
 
   private put(reader: CaptureReader): void {

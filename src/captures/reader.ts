@@ -104,8 +104,12 @@ export class CaptureReader {
       throw captureError(options.name, 'it has changed while it was read', 'use a copy of it')
     this.packets = parser.packets
     if (!whole) this.complain('end', `it ends within packet ${parser.packets + 1}`, 'it is used up to there')
-    if (this.frames === 0) this.complain('empty', 'it has no packet that can be sent', 'so nothing is sent')
     return false
+  }
+
+  /** After the end: warns of a capture with nothing in it that can be sent. */
+  complainIfEmpty(): void {
+    if (this.frames === 0) this.complain('empty', 'it has no packet that can be sent', 'so nothing is sent')
   }
 
   /** Throws IXY_ERR_FILE if the capture can be read once only, as it comes from a stream. */

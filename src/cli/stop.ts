@@ -2,10 +2,13 @@
  * Ending on request. The first signal asks for a clean stop: the devices are given back, the summary is printed, and
  * stdout's reader has until OUTPUT_DEADLINE to take it. The second ends the process at once with exit code 1.
  */
+import { constants } from 'node:os'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { IxyError } from '../errors.ts'
 import { exitNow } from '../linux/exit.ts'
-import { onStopSignalInWait } from '../linux/poll.ts'
+import { onSignalInWait } from '../linux/poll.ts'
+import { signalPipe } from '../linux/signal-pipe.ts'
+import { stopSignals } from '../linux/stop-signals.ts'
 import { failureLine } from './failure.ts'
 import { stderr } from './output/outlet.ts'
 import { dataOutlet } from './output/stdout.ts'
@@ -16,8 +19,6 @@ export interface StopRequest {
   stop(): void
 }
 
-/** SIGHUP counts as well: the terminal was closed, and a NIC must not be left doing DMA. SIGQUIT: Ctrl-\. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 /** Milliseconds after the first signal in which others are taken for the same: timeout(1) sends its signal twice. */
 const SAME = 500
 /** Milliseconds after the first signal that the reader of stdout may take. */
@@ -30,8 +31,6 @@ const firstSignal = new Promise<void>((resolve) => (heardFirst = resolve))
 
 export function listenForStop(): StopRequest {
   const controller = new AbortController()
-  /** Signals that a wait has heard of and whose handler is still to run. */
-  let heard = 0
   const count = (): void => {
     const now = performance.now()
     if (first === null) {
@@ -41,17 +40,22 @@ export function listenForStop(): StopRequest {
     if (now - first > SAME) endAtOnce()
     controller.abort()
   }
-  const ignored = ignoredSignals()
-  const signals = SIGNALS.filter((name) => !ignored.includes(name))
+  const signals = stopSignals()
+  const numbers = new Set<number>(signals.map((name) => constants.signals[name]))
+  /** Signals that were counted in a wait, and whose handler is still to run. */
+  let counted = 0
   for (const name of signals) {
     process.on(name, () => {
-      if (heard > 0) heard--
+      if (counted > 0) counted--
       else count()
     })
   }
-  onStopSignalInWait(signals, () => {
-    heard++
-    count()
+  const pipe = signalPipe()
+  // SIGUSR2 is the watchdog's: the signal came just before the wait.
+  onSignalInWait([...signals, 'SIGUSR2'], (interrupted) => {
+    const waiting =
+      pipe?.pending().filter((number) => numbers.has(number)).length ?? (interrupted ? counted + 1 : 0)
+    for (; counted < waiting; counted++) count()
   })
   return { signal: controller.signal, stop: () => controller.abort() }
 }
@@ -61,12 +65,6 @@ export async function outputDeadline(): Promise<void> {
   await firstSignal
   const left = (first ?? 0) + OUTPUT_DEADLINE - performance.now()
   await new Promise((resolve) => setTimeout(resolve, left))
-}
-
-/** What nohup and shells have told this program to ignore. Node.js forgets it, so bin/ixy-ts has it looked up before. */
-function ignoredSignals(): readonly string[] {
-  const mask = parseInt(process.env['IXY_TS_SIGIGN']?.slice(-1) ?? '0', 16)
-  return ['SIGHUP', 'SIGINT', 'SIGQUIT'].filter((_, bit) => ((mask >> bit) & 1) === 1)
 }
 
 /** Children and their sockets go when their channel to this process closes. */

@@ -1,10 +1,12 @@
 /** The entry of the watchdog's thread, see watchdog.ts. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { writeSync } from 'node:fs'
+import { constants } from 'node:os'
 import { exitNow } from '../linux/exit.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { POLLERR, POLLHUP, POLLOUT, PollSet } from '../linux/poll.ts'
-import { bytesToRead } from '../linux/signal-pipe.ts'
+import { stopSignals } from '../linux/stop-signals.ts'
+import { SignalPipe } from '../linux/signal-pipe.ts'
 import { type Running, remember, stopAtOnce } from './emergency.ts'
 import { CLOSED, HEARD, type WatchdogSpec } from './watchdog.ts'
 
@@ -12,6 +14,8 @@ import { CLOSED, HEARD, type WatchdogSpec } from './watchdog.ts'
 const EVERY = 50
 /** So many looks in a row may find a signal that the main thread hasn't taken. */
 const PATIENCE = 25
+const NUDGE_EVERY = 4
+const STOPS = new Set<number>(stopSignals().map((name) => constants.signals[name]))
 /** So many may find it too late: after a SIGSTOP the time is over before anybody could have ended. */
 const GRACE = 3
 /** Milliseconds that workers get to empty their rings. */
@@ -22,10 +26,9 @@ const { state, deadline, signalPipe, port } = workerData as WatchdogSpec
 const words = new Int32Array(state)
 const due = new Float64Array(deadline)
 const clock = new MonotonicClock()
+const pipe = signalPipe === null ? null : new SignalPipe(signalPipe)
 
-const pending = (): number => (signalPipe === null ? 0 : bytesToRead(signalPipe))
-/** What was in the pipe before any signal: the one by which the pipe was found. */
-let known = pending()
+/** Looks in a row that have found a signal which the main thread has not taken, nor heard of in a wait. */
 let untaken = 0
 let late = 0
 while (Atomics.wait(words, CLOSED, 0, EVERY) === 'timed-out') {
@@ -34,12 +37,21 @@ while (Atomics.wait(words, CLOSED, 0, EVERY) === 'timed-out') {
     if (received === undefined) break
     remember(received.message)
   }
-  const bytes = pending()
-  if (bytes < known) known = 0
-  untaken = bytes > known && Atomics.load(words, HEARD) === 0 ? untaken + 1 : 0
+  const asked = pipe !== null && pipe.pending().some((signal) => STOPS.has(signal))
+  untaken = asked && Atomics.load(words, HEARD) === 0 ? untaken + 1 : 0
+  if (untaken % NUDGE_EVERY === 1) nudge()
   if (untaken > PATIENCE) rescue('the main thread takes no signal')
   late = clock.now() > due[0] ? late + 1 : 0
   if (late > GRACE) rescue('the end of the run took too long')
+}
+
+/** A signal that came just before the main thread began to wait does not end that wait; this one does. */
+function nudge(): void {
+  try {
+    process.kill(process.pid, 'SIGUSR2')
+  } catch {
+    // A confined process may not.
+  }
 }
 
 function rescue(why: string): never {

@@ -6,7 +6,7 @@
  */
 import path from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { findSignalPipe } from '../linux/signal-pipe.ts'
+import { signalPipe } from '../linux/signal-pipe.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { type Running, forget, remember } from './emergency.ts'
 
@@ -39,7 +39,7 @@ export class Watchdog {
     const workerData: WatchdogSpec = {
       state: this.state.buffer as SharedArrayBuffer,
       deadline: this.deadline.buffer as SharedArrayBuffer,
-      signalPipe: findSignalPipe(),
+      signalPipe: signalPipe()?.fd ?? null,
       port: port2,
     }
     const worker = new Worker(path.join(__dirname, 'watchdog.cjs'), {

@@ -17,20 +17,23 @@ const libcPpoll = declare<(set: Pointer, count: number, time: Pointer, blocked: 
 
 /** All signals, as a `sigset_t`. */
 const ALL = new BigUint64Array(16).fill(0xffff_ffff_ffff_ffffn)
-/** All but those that ask the process to end. */
+/** All but those that may end a wait. */
 let others = ALL
-let stopSignal = (): void => undefined
+let look: (interrupted: boolean) => void = () => undefined
 /** When every wait that hears signals is over, performance.now(). */
 let latest = Infinity
 
 /**
- * `action` is called when one of `signals` comes while this thread waits in pollOne: a thread that is blocked runs no
- * handler of Node.js. The handler still runs once the wait is over.
+ * A thread that is blocked runs no handler of Node.js, so `action` is called before each wait of this thread in pollOne, and
+ * with true when one of `signals` has interrupted it. The handler still runs once the thread is back in its event loop.
  */
-export function onStopSignalInWait(signals: readonly NodeJS.Signals[], action: () => void): void {
+export function onSignalInWait(
+  signals: readonly NodeJS.Signals[],
+  action: (interrupted: boolean) => void,
+): void {
   others = ALL.slice()
   for (const signal of signals) others[0] &= ~(1n << BigInt(constants.signals[signal] - 1))
-  stopSignal = action
+  look = action
 }
 
 /**
@@ -53,7 +56,7 @@ export class PollSet {
 
   /**
    * Waits for `events` (POLLIN by default) on each of `fds`. POLLERR and POLLHUP are always reported. `hears` signals, see
-   * onStopSignalInWait() and endWaitsAt(): that takes 0.2 µs more.
+   * onSignalInWait() and endWaitsAt(): that takes 0.2 µs more.
    */
   constructor(fds: readonly number[], events = POLLIN, hears = false) {
     this.#count = fds.length
@@ -74,12 +77,13 @@ export class PollSet {
     const deadline = timeout < 0 ? Infinity : performance.now() + timeout
     let left = timeout < 0 ? Infinity : timeout
     while (true) {
+      if (this.#hears) look(false)
       if (this.#hears && latest !== Infinity) left = Math.min(left, Math.max(0, latest - performance.now()))
       const ready = this.#poll(left === Infinity ? -1 : Math.min(Math.ceil(left), 0x7fff_ffff))
       if (ready >= 0) return ready
       const errno = lastErrno()
       if (errno !== 'EINTR') throw new LinuxError('poll', errno)
-      if (this.#hears) stopSignal()
+      if (this.#hears) look(true)
       left = Math.max(0, deadline - performance.now())
     }
   }
@@ -97,7 +101,7 @@ export class PollSet {
   }
 }
 
-/** Waits for one descriptor; returns its events, 0 after `timeout` milliseconds. See onStopSignalInWait(), too. */
+/** Waits for one descriptor; returns its events, 0 after `timeout` milliseconds. See onSignalInWait(), too. */
 export function pollOne(fd: number, events: number, timeout: number): number {
   const set = new PollSet([fd], events, true)
   return set.wait(timeout) === 0 ? 0 : set.events(0)

@@ -1,6 +1,7 @@
 /** Pipes and terminals as a shell or an xterm would hand them to the tool, with the test at the other end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, read, writeSync } from 'node:fs'
+import { ioctl } from '../../src/linux/file.ts'
 import { check, declare, type Pointer } from '../../src/linux/libc.ts'
 
 const O_CLOEXEC = 0o2000000
@@ -59,6 +60,13 @@ export function terminal(): Ends & { readonly path: string } {
   const far = openSync(path, 0o2 | 0o400)
   open.add(far)
   return { near, far, path }
+}
+
+/** Bytes that could be read now. */
+export function waiting(near: number): number {
+  const count = new Int32Array(1)
+  ioctl(near, 'FIONREAD', 0x541b, count)
+  return count[0]
 }
 
 /** As if it were typed. */

@@ -1,8 +1,7 @@
 /** Whoever reads stdout and stderr may be slow, stopped or gone. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeSync } from 'node:fs'
-import { type Ended, Launched, pipe, readUntil, shut, terminal, type } from './descriptors.ts'
-import { bytesToRead } from '../../src/linux/signal-pipe.ts'
+import { type Ended, Launched, pipe, readUntil, shut, terminal, type, waiting } from './descriptors.ts'
 import { LAUNCHER, objects, temporaryDirectory } from './support.ts'
 
 const ixy = [process.execPath, LAUNCHER]
@@ -26,7 +25,7 @@ function endOf(text: string): End | undefined {
 async function blocked(near: number): Promise<void> {
   let before = -1
   for (let same = 0; same < 5;) {
-    const now = bytesToRead(near)
+    const now = waiting(near)
     same = now === before ? same + 1 : 0
     before = now
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -171,12 +171,7 @@ describe('devices and wires', () => {
       /no\.pcap: ENOENT; check the name/,
     ],
     ['missing capture for pktgen', ['pktgen', 'virtual:sink', '--pcap', 'no.pcap'], 2, /no\.pcap: ENOENT/],
-    [
-      'no capture at all',
-      ['pktgen', 'virtual:sink', '--pcap', LAUNCHER],
-      2,
-      /doesn't start like a pcap file/,
-    ],
+    ['no capture at all', ['pktgen', 'virtual:sink', '--pcap', LAUNCHER], 2, /doesn't start like a capture/],
     ['output folder missing', ['pktgen', 'virtual:record=/no/out.pcap'], 2, /create its folder first/],
     ['output is a folder', ['pktgen', `virtual:record=${directory}`], 2, /name a file/],
     ['no server', ['pktgen', 'vfio-user:no.sock'], 3, /no vfio-user server listens at no\.sock; start one/],
@@ -193,7 +188,11 @@ describe('devices and wires', () => {
     header.writeUInt32LE(262144, 16)
     header.writeUInt32LE(1, 20)
     writeFileSync(file('empty.pcap'), header)
-    await expectRefusal(['pktgen', 'virtual:sink', '--pcap', file('empty.pcap')], 2, /has no packets/)
+    await expectRefusal(
+      ['pktgen', 'virtual:sink', '--pcap', file('empty.pcap')],
+      2,
+      /has no packet that can be sent/,
+    )
   })
 
   test('a server that is not a NIC', async () => {
