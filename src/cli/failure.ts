@@ -9,7 +9,7 @@ export function reportFailure(thrown: unknown, debug: boolean, color: boolean): 
   const chalk = chalkFor(stderr, color)
   let text = `${chalk.red('ixy-ts:')} ${failureLine(error)}\n`
   if (debug) text += stackOf(error)
-  stderr.write(text)
+  if (!stderr.writeNow(text)) stderr.write(text)
   return error.exitCode
 }
 

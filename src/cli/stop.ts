@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { IxyError } from '../errors.ts'
+import { sleepMilliseconds } from '../linux/clock.ts'
 import { exitNow } from '../linux/exit.ts'
 import { onSignalInWait } from '../linux/poll.ts'
 import { signalPipe } from '../linux/signal-pipe.ts'
@@ -21,6 +22,8 @@ export interface StopRequest {
 
 /** Milliseconds after the first signal in which others are taken for the same: timeout(1) sends its signal twice. */
 const SAME = 500
+/** Milliseconds for the line that says so to get to a terminal. */
+const LAST_WORD = 20
 /** Milliseconds after the first signal that the reader of stdout may take. */
 const OUTPUT_DEADLINE = 1_500
 
@@ -73,6 +76,11 @@ function endAtOnce(): never {
   const { waiting } = dataOutlet()
   const output = waiting > 0 ? `, ${waiting} bytes of output were not read` : ''
   const error = new IxyError('IXY_ERR_STOP', `a second signal: ended at once, without a summary${output}`)
-  stderr.writeNow(`ixy-ts: ${failureLine(error)}\n`)
+  const text = `ixy-ts: ${failureLine(error)}\n`
+  if (!stderr.writeNow(text)) {
+    // Another thread tries; a terminal that is stopped doesn't get the line.
+    stderr.write(text)
+    sleepMilliseconds(LAST_WORD)
+  }
   exitNow(error.exitCode)
 }

@@ -48,7 +48,7 @@ export class Ending {
     if (reason === 'duration' && !this.onlyVirtual) return this.hurry()
     this.begunAt = performance.now()
     this.watchdog.expectEndWithin(ALLOWED_UNHURRIED)
-    endWaitsAt(this.begunAt + 3 * SERVERS)
+    endWaitsAt(this.begunAt + ALLOWED_UNHURRIED)
   }
 
   /** True if nobody may wait any more: `by` milliseconds from the beginning of a hurried end are over. */

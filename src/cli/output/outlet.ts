@@ -30,6 +30,10 @@ class Queue {
   private readonly entries: Entry[] = []
   private busy = false
 
+  get pending(): boolean {
+    return this.busy || this.entries.length > 0
+  }
+
   push(entry: Entry): void {
     this.entries.push(entry)
     this.next()
@@ -134,14 +138,21 @@ export class Outlet {
     return new Promise((resolve) => this.flushes.push(resolve))
   }
 
-  /** Writes `text` before this returns, if that is possible without waiting. For the last line of a process. */
-  writeNow(text: string): void {
-    if (this.waiting > 0 || this.unwritable) return
+  /**
+   * Writes `text` before this returns, if that is possible without waiting; returns whether it is. For the last line of a
+   * process, which may be that the system gives it no more threads: Node.js has no way to write() then but to abort.
+   */
+  writeNow(text: string): boolean {
+    // A terminal that is stopped (^S) says that it can be written.
+    if (this.terminal || this.queue.pending || this.unwritable || text.length > PIECE) return false
     try {
       const set = new PollSet([this.fd], POLLOUT)
-      if (set.wait(0) === 1 && (set.events(0) & (POLLERR | POLLHUP)) === 0) writeSync(this.fd, text)
+      if (set.wait(0) !== 1 || (set.events(0) & (POLLERR | POLLHUP)) !== 0) return false
+      writeSync(this.fd, text)
+      return true
     } catch {
       // Then nobody learns of it.
+      return true
     }
   }
 
