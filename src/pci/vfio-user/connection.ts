@@ -132,7 +132,7 @@ export class Connection {
       throw new Refusal(this.name, command, answer.error)
     } catch (error) {
       if (error instanceof Refusal) throw error
-      this.failure = this.explain(error, command)
+      this.failure = this.explain(error, command, performance.now() - begin)
       throw this.failure
     }
   }
@@ -209,7 +209,8 @@ export class Connection {
     )
   }
 
-  private explain(error: unknown, command: number | null): IxyError {
+  /** `waited`: milliseconds; a wait ends sooner than at the deadline when the program is to end. */
+  private explain(error: unknown, command: number | null, waited = this.deadline): IxyError {
     if (isErrno(error, 'EPIPE', 'ECONNRESET')) return this.gone()
     if (isErrno(error, 'ETIMEDOUT')) {
       const hint =
@@ -218,7 +219,7 @@ export class Connection {
           : 'it hangs: start it again'
       return new IxyError(
         'IXY_ERR_DEVICE_GONE',
-        `the server of ${this.name} didn't answer ${commandName(command ?? 0)} within ${this.deadline / 1000} s`,
+        `the server of ${this.name} didn't answer ${commandName(command ?? 0)} within ${Number((waited / 1000).toFixed(2))} s`,
         hint,
         { cause: error },
       )
