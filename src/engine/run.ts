@@ -1,16 +1,17 @@
 /** One run of an app from first register to last: the control plane. */
 import { IxyError, asIxyError } from '../errors.ts'
-import type { LinkState } from '../driver/device.ts'
 import { Crew } from './crew.ts'
 import { Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Workload } from './jobs.ts'
+import { Links } from './links.ts'
 import { roundTripLoss } from './loss.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
+import { aborted, sleep } from './wait.ts'
 import { VERSION } from '../version.ts'
 
 /** Milliseconds from the beginning of the end until nothing is waited for any more that is under way in virtual cards, … */
@@ -26,8 +27,6 @@ const CLOSED_BY = 1_350
 /** The same where nobody is in a hurry, for workers and for the closing of files. */
 const DRAIN_DEADLINE = 2_000
 const CLOSE_DEADLINE = 2_000
-/** Milliseconds to wait for links before starting without them. */
-const LINK_DEADLINE = 10_000
 /** Milliseconds that the process of a virtual device may take to say why it ends. */
 const LAST_WORDS = 500
 /** Milliseconds for packets that are still to come back by way of a device whose sources aren't ours to stop. */
@@ -84,7 +83,7 @@ class Run {
   private readonly observer: RunObserver
   private readonly ending: Ending
   private readonly stop: AbortSignal
-  private links: readonly LinkState[] = []
+  private readonly links: Links
   private startedAt: number | null = null
   private endedAt = 0
 
@@ -101,6 +100,7 @@ class Run {
     this.observer = observer
     this.ending = ending
     this.stop = ending.stop
+    this.links = new Links(session, observer)
   }
 
   async execute(): Promise<RunResult> {
@@ -111,8 +111,8 @@ class Run {
     let reason: EndReason = 'error'
     let error: IxyError | null = null
     try {
-      await this.waitForLinks()
-      const jobs = this.workload.jobs(this.links[0].mbit)
+      await this.links.untilUp(this.stop)
+      const jobs = this.workload.jobs(this.links.mbit(0))
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
       const warn = (message: string): void => observer.warning(message)
@@ -180,31 +180,6 @@ class Run {
     return reason ?? error
   }
 
-  /** Returns once every link is up, after LINK_DEADLINE, or when the user wants to stop. */
-  private async waitForLinks(): Promise<void> {
-    const { session, observer, stop } = this
-    const deadline = performance.now() + LINK_DEADLINE
-    let told = 0
-    for (;;) {
-      session.assertAlive()
-      this.links = session.devices.map((device) => device.link())
-      const down = session.devices.filter((_, i) => !this.links[i].up).map((device) => device.name)
-      if (down.length === 0 || stop.aborted) return
-      const now = performance.now()
-      if (now > deadline) {
-        observer.warning(`no link on ${down.join(', ')} after ${LINK_DEADLINE / 1000} s: starting without`)
-        return
-      }
-      if (now - told >= 1000) {
-        observer.progress(
-          `waiting for the link of ${down.join(', ')} (${Math.ceil((deadline - now) / 1000)} s left)`,
-        )
-        told = now
-      }
-      await sleep(WATCH_EVERY, stop)
-    }
-  }
-
   /** Waits for `work`, and says so once a second. */
   private async tellWhile(work: Promise<void>, what: string): Promise<void> {
     const teller = setInterval(() => this.observer.progress(what), 1000)
@@ -242,7 +217,7 @@ class Run {
       const left = deadline - performance.now()
       if (left <= 0) return 'duration'
       this.session.assertAlive()
-      this.watchLinks()
+      this.links.look()
       await sleep(Math.min(every, left), wake.signal)
     }
   }
@@ -252,14 +227,6 @@ class Run {
     if (this.options.app.kind !== 'forward') return false
     const finite = (this.session.virtual?.latest() ?? []).filter((nic) => nic.finite)
     return finite.length > 0 && finite.every((nic) => nic.ended)
-  }
-
-  private watchLinks(): void {
-    this.links = this.session.devices.map((device, index) => {
-      const link = device.link()
-      if (link.up !== this.links[index].up) this.observer.link({ index, device: device.name, up: link.up })
-      return link
-    })
   }
 
   /** Lets what is under way come out: first apps and wires stop sending, then the cards stop receiving. */
@@ -296,24 +263,4 @@ class Run {
 function lateWorker(): IxyError {
   const what = 'a worker did not end in time: what it counted last is missing'
   return new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
-}
-
-function aborted(stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stop.aborted) resolve()
-    else stop.addEventListener('abort', () => resolve(), { once: true })
-  })
-}
-
-/** Resolves after `milliseconds`, or at once when `stop` is aborted. */
-function sleep(milliseconds: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, milliseconds)
-    stop.addEventListener('abort', done)
-  })
 }

@@ -3,12 +3,12 @@
  * See src/vnic/child-protocol.ts for what the two say to each other.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { IxyError, asIxyError } from '../errors.ts'
+import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
 import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
+import { cantStart, findLauncher } from './launcher.ts'
 import { StartWatch } from './start-watch.ts'
 
 export interface VirtualSpec {
@@ -295,26 +295,5 @@ export class VirtualNics {
   private fail(error: IxyError): void {
     this.failure ??= error
     for (const settle of [...this.requests.values()]) settle(this.failure)
-  }
-}
-
-function cantStart(launcher: string, cause: unknown): IxyError {
-  const error = asIxyError(cause)
-  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
-  return new IxyError(code, `can't start ${launcher}: ${error.message}`, '', { cause })
-}
-
-/** bin/ixy-ts, seen from the bundle in dist/ as well as from the sources. */
-export function findLauncher(): string {
-  for (let folder = __dirname; ; folder = path.dirname(folder)) {
-    const launcher = path.join(folder, 'bin', 'ixy-ts')
-    if (existsSync(launcher)) return launcher
-    if (folder === path.dirname(folder)) {
-      throw new IxyError(
-        'IXY_ERR_SYSTEM',
-        `bin/ixy-ts is not above ${__dirname}`,
-        'keep bin/ and dist/ together',
-      )
-    }
   }
 }

@@ -1,0 +1,59 @@
+/** The links of a run's devices: waited for at its start, watched while it lasts. */
+import type { LinkState } from '../driver/device.ts'
+import type { Session } from './session.ts'
+import type { RunObserver } from './types.ts'
+import { sleep } from './wait.ts'
+
+/** Milliseconds to wait for links before starting without them. */
+const DEADLINE = 10_000
+const LOOK_EVERY = 100
+
+export class Links {
+  private readonly session: Session
+  private readonly observer: RunObserver
+  private states: readonly LinkState[] = []
+
+  constructor(session: Session, observer: RunObserver) {
+    this.session = session
+    this.observer = observer
+  }
+
+  /** Of a device, as last seen; 0 while it is down. */
+  mbit(index: number): number {
+    return this.states[index].mbit
+  }
+
+  /** Returns once every link is up, after DEADLINE, or when `stop` is aborted. Throws why, if a device has gone. */
+  async untilUp(stop: AbortSignal): Promise<void> {
+    const { session, observer } = this
+    const deadline = performance.now() + DEADLINE
+    let told = 0
+    for (;;) {
+      session.assertAlive()
+      this.states = session.devices.map((device) => device.link())
+      const down = session.devices.filter((_, i) => !this.states[i].up).map((device) => device.name)
+      if (down.length === 0 || stop.aborted) return
+      const now = performance.now()
+      if (now > deadline) {
+        observer.warning(`no link on ${down.join(', ')} after ${DEADLINE / 1000} s: starting without`)
+        return
+      }
+      if (now - told >= 1000) {
+        observer.progress(
+          `waiting for the link of ${down.join(', ')} (${Math.ceil((deadline - now) / 1000)} s left)`,
+        )
+        told = now
+      }
+      await sleep(LOOK_EVERY, stop)
+    }
+  }
+
+  /** Tells of those that have changed. */
+  look(): void {
+    this.states = this.session.devices.map((device, index) => {
+      const link = device.link()
+      if (link.up !== this.states[index].up) this.observer.link({ index, device: device.name, up: link.up })
+      return link
+    })
+  }
+}
