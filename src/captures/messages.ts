@@ -1,6 +1,23 @@
 /** What the thread of a capture is started with, and what it tells. */
 import type { IxyError } from '../errors.ts'
-import type { ReaderOptions } from './reader.ts'
+
+/** How a capture is to be read. */
+export interface ReaderOptions {
+  /** As written on the command line, see file-name.ts: a file, a FIFO, `-`. */
+  readonly name: string
+  /** The process whose descriptors `/dev/fd/<n>` means. */
+  readonly owner: number | 'self'
+  /** Refuse what would be a warning. */
+  readonly strict: boolean
+  /** 2: twice as fast. */
+  readonly speed: number
+  /** Longest pause in what is played, milliseconds; Infinity: as in the capture. */
+  readonly gap: number
+  /** Destination address of headers that are made; null: that of the packets pktgen sends. */
+  readonly mac: Uint8Array | null
+  /** Longer frames are skipped. */
+  readonly longest: number
+}
 
 /** How a capture is to be read ahead. */
 export interface FeedSpec extends ReaderOptions {

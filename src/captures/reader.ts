@@ -3,28 +3,10 @@ import { IxyError } from '../errors.ts'
 import { HEADER_BYTES } from '../packet/ethernet.ts'
 import { type ByteSource, RawSource, unpacked } from './byte-source.ts'
 import { Framer } from './link-types.ts'
-import type { Log } from './messages.ts'
+import type { Log, ReaderOptions } from './messages.ts'
 import { captureError } from './packet.ts'
 import { CaptureParser } from './parser.ts'
 import { Timeline } from './timeline.ts'
-
-/** How a capture is to be read. */
-export interface ReaderOptions {
-  /** As written on the command line, see file-name.ts: a file, a FIFO, `-`. */
-  readonly name: string
-  /** The process whose descriptors `/dev/fd/<n>` means. */
-  readonly owner: number | 'self'
-  /** Refuse what would be a warning. */
-  readonly strict: boolean
-  /** 2: twice as fast. */
-  readonly speed: number
-  /** Longest pause in what is played, milliseconds; Infinity: as in the capture. */
-  readonly gap: number
-  /** Destination address of headers that are made; null: that of the packets pktgen sends. */
-  readonly mac: Uint8Array | null
-  /** Longer frames are skipped. */
-  readonly longest: number
-}
 
 /**
  *     const reader = new CaptureReader(options, () => false, log)

@@ -16,7 +16,7 @@ import { type CardTotals, totalsOf } from './model/totals.ts'
 import { MAX_MAPPINGS, VirtualNic } from './nic.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
-import type { FileWork } from './wires/capture-wires.ts'
+import type { FileWork } from './wires/kind.ts'
 import { parseWires } from './wires/parse.ts'
 import type { Wire } from './wires/wire.ts'
 

@@ -9,7 +9,7 @@ import { parseMac } from '../../packet/mac.ts'
 import { MAX_CAPTURED_BYTES } from '../../packet/pcap.ts'
 import { paceOf } from '../../packet/rate.ts'
 import { byteSize, count, factor, seconds } from '../../quantity.ts'
-import type { WireContext, WireItem } from './list.ts'
+import type { WireContext, WireItem } from './kind.ts'
 import { RecordWire } from './record.ts'
 import { ReplayWire } from './replay.ts'
 import type { Wire } from './wire.ts'
@@ -23,16 +23,6 @@ const LONGEST_GAP = 86_400
 const MOST_FILES = 100_000
 /** A terabyte. */
 const MOST_BYTES = 1e12
-
-/** What a thread does for a wire. */
-export interface FileWork {
-  /** Resolves when the wire can start. Throws IXY_ERR_FILE. */
-  ready?(): Promise<void>
-  /** Frames are on their way to where they belong, however slowly. */
-  readonly busy?: boolean
-  /** Resolves when all that the wire has taken is where it belongs. Throws IXY_ERR_OUTPUT. */
-  flush?(): Promise<void>
-}
 
 /** Throws IXY_ERR_USAGE, IXY_ERR_FILE. */
 export function checkReplay(item: WireItem): void {

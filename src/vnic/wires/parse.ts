@@ -2,7 +2,8 @@
 import { endOfPart, isStandardStream, toPath } from '../../captures/file-name.ts'
 import { usageError } from '../../errors.ts'
 import { CombinedWire } from './combine.ts'
-import { WIRE_KINDS, type WireContext, type WireItem } from './list.ts'
+import type { WireContext, WireItem } from './kind.ts'
+import { WIRE_KINDS } from './list.ts'
 import { SinkWire } from './sink.ts'
 import type { Wire } from './wire.ts'
 

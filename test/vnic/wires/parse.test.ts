@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
-import type { FileWork } from '../../../src/vnic/wires/capture-wires.ts'
+import type { FileWork } from '../../../src/vnic/wires/kind.ts'
 import { parseWires, validateWire, wireClaims } from '../../../src/vnic/wires/parse.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
 import { pcap } from '../../captures/build.ts'
