@@ -1,5 +1,5 @@
-// A reporter for jest: which tests were skipped, and why (the titles say it, see test/skip.ts). Writes the counts, where
-// COUNTS names a file for them.
+// A reporter for jest: which tests were skipped, and why (the titles say it, see test/skip.ts). Writes the counts, and the names
+// of the files that have failed, where COUNTS names a file for them.
 import { writeFileSync } from 'node:fs'
 
 const REASON = /\(skipped: (.*)\)$/
@@ -39,7 +39,15 @@ export default class Skips {
     }
     if (process.env.COUNTS) {
       const failed = results.numFailedTests + results.numRuntimeErrorTestSuites + wrong
-      const counts = { passed: results.numPassedTests, failed, skipped: results.numPendingTests - wrong }
+      const files = results.testResults
+        .filter(({ numFailingTests, testExecError }) => numFailingTests > 0 || testExecError !== undefined)
+        .map(({ testFilePath }) => testFilePath)
+      const counts = {
+        passed: results.numPassedTests,
+        failed,
+        skipped: results.numPendingTests - wrong,
+        files,
+      }
       writeFileSync(process.env.COUNTS, JSON.stringify(counts))
     }
   }
