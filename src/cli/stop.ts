@@ -26,6 +26,8 @@ const SAME = 500
 const LAST_WORD = 20
 /** Milliseconds after the first signal that the reader of stdout may take. */
 const OUTPUT_DEADLINE = 1_500
+/** Milliseconds that it may take at least, from when all is printed. */
+const LEAST_FOR_OUTPUT = 500
 
 /** When the first signal came, performance.now(). */
 let first: number | null = null
@@ -66,7 +68,8 @@ export function listenForStop(): StopRequest {
 /** Resolves when the reader of stdout has had its time: some after the first signal, never without one. */
 export async function outputDeadline(): Promise<void> {
   await firstSignal
-  const left = (first ?? 0) + OUTPUT_DEADLINE - performance.now()
+  // What an end that took long has printed last needs its time, too.
+  const left = Math.max(LEAST_FOR_OUTPUT, (first ?? 0) + OUTPUT_DEADLINE - performance.now())
   await new Promise((resolve) => setTimeout(resolve, left))
 }
 

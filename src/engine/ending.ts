@@ -15,15 +15,19 @@ const LOOK_EVERY = 20
 
 export class Ending {
   readonly stop: AbortSignal
-  readonly watchdog = new Watchdog()
+  readonly watchdog: Watchdog
   private readonly duration: number | null
   private readonly allowed: number
   private readonly onlyVirtual: boolean
   private begunAt: number | null = null
   private hurried = false
 
-  constructor({ devices, duration }: Pick<RunOptions, 'devices' | 'duration'>, stop: AbortSignal) {
+  constructor(
+    { devices, duration, mode }: Pick<RunOptions, 'devices' | 'duration' | 'mode'>,
+    stop: AbortSignal,
+  ) {
     this.stop = stop
+    this.watchdog = new Watchdog(mode !== 'poll')
     this.duration = duration
     this.allowed = devices.every((name) => /^(virtual|vfio-user):/.test(name)) ? ALLOWED : ALLOWED_CARD
     this.onlyVirtual = devices.every((name) => name.startsWith('virtual:'))

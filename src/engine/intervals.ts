@@ -35,17 +35,21 @@ export function reportIntervals(
   return () => clearTimeout(timer)
 }
 
-/** Milliseconds between two looks at whether the cards' counters must be read. */
+/** Milliseconds between two looks at whether the cards' counters must be read; in a run that may sleep. */
 const KEEP_UP_EVERY = 100
+const KEEP_UP_IDLE = 1_000
 
 /** Sees to it that no counter of a card sticks, whatever the interval. Returns what ends it. */
-export function keepCounting(board: StatisticsBoard): () => void {
-  const timer = setInterval(() => {
-    try {
-      board.keepUp(performance.now())
-    } catch {
-      // As above.
-    }
-  }, KEEP_UP_EVERY)
+export function keepCounting(board: StatisticsBoard, idle: boolean): () => void {
+  const timer = setInterval(
+    () => {
+      try {
+        board.keepUp(performance.now())
+      } catch {
+        // As above.
+      }
+    },
+    idle ? KEEP_UP_IDLE : KEEP_UP_EVERY,
+  )
   return () => clearInterval(timer)
 }

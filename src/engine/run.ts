@@ -167,7 +167,10 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    undo.push(reportIntervals(board, observer, options.interval, this.startedAt), keepCounting(board))
+    undo.push(
+      reportIntervals(board, observer, options.interval, this.startedAt),
+      keepCounting(board, options.mode !== 'poll'),
+    )
   }
 
   /** What went wrong: for a device that has gone, what its server says rather than that it has gone. */

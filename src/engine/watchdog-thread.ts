@@ -10,19 +10,17 @@ import { SignalPipe } from '../linux/signal-pipe.ts'
 import { type Running, remember, stopAtOnce } from './emergency.ts'
 import { CLOSED, HEARD, type WatchdogSpec } from './watchdog.ts'
 
-/** Milliseconds between two looks. */
-const EVERY = 50
-/** So many looks in a row may find a signal that the main thread hasn't taken. */
-const PATIENCE = 25
-const NUDGE_EVERY = 4
 const STOPS = new Set<number>(stopSignals().map((name) => constants.signals[name]))
-/** So many may find it too late: after a SIGSTOP the time is over before anybody could have ended. */
-const GRACE = 3
 /** Milliseconds that workers get to empty their rings. */
 const DRAIN = 100
 const STDERR = 2
 
-const { state, deadline, signalPipe, port } = workerData as WatchdogSpec
+const { state, deadline, signalPipe, port, every } = workerData as WatchdogSpec
+/** So many looks in a row may find a signal that the main thread hasn't taken. */
+const PATIENCE = Math.round(1_250 / every)
+const NUDGE_EVERY = Math.max(2, Math.round(200 / every))
+/** So many may find it too late: after a SIGSTOP the time is over before anybody could have ended. */
+const GRACE = Math.max(1, Math.round(150 / every))
 const words = new Int32Array(state)
 const due = new Float64Array(deadline)
 const clock = new MonotonicClock()
@@ -31,7 +29,7 @@ const pipe = signalPipe === null ? null : new SignalPipe(signalPipe)
 /** Looks in a row that have found a signal which the main thread has not taken, nor heard of in a wait. */
 let untaken = 0
 let late = 0
-while (Atomics.wait(words, CLOSED, 0, EVERY) === 'timed-out') {
+while (Atomics.wait(words, CLOSED, 0, every) === 'timed-out') {
   for (;;) {
     const received = receiveMessageOnPort(port) as { message: Running } | undefined
     if (received === undefined) break

@@ -15,12 +15,18 @@ export const CLOSED = 0
 /** 1: the main thread has heard that the run is to end. */
 export const HEARD = 1
 
+/** Milliseconds between two looks; in a run that may sleep. */
+const EVERY = 50
+const EVERY_IDLE = 250
+
 export interface WatchdogSpec {
   readonly state: SharedArrayBuffer
   /** A Float64: when the process must have ended, milliseconds of MonotonicClock. */
   readonly deadline: SharedArrayBuffer
   /** See signal-pipe.ts. */
   readonly signalPipe: number | null
+  /** Milliseconds between two looks. */
+  readonly every: number
   /** Brings what has to be stopped, a Running each. */
   readonly port: MessagePort
 }
@@ -32,7 +38,8 @@ export class Watchdog {
   private readonly port: MessagePort
   private readonly guarded: Running[] = []
 
-  constructor() {
+  /** `idle`: the run may sleep, so it is looked after less often. */
+  constructor(idle: boolean) {
     const { port1, port2 } = new MessageChannel()
     this.port = port1
     port1.unref()
@@ -41,6 +48,7 @@ export class Watchdog {
       deadline: this.deadline.buffer as SharedArrayBuffer,
       signalPipe: signalPipe()?.fd ?? null,
       port: port2,
+      every: idle ? EVERY_IDLE : EVERY,
     }
     const worker = new Worker(path.join(__dirname, 'watchdog.cjs'), {
       workerData,

@@ -109,7 +109,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   // Only these take root; all else is done as the user who is named.
   const taps = new Map(namesOfTaps(claims).map((name) => [name, openTap(name)]))
   confinement.become()
-  const ending = new Ending({ devices: [], duration: flags.duration ?? null }, stop.signal)
+  const ending = new Ending({ devices: [], duration: flags.duration ?? null, mode: 'adaptive' }, stop.signal)
   for (const socket of sockets) checkFolder(socket, flags.user)
   rehearse()
   const host = new NicHost(
