@@ -17,7 +17,7 @@ const STDERR = 2
 
 const { state, deadline, signalPipe, port, every } = workerData as WatchdogSpec
 /** So many looks in a row may find a signal that the main thread hasn't taken. */
-const PATIENCE = Math.round(1_250 / every)
+const PATIENCE = Math.floor(1_250 / every)
 const NUDGE_EVERY = Math.max(2, Math.round(200 / every))
 /** So many may find it too late: after a SIGSTOP the time is over before anybody could have ended. */
 const GRACE = Math.max(1, Math.round(150 / every))

@@ -17,7 +17,7 @@ export const HEARD = 1
 
 /** Milliseconds between two looks; in a run that may sleep. */
 const EVERY = 50
-const EVERY_IDLE = 250
+const EVERY_IDLE = 500
 
 export interface WatchdogSpec {
   readonly state: SharedArrayBuffer
