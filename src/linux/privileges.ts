@@ -108,15 +108,11 @@ function threadsOfOthers({ uid, gid }: User): string[] {
   return readdirSync('/proc/self/task').flatMap((thread) => {
     const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8')
     const ids = (key: string): string => new RegExp(`^${key}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? ''
-    const others = [
-      ...ids('Uid')
+    const all = (key: string, id: number): boolean =>
+      ids(key)
         .split('\t')
-        .map((id) => Number(id) === uid),
-      ...ids('Gid')
-        .split('\t')
-        .map((id) => Number(id) === gid),
-    ]
-    return others.includes(false) ? [ids('Name')] : []
+        .every((text) => Number(text) === id)
+    return all('Uid', uid) && all('Gid', gid) ? [] : [ids('Name')]
   })
 }
 
