@@ -1,5 +1,5 @@
 /** Starting and ending the threads of captures. */
-import { existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IxyError } from '../errors.ts'
@@ -37,8 +37,23 @@ export class CaptureThread {
 function threadFile(): string {
   for (let folder = __dirname; ; folder = path.dirname(folder)) {
     for (const file of [path.join(folder, 'captures.cjs'), path.join(folder, 'dist', 'captures.cjs')])
-      if (existsSync(file)) return file
+      if (isReadable(file)) return file
     if (folder === path.dirname(folder))
       throw new IxyError('IXY_ERR_SYSTEM', `dist/captures.cjs is not above ${__dirname}`, 'run make build')
+  }
+}
+
+/** Throws IXY_ERR_PERMISSION where root has become somebody else, who may not enter the folder. */
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') return false
+    throw new IxyError(
+      'IXY_ERR_PERMISSION',
+      `this user may not read ${file}`,
+      'install ixy-ts where they may, as in /opt',
+    )
   }
 }

@@ -89,6 +89,9 @@ function folderOf(file: string | Buffer): Buffer {
   return Buffer.from(path.dirname(Buffer.from(file).toString('latin1')), 'latin1')
 }
 
+/** Debian's Node.js has parts of its own library outside of its program, and reads them when it starts. */
+const DEBIAN_LIBRARY = '/usr/share/nodejs'
+
 /** Node.js, the libraries it has loaded, this program and koffi: what is to run again. */
 function programFiles(): Rule[] {
   const mapped = readFileSync('/proc/self/maps', 'utf8')
@@ -101,6 +104,7 @@ function programFiles(): Rule[] {
     ...[process.execPath, ...new Set(mapped)].map((file) => ({ path: file, access: READ_FILE | EXECUTE })),
     ...[bundle, path.join(bundle, '..', 'bin'), path.join(bundle, '..', 'package.json')].map(readable),
     ...[koffi, path.join(koffi, '..', '@koromix')].map(readable),
+    ...(existsSync(DEBIAN_LIBRARY) ? [readable(DEBIAN_LIBRARY)] : []),
   ]
 }
 

@@ -1,4 +1,5 @@
 /** Becoming another user for good, and replacing the program of this process. */
+import { readFileSync, readdirSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
 import { tryKeepOverExec } from './file.ts'
 import { check, declare } from './libc.ts'
@@ -13,6 +14,16 @@ const libcExecve = declare<
 const libcSyscall = declare<(number: number, first: number, last: number, flags: number) => number>(
   'long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)',
 )
+
+// Not Node.js's own: where its libuv came with the system, as in Debian 13, it refuses them for what libuv's io_uring might do
+// (CVE-2024-22017), also where that is off. The C library changes all threads of the process; becomeUser() finds what it can't.
+const libcSetgroups = declare<(count: number, list: bigint) => number>(
+  'int setgroups(size_t count, const void *list)',
+)
+const libcSetgid = declare<(gid: number) => number>('int setgid(unsigned int gid)')
+const libcSetuid = declare<(uid: number) => number>('int setuid(unsigned int uid)')
+const libcSetegid = declare<(gid: number) => number>('int setegid(unsigned int gid)')
+const libcSeteuid = declare<(uid: number) => number>('int seteuid(unsigned int uid)')
 
 /** Offsets of pw_uid and pw_gid in struct passwd: behind two pointers. */
 const PW_UID = 16
@@ -69,9 +80,9 @@ export function isUser({ uid, gid }: User): boolean {
  */
 export function becomeUser(user: User): void {
   try {
-    process.setgroups?.([])
-    process.setgid?.(user.gid)
-    process.setuid?.(user.uid)
+    check(libcSetgroups(0, 0n), 'setgroups')
+    check(libcSetgid(user.gid), 'setgid')
+    check(libcSetuid(user.uid), 'setuid')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new IxyError(
@@ -83,19 +94,39 @@ export function becomeUser(user: User): void {
   }
   if (!isUser(user) || process.geteuid?.() !== user.uid || process.getegid?.() !== user.gid)
     throw new IxyError('IXY_ERR_INTERNAL', `user ${user.name} was asked for, and something else came`)
+  const keepers = threadsOfOthers(user)
+  if (keepers.length > 0)
+    throw new IxyError(
+      'IXY_ERR_SYSTEM',
+      `not all threads became user ${user.name}: ${keepers.join(', ')}`,
+      'switch off io_uring in Node.js: UV_USE_IO_URING=0',
+    )
+}
+
+/** The names of threads that belong to somebody else: those of io_uring keep the user that they were made for. */
+function threadsOfOthers({ uid, gid }: User): string[] {
+  return readdirSync('/proc/self/task').flatMap((thread) => {
+    const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8')
+    const ids = (key: string): string => new RegExp(`^${key}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? ''
+    const all = (key: string, id: number): boolean =>
+      ids(key)
+        .split('\t')
+        .every((text) => Number(text) === id)
+    return all('Uid', uid) && all('Gid', gid) ? [] : [ids('Name')]
+  })
 }
 
 /** Runs `work` with the rights of `user` in the file system, if this process is root's. */
 export function asUser<T>(user: User, work: () => T): T {
   if (process.geteuid?.() !== 0) return work()
   const group = process.getegid?.() ?? 0
-  process.setegid?.(user.gid)
-  process.seteuid?.(user.uid)
+  check(libcSetegid(user.gid), 'setegid')
+  check(libcSeteuid(user.uid), 'seteuid')
   try {
     return work()
   } finally {
-    process.seteuid?.(0)
-    process.setegid?.(group)
+    check(libcSeteuid(0), 'seteuid')
+    check(libcSetegid(group), 'setegid')
   }
 }
 

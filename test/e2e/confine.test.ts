@@ -25,6 +25,7 @@ import {
   temporaryDirectory,
   testIf,
 } from './support.ts'
+import { PACKING, nodeObstacle, unpackPackage } from './unpacked.ts'
 
 const directory = temporaryDirectory()
 const version = landlockVersion()
@@ -202,7 +203,8 @@ describeIf(noKernel, 'a confined server', () => {
       'a signal': '',
       'a connection': '',
       'a name space': 'EINVAL',
-      openat2: 'EINVAL',
+      // Of a structure of no size that is known.
+      openat2: expect.stringMatching(/^(EINVAL|E2BIG)$/),
       TCP: 'ECONNREFUSED',
     })
     expect(free['io_uring']).not.toBe('EPERM')
@@ -246,7 +248,12 @@ describeIf(noKernel, 'a confined server', () => {
   })
 })
 
-describeIf(missing({ root: true }), 'another user', () => {
+describeIf(missing({ root: true, programs: PACKING }) ?? nodeObstacle(), 'another user', () => {
+  // A checkout may lie where user nobody can't read it, as below /root.
+  let launcher: string
+  beforeAll(() => {
+    launcher = path.join(unpackPackage(directory), 'bin/ixy-ts')
+  }, 60_000)
   const nobody = process.getuid?.() === 0 ? findUser('nobody') : { name: '', uid: 0, gid: 0 }
 
   test.each([[['--confine']], [[]]])('all is theirs, and nothing of root is left: %p', async (options) => {
@@ -256,9 +263,7 @@ describeIf(missing({ root: true }), 'another user', () => {
     const capture = path.join(folder, 'out.pcap')
     const vnic = new Tool(
       ['vnic', socket, '--wire', `sink,record=${capture}`, '--user', 'nobody', ...options],
-      {
-        env: { IXY_TS_RUNTIME_DIR: runtime },
-      },
+      { env: { IXY_TS_RUNTIME_DIR: runtime }, launcher },
     )
     await vnic.until(/confined: user nobody/, 'stderr')
     await vnic.until(/listening on/, 'stderr')

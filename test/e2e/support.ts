@@ -25,6 +25,13 @@ afterAll(() => {
   for (const tool of running) tool.process.kill('SIGKILL')
 })
 
+interface Surroundings {
+  readonly env?: Record<string, string>
+  readonly netns?: string
+  readonly cwd?: string
+  readonly launcher?: string
+}
+
 /** A running ixy-ts. */
 export class Tool {
   stdout = ''
@@ -33,11 +40,8 @@ export class Tool {
   private readonly ended: Promise<Outcome>
   private readonly listeners = new Set<() => void>()
 
-  constructor(
-    args: readonly string[],
-    { env = {}, netns, cwd }: { env?: Record<string, string>; netns?: string; cwd?: string } = {},
-  ) {
-    const command = [process.execPath, LAUNCHER, ...args]
+  constructor(args: readonly string[], { env = {}, netns, cwd, launcher = LAUNCHER }: Surroundings = {}) {
+    const command = [process.execPath, launcher, ...args]
     const [program, ...rest] = netns === undefined ? command : ['ip', 'netns', 'exec', netns, ...command]
     this.process = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
