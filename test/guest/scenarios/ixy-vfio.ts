@@ -209,12 +209,12 @@ async function sleeps(bench: Bench, mode: string): Promise<void> {
       await passes(farB, farA, frames.slice(first, first + 1))
     }
   })
-  await test.check(`--mode ${mode}: idle, it uses less than 2 % of a core`, async () => {
+  await test.check(`--mode ${mode}: idle, it uses less than 3 % of a core`, async () => {
     // A busy host takes time from the guest that the guest counts as used: the least is the nearest to the truth.
     let share = 1
-    for (let attempt = 0; attempt < 10 && share >= 0.02; attempt++)
+    for (let attempt = 0; attempt < 10 && share >= 0.03; attempt++)
       share = Math.min(share, await load(guest, running.pid, 2))
-    assert.ok(share < 0.02, `${(share * 100).toFixed(1)} %`)
+    assert.ok(share < 0.03, `${(share * 100).toFixed(1)} %`)
     return `${(share * 100).toFixed(1)} %`
   })
   await test.check(`--mode ${mode}: and then forwards the first packet at once`, async () => {
