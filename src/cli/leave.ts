@@ -1,4 +1,5 @@
 /** The end of the process: not before what was written has arrived, and not later than a stop allows. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitNow } from '../linux/exit.ts'
 import type { Log } from './log.ts'
@@ -35,8 +36,4 @@ export async function leave(code: number, { report, log, deadline }: LeaveOption
   // process.exit() waits for writes under way, and resets terminals: Node.js 20 aborts if one has gone.
   if (stdout.waiting + stderr.waiting > 0 || !terminals.every((fd) => isatty(fd))) exitNow(status)
   process.exit(status)
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

@@ -3,6 +3,7 @@
  * stdout's reader has until OUTPUT_DEADLINE to take it. The second ends the process at once with exit code 1.
  */
 import { constants } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { IxyError } from '../errors.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
@@ -70,7 +71,7 @@ export async function outputDeadline(): Promise<void> {
   await firstSignal
   // What an end that took long has printed last needs its time, too.
   const left = Math.max(LEAST_FOR_OUTPUT, (first ?? 0) + OUTPUT_DEADLINE - performance.now())
-  await new Promise((resolve) => setTimeout(resolve, left))
+  await sleep(left)
 }
 
 /** Children and their sockets go when their channel to this process closes. */

@@ -9,6 +9,7 @@ import type { Session } from './session.ts'
 import type { StatisticsBoard } from './statistics-board.ts'
 import type { DeviceCounters, VirtualReport } from './types.ts'
 import type { Late } from './virtual.ts'
+import { DROP_CAUSES } from './worker-spec.ts'
 
 export class Audit {
   readonly devices: readonly DeviceCounters[]
@@ -29,8 +30,8 @@ export class Audit {
   }
 
   /**
-   * To be taken when the workers have ended; virtual cards may answer until it is `late`. Stops what cards may still send, as nothing is to move
-   * while they are asked.
+   * To be taken when the workers have ended; virtual cards may answer until it is `late`. Stops what cards may still send, as
+   * nothing is to move while they are asked.
    */
   static async take(
     session: Session,
@@ -96,14 +97,13 @@ function whyNotFinal(crew: Crew | null, gone: readonly string[]): string {
 
 function portOf(device: DeviceCounters, crew: Crew, nics: readonly (NicReport | null)[]): PortCounts {
   const { index, rx, tx } = device
-  const worker = crew.account(index)
-  const own = new Set([...Object.keys(worker.dropped), 'rx_untaken', 'tx_unsent'])
+  const own = new Set<string>(DROP_CAUSES)
   const dropped = Object.fromEntries(Object.entries(device.dropped).filter(([cause]) => !own.has(cause)))
   return {
     index,
     device: device.device,
     card: { received: rx.packets, sent: tx.packets, dropped },
-    worker,
+    worker: crew.account(index),
     nic: nics[index],
   }
 }

@@ -10,7 +10,7 @@
  * the card. Faults make copies: they are frames like any other, and have one fate as well.
  */
 import type { NicReport } from '../vnic/child-protocol.ts'
-import type { Loss } from '../vnic/wires/account.ts'
+import { framesOf, type Loss } from '../vnic/wires/account.ts'
 
 /** What was counted at one device, frames since the start. */
 export interface PortCounts {
@@ -88,7 +88,7 @@ class Path {
     this.corrupted += way.corrupted
     this.underWay += way.held
     for (const loss of way.lost) this.lost.push(loss)
-    return way.copies - way.held - way.lost.reduce((sum, { frames }) => sum + frames, 0)
+    return way.copies - way.held - framesOf(way.lost)
   }
 
   sums(): Pick<Balance, 'copies' | 'corrupted' | 'underWay' | 'lost' | 'unaccounted'> {

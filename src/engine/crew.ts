@@ -123,16 +123,27 @@ export class Crew {
 
   /** Totals of all workers at device `port`, for the balance. */
   account(port: number): PortCounts['worker'] {
+    const { rx, tx, dropped } = this.totals(port)
+    return {
+      taken: rx.packets,
+      dropped: Object.fromEntries(TAKEN_AND_DROPPED.map((cause) => [cause, dropped[cause]])),
+      untaken: dropped['rx_untaken'],
+      queued: tx.packets,
+      unsent: dropped['tx_unsent'],
+    }
+  }
+
+  /** Totals of all queue pairs of device `port`. */
+  totals(port: number): QueueCounters {
     const queues = this.members.map((_, queue) => this.counters(queue, port))
     const total = (of: (queue: QueueCounters) => number): number =>
       queues.reduce((sum, queue) => sum + of(queue), 0)
-    const left = (cause: string): number => total(({ dropped }) => dropped[cause])
     return {
-      taken: total(({ rx }) => rx.packets),
-      dropped: Object.fromEntries(TAKEN_AND_DROPPED.map((cause) => [cause, left(cause)])),
-      untaken: left('rx_untaken'),
-      queued: total(({ tx }) => tx.packets),
-      unsent: left('tx_unsent'),
+      rx: { packets: total(({ rx }) => rx.packets), bytes: total(({ rx }) => rx.bytes) },
+      tx: { packets: total(({ tx }) => tx.packets), bytes: total(({ tx }) => tx.bytes) },
+      dropped: Object.fromEntries(
+        DROP_CAUSES.map((cause) => [cause, total(({ dropped }) => dropped[cause])]),
+      ),
     }
   }
 

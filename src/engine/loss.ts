@@ -1,4 +1,5 @@
 /** What of a run was lost: the verdict behind `--expect-loss`. */
+import { framesOf } from '../vnic/wires/account.ts'
 import type { Balance, PortCounts } from './balance.ts'
 
 export interface LossVerdict {
@@ -21,19 +22,19 @@ export interface LossVerdict {
 /** Where nothing is known, or nothing was sent. */
 export const NO_LOSS = { lost: 0, corrupted: 0, of: 0, unaccounted: 0, bySequence: false }
 
-/** The fate of each generated frame is known at the port with this number, or where a loop there sends it. */
-function isChecked(ports: readonly PortCounts[], far: PortCounts | undefined, near: PortCounts): boolean {
-  const end = far?.nic?.account
+/** The fate of each frame that is generated at `near` is known at `far`, or where a loop there sends it. */
+function isChecked(near: PortCounts, far: PortCounts): boolean {
+  const end = far.nic?.account
   if (end === undefined) return false
   if (end.out.books) return true
   // A loop: the frames come back to where they were sent.
-  return ports.length === 2 && end.in.returned > 0 && near.nic?.account.out.books === true
+  return end.in.returned > 0 && near.nic?.account.out.books === true
 }
 
 /** For each port, whether what its generators have sent is checked by sequence number where it comes out. */
 export function checkedGenerators(app: 'forward' | 'pktgen', ports: readonly PortCounts[]): boolean[] {
   if (app !== 'forward') return ports.map(() => false)
-  return ports.map((port, i) => isChecked(ports, ports[1 - i], port))
+  return ports.map((port, i) => isChecked(port, ports[1 - i]))
 }
 
 /**
@@ -60,9 +61,7 @@ export function lossOf(
       bySequence: true,
     }
   }
-  const lost = sum(
-    balances.map((balance) => sum(balance.lost.map(({ frames }) => frames)) + balance.underWay),
-  )
+  const lost = sum(balances.map(({ lost, underWay }) => framesOf(lost) + underWay))
   return {
     lost,
     // Faults count what they change; a frame may be changed twice, or be lost afterwards.

@@ -1,6 +1,6 @@
 import type { Device, DeviceStatistics } from '../driver/device.ts'
 import type { CardTotals } from '../vnic/model/totals.ts'
-import type { Crew, QueueCounters } from './crew.ts'
+import type { Crew } from './crew.ts'
 import type { DeviceCounters, Traffic } from './types.ts'
 
 /** Seconds until the cards are read again whatever the interval: their counters are registers of 32 and 36 bits. */
@@ -69,14 +69,8 @@ export class StatisticsBoard {
   /** What the workers have moved, by device and direction. */
   private bytes(): number[] {
     return this.devices.flatMap((_, index) => {
-      let rx = 0
-      let tx = 0
-      for (let queue = 0; queue < this.queues; queue++) {
-        const counters = this.crew.counters(queue, index)
-        rx += counters.rx.bytes
-        tx += counters.tx.bytes
-      }
-      return [rx, tx]
+      const { rx, tx } = this.crew.totals(index)
+      return [rx.bytes, tx.bytes]
     })
   }
 
@@ -102,14 +96,12 @@ export class StatisticsBoard {
       const counted = { rxPackets: rx.packets, rxBytes: rx.bytes, txPackets: tx.packets, txBytes: tx.bytes }
       return { ...counted, dropped, stuck: [] }
     }
-    const queues = Array.from({ length: this.queues }, (_, queue) => this.crew.counters(queue, index))
-    const total = (of: (queue: QueueCounters) => number): number =>
-      queues.reduce((sum, queue) => sum + of(queue), 0)
+    const { rx, tx, dropped } = this.crew.totals(index)
     return {
-      rxPackets: total(({ rx }) => rx.packets),
-      rxBytes: total(({ rx }) => rx.bytes),
-      txPackets: total(({ tx, dropped }) => tx.packets - dropped['tx_unsent']),
-      txBytes: total(({ tx }) => tx.bytes),
+      rxPackets: rx.packets,
+      rxBytes: rx.bytes,
+      txPackets: tx.packets - dropped['tx_unsent'],
+      txBytes: tx.bytes,
       dropped: this.latest[index]?.dropped ?? {},
       stuck: [],
     }
@@ -148,13 +140,10 @@ export class StatisticsBoard {
         queue: null,
         rx: { packets: rxPackets, bytes: rxBytes },
         tx: { packets: txPackets, bytes: txBytes },
-        dropped: queues.reduce(
-          (sum, queue) => ({
-            ...sum,
-            ...mapValues(queue.dropped, (count, cause) => count + (sum[cause] ?? 0)),
-          }),
-          dropped,
-        ),
+        dropped: {
+          ...dropped,
+          ...mapValues(this.crew.totals(index).dropped, (count, cause) => count + (dropped[cause] ?? 0)),
+        },
       }
       return this.queues === 1 ? [whole] : [whole, ...queues]
     })

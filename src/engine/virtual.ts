@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
 import { remedyForLastWords } from '../system-errors.ts'
@@ -159,7 +160,7 @@ export class VirtualNics {
   async failureWithin(milliseconds: number): Promise<IxyError | null> {
     const deadline = performance.now() + milliseconds
     while (this.failure === null && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      await sleep(10)
     }
     return this.failure
   }

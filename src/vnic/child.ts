@@ -23,6 +23,7 @@ export function serveParent(): void {
   const tell = (message: FromChild): void => {
     if (process.connected) process.send?.(message)
   }
+  const answer = (id: number): void => tell({ type: 'report', id, nics: host?.reports() ?? [] })
   const leave = (error: unknown): void => {
     let failure = error
     try {
@@ -63,15 +64,13 @@ export function serveParent(): void {
         begin(host).catch(leave)
         break
       case 'report':
-        tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] })
+        answer(message.id)
         break
       case 'flush':
-        host?.flush().then(() => tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] }), leave)
+        host?.flush().then(() => answer(message.id), leave)
         break
       case 'quiesce':
-        host
-          ?.quiesce()
-          .then(() => tell({ type: 'report', id: message.id, nics: host?.reports() ?? [] }), leave)
+        host?.quiesce().then(() => answer(message.id), leave)
         break
       case 'stop':
         leave(null)

@@ -2,6 +2,7 @@
  * The virtual NICs of one process: makes them with their wires, listens, runs them, and tells how they are doing.
  * `ixy-ts vnic` has one or two; the child process of a command has one per `virtual:<wire>` device.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../captures/messages.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { takeAllSteps } from '../errors.ts'
@@ -169,8 +170,7 @@ export class NicHost {
     const begin = performance.now()
     this.quietSince = begin
     const deadline = (): number => begin + (this.writing() ? WRITE_DEADLINE : QUIESCE_DEADLINE)
-    while (!this.settled() && performance.now() < deadline())
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY))
+    while (!this.settled() && performance.now() < deadline()) await sleep(LOOK_EVERY)
   }
 
   /** To be asked again and again: it compares with what it saw the last time. */

@@ -1,8 +1,8 @@
 /** That each frame has one fate, judged by what was recorded or by who else has counted, and what the gates make of it. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
-import { describeIf, ixy, missing, objects, sh, temporaryDirectory, Tool } from './support.ts'
+import { childrenOf, describeIf, ixy, missing, objects, sh, temporaryDirectory, Tool } from './support.ts'
 
 interface Direction {
   from: { device: string; index: number | null }
@@ -218,10 +218,9 @@ test('when the process of the NICs is killed, the workers’ counts are shown, a
     '60',
   ])
   await tool.until(/"event":"start"/)
-  const children = readFileSync(`/proc/${tool.pid}/task/${tool.pid}/children`, 'utf8').trim()
   // The first packets are published after some polls; nothing else tells of them before the first interval.
   await new Promise((resolve) => setTimeout(resolve, 500))
-  process.kill(Number(children), 'SIGKILL')
+  process.kill(childrenOf(tool.pid)[0], 'SIGKILL')
   const { code, stdout } = await tool.end()
   const end = endOf(stdout)
   expect(code).toBe(1)

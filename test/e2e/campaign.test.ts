@@ -6,8 +6,9 @@
  */
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { objects, temporaryDirectory, Tool } from './support.ts'
+import { Random } from '../../src/vnic/wires/random.ts'
 import { mixedFrames, writeCapture } from './captures.ts'
+import { becomes, childrenOf, objects, temporaryDirectory, Tool } from './support.ts'
 
 const KILLS = Number(process.env['IXY_KILLS'] ?? 10)
 const SEED = Number(process.env['IXY_CAMPAIGN_SEED'] ?? 1)
@@ -19,26 +20,6 @@ const runtime = temporaryDirectory()
 const capture = path.join(folder, 'in.pcap')
 beforeAll(() => writeCapture(capture, mixedFrames(300)))
 
-/** A small generator of random numbers (Mulberry32), so that a seed names a run. */
-class Chance {
-  private state: number
-
-  constructor(seed: number) {
-    this.state = seed
-  }
-
-  below(limit: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-  }
-
-  of<T>(some: readonly T[]): T {
-    return some[this.below(some.length)]
-  }
-}
-
 interface Attack {
   readonly args: readonly string[]
   readonly victim: 'parent' | 'child'
@@ -48,11 +29,13 @@ interface Attack {
 }
 
 function draw(seed: number): Attack {
-  const chance = new Chance(seed)
+  const random = new Random(seed)
+  const below = (limit: number): number => random.below(limit)
+  const oneOf = <T>(some: readonly T[]): T => some[below(some.length)]
   const fault = (): string =>
-    chance.of(['', '', ',fault=drop=0.1+seed=1', ',fault=dup=0.2+reorder=0.2', ',fault=linkflap=50ms'])
+    oneOf(['', '', ',fault=drop=0.1+seed=1', ',fault=dup=0.2+reorder=0.2', ',fault=linkflap=50ms'])
   const wire = (number: number): string => {
-    const end = chance.of([
+    const end = oneOf([
       'gen',
       'gen,rate=100kpps,flows=8',
       'gen,size=1514',
@@ -62,18 +45,18 @@ function draw(seed: number): Attack {
     ])
     return `virtual:${end}${fault()}`
   }
-  const forward = chance.below(3) > 0
+  const forward = below(3) > 0
   const args = forward
     ? ['forward', wire(0), wire(1)]
-    : ['pktgen', `virtual:${chance.of(['sink', 'loop'])}${fault()}`, '--rate', chance.of(['1kpps', '1Mpps'])]
-  args.push('--json', '-i', '0.1', '-q', String(1 + chance.below(3)), '--log-level', 'warn')
-  const victim = chance.of(['parent', 'child'] as const)
+    : ['pktgen', `virtual:${oneOf(['sink', 'loop'])}${fault()}`, '--rate', oneOf(['1kpps', '1Mpps'])]
+  args.push('--json', '-i', '0.1', '-q', String(1 + below(3)), '--log-level', 'warn')
+  const victim = oneOf(['parent', 'child'] as const)
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const
   return {
     args,
     victim,
-    signal: victim === 'child' ? 'SIGKILL' : chance.of(signals),
-    after: chance.below(1500),
+    signal: victim === 'child' ? 'SIGKILL' : oneOf(signals),
+    after: below(1500),
   }
 }
 
@@ -90,24 +73,6 @@ function left(): number[] {
       }
     })
     .map(Number)
-}
-
-async function until(condition: () => boolean, deadline: number): Promise<boolean> {
-  const end = performance.now() + deadline
-  while (!condition()) {
-    if (performance.now() > end) return false
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return true
-}
-
-function childOf(pid: number): number | null {
-  try {
-    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-    return first === '' ? null : Number(first)
-  } catch {
-    return null
-  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): boolean {
@@ -130,13 +95,13 @@ interface Direction {
 async function attack({ args, victim, signal, after }: Attack): Promise<void> {
   const tool = new Tool(args, { env: { IXY_TS_RUNTIME_DIR: runtime } })
   await new Promise((resolve) => setTimeout(resolve, after))
-  const target = victim === 'parent' ? tool.pid : childOf(tool.pid)
-  const hit = target !== null && kill(target, signal)
+  const target = victim === 'parent' ? tool.pid : childrenOf(tool.pid).at(0)
+  const hit = target !== undefined && kill(target, signal)
   // No child yet: the command is ended another way.
   if (!hit) kill(tool.pid, 'SIGTERM')
   const { code, signal: died, stdout, stderr } = await tool.end()
 
-  expect(await until(() => left().length === 0, GONE)).toBe(true)
+  expect(await becomes(() => left().length === 0, GONE)).toBe(true)
   if (died === 'SIGKILL') return
   // Before its handlers are there, a signal ends it as any other program.
   if (died !== null) return expect(stdout).toBe('')
@@ -172,6 +137,6 @@ test(`${KILLS} random ends, from seed ${SEED} on`, async () => {
   }).end()
   expect(code).toBe(0)
   expect(
-    await until(() => readdirSync(runtime).filter((name) => !name.endsWith('.lock')).length === 0, GONE),
+    await becomes(() => readdirSync(runtime).filter((name) => !name.endsWith('.lock')).length === 0, GONE),
   ).toBe(true)
 }, 36_000_000)

@@ -3,7 +3,17 @@ import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileS
 import path from 'node:path'
 import { pcap } from '../captures/build.ts'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
-import { describeIf, ixy, LAUNCHER, missing, objects, sh, temporaryDirectory, Tool } from './support.ts'
+import {
+  childrenOf,
+  describeIf,
+  ixy,
+  LAUNCHER,
+  missing,
+  objects,
+  sh,
+  temporaryDirectory,
+  Tool,
+} from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -260,8 +270,7 @@ describe('what is recorded', () => {
   test('what a killed process leaves behind can be played', async () => {
     const tool = new Tool(['forward', 'virtual:gen,rate=100kpps', `virtual:record=${file('killed.pcap')}`])
     await tool.until(/TX[^]*TX/)
-    const child = readFileSync(`/proc/${tool.pid}/task/${tool.pid}/children`, 'utf8').trim()
-    process.kill(Number(child), 'SIGKILL')
+    process.kill(childrenOf(tool.pid)[0], 'SIGKILL')
     expect((await tool.end()).code).toBe(1)
     const whole = Math.floor((statSync(file('killed.pcap')).size - 24) / 76)
     expect(whole).toBeGreaterThan(1000)

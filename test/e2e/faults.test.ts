@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { Tool, ixy, objects } from './support.ts'
+import { Tool, childrenOf, ixy, objects } from './support.ts'
 
 interface End {
   reason: string
@@ -115,10 +114,7 @@ test('what nobody could take when the other link went down is lost, and each fra
 test('when the process of the virtual NICs is killed, forward ends within 2 s with exit 1 and one line', async () => {
   const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
   await tool.until(/RX:/)
-  const children = readFileSync(`/proc/${tool.pid}/task/${tool.pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .map(Number)
+  const children = childrenOf(tool.pid)
   expect(children.length).toBe(1)
   const killed = performance.now()
   process.kill(children[0], 'SIGKILL')

@@ -47,14 +47,31 @@ function capture(name: string, times: readonly number[]): string {
   return file
 }
 
-test('a card’s counters don’t stick before the interval is over, however fast it is', async () => {
-  const jumbo = ['--size', '9014', '--mtu', '9000']
-  const end = await endOf('pktgen', 'virtual:sink', ...jumbo, '--rate', 'max', '-d', '3', '-i', '10')
+// Half a second of it fills an octet counter, if the main thread doesn't get its turn before that (statistics-board.test.ts).
+test('what is faster than any link is counted to the byte, or said to be missing', async () => {
+  const jumbo = ['--size', '9014', '--mtu', '9000', '--rate', 'max']
+  const args = [
+    'pktgen',
+    'virtual:sink',
+    ...jumbo,
+    '-d',
+    '3',
+    '-i',
+    '10',
+    '--json',
+    '--quiet',
+    '--log-level',
+    'warn',
+  ]
+  const { code, stdout, stderr } = await ixy(...args)
+  const [end] = objects(stdout, 'end') as unknown as End[]
   const { tx } = end.devices[0]
   const { arrived, bytes } = end.virtual[0].wires[0].counters
+  expect(code).toBe(0)
   expect(tx.packets).toBe(arrived)
-  expect(tx.bytes).toBe(tx.packets * 9014)
-  expect(tx.bytes).toBe(bytes)
+  expect(bytes).toBe(arrived * 9014)
+  if (stderr === '') expect(tx.bytes).toBe(bytes)
+  else expect(stderr).toMatch(/GOTCL has reached its largest value and stuck there/)
   expect(end.lineRateLimited).toBe(false)
 })
 

@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Tool, describeIf, missing, objects, sh } from './support.ts'
+import { Tool, becomes, childrenOf, describeIf, missing, objects, sh } from './support.ts'
 
 /** A runtime directory of its own, so that what a run leaves behind can be seen. */
 function ownRuntime(): { directory: string; env: Record<string, string> } {
@@ -16,19 +16,11 @@ function files(directory: string): string[] {
 
 /** Child processes of `pid`, and theirs. */
 function descendants(pid: number): number[] {
-  const list = `/proc/${pid}/task/${pid}/children`
-  if (!existsSync(list)) return []
-  const children = readFileSync(list, 'utf8').trim().split(' ').filter(Boolean).map(Number)
-  return children.flatMap((child) => [child, ...descendants(child)])
+  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)])
 }
 
-async function gone(pids: readonly number[]): Promise<boolean> {
-  const deadline = performance.now() + 5000
-  while (pids.some((pid) => existsSync(`/proc/${pid}`))) {
-    if (performance.now() > deadline) return false
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  return true
+function gone(pids: readonly number[]): Promise<boolean> {
+  return becomes(() => !pids.some((pid) => existsSync(`/proc/${pid}`)), 5000)
 }
 
 describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {

@@ -1,9 +1,9 @@
 /** A stop is a stop, whatever doesn't answer: the main thread, a server, the process of a virtual NIC. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Outcome, Tool, objects, temporaryDirectory } from './support.ts'
+import { type Outcome, Tool, objects, temporaryDirectory, becomes, childrenOf } from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -15,14 +15,6 @@ async function timed(stop: () => Promise<Outcome>): Promise<Outcome & { readonly
   const begin = performance.now()
   const outcome = await stop()
   return { ...outcome, took: performance.now() - begin }
-}
-
-function children(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number)
 }
 
 describe('a main thread that is stuck', () => {
@@ -55,7 +47,7 @@ describe('a main thread that is stuck', () => {
     const flag = `${args[0]}-${where.replaceAll(' ', '-')}`
     const tool = new Tool(args, { env: env(flag, how) })
     await tool.until(/RX:.*\n.*RX:/s)
-    const nics = children(tool.pid)
+    const nics = childrenOf(tool.pid)
     const lines = tool.stdout.length
     writeFileSync(file(flag), '')
     // The timer of the preload has fired, and nothing is printed any more.
@@ -92,13 +84,8 @@ describe('a main thread that is stuck', () => {
   })
 })
 
-async function goneWithin(pid: number, milliseconds: number): Promise<boolean> {
-  const deadline = performance.now() + milliseconds
-  while (existsSync(`/proc/${pid}`)) {
-    if (performance.now() > deadline) return false
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  return true
+function goneWithin(pid: number, milliseconds: number): Promise<boolean> {
+  return becomes(() => !existsSync(`/proc/${pid}`), milliseconds)
 }
 
 describe('a vfio-user server', () => {
@@ -155,7 +142,7 @@ describe('a vfio-user server', () => {
 test('the process of a virtual NIC that is stopped defers no end, and goes', async () => {
   const tool = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps', '--json', '-i', '0.05'])
   await tool.until(/"interval"/)
-  const [nic] = children(tool.pid)
+  const [nic] = childrenOf(tool.pid)
   process.kill(nic, 'SIGSTOP')
   const { code, stdout, took } = await timed(() => tool.kill('SIGTERM'))
   expect(took).toBeLessThan(STOP + SLACK)

@@ -1,6 +1,6 @@
 /** Running the tool as a user does: bin/ixy-ts with the bundle in dist/. */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
@@ -156,4 +156,21 @@ export function sh(program: string, ...args: string[]): string {
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} exited with ${status}: ${stderr}${stdout}`)
   return stdout
+}
+
+/** Child processes of `pid`; [] once it has gone. */
+export function childrenOf(pid: number): number[] {
+  const list = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(list)) return []
+  return readFileSync(list, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+/** Resolves with true once `condition` holds, with false if it doesn't within `milliseconds`. */
+export async function becomes(condition: () => boolean, milliseconds: number): Promise<boolean> {
+  const deadline = performance.now() + milliseconds
+  while (!condition()) {
+    if (performance.now() > deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return true
 }

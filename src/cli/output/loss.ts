@@ -3,7 +3,7 @@ import type { Balance, End } from '../../engine/balance.ts'
 import type { LossVerdict } from '../../engine/loss.ts'
 import type { VirtualReport } from '../../engine/types.ts'
 import { sum } from './tally.ts'
-import { grouped } from './layout.ts'
+import { grouped, words } from './layout.ts'
 
 /** The share that has not arrived as it was sent; 0 if nothing was offered. */
 export function lossRatio({ lost, corrupted, of }: LossVerdict): number {
@@ -50,8 +50,7 @@ export function balanceLines(balances: readonly Balance[], names: ReadonlyMap<nu
       const parts = [`offered ${grouped(offered)}`]
       if (copies > 0) parts.push(`copies ${grouped(copies)}`)
       parts.push(`arrived ${grouped(arrived)}`)
-      for (const { place, cause, frames } of lost)
-        parts.push(`${cause.replaceAll('_', ' ')} ${grouped(frames)} (${place})`)
+      for (const { place, cause, frames } of lost) parts.push(`${words(cause)} ${grouped(frames)} (${place})`)
       if (underWay > 0) parts.push(`under way ${grouped(underWay)}`)
       parts.push(`unaccounted ${grouped(unaccounted)}`)
       return `${nameOf(balance.from)} to ${nameOf(balance.to)}: ${parts.join(', ')}`

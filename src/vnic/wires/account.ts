@@ -43,19 +43,25 @@ export interface WireAccount {
   readonly generators: readonly Tally[]
 }
 
+/** How many frames that is. */
+export function framesOf(lost: readonly Loss[]): number {
+  return lost.reduce((sum, { frames }) => sum + frames, 0)
+}
+
 const NOTHING_HAPPENS: Path = { copies: 0, corrupted: 0, held: 0, lost: [] }
 
-/** The account of a wire that loses, copies and holds back nothing. */
+/** The account of a wire that copies and holds back nothing. `lost`: of what came from the NIC. */
 export function plainAccount(counts: {
   offered?: number
   arrived?: number
+  lost?: readonly Loss[]
   books?: boolean
   generators?: readonly Tally[]
 }): WireAccount {
-  const { offered = 0, arrived = 0, books = false, generators = [] } = counts
+  const { offered = 0, arrived = 0, lost = [], books = false, generators = [] } = counts
   return {
     in: { ...NOTHING_HAPPENS, offered, returned: 0 },
-    out: { ...NOTHING_HAPPENS, arrived, books },
+    out: { ...NOTHING_HAPPENS, arrived, books, lost: some(lost) },
     generators,
   }
 }
@@ -69,8 +75,8 @@ export function sumAccounts(
   end: WireAccount,
   others: readonly WireAccount[],
 ): WireAccount {
-  const lost = others.flatMap((other) => other.out.lost.filter(({ frames }) => frames > 0))
-  const missing = lost.reduce((sum, { frames }) => sum + frames, 0)
+  const lost = others.flatMap((other) => other.out.lost)
+  const missing = framesOf(lost)
   const total = (of: (part: WireAccount) => number): number => parts.reduce((sum, part) => sum + of(part), 0)
   return {
     in: {
@@ -98,6 +104,10 @@ export function addPath(behind: Path, here: Path): Path {
     copies: behind.copies + here.copies,
     corrupted: behind.corrupted + here.corrupted,
     held: behind.held + here.held,
-    lost: [...behind.lost, ...here.lost.filter(({ frames }) => frames > 0)],
+    lost: [...behind.lost, ...some(here.lost)],
   }
+}
+
+function some(lost: readonly Loss[]): Loss[] {
+  return lost.filter(({ frames }) => frames > 0)
 }

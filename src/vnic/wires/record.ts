@@ -2,7 +2,7 @@ import { Recording, type RecordOptions } from '../../captures/recording.ts'
 import type { Log } from '../../captures/messages.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Ledger } from './ledger.ts'
-import { addPath, plainAccount, type WireAccount } from './account.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /**
@@ -74,10 +74,8 @@ export class RecordWire implements Wire {
   account(): WireAccount {
     const { packets } = this.recording
     const { unwritten: frames } = this
-    const account = plainAccount({ arrived: packets - frames, books: this.ledger !== null && frames === 0 })
     const lost = [{ place: this.text, cause: 'unwritten', frames }]
-    const here = { copies: 0, corrupted: 0, held: 0, lost }
-    return { ...account, out: { ...account.out, ...addPath(account.out, here) } }
+    return plainAccount({ arrived: packets - frames, lost, books: this.ledger !== null && frames === 0 })
   }
 
   private get unwritten(): number {

@@ -6,7 +6,7 @@ import type { Tap } from '../../linux/tap.ts'
 import { tapDrops } from '../../linux/tap-drops.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
-import { addPath, plainAccount, type WireAccount } from './account.ts'
+import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** A TAP has an MTU of at most 65521: no frame is cut. */
@@ -123,12 +123,8 @@ export class TapWire implements Wire {
 
   account(): WireAccount {
     const { arrived, refused, sent: offered } = this
-    const account = plainAccount({ offered, arrived: arrived - refused })
     const lost = [{ place: this.text, cause: 'refused', frames: refused }]
-    return {
-      ...account,
-      out: { ...account.out, ...addPath(account.out, { copies: 0, corrupted: 0, held: 0, lost }) },
-    }
+    return plainAccount({ offered, arrived: arrived - refused, lost })
   }
 
   close(): void {
