@@ -13,7 +13,7 @@ import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 import { requireIommu, requireVfioPci } from './vfio-checks.ts'
 import { type GroupHold, holdGroup } from './vfio-container.ts'
 import { countVectors, getDevice, getRegion, resetDevice, setVectors } from './vfio-ioctl.ts'
@@ -31,7 +31,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
   const fn = readFunction(address, sysfsRoot)
   requireSupported(address, fn, force)
   requireIommu(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     let quiet = fn.driver !== null
@@ -54,7 +54,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new VfioTransport({ name: options.name ?? address, fn, device, group, config, bar, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -73,7 +73,7 @@ interface Parts {
   readonly group: GroupHold
   readonly config: FileConfigSpace
   readonly bar: MappedBar
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioTransport implements Transport {
@@ -125,6 +125,6 @@ class VfioTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

@@ -69,6 +69,7 @@ export class SimulatedRun {
           model: '',
           serialLink: true,
           interrupts: false,
+          warn: () => undefined,
         }),
     )
     const attached = memories.map((spec, queue) => {
