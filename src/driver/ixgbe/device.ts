@@ -2,11 +2,11 @@ import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
 import type { Device, DeviceStatistics, LinkState } from '../device.ts'
 import type { DeviceOptions } from '../driver.ts'
-import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
 import { enableInterrupts } from './interrupts.ts'
 import { readLink, startLink } from './link.ts'
 import { hasSerialLink } from './models.ts'
-import type { IxgbeQueueSpec, RingSpec } from './queues.ts'
+import type { IntelQueueSpec, RingSpec } from '../intel/queues.ts'
 import {
   type ReceiveOptions,
   disableReceive,
@@ -15,9 +15,9 @@ import {
   startReceiveQueue,
   stopReceiveQueue,
 } from './receive.ts'
-import { RegisterFile } from './register-file.ts'
+import { RegisterFile } from '../intel/register-file.ts'
 import { initRss } from './rss.ts'
-import { type Register, offsetOf } from './register.ts'
+import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
 import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
@@ -28,7 +28,7 @@ export class IxgbeDevice implements Device {
   readonly name: string
   readonly model: string
   readonly mac: string
-  readonly queues: readonly IxgbeQueueSpec[]
+  readonly queues: readonly IntelQueueSpec[]
 
   private readonly transport: Transport
   private readonly regs: RegisterFile
@@ -45,7 +45,7 @@ export class IxgbeDevice implements Device {
     this.transport = transport
     this.name = transport.name
     this.model = options.model.model
-    const regs = new RegisterFile(transport.bar0, transport.name)
+    const regs = new RegisterFile(transport.bar0, transport.name, '82599')
     this.regs = regs
 
     disableInterrupts(regs) // §4.6.3.1
@@ -68,7 +68,7 @@ export class IxgbeDevice implements Device {
     initTransmit(regs) // §4.6.8
 
     const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
-    const queues: IxgbeQueueSpec[] = []
+    const queues: IntelQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
