@@ -3,7 +3,7 @@
  * lose packets in the first second. A NIC that nobody else sees sends generated frames to a host of a few lines, which
  * forwards them, until all of that is machine code.
  */
-import { offsetOf, put, type Register } from '../driver/ixgbe/register.ts'
+import { offsetOf, put, type Register } from '../driver/intel/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { Device } from './model/device.ts'

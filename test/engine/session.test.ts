@@ -1,4 +1,4 @@
-import { RegisterFile } from '../../src/driver/ixgbe/register-file.ts'
+import { RegisterFile } from '../../src/driver/intel/register-file.ts'
 import { REG } from '../../src/driver/ixgbe/registers.ts'
 import { Session } from '../../src/engine/session.ts'
 import { DmaArena } from '../../src/memory/arena.ts'

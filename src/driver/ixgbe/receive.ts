@@ -1,9 +1,9 @@
 import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableQueues } from './queues.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/disable-queues.ts'
+import { splitAddress } from '../intel/ring-address.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 
 /** SRRCTL.DESCTYPE: advanced descriptors, one buffer (82599 §8.2.3.8.7). */

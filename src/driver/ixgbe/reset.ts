@@ -1,4 +1,4 @@
-import type { RegisterFile } from './register-file.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
 import { REG } from './registers.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 

@@ -1,9 +1,9 @@
 import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableQueues } from './queues.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/disable-queues.ts'
+import { splitAddress } from '../intel/ring-address.ts'
 
 /** TXPBSIZE of packet buffer 0 when it is the only one: all 160 KiB (82599 §4.6.11.3.4). */
 const ALL_OF_THE_PACKET_BUFFER = 160

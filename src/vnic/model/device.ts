@@ -4,7 +4,7 @@
  * Whoever runs it passes register accesses on (registers.read, registers.write, config.*), shares host memory (dma),
  * takes interrupts, and calls poll() as often as possible.
  */
-import type { Register } from '../../driver/ixgbe/register.ts'
+import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'

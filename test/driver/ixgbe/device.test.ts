@@ -1,15 +1,18 @@
 import { type DataPort, attachPort } from '../../../src/engine/data-plane.ts'
-import { IxgbeDevice, type IxgbeOptions, ringBytes } from '../../../src/driver/ixgbe/device.ts'
+import type { DeviceOptions } from '../../../src/driver/driver.ts'
+import { IxgbeDevice } from '../../../src/driver/ixgbe/device.ts'
+import { ixgbe } from '../../../src/driver/ixgbe/driver.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { offsetOf, type Register } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, type Register } from '../../../src/driver/intel/register.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../../src/memory/packets.ts'
 import { TestWire } from '../../vnic/model/host.ts'
 import { ModelTransport } from './model-transport.ts'
 
 const POOL_SHIFT = 8
+const MODEL = { model: 'virtual', family: '82599' }
 
-interface BenchOptions extends Partial<IxgbeOptions> {
+interface BenchOptions extends Partial<DeviceOptions> {
   /** A card that isn't as it should be: what it reads at an offset instead of the model's value. */
   broken?: (transport: ModelTransport, offset: number, value: number) => number
 }
@@ -34,7 +37,7 @@ class Bench {
     const { queues = 1, ringSize = 64, maxFrame = 1518 } = options
     const bufferShift = bufferShiftFor(maxFrame)
     const pools = Math.max(2, queues)
-    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ringBytes(queues, ringSize)
+    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ixgbe.dmaBytes({ queues, ringSize })
     this.arena = new DmaArena(bytes + 4096, false)
     for (const segment of this.arena.segments) this.transport.mapDma(segment)
     const spec = this.arena.takePackets(bufferShift, POOL_SHIFT, pools)
@@ -43,8 +46,7 @@ class Bench {
       ringSize,
       bufferShift,
       maxFrame,
-      model: 'virtual',
-      serialLink: true,
+      model: MODEL,
       interrupts: false,
       warn: (message) => this.warnings.push(message),
       ...options,
@@ -338,8 +340,7 @@ test('a bit that does not come is named, with register and section', () => {
         ringSize: 64,
         bufferShift: 11,
         maxFrame: 1518,
-        model: 'virtual',
-        serialLink: true,
+        model: MODEL,
         interrupts: false,
         warn: () => undefined,
       }),

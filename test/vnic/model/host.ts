@@ -1,5 +1,5 @@
 /** The simplest host there can be: a device, its registers, memory it may use, rings written by hand. */
-import { offsetOf, put, type Register } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, put, type Register } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
 import { plainAccount, type WireAccount } from '../../../src/vnic/wires/account.ts'

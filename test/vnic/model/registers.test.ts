@@ -1,5 +1,5 @@
 /** Register behaviour, with Linux's own offline register test (ethtool -t) as a conformance suite. */
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { Host, MAC } from './host.ts'
 

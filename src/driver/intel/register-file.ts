@@ -12,10 +12,13 @@ const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(
 export class RegisterFile {
   private readonly window: RegisterWindow
   private readonly device: string
+  private readonly datasheet: string
 
-  constructor(window: RegisterWindow, device: string) {
+  /** `device` and `datasheet` (`82599`) are named in errors. */
+  constructor(window: RegisterWindow, device: string, datasheet: string) {
     this.window = window
     this.device = device
+    this.datasheet = datasheet
   }
 
   /** Reads a register. RC and RCW registers are cleared by it. */
@@ -45,7 +48,7 @@ export class RegisterFile {
     const name = register.count > 1 ? `${register.name}[${index}]` : register.name
     throw new IxyError(
       'IXY_ERR_REGISTER',
-      `${this.device}: ${name} & ${hex(mask)} is ${hex(value)}, not ${hex(expected ? mask : 0)}, after ${Math.round(deadline)} ms (82599 §${register.section})`,
+      `${this.device}: ${name} & ${hex(mask)} is ${hex(value)}, not ${hex(expected ? mask : 0)}, after ${Math.round(deadline)} ms (${this.datasheet} §${register.section})`,
       'reset the card (reload its kernel driver, or reboot) and try again',
     )
   }
@@ -75,7 +78,7 @@ export class RegisterFile {
   private misuse(register: Register, how: string): IxyError {
     return new IxyError(
       'IXY_ERR_REGISTER',
-      `${this.device}: ${register.name} ${how} (82599 §${register.section})`,
+      `${this.device}: ${register.name} ${how} (${this.datasheet} §${register.section})`,
     )
   }
 }
