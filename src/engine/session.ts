@@ -1,16 +1,17 @@
 /** From device arguments to devices that are ready for workers, and back. */
 import type { Device, QueueSpec } from '../driver/device.ts'
-import { IxgbeDevice, ringBytes } from '../driver/ixgbe/device.ts'
-import { IxyError } from '../errors.ts'
+import { DRIVERS, requireWithinLimits } from '../driver/registry.ts'
+import type { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { identify } from '../pci/device-ids.ts'
+import { readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
+import { Undo } from '../undo.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
@@ -56,7 +57,8 @@ export class Session {
   /** Where memory is and workers should be. */
   readonly placement: Placement
   private readonly transports: readonly Transport[]
-  private readonly arena: DmaArena
+  /** Gives all but `virtual` back. */
+  private readonly undo: Undo
 
   private constructor(parts: {
     devices: readonly Device[]
@@ -65,7 +67,7 @@ export class Session {
     virtualIndexes: readonly number[]
     placement: Placement
     transports: readonly Transport[]
-    arena: DmaArena
+    undo: Undo
   }) {
     this.devices = parts.devices
     this.queueSets = parts.queueSets
@@ -73,7 +75,7 @@ export class Session {
     this.virtualIndexes = parts.virtualIndexes
     this.placement = parts.placement
     this.transports = parts.transports
-    this.arena = parts.arena
+    this.undo = parts.undo
   }
 
   /**
@@ -85,11 +87,13 @@ export class Session {
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
-    const undo: (() => void | Promise<void>)[] = []
+    const log: NicLog = (level, text) => observer[level](text)
+    const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
+    const undo = new Undo()
     try {
-      const log: NicLog = (level, text) => observer[level](text)
-      const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
-      if (virtual !== null) undo.push(() => virtual.close().then(() => undefined))
+      // Memory goes last: a card whose set-up has failed half way does DMA until its transport is closed.
+      let arena: DmaArena | null = null
+      undo.push(() => arena?.close())
 
       const transports = addresses.map((address, i) => {
         const socket = virtual?.sockets[indexes.indexOf(i)]
@@ -97,6 +101,7 @@ export class Session {
           address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
         const transport = openTransport(target, {
           ...options,
+          known: DRIVERS,
           name: formatDevice(address),
           onSlow: (message) => observer.warning(message),
         })
@@ -112,31 +117,36 @@ export class Session {
       const poolShift = Math.log2(options.ringSize) + 2
       const pools = Math.max(2, transports.length)
       const packets = packetMemoryBytes(bufferShift, poolShift, pools)
-      const rings = ringBytes(options.queues, options.ringSize) * transports.length
+      const interrupts = options.mode !== 'poll'
+      const found = transports.map(({ name, config }) => {
+        const { driver, model } = DRIVERS.driverOf(name, readIds(config, name), options.force)
+        requireWithinLimits(name, driver, { ...options, interrupts })
+        return { driver, model }
+      })
+      const rings = found.reduce((sum, { driver }) => sum + driver.dmaBytes(options), 0)
       const spare = options.queues * (1 << bufferShift)
       const physical = transports.some((transport) => transport.needsPhysicalAddresses)
       const placement = place(transports, options.cpus)
-      const arena = allocateAt(
+      const memory = allocateAt(
         placement,
         () => new DmaArena(options.queues * packets + rings + spare, physical),
       )
-      undo.push(() => arena.close())
-      for (const transport of transports) for (const segment of arena.segments) transport.mapDma(segment)
+      arena = memory
+      for (const transport of transports) for (const segment of memory.segments) transport.mapDma(segment)
 
       const memories = Array.from({ length: options.queues }, () =>
-        arena.takePackets(bufferShift, poolShift, pools),
+        memory.takePackets(bufferShift, poolShift, pools),
       )
-      const devices = transports.map((transport) => {
-        const { vendorId, deviceId } = readIds(transport)
-        const { model, family } = identify(vendorId, deviceId)
-        const device = new IxgbeDevice(transport, arena, {
+      const devices = transports.map((transport, i) => {
+        const { driver, model } = found[i]
+        const device = driver.open(transport, memory, {
           queues: options.queues,
           ringSize: options.ringSize,
           bufferShift,
           maxFrame: ETHERNET_HEADER + options.mtu + FCS,
           model,
-          interrupts: options.mode !== 'poll',
-          serialLink: family === '82599' || family === 'X520',
+          interrupts,
+          warn: (message) => observer.warning(`${transport.name}: ${message}`),
         })
         undo.push(() => device.close())
         return device
@@ -144,9 +154,9 @@ export class Session {
       // The cards have been reset: nothing writes any more to what a killed predecessor has left.
       removeStaleHugepageFiles()
 
-      const queueSets = memories.map((memory, queue) => ({
-        memory,
-        arena: arena.file,
+      const queueSets = memories.map((packets, queue) => ({
+        memory: packets,
+        arena: memory.file,
         ports: devices.map((device) => device.queues[queue]),
       }))
       return new Session({
@@ -156,10 +166,11 @@ export class Session {
         virtualIndexes: indexes,
         placement,
         transports,
-        arena,
+        undo,
       })
     } catch (error) {
-      for (const step of undo.reverse()) await step()
+      undo.runQuietly()
+      await virtual?.close()
       throw error
     }
   }
@@ -198,8 +209,7 @@ export class Session {
    * files. Returns what they could not complete, null if there is nothing. Idempotent, never rejects.
    */
   async close(milliseconds?: number): Promise<IxyError | null> {
-    for (const device of this.devices) device.close()
-    this.arena.close()
+    this.undo.runQuietly()
     return (await this.virtual?.close(milliseconds)) ?? null
   }
 }
@@ -218,16 +228,4 @@ async function startVirtual(
   })
   if (specs.length === 0) return { virtual: null, indexes }
   return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, options), indexes }
-}
-
-function readIds(transport: Transport): { vendorId: number; deviceId: number } {
-  const vendorId = transport.config.read16(0)
-  if (vendorId === 0xffff) {
-    throw new IxyError(
-      'IXY_ERR_DEVICE_GONE',
-      `${transport.name} doesn't answer`,
-      'check that it is plugged in and powered',
-    )
-  }
-  return { vendorId, deviceId: transport.config.read16(2) }
 }

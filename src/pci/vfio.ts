@@ -7,13 +7,12 @@ import { close, createEventFd } from '../linux/file.ts'
 import { mmap } from '../linux/mapping.ts'
 import type { DmaSegment } from '../memory/arena.ts'
 import { bindToVfio } from './binding.ts'
-import { requireSupported } from './device-ids.ts'
 import { type PciFunction, readFunction, requireUnused } from './function.ts'
 import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 import { requireIommu, requireVfioPci } from './vfio-checks.ts'
 import { type GroupHold, holdGroup } from './vfio-container.ts'
 import { countVectors, getDevice, getRegion, resetDevice, setVectors } from './vfio-ioctl.ts'
@@ -27,11 +26,11 @@ const CONFIG = 7
  * _IN_USE, IXY_ERR_NO_VFIO, IXY_ERR_PERMISSION.
  */
 export function openVfio(address: string, options: PciOptions): Transport {
-  const { force, sysfsRoot } = options
+  const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
-  requireSupported(address, fn, force)
+  known.requireSupported(address, fn, force)
   requireIommu(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     let quiet = fn.driver !== null
@@ -54,7 +53,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new VfioTransport({ name: options.name ?? address, fn, device, group, config, bar, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -73,7 +72,7 @@ interface Parts {
   readonly group: GroupHold
   readonly config: FileConfigSpace
   readonly bar: MappedBar
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioTransport implements Transport {
@@ -125,6 +124,6 @@ class VfioTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

@@ -9,10 +9,10 @@ import { IxyError } from '../../errors.ts'
 import { close, createEventFd, shrinkingOf } from '../../linux/file.ts'
 import { mmap, munmap } from '../../linux/mapping.ts'
 import type { DmaSegment } from '../../memory/arena.ts'
-import { requireSupported } from '../device-ids.ts'
+import { type KnownDevices, readIds } from '../ids.ts'
 import { setBusMaster } from '../register-access.ts'
 import type { Transport } from '../transport.ts'
-import { UndoStack } from '../undo-stack.ts'
+import { Undo } from '../../undo.ts'
 import { Connection, type OnSlow } from './connection.ts'
 import {
   Command,
@@ -47,6 +47,7 @@ const PAGE = 4096
 const REGION_INFO_ROOM = 4096
 
 export interface VfioUserOptions {
+  readonly known: KnownDevices
   /** Takes a NIC of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; `vfio-user:<socket>` by default. */
@@ -63,7 +64,7 @@ export interface VfioUserOptions {
  */
 export function openVfioUser(socketPath: string, options: VfioUserOptions): Transport {
   const name = options.name ?? `vfio-user:${socketPath}`
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
@@ -74,11 +75,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const config = new RemoteConfigSpace(connection)
     if ((device.flags & DeviceFlag.PCI) === 0 || device.regions <= Region.CONFIG)
       throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} is not a PCI device`, 'start another server')
-    requireSupported(
-      name,
-      { vendorId: config.read16(0), deviceId: config.read16(2), classCode: config.read16(10) },
-      options.force,
-    )
+    options.known.requireSupported(name, readIds(config, name), options.force)
     if ((device.flags & DeviceFlag.RESET) !== 0) connection.request(Command.DEVICE_RESET)
     const { info, pages } = mapDoorbells(connection, name, undo)
     undo.push(() => setBusMaster(config, false))
@@ -86,7 +83,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const bar0 = new RemoteRegisters(connection, info.size)
     return new VfioUserTransport({ name, connection, config, bar0, pages, maxFds, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -145,7 +142,7 @@ interface MappedPage {
 function mapDoorbells(
   connection: Connection,
   name: string,
-  undo: UndoStack,
+  undo: Undo,
 ): { info: RegionInfoReply; pages: MappedPage[] } {
   const { payload, fds } = connection.requestFiles(
     Command.DEVICE_GET_REGION_INFO,
@@ -197,7 +194,7 @@ interface Parts {
   readonly bar0: RemoteRegisters
   readonly pages: readonly MappedPage[]
   readonly maxFds: number
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioUserTransport implements Transport {
@@ -258,6 +255,6 @@ class VfioUserTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }
