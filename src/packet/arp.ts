@@ -44,6 +44,25 @@ export class ArpPacket extends View {
     return true
   }
 
+  /** Makes a request of this packet: who has `target`? `mac` and `ip` are the sender's own. */
+  ask(mac: number, ip: number, target: number): void {
+    this.operation = ArpOperation.REQUEST
+    this.senderMac = mac
+    this.senderIp = ip
+    this.targetMac = 0
+    this.targetIp = target
+  }
+
+  /** Makes the reply of this request, where it lies: `mac` is the address that was asked for. */
+  answer(mac: number): void {
+    const asked = this.targetIp
+    this.operation = ArpOperation.REPLY
+    this.targetMac = this.senderMac
+    this.targetIp = this.senderIp
+    this.senderMac = mac
+    this.senderIp = asked
+  }
+
   /** See `ArpOperation`. */
   get operation(): number {
     return read16(this.u8, this.offset + OPERATION)
