@@ -23,6 +23,7 @@ export interface ArpMemory extends PacketBytes {
   allocate(pool: number, ids: Int32Array, count: number): number
 }
 
+/** What an `ArpTable` works with. */
 export interface ArpTableOptions {
   readonly memory: ArpMemory
   /** Where buffers for requests come from: one of the app's own pools. */

@@ -18,6 +18,7 @@ const HARDWARE_ETHERNET = 1
 const IPV4_BYTES = 4
 const BOTH_LENGTHS = (MAC_BYTES << 8) | IPV4_BYTES
 
+/** Whether an ARP packet asks or answers. */
 export const ArpOperation = { REQUEST: 1, REPLY: 2 } as const
 
 /** A view of an ARP packet. MAC addresses are numbers, see `parseMacAddress()`; IPv4 addresses too, see `parseIpv4()`. */
