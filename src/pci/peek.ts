@@ -12,7 +12,7 @@ import { type KnownDevices, type PciIds, readIds } from './ids.ts'
 import { openTransport } from './open.ts'
 import { requirePages } from './sysfs.ts'
 import type { FunctionView, ReadableConfig } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 
 export interface Peek extends FunctionView {
   readonly ids: PciIds
@@ -47,12 +47,12 @@ export function peek(device: DeviceAddress, { known, force, sysfsRoot }: PeekOpt
 }
 
 function peekAt(fn: PciFunction): Peek {
-  const undo = new UndoStack()
+  const undo = new Undo()
   const config = new FileConfigSpace(open(join(fn.path, 'config'), O_RDONLY))
   undo.push(() => config.close())
   const bars = new Bars(fn.address, (index) => openReadOnly(fn, config, index, undo))
   undo.push(() => bars.close())
-  return { name: fn.address, ids: fn, config, bar: (index) => bars.at(index), close: () => undo.run() }
+  return { name: fn.address, ids: fn, config, bar: (index) => bars.at(index), close: () => undo.runQuietly() }
 }
 
 /** A function that no driver has enabled may answer no access: every register would read as 0 or as all ones. */
@@ -66,7 +66,7 @@ function requireDecoding(fn: PciFunction, config: ReadableConfig, space: 'memory
   )
 }
 
-function openReadOnly(fn: PciFunction, config: FileConfigSpace, index: number, undo: UndoStack): Bar | null {
+function openReadOnly(fn: PciFunction, config: FileConfigSpace, index: number, undo: Undo): Bar | null {
   const bytes = barBytes(fn, index)
   if (bytes === 0) return null
   const space = spaceOf(config, index)

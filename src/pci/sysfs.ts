@@ -15,7 +15,7 @@ import { lockDevice } from './lock.ts'
 import { type Bar, Bars, MappedBar, PAGE, enableSpace, fileBar } from './bars.ts'
 import { FileConfigSpace, requireAnswer, setBusMaster } from './config-space.ts'
 import type { Doorbell, RegisterWindow, Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 
 export interface PciOptions extends Roots {
   readonly known: KnownDevices
@@ -42,7 +42,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     )
   requireUnused(fn, force, options)
   requirePassThrough(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     // A killed predecessor's device still does DMA until it is off the bus or reset; a kernel driver has reset it.
@@ -62,7 +62,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new SysfsTransport(name, fn, config, bars, undo)
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -78,7 +78,7 @@ export function requirePassThrough(fn: PciFunction): void {
 }
 
 /** Asks the kernel to put the function into state D0; it may sleep while no driver has it. */
-function powerUp(fn: PciFunction, undo: UndoStack): void {
+function powerUp(fn: PciFunction, undo: Undo): void {
   const enable = join(fn.path, 'enable')
   try {
     writeFileSync(enable, '1')
@@ -89,7 +89,7 @@ function powerUp(fn: PciFunction, undo: UndoStack): void {
 }
 
 /** Memory can be mapped, I/O ports can be read and written. */
-function openBar(fn: PciFunction, config: FileConfigSpace, index: number, undo: UndoStack): Bar | null {
+function openBar(fn: PciFunction, config: FileConfigSpace, index: number, undo: Undo): Bar | null {
   const bytes = barBytes(fn, index)
   if (bytes === 0) return null
   const space = enableSpace(config, index)
@@ -137,9 +137,9 @@ class SysfsTransport implements Transport {
   readonly numaNode: number
   readonly config: FileConfigSpace
   private readonly bars: Bars
-  private readonly undo: UndoStack
+  private readonly undo: Undo
 
-  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bars: Bars, undo: UndoStack) {
+  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bars: Bars, undo: Undo) {
     this.name = name
     this.numaNode = fn.numaNode
     this.config = config
@@ -171,6 +171,6 @@ class SysfsTransport implements Transport {
   }
 
   close(): void {
-    this.undo.run()
+    this.undo.runQuietly()
   }
 }

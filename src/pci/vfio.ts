@@ -13,7 +13,7 @@ import { type PciFunction, readFunction, requireUnused } from './function.ts'
 import { lockDevice } from './lock.ts'
 import type { PciOptions } from './sysfs.ts'
 import type { Doorbell, RegisterWindow, Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 import { requireIommu, requireVfioPci } from './vfio-checks.ts'
 import { type GroupHold, holdGroup } from './vfio-container.ts'
 import { countVectors, getDevice, getRegion, resetDevice, setVectors } from './vfio-ioctl.ts'
@@ -30,7 +30,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
   const fn = readFunction(address, sysfsRoot)
   known.requireSupported(address, fn, force)
   requireIommu(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     let quiet = fn.driver !== null
@@ -54,7 +54,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new VfioTransport({ name, fn, device, group, config, bars, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -76,7 +76,7 @@ interface Parts {
   readonly group: GroupHold
   readonly config: FileConfigSpace
   readonly bars: Bars
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioTransport implements Transport {
@@ -130,6 +130,6 @@ class VfioTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

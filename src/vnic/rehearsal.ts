@@ -88,7 +88,10 @@ function initialise(device: Device): void {
   write(REG.TDBAL, ENTRIES * DESCRIPTOR_BYTES)
   write(REG.TDLEN, ENTRIES * DESCRIPTOR_BYTES)
   write(REG.TXDCTL, REG.TXDCTL.fields.ENABLE.mask)
+  write(REG.SECRXCTRL, REG.SECRXCTRL.fields.RX_DIS.mask)
+  device.registers.read(offsetOf(REG.SECRXSTAT))
   write(REG.RXCTRL, REG.RXCTRL.fields.RXEN.mask)
+  write(REG.SECRXCTRL, 0)
 }
 
 /** Writes the address of what is `offset` bytes into the memory. */

@@ -1,6 +1,7 @@
-import { IxyError } from '../../errors.ts'
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
+import { IxyError, asIxyError } from '../../errors.ts'
+import { takeAllSteps } from '../../undo.ts'
 import type { Device, DeviceStatistics, LinkState } from '../device.ts'
 import type { DeviceOptions } from '../driver.ts'
 import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
@@ -14,15 +15,15 @@ import {
   enableReceive,
   initReceive,
   startReceiveQueue,
-  stopReceiveQueue,
+  stopReceiveQueues,
 } from './receive.ts'
 import { RegisterFile } from '../intel/register-file.ts'
 import { initRss } from './rss.ts'
 import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, waitForEeprom } from './reset.ts'
+import { disableInterrupts, globalReset, readMac, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
-import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueue } from './transmit.ts'
+import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueues } from './transmit.ts'
 
 /** The BAR with the registers (82599 §8.1.1). */
 export const BAR = 0
@@ -37,6 +38,7 @@ export class IxgbeDevice implements Device {
   private readonly transport: Transport
   private readonly regs: RegisterFile
   private readonly reader: StatisticsReader
+  private readonly warn: (message: string) => void
   private receiving = false
   private sending = true
   private closed = false
@@ -49,11 +51,12 @@ export class IxgbeDevice implements Device {
     this.transport = transport
     this.name = transport.name
     this.model = options.model.model
+    this.warn = options.warn
     const regs = new RegisterFile(transport.bar(BAR), transport.name, '82599')
     this.regs = regs
 
     disableInterrupts(regs) // §4.6.3.1
-    disableMaster(regs) // §5.2.5.3.2
+    stopRequests(regs, this.warn) // §5.2.5.3.2
     globalReset(regs) // §4.6.3.2
     disableInterrupts(regs)
     waitForEeprom(regs) // §4.6.3 step 3
@@ -90,7 +93,7 @@ export class IxgbeDevice implements Device {
   }
 
   start(): void {
-    enableReceive(this.regs)
+    enableReceive(this.regs, this.warn)
     this.receiving = true
   }
 
@@ -115,22 +118,29 @@ export class IxgbeDevice implements Device {
   stopSending(): void {
     if (!this.sending) return
     this.sending = false
-    for (let queue = 0; queue < this.queues.length; queue++) stopTransmitQueue(this.regs, queue)
-    disableTransmit(this.regs)
+    const { regs, queues } = this
+    takeAllSteps([() => stopTransmitQueues(regs, queues.length), () => disableTransmit(regs)])
   }
 
   close(): void {
     if (this.closed) return
     this.closed = true
+    const { transport, regs, queues } = this
+    const stopAll = [
+      () => this.stopReceiving(),
+      () => this.stopSending(),
+      () => stopReceiveQueues(regs, queues.length),
+      () => stopRequests(regs, this.warn),
+    ]
     try {
-      this.stopReceiving()
-      this.stopSending()
-      for (let queue = 0; queue < this.queues.length; queue++) stopReceiveQueue(this.regs, queue)
-      disableMaster(this.regs)
-    } catch {
-      // A card that has vanished can't be shut down; closing the transport is all that is left.
+      transport.assertAlive()
+      takeAllSteps(stopAll)
+    } catch (error) {
+      // One that has vanished can't be shut down; closing the transport, which stops its DMA, is all that is left.
+      const { code, message } = asIxyError(error)
+      if (code !== 'IXY_ERR_DEVICE_GONE') this.warn(`it doesn't shut down in order: ${message}`)
     }
-    this.transport.close()
+    transport.close()
   }
 
   private ringSpec(block: DmaBlock, tail: Register, queue: number): RingSpec {

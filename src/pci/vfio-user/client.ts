@@ -10,7 +10,7 @@ import { type KnownDevices, readIds } from '../ids.ts'
 import { Bars } from '../bars.ts'
 import { setBusMaster } from '../config-space.ts'
 import type { Doorbell, RegisterWindow, Transport } from '../transport.ts'
-import { UndoStack } from '../undo-stack.ts'
+import { Undo } from '../../undo.ts'
 import { Connection, type OnSlow } from './connection.ts'
 import {
   Command,
@@ -51,7 +51,7 @@ export interface VfioUserOptions {
  */
 export function openVfioUser(socketPath: string, options: VfioUserOptions): Transport {
   const name = options.name ?? `vfio-user:${socketPath}`
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
@@ -70,7 +70,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     setBusMaster(config, true)
     return new VfioUserTransport({ name, connection, config, bars, maxFds, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -126,7 +126,7 @@ interface Parts {
   readonly config: RemoteConfigSpace
   readonly bars: Bars
   readonly maxFds: number
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioUserTransport implements Transport {
@@ -187,6 +187,6 @@ class VfioUserTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

@@ -6,7 +6,7 @@ import { shrinkingOf } from '../../linux/file.ts'
 import { mmap } from '../../linux/mapping.ts'
 import { type Bar, CalledBar, MappablePages, PAGE, enableSpace } from '../bars.ts'
 import type { ConfigSpace } from '../transport.ts'
-import type { UndoStack } from '../undo-stack.ts'
+import type { Undo } from '../../undo.ts'
 import type { Connection } from './connection.ts'
 import {
   Command,
@@ -96,7 +96,7 @@ export function openRemoteBar(
   config: ConfigSpace,
   name: string,
   index: number,
-  undo: UndoStack,
+  undo: Undo,
 ): Bar | null {
   const { info, fd } = askForRegion(connection, index)
   if (fd !== undefined) undo.push(() => closeInBackground(fd))

@@ -24,6 +24,8 @@ export class ModelTransport implements Transport {
   readonly writes: string[] = []
   closed = false
   sharesDoorbells = true
+  /** For tests of what happens at the end: it has come. */
+  stopping = false
   private readonly registers = mmap(BAR0_BYTES)
 
   /** Where this card sees the host's memory in the memory of all NICs; only if it is to. */
