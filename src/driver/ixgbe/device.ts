@@ -1,6 +1,6 @@
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
-import { asIxyError } from '../../errors.ts'
+import { IxyError, asIxyError } from '../../errors.ts'
 import { takeAllSteps } from '../../undo.ts'
 import type { Device, DeviceStatistics, LinkState } from '../device.ts'
 import type { DeviceOptions } from '../driver.ts'
@@ -24,6 +24,9 @@ import { REG } from './registers.ts'
 import { disableInterrupts, globalReset, readMac, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
 import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueues } from './transmit.ts'
+
+/** The BAR with the registers (82599 §8.1.1). */
+export const BAR = 0
 
 /** An 82599 or a relative: from reset to packets, in the order of 82599 §4.6.3. */
 export class IxgbeDevice implements Device {
@@ -49,7 +52,7 @@ export class IxgbeDevice implements Device {
     this.name = transport.name
     this.model = options.model.model
     this.warn = options.warn
-    const regs = new RegisterFile(transport.bar0, transport.name, '82599')
+    const regs = new RegisterFile(transport.bar(BAR), transport.name, '82599')
     this.regs = regs
 
     disableInterrupts(regs) // §4.6.3.1
@@ -142,12 +145,18 @@ export class IxgbeDevice implements Device {
 
   private ringSpec(block: DmaBlock, tail: Register, queue: number): RingSpec {
     const offset = offsetOf(tail, queue)
-    const page = offset & ~0xfff
+    const doorbell = this.transport.doorbell(BAR, offset)
+    if (doorbell?.kind !== 'memory')
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `the server of ${this.name} doesn't share the tail registers (${tail.name}[${queue}] at 0x${offset.toString(16)} of BAR${BAR})`,
+        'use a server of this program: ixy-ts vnic',
+      )
     return {
       address: block.address,
       entries: block.bytes / DESCRIPTOR_BYTES,
-      tailPage: this.transport.doorbellPage(page),
-      tailIndex: (offset - page) >> 2,
+      tailPage: doorbell.page,
+      tailIndex: doorbell.offset >> 2,
     }
   }
 }
