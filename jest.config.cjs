@@ -4,7 +4,8 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
-  moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts' },
+  // docs/examples and what users write import the library by its name.
+  moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts', '^ixy-ts$': '<rootDir>/src/index.ts' },
   transform: {
     '/src/.*/wasm/[^/]*\\.ts$': '<rootDir>/assemblyscript.mjs',
     '^.+\\.[jt]s$': [
