@@ -7,6 +7,7 @@ import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
+import { FCS_BYTES, HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import { readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
@@ -16,10 +17,6 @@ import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
-
-const ETHERNET_HEADER = 14
-const FCS = 4
-const VLAN_TAG = 4
 
 export type SessionOptions = Pick<
   RunOptions,
@@ -112,7 +109,7 @@ export class Session {
         return transport
       })
 
-      const bufferShift = bufferShiftFor(ETHERNET_HEADER + VLAN_TAG + options.mtu)
+      const bufferShift = bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + options.mtu)
       // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
       const poolShift = Math.log2(options.ringSize) + 2
       const pools = Math.max(2, transports.length)
@@ -143,7 +140,7 @@ export class Session {
           queues: options.queues,
           ringSize: options.ringSize,
           bufferShift,
-          maxFrame: ETHERNET_HEADER + options.mtu + FCS,
+          maxFrame: HEADER_BYTES + options.mtu + FCS_BYTES,
           model,
           interrupts,
           warn: (message) => observer.warning(`${transport.name}: ${message}`),

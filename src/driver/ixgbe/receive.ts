@@ -2,12 +2,13 @@ import type { RegisterFile } from '../intel/register-file.ts'
 import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
 import { disableQueues } from '../intel/queue-setup.ts'
+import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES } from '../../packet/ethernet.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 
 /** RXPBSIZE of packet buffer 0 when it is the only one: all 512 KiB (82599 §8.2.3.8.9). */
 const ALL_OF_THE_PACKET_BUFFER = 512
 /** Frames and VLAN tags the MAC accepts without jumbo frames, FCS included (82599 §8.2.3.22.13). */
-const STANDARD_FRAME = 1518
+const STANDARD_FRAME = HEADER_BYTES + DEFAULT_MTU + FCS_BYTES
 /** How long the security block may take to empty its receive path, milliseconds; as long as Linux's ixgbe waits. */
 const SECURITY_PATH_DEADLINE = 40
 
