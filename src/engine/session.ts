@@ -23,7 +23,8 @@ import type { Watchdog } from './watchdog.ts'
 export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
->
+> &
+  Partial<Pick<RunOptions, 'inspect'>>
 
 type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
@@ -89,7 +90,11 @@ export class Session {
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
     const log: NicLog = (level, text) => observer[level](text)
-    const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
+    const { virtual, indexes } = await startVirtual(addresses, {
+      log,
+      inspect: options.inspect === true,
+      ...(stop && { stop }),
+    })
     const undo = new Undo()
     try {
       // Memory goes last: a card whose set-up has failed half way does DMA until its transport is closed.
@@ -180,7 +185,7 @@ export class Session {
 /** One child process for all virtual NICs of the command. */
 async function startVirtual(
   addresses: readonly DeviceAddress[],
-  options: { log: NicLog; stop?: AbortSignal },
+  options: { log: NicLog; inspect: boolean; stop?: AbortSignal },
 ): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
   const indexes: number[] = []
   const specs: { name: string; wire: string }[] = []
