@@ -24,7 +24,8 @@ const VLAN_TAG = 4
 export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
->
+> &
+  Partial<Pick<RunOptions, 'inspect'>>
 
 /** Who wants to know of, or has a say in, the opening of a session. */
 export interface Attendants {
@@ -88,7 +89,11 @@ export class Session {
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
     const log: NicLog = (level, text) => observer[level](text)
-    const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
+    const { virtual, indexes } = await startVirtual(addresses, {
+      log,
+      inspect: options.inspect === true,
+      ...(stop && { stop }),
+    })
     const undo = new Undo()
     try {
       // Memory goes last: a card whose set-up has failed half way does DMA until its transport is closed.
@@ -217,7 +222,7 @@ export class Session {
 /** One child process for all virtual NICs of the command. */
 async function startVirtual(
   addresses: readonly DeviceAddress[],
-  options: { log: NicLog; stop?: AbortSignal },
+  options: { log: NicLog; inspect: boolean; stop?: AbortSignal },
 ): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
   const indexes: number[] = []
   const specs: { name: string; wire: string }[] = []

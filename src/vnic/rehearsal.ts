@@ -53,10 +53,10 @@ function rehearseWith(rate: number | null, waits: boolean): number {
     mac: Uint8Array.of(2, 0, 0, 0, 0, 0),
     wire: new GenWire('gen', options, ledger, true),
     strict: true,
+    inspect: false,
     interrupts: { signal: () => undefined },
     bar0: new ArrayBuffer(BAR0_BYTES),
   })
-  device.receive.inspectAll = false
   device.dma.addPart(IOVA, BYTES, true, space.bytes, memory)
   const words = space.bytes.u32.subarray(memory >> 2, (memory + BYTES) >> 2)
   for (let i = 0; i < ENTRIES; i++) setAddress(words, i << 2, BUFFERS + i * BUFFER_BYTES)

@@ -37,8 +37,6 @@ export class Receive {
   open = false
   /** Frames may be written into the host's memory. Set by the device. */
   running = false
-  /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
-  inspectAll = true
   /** Frames that were in the packet buffer at a reset. They are gone, and no register counts them. */
   forgotten = 0
   /** Frames that came while reception was off or the link down. As on a card, no register counts them. */
@@ -46,6 +44,8 @@ export class Receive {
   /** Frames for another address or VLAN. No register counts those either. */
   filtered = 0
 
+  /** Verify IP and TCP/UDP checksums and report packet types, as a card always does (82599 §7.1.11). */
+  private readonly inspectAll: boolean
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
@@ -67,8 +67,10 @@ export class Receive {
     statistics: Statistics,
     interrupts: Interrupts,
     strict: Strict,
+    inspectAll: boolean,
     onPause: (milliseconds: number) => void,
   ) {
+    this.inspectAll = inspectAll
     this.mac = new Mac(registers, statistics, onPause)
     this.registers = registers
     this.statistics = statistics
