@@ -83,7 +83,7 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
     }
 
     function arrive(id: number, port: number): void {
-      if (tables[port].receive(id)) return
+      if (tables[port].receive(id)) return void counters[LOCAL]++
       // Broadcasts of the link are not routed (RFC 1812 §5.3.4).
       const wanted = frame.wrapPacket(memory, id) && frame.destination === OWN_MACS + links[port].address
       if (!wanted || frame.type !== ixy.EtherType.IPV4) return drop(id, IGNORED)
