@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { DRIVERS } from '../driver/registry.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
+import { DEFAULT_MTU } from '../packet/ethernet.ts'
 import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
 import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
@@ -101,8 +102,8 @@ export function addRunOptions(command: Command): Command {
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        byteSize('--mtu', 1500, limits.mtu),
-        1500,
+        byteSize('--mtu', DEFAULT_MTU, limits.mtu),
+        DEFAULT_MTU,
       )
       .addOption(
         new Option(
