@@ -9,18 +9,11 @@ const reflect: App = {
     const batch = memory.batch(batchSize)
     const frame = new EthernetFrame()
 
-    function turnRound(id: number): void {
-      if (!frame.wrapPacket(memory, id)) return
-      const sender = frame.source
-      frame.source = frame.destination
-      frame.destination = sender
-    }
-
     return {
       step() {
         // Only as many as can be sent: the others wait in the card.
         const count = rx.receive(batch, Math.min(batchSize, tx.room()))
-        for (let i = 0; i < count; i++) turnRound(batch[i])
+        for (let i = 0; i < count; i++) if (frame.wrapPacket(memory, batch[i])) frame.swapAddresses()
         return tx.transmit(batch, 0, count)
       },
     }
