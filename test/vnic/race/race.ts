@@ -20,7 +20,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../../src/linux/mapping.ts'
-import { Device } from '../../../src/vnic/model/device.ts'
+import { VirtualCard } from '../../../src/vnic/model/virtual-card.ts'
 import { RegisterMemory } from '../../../src/vnic/register-memory.ts'
 import { sharedSpace } from '../../../src/vnic/space.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
@@ -103,9 +103,9 @@ worker.once('error', (error) => {
 let polls = 0
 let now = 1000
 
-function makeDevice(inspect: boolean, wire: string): Device {
+function makeDevice(inspect: boolean, wire: string): VirtualCard {
   const context = { ledger: new Ledger(), linkMbit: 10_000, work: [], log: () => undefined }
-  const device = new Device({
+  const device = new VirtualCard({
     mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
     wire: parseWires(wire, context),
     strict: true,
@@ -119,7 +119,7 @@ function makeDevice(inspect: boolean, wire: string): Device {
 
 /** One way to run, from reset to `POLLS` polls. */
 function run(
-  device: Device,
+  device: VirtualCard,
   { loopback, rss, legacy }: { loopback: boolean; rss: boolean; legacy: boolean },
 ): void {
   const write = (register: Register, value: number, index = 0): void =>
@@ -174,7 +174,7 @@ async function main(): Promise<void> {
     makeDevice(true, wire),
     makeDevice(false, wire),
   ])
-  const sum = (count: (device: Device) => number): number =>
+  const sum = (count: (device: VirtualCard) => number): number =>
     devices.reduce((total, device) => total + count(device), 0)
   const counts = (): { sent: number; received: number; invalid: number } => ({
     sent: sum(({ statistics }) => statistics.total(REG.GPTC)),
