@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { DRIVERS } from '../driver/registry.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
+import { DEFAULT_MTU } from '../packet/ethernet.ts'
 import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
 import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
@@ -33,6 +34,7 @@ export interface RunFlags extends WatchFlags {
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
+  readonly inspect: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
   /** Of pktgen only. */
@@ -100,8 +102,8 @@ export function addRunOptions(command: Command): Command {
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        byteSize('--mtu', 1500, limits.mtu),
-        1500,
+        byteSize('--mtu', DEFAULT_MTU, limits.mtu),
+        DEFAULT_MTU,
       )
       .addOption(
         new Option(
@@ -123,7 +125,12 @@ export function addRunOptions(command: Command): Command {
           // Listed by hand: commander's own message would not follow this program's style.
           .argParser(choice('--access', ['sysfs', 'vfio'])),
       )
-      .option('--force', 'take a NIC that is in use or of an unknown model', false),
+      .option('--force', 'take a NIC that is in use or of an unknown model', false)
+      .option(
+        '--inspect',
+        'virtual:<wire> devices verify checksums and name packet types, as ixy-ts vnic and cards do (slower)',
+        false,
+      ),
   )
     .option(
       '--expect-mpps <rate>',
@@ -162,6 +169,7 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
     backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
+    inspect: flags.inspect,
   }
 }
 

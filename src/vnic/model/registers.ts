@@ -25,7 +25,7 @@ interface Entry {
   write: WriteHook | undefined
 }
 
-export class RegisterFile {
+export class CardRegisters {
   readonly words: Uint32Array
   private readonly strict: Strict
   private readonly entries: Entry[]
@@ -161,5 +161,6 @@ function nameOfNothing(offset: number): string {
 }
 
 function within({ base, stride, count }: Range, offset: number): boolean {
-  return offset >= base && offset < base + stride * count
+  const past = offset - base
+  return past >= 0 && past < stride * count && past % stride === 0
 }

@@ -5,6 +5,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
 import {
   close,
+  createEventFd,
   createMemfd,
   createSealedMemfd,
   pread,
@@ -15,6 +16,7 @@ import { sleepMilliseconds } from '../../../src/linux/clock.ts'
 import { isErrno } from '../../../src/linux/libc.ts'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { UnixListener, type UnixSocket } from '../../../src/linux/unix-socket.ts'
+import { Random } from '../../../src/vnic/wires/random.ts'
 import * as vfio from '../../../src/pci/vfio-user/protocol.ts'
 
 export interface Script {
@@ -29,6 +31,10 @@ export interface Script {
   /** Bytes of the file behind BAR0. */
   readonly fileBytes?: number
   readonly noMapping?: boolean
+  /** Which pages of BAR0 it shares; default: two. */
+  readonly areas?: readonly vfio.SparseArea[]
+  /** BAR2 is I/O ports, 32 of them. */
+  readonly ports?: boolean
   /** It can be truncated. */
   readonly unsealed?: boolean
   /** Sends this many commands of its own that want no answer before each reply to `interject`. */
@@ -48,6 +54,8 @@ export interface Script {
   readonly interject?: number
   /** Announces a message of 4 GiB in reply to this command. */
   readonly huge?: number
+  /** Damages replies at random, with this seed: one in five. */
+  readonly hostile?: number
   /** Where events go. */
   readonly port: MessagePort
   /** An Int32 the parent sets to 1 to end the server. */
@@ -63,6 +71,9 @@ export type Event =
   | { readonly event: 'closed' }
 
 const script = workerData as Script
+const random = new Random(script.hostile ?? 0)
+/** Milliseconds in which a client that has got a damaged reply says something; then it waits for more than it will get. */
+const PATIENCE = 20
 const report = (event: Event): void => script.port.postMessage(event)
 
 const BAR_BYTES = 512 * 1024
@@ -73,6 +84,8 @@ const ids = new DataView(config.buffer)
 ids.setUint16(0, script.vendorId ?? 0x8086, true)
 ids.setUint16(2, script.deviceId ?? 0x10fb, true)
 ids.setUint16(10, script.classCode ?? 0x0200, true)
+if (script.ports === true) ids.setUint32(0x18, 0xc001, true)
+const ports = new Uint8Array(32)
 
 type Answer = readonly [payload: Uint8Array, fds?: readonly number[]]
 const NOTHING = new Uint8Array(0)
@@ -112,12 +125,14 @@ function answer(command: number, payload: Uint8Array, fds: readonly number[]): A
       const { offset, region, count } = vfio.decodeRegionAccess(payload, false)
       const data = new Uint8Array(count)
       if (region === vfio.Region.CONFIG) data.set(config.subarray(offset, offset + count))
+      else if (region === vfio.Region.BAR2) data.set(ports.subarray(offset, offset + count))
       else pread(registers, data, offset)
       return [vfio.encodeRegionAccess({ offset, region, count, data })]
     }
     case vfio.Command.REGION_WRITE: {
       const { offset, region, count, data } = vfio.decodeRegionAccess(payload, true)
       if (region === vfio.Region.CONFIG) config.set(data, offset)
+      else if (region === vfio.Region.BAR2) ports.set(data, offset)
       else pwrite(registers, data, offset)
       return [vfio.encodeRegionAccess({ offset, region, count, data: NOTHING })]
     }
@@ -127,9 +142,11 @@ function answer(command: number, payload: Uint8Array, fds: readonly number[]): A
 }
 
 function regionInfo({ index, argsz }: vfio.RegionInfoRequest): Answer {
+  if (index === vfio.Region.BAR2)
+    return [vfio.encodeRegionInfo({ flags: 3, index, size: script.ports ? 32 : 0, offset: 0 }, argsz)]
   const info = { flags: 7, index, size: BAR_BYTES, offset: 0 }
   if (script.noMapping) return [vfio.encodeRegionInfo({ ...info, flags: 3 }, argsz)]
-  const areas = [
+  const areas = script.areas ?? [
     { offset: 0x1000, size: 0x1000 },
     { offset: 0x6000, size: 0x1000 },
   ]
@@ -181,7 +198,32 @@ function serve(socket: UnixSocket): void {
       flags: refused ? vfio.MessageFlag.REPLY | vfio.MessageFlag.ERROR : vfio.MessageFlag.REPLY,
       error: refused ? 22 : 0,
     }
-    socket.send([vfio.encodeHeader(reply), data], out)
+    if (script.hostile === undefined || random.below(5) > 0) {
+      socket.send([vfio.encodeHeader(reply), data], out)
+      continue
+    }
+    const stray = Array.from({ length: random.below(3) }, () => strays[random.below(strays.length)])
+    socket.send([damaged(vfio.encodeHeader(reply), data)], random.below(2) === 0 ? out : stray)
+    if (pollOne(socket.fd, POLLIN, PATIENCE) === 0) break
+  }
+}
+
+/** Neither pages of registers nor memory: what a client must not take for either. */
+const strays = [createMemfd('empty', 0), createMemfd('unsealed', BAR_BYTES), createEventFd(), registers]
+
+/** The message with bytes changed, cut off, added or sent twice. */
+function damaged(header: Uint8Array, payload: Uint8Array): Uint8Array {
+  const message = Uint8Array.of(...header, ...payload)
+  for (let i = random.below(4); i > 0; i--) message[random.below(message.length)] = random.below(256)
+  switch (random.below(4)) {
+    case 0:
+      return message.subarray(0, 1 + random.below(message.length))
+    case 1:
+      return Uint8Array.of(...message, ...message)
+    case 2:
+      return Uint8Array.of(...message, ...Array.from({ length: random.below(64) }, () => random.below(256)))
+    default:
+      return message
   }
 }
 
