@@ -8,7 +8,7 @@ import { IxyError } from '../../errors.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
 import { Burst, FRAME_ROOM } from '../burst.ts'
-import { sharedLoops } from '../loops.ts'
+import { sharedLoops } from '../wasm-loops.ts'
 import { sharedSpace } from '../space.ts'
 import * as F from './test-frame-layout.ts'
 
