@@ -2,6 +2,9 @@
 import type { Bytes } from '../packet/bytes.ts'
 import { sharedSpace } from './space.ts'
 
+/** Bytes that there is room for wherever a frame is kept here: no longer one is taken. The largest an 82599 sends has 15.5 KiB. */
+export const FRAME_ROOM = 16 * 1024
+
 /** Frames in a burst at most. */
 export const BURST = 64
 

@@ -1,11 +1,11 @@
 /** Frames that are changed on their way to the host: padded, without their VLAN tag, with their FCS. */
+import { FRAME_ROOM } from '../burst.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { FCS_BYTES, MIN_FRAME_BYTES, TYPE, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
-import { LONGEST_FRAME } from '../wires/wire.ts'
 
 export class FrameEditor {
   /** Every result is here, from offset 0; valid until the next call. */
-  private readonly result = allocateBytes(LONGEST_FRAME + 64)
+  private readonly result = allocateBytes(FRAME_ROOM + 64)
 
   /** Fills up to the shortest frame. */
   pad(memory: Bytes, offset: number, length: number): Bytes {

@@ -1,8 +1,8 @@
 /** What the MAC does with a frame from the wire before the filters see it (82599 §3.7.7, §8.2.3.22). */
+import { FRAME_ROOM } from '../burst.ts'
 import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
-import { LONGEST_FRAME } from '../wires/wire.ts'
 import type { CardRegisters } from './registers.ts'
 import type { Statistics } from './statistics.ts'
 
@@ -46,7 +46,7 @@ export class Mac {
     const { registers } = this
     const jumbo = registers.test(REG.HLREG0, REG.HLREG0.fields.JUMBOEN.mask)
     const limit = jumbo ? get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS)) : STANDARD_FRAME
-    this.maxFrame = Math.min(limit, LONGEST_FRAME) - FCS_BYTES
+    this.maxFrame = Math.min(limit, FRAME_ROOM) - FCS_BYTES
   }
 
   /** Counts a frame of at least the shortest length. Returns false if it goes no further; then its fate is counted. */
@@ -61,7 +61,7 @@ export class Mac {
 
   /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
   private acceptsLength(length: number, tagged: boolean): boolean {
-    if (length <= this.maxFrame + (tagged ? VLAN_TAG_BYTES : 0) && length <= LONGEST_FRAME) return true
+    if (length <= this.maxFrame + (tagged ? VLAN_TAG_BYTES : 0) && length <= FRAME_ROOM) return true
     this.statistics.add(REG.ROC)
     return false
   }

@@ -5,10 +5,10 @@
  * stay exact. A host read clears: 32-bit counters stick at 2^32 - 1; of the 36-bit ones, reading the low word takes
  * the whole counter and keeps the high word for the read that follows.
  */
+import { FRAME_ROOM } from '../burst.ts'
 import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { FCS_BYTES } from '../../packet/ethernet.ts'
-import { LONGEST_FRAME } from '../wires/wire.ts'
 import type { CardRegisters } from './registers.ts'
 
 const MAX_32 = 2 ** 32 - 1
@@ -77,8 +77,8 @@ export function slotOf(register: Register): number {
 }
 
 /** Size class 0…5 by frame length without FCS: how far PRC64 is from the counter for this length. */
-export const SIZE_CLASS = new Uint8Array(LONGEST_FRAME + 1)
-for (let length = 0; length <= LONGEST_FRAME; length++) {
+export const SIZE_CLASS = new Uint8Array(FRAME_ROOM + 1)
+for (let length = 0; length <= FRAME_ROOM; length++) {
   const wire = length + FCS_BYTES
   SIZE_CLASS[length] =
     wire <= 64 ? 0 : wire <= 127 ? 1 : wire <= 255 ? 2 : wire <= 511 ? 3 : wire <= 1023 ? 4 : 5

@@ -2,11 +2,11 @@
  * What the card does to a frame on its way out: VLAN tag, checksums, segmentation (82599 §7.2.4, §7.2.5, §7.4.3).
  * Works on a copy of the whole frame; the fast path never comes here.
  */
+import { FRAME_ROOM } from '../burst.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { fold, sumWords } from './checksum.ts'
 import { crc32c } from './crc32.ts'
 import { TYPE, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
-import { LONGEST_FRAME } from '../wires/wire.ts'
 import { type Context, newContext } from './tx-descriptor.ts'
 
 /** TUCMD.L4T, and where the checksum is in each of these headers. */
@@ -43,7 +43,7 @@ export class Offloader {
   flagsFirst = 0xff6
   flagsMiddle = 0xf76
   flagsLast = 0xf7f
-  private readonly out: Bytes = allocateBytes(LONGEST_FRAME + 64)
+  private readonly out: Bytes = allocateBytes(FRAME_ROOM + 64)
   /** Segmentation: bytes of headers, bytes of payload, payload per frame, and which segment is next. */
   private headerBytes = 0
   private payloadBytes = 0
@@ -58,9 +58,9 @@ export class Offloader {
     this.count = 1
     this.headerBytes = length
     this.payloadBytes = 0
-    if (!asked.segment) return length <= LONGEST_FRAME - VLAN_TAG_BYTES ? 1 : 0
+    if (!asked.segment) return length <= FRAME_ROOM - VLAN_TAG_BYTES ? 1 : 0
     const headers = context.macLength + context.ipLength + context.l4Length
-    if (context.mss === 0 || headers >= length || headers + context.mss > LONGEST_FRAME - VLAN_TAG_BYTES)
+    if (context.mss === 0 || headers >= length || headers + context.mss > FRAME_ROOM - VLAN_TAG_BYTES)
       return 0
     this.headerBytes = headers
     this.payloadBytes = length - headers

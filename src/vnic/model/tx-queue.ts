@@ -3,8 +3,7 @@ import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
-import { LONGEST_FRAME } from '../wires/wire.ts'
-import { BURST, type Burst } from '../burst.ts'
+import { BURST, type Burst, FRAME_ROOM } from '../burst.ts'
 import { sharedLoops } from '../wasm-loops.ts'
 import type { DmaMap } from './dma.ts'
 import type { CardRegisters } from './registers.ts'
@@ -149,7 +148,7 @@ export class TxQueue extends Ring {
       this.bufferFirst,
       this.bufferEnd,
       MIN_FRAME_BYTES,
-      LONGEST_FRAME,
+      FRAME_ROOM,
       burst.offsets.byteOffset,
       burst.lengths.byteOffset,
       burst.starts,

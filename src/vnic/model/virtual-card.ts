@@ -6,8 +6,8 @@
  */
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
-import type { Burst } from '../burst.ts'
-import { deliverEach, LONGEST_FRAME, type Port, sendEach, type Wire } from '../wires/wire.ts'
+import { type Burst, FRAME_ROOM } from '../burst.ts'
+import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
@@ -62,7 +62,7 @@ export class VirtualCard implements Port, Egress {
   private readonly mac: Uint8Array
   /** HLREG0.LPBK: what is sent is received again and the wire sees nothing (82599 §3.7.6). */
   private loopback = false
-  private readonly looped = allocateBytes(LONGEST_FRAME)
+  private readonly looped = allocateBytes(FRAME_ROOM)
   private intxDisabled = false
   private now = 0
   private timers = Infinity

@@ -1,7 +1,8 @@
+import { FRAME_ROOM } from '../burst.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { takeAllSteps } from '../../undo.ts'
 import { plainAccount, sumAccounts, type WireAccount } from './account.ts'
-import { LONGEST_FRAME, type Port, type Wire, type WireReport } from './wire.ts'
+import type { Port, Wire, WireReport } from './wire.ts'
 
 /** Several wires in one port, as behind a hub: each may send, and each gets whatever the NIC sends. */
 export class CombinedWire implements Wire {
@@ -11,7 +12,7 @@ export class CombinedWire implements Wire {
   /** The part that comes first in the next poll, so that none starves. */
   private first = 0
   /** A frame that some parts have taken and one has refused: its copy, its length (0: none), and who refused it. */
-  private readonly held = allocateBytes(LONGEST_FRAME)
+  private readonly held = allocateBytes(FRAME_ROOM)
   private heldLength = 0
   private heldFor = 0
   /** How many parts, from the first on, a frame has to reach to have arrived, and the one at which that is counted. */

@@ -1,8 +1,8 @@
 /** One direction of a faulty cable. */
+import { FRAME_ROOM } from '../burst.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { Random } from './random.ts'
 import * as F from './test-frame-layout.ts'
-import { LONGEST_FRAME } from './wire.ts'
 
 /** Each from 0 to 1. */
 export interface FaultRates {
@@ -34,9 +34,9 @@ export class FaultLane {
   private readonly corrupt: number
   private readonly dup: number
   private readonly reorder: number
-  private readonly corruptCopy = allocateBytes(LONGEST_FRAME)
+  private readonly corruptCopy = allocateBytes(FRAME_ROOM)
   /** A frame that has been taken and is yet to be handed over: one that the next frame overtakes, or a refused copy. */
-  private readonly heldCopy = allocateBytes(LONGEST_FRAME)
+  private readonly heldCopy = allocateBytes(FRAME_ROOM)
   private heldLength = 0
   private heldSince = 0
   private heldIsDuplicate = false
@@ -78,7 +78,7 @@ export class FaultLane {
    * held back here.
    */
   pass(memory: Bytes, offset: number, length: number, now: number): boolean {
-    if (length > LONGEST_FRAME) return this.handOver(memory, offset, length)
+    if (length > FRAME_ROOM) return this.handOver(memory, offset, length)
     const decision = this.undone >= 0 ? this.undone : this.decide(length)
     this.undone = -1
     if ((decision & DROP) !== 0) {

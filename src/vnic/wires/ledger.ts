@@ -7,11 +7,10 @@
 import { IxyError } from '../../errors.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
-import { Burst } from '../burst.ts'
+import { Burst, FRAME_ROOM } from '../burst.ts'
 import { sharedLoops } from '../wasm-loops.ts'
 import { sharedSpace } from '../space.ts'
 import * as F from './test-frame-layout.ts'
-import { LONGEST_FRAME } from './wire.ts'
 
 /** What the sending end counts of a generator, and the book that the receiving end keeps (test-frame-layout.ts). */
 interface Account {
@@ -56,7 +55,7 @@ export class Ledger {
     this.nonce = nonce & 0xffff
     this.words = this.space.takeInts(F.LEDGER_BYTES >> 2)
     this.words[0] = this.nonce
-    this.copy = this.space.take(LONGEST_FRAME)
+    this.copy = this.space.take(FRAME_ROOM)
     this.one.count = 1
   }
 
@@ -90,7 +89,7 @@ export class Ledger {
    */
   receive(memory: Bytes, offset: number, length: number): boolean {
     const { one, space, copy } = this
-    if (length > LONGEST_FRAME) return false
+    if (length > FRAME_ROOM) return false
     if (memory !== space.bytes) copyBytes(memory, offset, space.bytes, copy, length)
     one.offsets[0] = memory === space.bytes ? offset : copy
     one.lengths[0] = length
