@@ -42,6 +42,8 @@ export const EXIT_CODES = {
   IXY_ERR_OUTPUT: 1,
   /** A capture could be opened but not be read to its end: damaged, or changed while it was played. */
   IXY_ERR_INPUT: 1,
+  /** An app of the user's made a mistake: an exception, a step that never ends, a plan that can't be carried out. */
+  IXY_ERR_APP: 1,
   /** A worker thread or child process died. */
   IXY_ERR_WORKER: 1,
   /** A run did not end in order: a second signal came, or its end took too long. */

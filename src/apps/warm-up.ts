@@ -9,9 +9,9 @@
 import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
 import type { RingPair } from '../driver/ixgbe/ring-pair.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
-import { CONTROL_BYTES, COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
+import type { AppSteps } from '../engine/app.ts'
+import { COUNTERS, MOMENTS, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
-import type { PacketMemory } from '../memory/packets.ts'
 
 /** Polls of the app, and after how many of them it pauses, for how many milliseconds: V8 compiles in threads of its own. */
 const POLLS = 20_000
@@ -79,19 +79,11 @@ class PretendedCards implements Rehearsal {
   }
 }
 
-/** Runs `app` on a plane like the one `spec` describes. Afterwards memory and rings have to be started anew. */
-export function warmUp(
-  spec: WorkerSpec,
-  memory: PacketMemory,
-  rings: readonly RingPair[],
-  app: (plane: DataPlane) => void,
-): void {
-  const shared = {
-    control: new SharedArrayBuffer(CONTROL_BYTES),
-    counters: new SharedArrayBuffer(rings.length * COUNTERS * 8),
-    batchSize: spec.batchSize,
-  }
+/** Runs `steps` on a plane like the one `spec` describes. Afterwards memory and rings have to be started anew. */
+export function warmUp(spec: WorkerSpec, rings: readonly RingPair[], steps: AppSteps): void {
+  const counters = new SharedArrayBuffer((rings.length * COUNTERS + MOMENTS) * 8)
   const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
   const rehearsal = new PretendedCards(rings, spec.batchSize)
-  app(new DataPlane(shared, memory, ports, () => undefined, { rehearsal }))
+  // Its polls count, so that an app that doesn't come back is noticed; orders are for the run.
+  new DataPlane({ control: spec.control, counters }, ports, steps, () => undefined, { rehearsal }).run()
 }

@@ -4,9 +4,17 @@ import { MAX_RSS_QUEUES } from '../driver/ixgbe/rss.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
 import { MAX_MTU } from '../packet/ethernet.ts'
-import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
-import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
+import {
+  byteSize,
+  cpuList,
+  megapackets,
+  ringSize,
+  seconds,
+  share,
+  usageError,
+  wholeNumber,
+} from '../option-values.ts'
 
 /** Timers of Node.js hold 31 bits of milliseconds: 24 days. */
 const MAX_SECONDS = 2_147_483
@@ -36,8 +44,6 @@ export interface RunFlags extends WatchFlags {
   readonly force: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
-  /** Of pktgen only. */
-  readonly expectLatency?: readonly LatencyLimit[]
 }
 
 /** Options of every command that prints. */
@@ -135,7 +141,7 @@ export function addRunOptions(command: Command): Command {
 const MAX_BATCH = 4095
 
 /** The part of RunOptions that is the same for every app. */
-export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'devices'> {
+export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'appOptions' | 'devices'> {
   if (flags.batchSize >= flags.ringSize) {
     throw usageError(
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,

@@ -4,9 +4,9 @@ import { Worker } from 'node:worker_threads'
 import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
+import type { LoadedApp } from './app.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
-import { LatencyBook, latencyOf } from './latency.ts'
 import type { Running } from './emergency.ts'
 import type { QueueSet } from './session.ts'
 import type { Watchdog } from './watchdog.ts'
@@ -21,7 +21,6 @@ import {
   FIRST_DROP,
   FIRST_MOVED,
   type FromWorker,
-  type Job,
   LAST_MOVED,
   MOMENTS,
   RX_BYTES,
@@ -31,7 +30,7 @@ import {
   TX_PACKETS,
   type WorkerSpec,
 } from './worker-spec.ts'
-import type { Latency, RunOptions, Traffic } from './types.ts'
+import type { RunOptions, Traffic } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
 const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
@@ -47,6 +46,8 @@ export class Crew {
   readonly finished: Promise<void>
   /** Rejects when a worker dies; never resolves. */
   readonly failed: Promise<never>
+  /** Of the app's own counters. */
+  private readonly names: readonly string[]
   private readonly members: readonly Member[]
 
   /**
@@ -55,7 +56,8 @@ export class Crew {
    */
   constructor(
     queueSets: readonly QueueSet[],
-    jobs: readonly Job[],
+    { app, file }: LoadedApp,
+    jobs: readonly unknown[],
     { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
     warn: (message: string) => void,
     watchdog: Watchdog,
@@ -65,13 +67,17 @@ export class Crew {
       if (!warned.has(message)) warn(message)
       warned.add(message)
     }
+    const names = app.counters ?? []
+    this.names = names
     const members: Member[] = []
     try {
       queueSets.forEach(({ memory, ports, arena }, i) => {
         const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
         const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
-        const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', job: jobs[i], batchSize, mode, cpu }
-        const member = new Member(spec, warnOnce)
+        const place = { worker: i, workers: queueSets.length, cpu }
+        const work = { app: { name: app.name, file }, job: jobs[i], batchSize, mode }
+        const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', ...work, ...place }
+        const member = new Member(spec, names.length, warnOnce)
         members.push(member)
         watchdog.guard(member.guarded)
       })
@@ -111,9 +117,15 @@ export class Crew {
     await Promise.all(this.members.map((member) => member.end(milliseconds)))
   }
 
-  /** Round trips so far, of all workers together; null if they aren't measured. */
-  latency(): Latency | null {
-    return latencyOf(this.members.flatMap(({ latency }) => (latency === null ? [] : [latency])))
+  /** What the app has found out in each worker, of those that have ended by themselves. */
+  results(): unknown[] {
+    return this.members.filter(({ counted }) => counted).map(({ result }) => result)
+  }
+
+  /** The app's own counters, of all workers together; {} if it has none. */
+  appCounters(): Record<string, number> {
+    const at = (i: number): number => this.members.reduce((sum, { own }) => sum + own[i], 0)
+    return Object.fromEntries(this.names.map((name, i) => [name, at(i)]))
   }
 
   /** True if every worker has ended by itself: its counters are final. After stop(). */
@@ -149,8 +161,7 @@ export class Crew {
 
   /** When each worker has seen packets move, to some 64 polls. */
   moved(): Span[] {
-    return this.members.map(({ counters }) => {
-      const moments = counters.subarray(-MOMENTS)
+    return this.members.map(({ moments }) => {
       return moments[FIRST_MOVED] === 0 ? null : { first: moments[FIRST_MOVED], last: moments[LAST_MOVED] }
     })
   }
@@ -168,32 +179,39 @@ export class Crew {
 }
 
 class Member {
+  /** Of the ports. */
   readonly counters: Float64Array
+  /** When it has seen packets move. */
+  readonly moments: Float64Array
+  /** The app's. */
+  readonly own: Float64Array
+  /** What the app has found out. */
+  result: unknown = null
   readonly guarded: Running
   readonly armed: Promise<void>
   readonly finished: Promise<void>
   readonly failed: Promise<never>
-  readonly latency: LatencyBook | null
   /** The worker has ended by itself, its counters are its last. */
   counted = false
   private readonly control: Int32Array
   private readonly worker: Worker
   private readonly exited: Promise<void>
 
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters' | 'latency'>, warn: (message: string) => void) {
+  /** `own`: how many counters the app has. */
+  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, own: number, warn: (message: string) => void) {
     const control = new SharedArrayBuffer(CONTROL_BYTES)
-    const counters = new SharedArrayBuffer((spec.ports.length * COUNTERS + MOMENTS) * 8)
-    const measures = spec.job.kind === 'pktgen' && spec.job.probeKey !== null
-    const latency = measures ? LatencyBook.allocate() : null
-    this.latency = latency === null ? null : new LatencyBook(latency)
+    const ofPorts = spec.ports.length * COUNTERS
+    const shared = new SharedArrayBuffer((ofPorts + MOMENTS + own) * 8)
     this.control = new Int32Array(control)
-    this.counters = new Float64Array(counters)
-    const workerData: WorkerSpec = { ...spec, control, counters, latency }
+    this.counters = new Float64Array(shared, 0, ofPorts)
+    this.moments = new Float64Array(shared, ofPorts * 8, MOMENTS)
+    this.own = new Float64Array(shared, (ofPorts + MOMENTS) * 8)
+    const workerData: WorkerSpec = { ...spec, control, counters: shared }
     this.guarded = { control }
     // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    const own = { stdout: true, stderr: true }
+    const streams = { stdout: true, stderr: true }
     try {
-      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...own })
+      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...streams })
     } catch (error) {
       throw failureOf(error)
     }
@@ -202,9 +220,10 @@ class Member {
     this.armed = new Promise((resolve) => (armed = resolve))
     this.finished = new Promise((resolve) => (finished = resolve))
     this.worker.on('message', (message: FromWorker) => {
-      if (message === 'armed') armed()
-      else if (message === 'finished') finished()
-      else warn(message.warning)
+      if (message.type === 'armed') armed()
+      else if (message.type === 'finished') finished()
+      else if (message.type === 'result') this.result = message.result
+      else warn(message.text)
     })
     this.exited = new Promise((resolve) =>
       this.worker.once('exit', (code) => {

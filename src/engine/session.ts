@@ -23,7 +23,10 @@ const VLAN_TAG = 4
 export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
->
+> & {
+  /** Buffer pools besides one per device. Default 0. */
+  readonly extraPools?: number
+}
 
 /** Who wants to know of, or has a say in, the opening of a session. */
 export interface Attendants {
@@ -110,7 +113,7 @@ export class Session {
       const bufferShift = bufferShiftFor(ETHERNET_HEADER + VLAN_TAG + options.mtu)
       // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
       const poolShift = Math.log2(options.ringSize) + 2
-      const pools = Math.max(2, transports.length)
+      const pools = transports.length + (options.extraPools ?? 0)
       const packets = packetMemoryBytes(bufferShift, poolShift, pools)
       const rings = ringBytes(options.queues, options.ringSize) * transports.length
       const spare = options.queues * (1 << bufferShift)

@@ -25,10 +25,10 @@ import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { lendStdout, openStdout } from '../output/stdout.ts'
 import { Tally, sum } from '../output/tally.ts'
-import { counted } from '../output/layout.ts'
+import { counted } from '../../wording.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
-import { usageError } from '../usage.ts'
+import { usageError } from '../../option-values.ts'
 import { difference, sleepUntil } from '../watch.ts'
 
 const EXAMPLES = `

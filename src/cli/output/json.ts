@@ -88,7 +88,7 @@ export class JsonReporter implements Reporter {
       error: errorObject(report.error),
       ...(intervalsDropped > 0 ? { intervalsDropped } : {}),
       ...(report.virtual.length > 0 ? { virtual: report.virtual } : {}),
-      ...(report.latency ? { latencyMicroseconds: report.latency } : {}),
+      ...report.app?.json,
       ...(report.balance === undefined ? {} : { balance: report.balance }),
       ...(loss === null ? {} : { loss: { ...loss, ratio: lossRatio(loss) } }),
     })

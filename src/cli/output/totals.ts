@@ -1,6 +1,7 @@
 /** What running processes have counted so far: `stats --once`. */
 import type { ChalkInstance } from 'chalk'
-import { counted, labels } from './layout.ts'
+import { labels } from './layout.ts'
+import { counted } from '../../wording.ts'
 import { dropLine, ownerText } from './summary.ts'
 import type { Total } from './tally.ts'
 

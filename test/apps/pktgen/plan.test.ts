@@ -1,10 +1,9 @@
-import { makeJobs } from '../../src/engine/jobs.ts'
-import type { PktgenOptions, RunOptions } from '../../src/engine/types.ts'
-import { lineRate } from '../../src/packet/rate.ts'
+import { makeJobs } from '../../../src/apps/pktgen/plan.ts'
+import type { PktgenOptions } from '../../../src/apps/pktgen/options.ts'
+import { lineRate } from '../../../src/packet/rate.ts'
 
 function paceOf(device: string, rate: string | null, linkMbit = 10_000, size = 60) {
   const app = {
-    kind: 'pktgen',
     size,
     rate,
     imix: false,
@@ -21,9 +20,8 @@ function paceOf(device: string, rate: string | null, linkMbit = 10_000, size = 6
     dstPort: null,
     vlan: null,
   }
-  const options = { devices: [device], mtu: 9000, queues: 1, app: { ...shape, ...app, latency: false } }
-  const [job] = makeJobs(options as unknown as RunOptions, null, linkMbit)
-  if (job.kind !== 'pktgen') throw new Error('another kind of job')
+  const options = { ...shape, ...app, latency: false } as PktgenOptions
+  const [job] = makeJobs(options, { devices: [device], queues: 1 }, null, linkMbit)
   return { rate: job.rate, limitOnly: job.limitOnly }
 }
 
@@ -55,7 +53,6 @@ test('queues have the same job, but for their share', () => {
   }
   const app = {
     ...shape,
-    kind: 'pktgen',
     size: 60,
     rate: '1kpps',
     imix: true,
@@ -63,11 +60,10 @@ test('queues have the same job, but for their share', () => {
     flows: 3,
     pcap: null,
   }
-  const options = { devices: ['virtual:sink'], mtu: 1500, queues: 3, app: { ...app, latency: true } }
-  const jobs = makeJobs(options as unknown as RunOptions, null, 0)
-  expect(jobs.map((job) => job.kind === 'pktgen' && job.share)).toEqual(
-    [0, 1, 2].map((index) => ({ index, of: 3 })),
-  )
+  const options = { ...app, size: 60, latency: true }
+  const jobs = makeJobs(options, { devices: ['virtual:sink'], queues: 3 }, null, 0)
+  expect(jobs.map((job) => job.share)).toEqual([0, 1, 2].map((index) => ({ index, of: 3 })))
   expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
-  expect(new Set(jobs.map((job) => job.kind === 'pktgen' && job.probeKey)).size).toBe(1)
+  expect(new Set(jobs.map((job) => job.probe?.key)).size).toBe(1)
+  expect(new Set(jobs.map((job) => job.probe?.book)).size).toBe(3)
 })
