@@ -1,6 +1,6 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import { attach } from '../driver/queue-registry.ts'
 import type { App, AppSteps, WorkerContext } from '../engine/app.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
@@ -45,8 +45,8 @@ function main(spec: WorkerSpec): void {
   if (spec.cpu !== null) pinThread([spec.cpu])
   const app = findApp(spec.app)
   const memory = new PacketMemory(spec.memory, reserveSpace(spec))
-  const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
-  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
+  const pairs = spec.ports.map((port, i) => attach(port, memory, i))
+  const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const control = new Int32Array(spec.control)
   const context: Omit<WorkerContext, 'rehearsal'> = {
     ports,
@@ -61,13 +61,13 @@ function main(spec: WorkerSpec): void {
 
   control[IN_APP] = 1
   const rehearsed = make(true)
-  warmUp(spec, rings, rehearsed)
+  warmUp(spec, pairs, rehearsed)
   memory.reset()
   context.counters.fill(0)
   rehearsed.reset?.()
   const steps = rehearsed.reset === undefined ? make(false) : rehearsed
   control[IN_APP] = 0
-  for (const pair of rings) pair.start()
+  for (const pair of pairs) pair.start()
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = new Sleeper(eventfds, spec.mode)

@@ -1,14 +1,14 @@
 /** From device arguments to devices that are ready for workers, and back. */
 import type { Device, QueueSpec } from '../driver/device.ts'
-import { IxgbeDevice, ringBytes } from '../driver/ixgbe/device.ts'
-import { IxyError } from '../errors.ts'
+import { DRIVERS, requireWithinLimits } from '../driver/registry.ts'
+import type { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { identify } from '../pci/device-ids.ts'
+import { readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
@@ -100,6 +100,7 @@ export class Session {
           address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
         const transport = openTransport(target, {
           ...options,
+          known: DRIVERS,
           name: formatDevice(address),
           onSlow: (message) => observer.warning(message),
         })
@@ -115,7 +116,13 @@ export class Session {
       const poolShift = Math.log2(options.ringSize) + 2
       const pools = transports.length + (options.extraPools ?? 0)
       const packets = packetMemoryBytes(bufferShift, poolShift, pools)
-      const rings = ringBytes(options.queues, options.ringSize) * transports.length
+      const interrupts = options.mode !== 'poll'
+      const found = transports.map(({ name, config }) => {
+        const { driver, model } = DRIVERS.driverOf(name, readIds(config, name), options.force)
+        requireWithinLimits(name, driver, { ...options, interrupts })
+        return { driver, model }
+      })
+      const rings = found.reduce((sum, { driver }) => sum + driver.dmaBytes(options), 0)
       const spare = options.queues * (1 << bufferShift)
       const physical = transports.some((transport) => transport.needsPhysicalAddresses)
       const placement = place(transports, options.cpus)
@@ -129,17 +136,15 @@ export class Session {
       const memories = Array.from({ length: options.queues }, () =>
         arena.takePackets(bufferShift, poolShift, pools),
       )
-      const devices = transports.map((transport) => {
-        const { vendorId, deviceId } = readIds(transport)
-        const { model, family } = identify(vendorId, deviceId)
-        const device = new IxgbeDevice(transport, arena, {
+      const devices = transports.map((transport, i) => {
+        const { driver, model } = found[i]
+        const device = driver.open(transport, arena, {
           queues: options.queues,
           ringSize: options.ringSize,
           bufferShift,
           maxFrame: ETHERNET_HEADER + options.mtu + FCS,
           model,
-          interrupts: options.mode !== 'poll',
-          serialLink: family === '82599' || family === 'X520',
+          interrupts,
         })
         undo.push(() => device.close())
         return device
@@ -221,16 +226,4 @@ async function startVirtual(
   })
   if (specs.length === 0) return { virtual: null, indexes }
   return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, options), indexes }
-}
-
-function readIds(transport: Transport): { vendorId: number; deviceId: number } {
-  const vendorId = transport.config.read16(0)
-  if (vendorId === 0xffff) {
-    throw new IxyError(
-      'IXY_ERR_DEVICE_GONE',
-      `${transport.name} doesn't answer`,
-      'check that it is plugged in and powered',
-    )
-  }
-  return { vendorId, deviceId: transport.config.read16(2) }
 }

@@ -5,17 +5,19 @@ import { O_RDONLY, close, open } from '../linux/file.ts'
 import { isErrno } from '../linux/libc.ts'
 import { PROT_READ, mmap } from '../linux/mapping.ts'
 import type { DeviceAddress } from './address.ts'
-import { requireSupported } from './device-ids.ts'
 import { type PciFunction, type Roots, barBytes, readFunction } from './function.ts'
+import { type KnownDevices, type PciIds, readIds } from './ids.ts'
 import { openTransport } from './open.ts'
 import { COMMAND, COMMAND_MEMORY, FileConfigSpace, MappedBar } from './register-access.ts'
 
 export interface Peek {
+  readonly ids: PciIds
   read32(offset: number): number
   close(): void
 }
 
 export interface PeekOptions extends Pick<Roots, 'sysfsRoot'> {
+  readonly known: KnownDevices
   /** Also of an unknown model. */
   readonly force: boolean
 }
@@ -24,15 +26,19 @@ export interface PeekOptions extends Pick<Roots, 'sysfsRoot'> {
  * Opens BAR0 for reading. A PCI function stays with its driver, which goes on working; a vfio-user server has one client
  * at a time, and resets its device for it. Throws as openTransport does.
  */
-export function peek(device: DeviceAddress, { force, sysfsRoot }: PeekOptions): Peek {
+export function peek(device: DeviceAddress, { known, force, sysfsRoot }: PeekOptions): Peek {
   if (device.kind === 'pci') {
     const fn = readFunction(device.address, sysfsRoot)
-    requireSupported(device.address, fn, force)
+    known.requireSupported(device.address, fn, force)
     requireDecoding(fn)
     return mapReadOnly(fn)
   }
-  const transport = openTransport(device, { force })
-  return { read32: (offset) => transport.bar0.read32(offset), close: () => transport.close() }
+  const transport = openTransport(device, { known, force })
+  return {
+    ids: readIds(transport.config, transport.name),
+    read32: (offset) => transport.bar0.read32(offset),
+    close: () => transport.close(),
+  }
 }
 
 /** A function that no driver has enabled may answer no memory access: every register would read as 0 or as all ones. */
@@ -55,7 +61,7 @@ function mapReadOnly(fn: PciFunction): Peek {
     fd = open(path, O_RDONLY)
     const bytes = barBytes(fn, 0)
     const bar = new MappedBar(mmap(bytes, { fd, protection: PROT_READ }), bytes)
-    return { read32: (offset) => bar.read32(offset), close: () => bar.unmap() }
+    return { ids: fn, read32: (offset) => bar.read32(offset), close: () => bar.unmap() }
   } catch (cause) {
     if (isErrno(cause, 'EINVAL')) {
       const fix = `unbind it first: echo ${fn.address} | sudo tee /sys/bus/pci/drivers/${fn.driver}/unbind`

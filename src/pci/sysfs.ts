@@ -9,14 +9,15 @@ import { close, O_RDWR, O_SYNC, open } from '../linux/file.ts'
 import { isErrno } from '../linux/libc.ts'
 import { mmap } from '../linux/mapping.ts'
 import { unbindDriver } from './binding.ts'
-import { requireSupported } from './device-ids.ts'
 import { barBytes, iommuMode, type PciFunction, readFunction, requireUnused, type Roots } from './function.ts'
+import type { KnownDevices } from './ids.ts'
 import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { Transport } from './transport.ts'
 import { UndoStack } from './undo-stack.ts'
 
 export interface PciOptions extends Roots {
+  readonly known: KnownDevices
   /** Takes a NIC that is in use or of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; its address by default. */
@@ -29,9 +30,9 @@ export interface PciOptions extends Roots {
  * _IN_USE, IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
  */
 export function openSysfs(address: string, options: PciOptions): Transport {
-  const { force, sysfsRoot } = options
+  const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
-  requireSupported(address, fn, force)
+  known.requireSupported(address, fn, force)
   if (fn.driver === 'vfio-pci')
     throw new IxyError(
       'IXY_ERR_DEVICE_IN_USE',

@@ -7,7 +7,6 @@ import { close, createEventFd } from '../linux/file.ts'
 import { mmap } from '../linux/mapping.ts'
 import type { DmaSegment } from '../memory/arena.ts'
 import { bindToVfio } from './binding.ts'
-import { requireSupported } from './device-ids.ts'
 import { type PciFunction, readFunction, requireUnused } from './function.ts'
 import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
@@ -27,9 +26,9 @@ const CONFIG = 7
  * _IN_USE, IXY_ERR_NO_VFIO, IXY_ERR_PERMISSION.
  */
 export function openVfio(address: string, options: PciOptions): Transport {
-  const { force, sysfsRoot } = options
+  const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
-  requireSupported(address, fn, force)
+  known.requireSupported(address, fn, force)
   requireIommu(fn)
   const undo = new UndoStack()
   try {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DRIVERS } from '../../src/driver/registry.ts'
 import { peek } from '../../src/pci/peek.ts'
 import { addFunction } from './fake-sysfs.ts'
 
@@ -15,7 +16,7 @@ afterEach(() => {
   rmSync(sysfsRoot, { recursive: true })
 })
 
-const look = () => peek({ kind: 'pci', address }, { force: false, sysfsRoot })
+const look = () => peek({ kind: 'pci', address }, { known: DRIVERS, force: false, sysfsRoot })
 
 /** The command register: memory accesses answered (2) or not (0). */
 function setCommand(value: number): void {

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DRIVERS } from '../../src/driver/registry.ts'
 import type { DmaSegment } from '../../src/memory/arena.ts'
 import { viewOf } from '../../src/linux/mapping.ts'
 import { openSysfs, type PciOptions } from '../../src/pci/sysfs.ts'
@@ -14,7 +15,13 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'ixy-sysfs-'))
   const locks = join(root, 'locks')
   mkdirSync(locks)
-  options = { force: false, sysfsRoot: root, procNet: join(root, 'net'), lockDirectory: locks }
+  options = {
+    known: DRIVERS,
+    force: false,
+    sysfsRoot: root,
+    procNet: join(root, 'net'),
+    lockDirectory: locks,
+  }
 })
 afterEach(() => {
   rmSync(root, { recursive: true })

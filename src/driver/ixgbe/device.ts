@@ -1,9 +1,12 @@
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
-import type { Device, DeviceStatistics, LinkState, QueueSpec, RingSpec } from '../device.ts'
+import type { Device, DeviceStatistics, LinkState } from '../device.ts'
+import type { DeviceOptions } from '../driver.ts'
 import { DESCRIPTOR_BYTES } from './descriptors.ts'
 import { enableInterrupts } from './interrupts.ts'
 import { readLink, startLink } from './link.ts'
+import { hasSerialLink } from './models.ts'
+import type { IxgbeQueueSpec, RingSpec } from './queues.ts'
 import {
   type ReceiveOptions,
   disableReceive,
@@ -20,33 +23,12 @@ import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, wai
 import { StatisticsReader } from './statistics.ts'
 import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueue } from './transmit.ts'
 
-export interface IxgbeOptions {
-  /** Receive/transmit queue pairs. */
-  readonly queues: number
-  /** Descriptors per ring, a power of two. */
-  readonly ringSize: number
-  /** log2 of the packet buffers' stride (PacketMemorySpec.bufferShift). */
-  readonly bufferShift: number
-  /** Largest frame, bytes with FCS, without VLAN tag. */
-  readonly maxFrame: number
-  readonly model: string
-  /** True for the 82599, whose link the driver starts; X540 and X550 have a PHY that does it alone. */
-  readonly serialLink: boolean
-  /** Have received packets raise interrupts. At most 16 queues can. */
-  readonly interrupts: boolean
-}
-
-/** Bytes of DMA memory the rings of one device take. */
-export function ringBytes(queues: number, ringSize: number): number {
-  return queues * 2 * ringSize * DESCRIPTOR_BYTES
-}
-
 /** An 82599 or a relative: from reset to packets, in the order of 82599 §4.6.3. */
 export class IxgbeDevice implements Device {
   readonly name: string
   readonly model: string
   readonly mac: string
-  readonly queues: readonly QueueSpec[]
+  readonly queues: readonly IxgbeQueueSpec[]
 
   private readonly transport: Transport
   private readonly regs: RegisterFile
@@ -59,10 +41,10 @@ export class IxgbeDevice implements Device {
    * Resets and initialises the card. The transport, which the device owns from now on, must have `arena` mapped.
    * Throws IXY_ERR_REGISTER naming register and bit when the card doesn't do as the datasheet says.
    */
-  constructor(transport: Transport, arena: DmaArena, options: IxgbeOptions) {
+  constructor(transport: Transport, arena: DmaArena, options: DeviceOptions) {
     this.transport = transport
     this.name = transport.name
-    this.model = options.model
+    this.model = options.model.model
     const regs = new RegisterFile(transport.bar0, transport.name)
     this.regs = regs
 
@@ -73,7 +55,7 @@ export class IxgbeDevice implements Device {
     waitForEeprom(regs) // §4.6.3 step 3
     waitForDma(regs) // §4.6.3 step 4
     this.mac = readMac(regs)
-    if (options.serialLink) startLink(regs) // §4.6.4
+    if (hasSerialLink(options.model)) startLink(regs) // §4.6.4
     this.reader = new StatisticsReader(regs) // §4.6.5
 
     const receive: ReceiveOptions = {
@@ -86,13 +68,14 @@ export class IxgbeDevice implements Device {
     initTransmit(regs) // §4.6.8
 
     const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
-    const queues: QueueSpec[] = []
+    const queues: IxgbeQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       startReceiveQueue(regs, queue, rx, receive)
       startTransmitQueue(regs, queue, tx)
       queues.push({
+        driver: 'ixgbe',
         rx: this.ringSpec(rx, REG.RDT, queue),
         tx: this.ringSpec(tx, REG.TDT, queue),
         interrupt: eventfds[queue] ?? null,

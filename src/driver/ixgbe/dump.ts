@@ -1,17 +1,6 @@
+import type { DumpedRegister } from '../driver.ts'
 import { type Register, get, offsetOf } from './register.ts'
 import { REG } from './registers.ts'
-
-export interface DumpedRegister {
-  /** `RDLEN[3]`; without index if there is only one. */
-  readonly name: string
-  readonly offset: number
-  /** null: reading it would change something. */
-  readonly value: number | null
-  /** Fields that are not 0. */
-  readonly fields: Readonly<Record<string, number>>
-  readonly description: string
-  readonly section: string
-}
 
 /** Registers whose reading takes a semaphore (82599 §8.2.3.4.9), beside those that clear. */
 const READING_TAKES: readonly Register[] = [REG.SWSM]

@@ -9,7 +9,7 @@ import { IxyError } from '../../errors.ts'
 import { close, createEventFd, shrinkingOf } from '../../linux/file.ts'
 import { mmap, munmap } from '../../linux/mapping.ts'
 import type { DmaSegment } from '../../memory/arena.ts'
-import { requireSupported } from '../device-ids.ts'
+import { type KnownDevices, readIds } from '../ids.ts'
 import { setBusMaster } from '../register-access.ts'
 import type { Transport } from '../transport.ts'
 import { UndoStack } from '../undo-stack.ts'
@@ -47,6 +47,7 @@ const PAGE = 4096
 const REGION_INFO_ROOM = 4096
 
 export interface VfioUserOptions {
+  readonly known: KnownDevices
   /** Takes a NIC of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; `vfio-user:<socket>` by default. */
@@ -74,11 +75,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const config = new RemoteConfigSpace(connection)
     if ((device.flags & DeviceFlag.PCI) === 0 || device.regions <= Region.CONFIG)
       throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} is not a PCI device`, 'start another server')
-    requireSupported(
-      name,
-      { vendorId: config.read16(0), deviceId: config.read16(2), classCode: config.read16(10) },
-      options.force,
-    )
+    options.known.requireSupported(name, readIds(config, name), options.force)
     if ((device.flags & DeviceFlag.RESET) !== 0) connection.request(Command.DEVICE_RESET)
     const { info, pages } = mapDoorbells(connection, name, undo)
     undo.push(() => setBusMaster(config, false))

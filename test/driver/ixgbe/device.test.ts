@@ -1,5 +1,7 @@
 import { type DataPort, attachPort } from '../../../src/engine/data-plane.ts'
-import { IxgbeDevice, type IxgbeOptions, ringBytes } from '../../../src/driver/ixgbe/device.ts'
+import type { DeviceOptions } from '../../../src/driver/driver.ts'
+import { IxgbeDevice } from '../../../src/driver/ixgbe/device.ts'
+import { ixgbe } from '../../../src/driver/ixgbe/driver.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'
@@ -8,6 +10,7 @@ import { TestWire } from '../../vnic/model/host.ts'
 import { ModelTransport } from './model-transport.ts'
 
 const POOL_SHIFT = 8
+const MODEL = { model: 'virtual', family: '82599' }
 
 class Bench {
   readonly wire = new TestWire()
@@ -18,11 +21,11 @@ class Bench {
   private readonly arena: DmaArena
   private now = 1000
 
-  constructor(options: Partial<IxgbeOptions> = {}) {
+  constructor(options: Partial<DeviceOptions> = {}) {
     const { queues = 1, ringSize = 64, maxFrame = 1518 } = options
     const bufferShift = bufferShiftFor(maxFrame)
     const pools = Math.max(2, queues)
-    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ringBytes(queues, ringSize)
+    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ixgbe.dmaBytes({ queues, ringSize })
     this.arena = new DmaArena(bytes + 4096, false)
     for (const segment of this.arena.segments) this.transport.mapDma(segment)
     const spec = this.arena.takePackets(bufferShift, POOL_SHIFT, pools)
@@ -31,8 +34,7 @@ class Bench {
       ringSize,
       bufferShift,
       maxFrame,
-      model: 'virtual',
-      serialLink: true,
+      model: MODEL,
       interrupts: false,
       ...options,
     })
@@ -230,8 +232,7 @@ test('a bit that does not come is named, with register and section', () => {
         ringSize: 64,
         bufferShift: 11,
         maxFrame: 1518,
-        model: 'virtual',
-        serialLink: true,
+        model: MODEL,
         interrupts: false,
       }),
   ).toThrow(/virtual:test: EEC & 0x00000200 is 0x00000000.*82599 §8\.2\.3\.2\.1/)

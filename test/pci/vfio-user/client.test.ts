@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DRIVERS } from '../../../src/driver/registry.ts'
 import { closing } from '../../../src/linux/background-close.ts'
 import { drainEventFd } from '../../../src/linux/file.ts'
 import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
@@ -52,7 +53,10 @@ describe('a device behind a server', () => {
   let events: Server['events']
   beforeEach(async () => {
     events = (await serve({ maxFds: 3 })).events
-    transport = openTransport({ kind: 'vfio-user', socket: path }, { force: false, name: 'virtual:gen' })
+    transport = openTransport(
+      { kind: 'vfio-user', socket: path },
+      { known: DRIVERS, force: false, name: 'virtual:gen' },
+    )
   })
   afterEach(() => {
     transport.close()
@@ -143,17 +147,17 @@ describe('a device behind a server', () => {
 
 test('opening and closing leaves no descriptor behind, neither does failing', async () => {
   await serve({ vectors: 8 })
-  openVfioUser(path, { force: false }).close()
+  openVfioUser(path, { known: DRIVERS, force: false }).close()
   await settle()
   const before = openFds()
   for (let round = 0; round < 3; round++) {
-    const transport = openVfioUser(path, { force: false })
+    const transport = openVfioUser(path, { known: DRIVERS, force: false })
     transport.enableInterrupts(8)
     transport.close()
   }
   await server?.stop()
   await serve({ fileBytes: 4096 })
-  expect(() => openVfioUser(path, { force: false })).toThrow()
+  expect(() => openVfioUser(path, { known: DRIVERS, force: false })).toThrow()
   await server?.stop()
   server = undefined
   await settle()
@@ -162,14 +166,15 @@ test('opening and closing leaves no descriptor behind, neither does failing', as
 })
 
 describe('no device', () => {
-  const open = (options: Partial<VfioUserOptions> = {}) => openVfioUser(path, { force: false, ...options })
+  const open = (options: Partial<VfioUserOptions> = {}) =>
+    openVfioUser(path, { known: DRIVERS, force: false, ...options })
 
   test('without a server', () => {
     const notFound = expect.objectContaining({ code: 'IXY_ERR_DEVICE_NOT_FOUND' })
     expect(() => open()).toThrow(notFound)
     writeFileSync(path, 'not a socket')
     expect(() => open()).toThrow(notFound)
-    expect(() => openVfioUser(join(path, 'below-a-file'), { force: false })).toThrow(notFound)
+    expect(() => openVfioUser(join(path, 'below-a-file'), { known: DRIVERS, force: false })).toThrow(notFound)
   })
 
   test.each([
@@ -290,7 +295,7 @@ describe('no device', () => {
 
 test('descriptors that come with any reply are closed', async () => {
   await serve({ strayFds: true })
-  const transport = openVfioUser(path, { force: false })
+  const transport = openVfioUser(path, { known: DRIVERS, force: false })
   for (let i = 0; i < 10; i++) transport.bar0.read32(0)
   await settle()
   const before = openFds()
@@ -302,10 +307,12 @@ test('descriptors that come with any reply are closed', async () => {
 
 test('a command of the server in between is refused politely, and the reply is found behind it', async () => {
   const { events } = await serve({ interject: Command.DEVICE_RESET })
-  openVfioUser(path, { force: false }).close()
+  openVfioUser(path, { known: DRIVERS, force: false }).close()
   expect(events()).toContainEqual({ event: 'reply', error: 95 })
 })
 
 test('a virtual device must have been given a server', () => {
-  expect(() => openTransport({ kind: 'virtual', wire: 'gen' }, { force: false })).toThrow(/has no server yet/)
+  expect(() => openTransport({ kind: 'virtual', wire: 'gen' }, { known: DRIVERS, force: false })).toThrow(
+    /has no server yet/,
+  )
 })

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DRIVERS } from '../../../src/driver/registry.ts'
 import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { allocateShared, type HugepageBlock, releaseBlock } from '../../../src/linux/hugepages.ts'
@@ -31,7 +32,7 @@ beforeEach(async () => {
   server = fork(script, [socket])
   await once(server, 'message')
   memory = allocateShared(4096)
-  transport = openTransport(parseDevice(`vfio-user:${socket}`), { force: false })
+  transport = openTransport(parseDevice(`vfio-user:${socket}`), { known: DRIVERS, force: false })
 })
 afterEach(async () => {
   transport.close()
@@ -74,7 +75,7 @@ test('interrupts can be armed', () => {
 
 test('a second client has to wait until the first has gone', () => {
   const second = () =>
-    openTransport(parseDevice(`vfio-user:${join(directory, 'nic.sock')}`), { force: false })
+    openTransport(parseDevice(`vfio-user:${join(directory, 'nic.sock')}`), { known: DRIVERS, force: false })
   transport.close()
   transport = second()
   expect(transport.config.read16(0)).toBe(0x8086)
