@@ -103,16 +103,3 @@ export function asIxyError(error: unknown): IxyError {
   const fix = inNodeOptions() === '' ? report : `try without NODE_OPTIONS; if it fails still, ${report}`
   return new IxyError('IXY_ERR_INTERNAL', message, fix, { cause: error })
 }
-
-/** Takes every step, also when one before it has thrown; then throws what the first of those has thrown. */
-export function takeAllSteps(steps: readonly (() => void)[]): void {
-  const failures: unknown[] = []
-  for (const step of steps) {
-    try {
-      step()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
-}

@@ -36,6 +36,8 @@ export interface DeviceOptions extends QueueOptions {
   readonly maxFrame: number
   /** Have received packets raise interrupts. */
   readonly interrupts: boolean
+  /** Told what the device doesn't do as it should and what can be lived with; a sentence without the device's name. */
+  readonly warn: (message: string) => void
 }
 
 export interface DumpedRegister {

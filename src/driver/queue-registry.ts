@@ -2,10 +2,10 @@
 import { IxyError } from '../errors.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import type { QueueSpec } from './device.ts'
-import { ixgbeQueues } from './ixgbe/queues.ts'
+import { intelQueues } from './intel/queues.ts'
 import type { DriverQueues, QueuePair } from './queues.ts'
 
-const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: ixgbeQueues }
+const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: intelQueues }
 
 /** Makes the rings of `spec` usable in this thread. Received packets get the buffers of `pool`. */
 export function attach(spec: QueueSpec, memory: PacketMemory, pool: number): QueuePair {

@@ -11,6 +11,7 @@ import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts
 import { readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
+import { Undo } from '../undo.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
@@ -59,7 +60,8 @@ export class Session {
   /** Where memory is and workers should be. */
   readonly placement: Placement
   private readonly transports: readonly Transport[]
-  private readonly arena: DmaArena
+  /** Gives all but `virtual` back. */
+  private readonly undo: Undo
 
   private constructor(parts: {
     devices: readonly Device[]
@@ -68,7 +70,7 @@ export class Session {
     virtualIndexes: readonly number[]
     placement: Placement
     transports: readonly Transport[]
-    arena: DmaArena
+    undo: Undo
   }) {
     this.devices = parts.devices
     this.queueSets = parts.queueSets
@@ -76,7 +78,7 @@ export class Session {
     this.virtualIndexes = parts.virtualIndexes
     this.placement = parts.placement
     this.transports = parts.transports
-    this.arena = parts.arena
+    this.undo = parts.undo
   }
 
   /**
@@ -88,11 +90,13 @@ export class Session {
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
-    const undo: (() => void | Promise<void>)[] = []
+    const log: NicLog = (level, text) => observer[level](text)
+    const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
+    const undo = new Undo()
     try {
-      const log: NicLog = (level, text) => observer[level](text)
-      const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
-      if (virtual !== null) undo.push(() => virtual.close().then(() => undefined))
+      // Memory goes last: a card whose set-up has failed half way does DMA until its transport is closed.
+      let arena: DmaArena | null = null
+      undo.push(() => arena?.close())
 
       const transports = addresses.map((address, i) => {
         const socket = virtual?.sockets[indexes.indexOf(i)]
@@ -126,25 +130,26 @@ export class Session {
       const spare = options.queues * (1 << bufferShift)
       const physical = transports.some((transport) => transport.needsPhysicalAddresses)
       const placement = place(transports, options.cpus)
-      const arena = allocateAt(
+      const memory = allocateAt(
         placement,
         () => new DmaArena(options.queues * packets + rings + spare, physical),
       )
-      undo.push(() => arena.close())
-      for (const transport of transports) for (const segment of arena.segments) transport.mapDma(segment)
+      arena = memory
+      for (const transport of transports) for (const segment of memory.segments) transport.mapDma(segment)
 
       const memories = Array.from({ length: options.queues }, () =>
-        arena.takePackets(bufferShift, poolShift, pools),
+        memory.takePackets(bufferShift, poolShift, pools),
       )
       const devices = transports.map((transport, i) => {
         const { driver, model } = found[i]
-        const device = driver.open(transport, arena, {
+        const device = driver.open(transport, memory, {
           queues: options.queues,
           ringSize: options.ringSize,
           bufferShift,
           maxFrame: ETHERNET_HEADER + options.mtu + FCS,
           model,
           interrupts,
+          warn: (message) => observer.warning(`${transport.name}: ${message}`),
         })
         undo.push(() => device.close())
         return device
@@ -152,9 +157,9 @@ export class Session {
       // The cards have been reset: nothing writes any more to what a killed predecessor has left.
       removeStaleHugepageFiles()
 
-      const queueSets = memories.map((memory, queue) => ({
-        memory,
-        arena: arena.file,
+      const queueSets = memories.map((packets, queue) => ({
+        memory: packets,
+        arena: memory.file,
         ports: devices.map((device) => device.queues[queue]),
       }))
       return new Session({
@@ -164,10 +169,11 @@ export class Session {
         virtualIndexes: indexes,
         placement,
         transports,
-        arena,
+        undo,
       })
     } catch (error) {
-      for (const step of undo.reverse()) await step()
+      undo.runQuietly()
+      await virtual?.close()
       throw error
     }
   }
@@ -206,8 +212,7 @@ export class Session {
    * files. Returns what they could not complete, null if there is nothing. Idempotent, never rejects.
    */
   async close(milliseconds?: number): Promise<IxyError | null> {
-    for (const device of this.devices) device.close()
-    this.arena.close()
+    this.undo.runQuietly()
     return (await this.virtual?.close(milliseconds)) ?? null
   }
 }

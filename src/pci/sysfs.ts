@@ -14,7 +14,7 @@ import type { KnownDevices } from './ids.ts'
 import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 
 export interface PciOptions extends Roots {
   readonly known: KnownDevices
@@ -41,7 +41,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     )
   requireUnused(fn, force, options)
   requirePassThrough(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     // A killed predecessor's device still does DMA until it is off the bus or reset; a kernel driver has reset it.
@@ -60,7 +60,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new SysfsTransport(options.name ?? address, fn, config, bar, undo)
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -76,7 +76,7 @@ export function requirePassThrough(fn: PciFunction): void {
 }
 
 /** Asks the kernel to put the function into state D0; it may sleep while no driver has it. */
-function powerUp(fn: PciFunction, undo: UndoStack): void {
+function powerUp(fn: PciFunction, undo: Undo): void {
   const enable = join(fn.path, 'enable')
   try {
     writeFileSync(enable, '1')
@@ -119,9 +119,9 @@ class SysfsTransport implements Transport {
   readonly numaNode: number
   readonly config: FileConfigSpace
   readonly bar0: MappedBar
-  private readonly undo: UndoStack
+  private readonly undo: Undo
 
-  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bar0: MappedBar, undo: UndoStack) {
+  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bar0: MappedBar, undo: Undo) {
     this.name = name
     this.numaNode = fn.numaNode
     this.config = config
@@ -149,6 +149,6 @@ class SysfsTransport implements Transport {
   }
 
   close(): void {
-    this.undo.run()
+    this.undo.runQuietly()
   }
 }

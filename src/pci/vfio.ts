@@ -12,7 +12,7 @@ import { lockDevice } from './lock.ts'
 import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { Undo } from '../undo.ts'
 import { requireIommu, requireVfioPci } from './vfio-checks.ts'
 import { type GroupHold, holdGroup } from './vfio-container.ts'
 import { countVectors, getDevice, getRegion, resetDevice, setVectors } from './vfio-ioctl.ts'
@@ -30,7 +30,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
   const fn = readFunction(address, sysfsRoot)
   known.requireSupported(address, fn, force)
   requireIommu(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     let quiet = fn.driver !== null
@@ -53,7 +53,7 @@ export function openVfio(address: string, options: PciOptions): Transport {
     setBusMaster(config, true)
     return new VfioTransport({ name: options.name ?? address, fn, device, group, config, bar, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -72,7 +72,7 @@ interface Parts {
   readonly group: GroupHold
   readonly config: FileConfigSpace
   readonly bar: MappedBar
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioTransport implements Transport {
@@ -124,6 +124,6 @@ class VfioTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

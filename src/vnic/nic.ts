@@ -1,8 +1,8 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, and whoever is connected. */
-import { takeAllSteps } from '../errors.ts'
 import { BackgroundClose } from '../linux/background-close.ts'
 import { isErrno } from '../linux/libc.ts'
 import { UnixListener, type UnixSocket } from '../linux/unix-socket.ts'
+import { takeAllSteps } from '../undo.ts'
 import { Device } from './model/device.ts'
 import type { Breach } from './model/strict.ts'
 import { RegisterMemory } from './register-memory.ts'

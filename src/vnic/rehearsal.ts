@@ -3,7 +3,7 @@
  * lose packets in the first second. A NIC that nobody else sees sends generated frames to a host of a few lines, which
  * forwards them, until all of that is machine code.
  */
-import { offsetOf, put, type Register } from '../driver/ixgbe/register.ts'
+import { offsetOf, put, type Register } from '../driver/intel/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { Device } from './model/device.ts'
@@ -88,7 +88,10 @@ function initialise(device: Device): void {
   write(REG.TDBAL, ENTRIES * DESCRIPTOR_BYTES)
   write(REG.TDLEN, ENTRIES * DESCRIPTOR_BYTES)
   write(REG.TXDCTL, REG.TXDCTL.fields.ENABLE.mask)
+  write(REG.SECRXCTRL, REG.SECRXCTRL.fields.RX_DIS.mask)
+  device.registers.read(offsetOf(REG.SECRXSTAT))
   write(REG.RXCTRL, REG.RXCTRL.fields.RXEN.mask)
+  write(REG.SECRXCTRL, 0)
 }
 
 /** Writes the address of what is `offset` bytes into the memory. */

@@ -17,7 +17,7 @@ async function sourcesOf(entry: string): Promise<string[]> {
 
 test('workers load the half of a driver that is theirs, and nothing of the control plane', async () => {
   const sources = await sourcesOf('src/apps/worker.ts')
-  expect(sources).toContain('src/driver/ixgbe/rx-ring.ts')
+  expect(sources).toContain('src/driver/intel/rx-ring.ts')
   const control = sources.filter((file) =>
     /registers|device\.ts$|driver\.ts$|^src\/pci|\/registry\.ts$/.test(file),
   )

@@ -68,8 +68,9 @@ export class SimulatedRun {
     const memories = Array.from({ length: queues }, () => this.arena.takePackets(shift, poolShift, 2))
     const options = { queues, ringSize: RING, bufferShift: shift, maxFrame: 14 + mtu + 4 }
     const model = { model: '', family: '82599' }
+    const warn = (): void => undefined
     this.devices = this.transports.map((transport) =>
-      ixgbe.open(transport, this.arena, { ...options, model, interrupts: false }),
+      ixgbe.open(transport, this.arena, { ...options, model, interrupts: false, warn }),
     )
     const attached = memories.map((spec, queue) => {
       const memory = new PacketMemory(spec)

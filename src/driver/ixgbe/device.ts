@@ -1,38 +1,41 @@
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
+import { asIxyError } from '../../errors.ts'
+import { takeAllSteps } from '../../undo.ts'
 import type { Device, DeviceStatistics, LinkState } from '../device.ts'
 import type { DeviceOptions } from '../driver.ts'
-import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
 import { enableInterrupts } from './interrupts.ts'
 import { readLink, startLink } from './link.ts'
 import { hasSerialLink } from './models.ts'
-import type { IxgbeQueueSpec, RingSpec } from './queues.ts'
+import type { IntelQueueSpec, RingSpec } from '../intel/queues.ts'
 import {
   type ReceiveOptions,
   disableReceive,
   enableReceive,
   initReceive,
   startReceiveQueue,
-  stopReceiveQueue,
+  stopReceiveQueues,
 } from './receive.ts'
-import { RegisterFile } from './register-file.ts'
+import { RegisterFile } from '../intel/register-file.ts'
 import { initRss } from './rss.ts'
-import { type Register, offsetOf } from './register.ts'
+import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableInterrupts, disableMaster, globalReset, readMac, waitForDma, waitForEeprom } from './reset.ts'
+import { disableInterrupts, globalReset, readMac, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
-import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueue } from './transmit.ts'
+import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueues } from './transmit.ts'
 
 /** An 82599 or a relative: from reset to packets, in the order of 82599 §4.6.3. */
 export class IxgbeDevice implements Device {
   readonly name: string
   readonly model: string
   readonly mac: string
-  readonly queues: readonly IxgbeQueueSpec[]
+  readonly queues: readonly IntelQueueSpec[]
 
   private readonly transport: Transport
   private readonly regs: RegisterFile
   private readonly reader: StatisticsReader
+  private readonly warn: (message: string) => void
   private receiving = false
   private sending = true
   private closed = false
@@ -45,11 +48,12 @@ export class IxgbeDevice implements Device {
     this.transport = transport
     this.name = transport.name
     this.model = options.model.model
-    const regs = new RegisterFile(transport.bar0, transport.name)
+    this.warn = options.warn
+    const regs = new RegisterFile(transport.bar0, transport.name, '82599')
     this.regs = regs
 
     disableInterrupts(regs) // §4.6.3.1
-    disableMaster(regs) // §5.2.5.3.2
+    stopRequests(regs, this.warn) // §5.2.5.3.2
     globalReset(regs) // §4.6.3.2
     disableInterrupts(regs)
     waitForEeprom(regs) // §4.6.3 step 3
@@ -68,7 +72,7 @@ export class IxgbeDevice implements Device {
     initTransmit(regs) // §4.6.8
 
     const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
-    const queues: IxgbeQueueSpec[] = []
+    const queues: IntelQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
@@ -86,7 +90,7 @@ export class IxgbeDevice implements Device {
   }
 
   start(): void {
-    enableReceive(this.regs)
+    enableReceive(this.regs, this.warn)
     this.receiving = true
   }
 
@@ -111,22 +115,29 @@ export class IxgbeDevice implements Device {
   stopSending(): void {
     if (!this.sending) return
     this.sending = false
-    for (let queue = 0; queue < this.queues.length; queue++) stopTransmitQueue(this.regs, queue)
-    disableTransmit(this.regs)
+    const { regs, queues } = this
+    takeAllSteps([() => stopTransmitQueues(regs, queues.length), () => disableTransmit(regs)])
   }
 
   close(): void {
     if (this.closed) return
     this.closed = true
+    const { transport, regs, queues } = this
+    const stopAll = [
+      () => this.stopReceiving(),
+      () => this.stopSending(),
+      () => stopReceiveQueues(regs, queues.length),
+      () => stopRequests(regs, this.warn),
+    ]
     try {
-      this.stopReceiving()
-      this.stopSending()
-      for (let queue = 0; queue < this.queues.length; queue++) stopReceiveQueue(this.regs, queue)
-      disableMaster(this.regs)
-    } catch {
-      // A card that has vanished can't be shut down; closing the transport is all that is left.
+      transport.assertAlive()
+      takeAllSteps(stopAll)
+    } catch (error) {
+      // One that has vanished can't be shut down; closing the transport, which stops its DMA, is all that is left.
+      const { code, message } = asIxyError(error)
+      if (code !== 'IXY_ERR_DEVICE_GONE') this.warn(`it doesn't shut down in order: ${message}`)
     }
-    this.transport.close()
+    transport.close()
   }
 
   private ringSpec(block: DmaBlock, tail: Register, queue: number): RingSpec {

@@ -1,9 +1,10 @@
 import { MAX_MTU } from '../../packet/ethernet.ts'
 import type { Driver } from '../driver.ts'
-import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
 import { IxgbeDevice } from './device.ts'
-import { dumpRegisters } from './dump.ts'
+import { dumpRegisters } from '../intel/dump.ts'
 import { FAMILIES, INTEL, identify } from './models.ts'
+import { REG } from './registers.ts'
 import { MAX_RSS_QUEUES } from './rss.ts'
 
 /** The driver for the 82599 and its relatives, in the main thread. */
@@ -21,5 +22,6 @@ export const ixgbe: Driver = {
   identify,
   dmaBytes: ({ queues, ringSize }) => queues * 2 * ringSize * DESCRIPTOR_BYTES,
   open: (transport, arena, options) => new IxgbeDevice(transport, arena, options),
-  dump: dumpRegisters,
+  // Reading SWSM takes its semaphore (82599 §8.2.3.4.9).
+  dump: (read32) => dumpRegisters(REG, [REG.SWSM], read32),
 }

@@ -1,8 +1,9 @@
 import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/disable-queues.ts'
+import { splitAddress } from '../intel/ring-address.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 
 /** SRRCTL.DESCTYPE: advanced descriptors, one buffer (82599 §8.2.3.8.7). */
@@ -11,6 +12,8 @@ const DESCTYPE_ONE_BUFFER = 0b001
 const ALL_OF_THE_PACKET_BUFFER = 512
 /** Frames and VLAN tags the MAC accepts without jumbo frames, FCS included (82599 §8.2.3.22.13). */
 const STANDARD_FRAME = 1518
+/** How long the security block may take to empty its receive path, milliseconds; as long as Linux's ixgbe waits. */
+const SECURITY_PATH_DEADLINE = 40
 
 export interface ReceiveOptions {
   /** Size of the buffers behind the descriptors in KiB, 1 to 16. A larger frame goes into several (EOP chain). */
@@ -81,20 +84,32 @@ export function startReceiveQueue(
   regs.waitFor(REG.RXDCTL, ENABLE.mask, true, { index: queue })
 }
 
-/** Lets packets in. The rings must be armed: what finds no descriptor is lost. */
-export function enableReceive(regs: RegisterFile): void {
+/**
+ * Lets packets in. The rings must be armed: what finds no descriptor is lost.
+ *
+ * A packet that is on its way while RXEN is set can hang the card's receive DMA. So the path through the security block,
+ * which all packets take, is closed and empty at that moment (82599 §4.6.7). Linux's ixgbe and DPDK do the same, and go on
+ * as we do if the block never says that it is empty: with no packet on its way nothing is lost by that.
+ */
+export function enableReceive(regs: RegisterFile, warn: (message: string) => void): void {
+  const { RX_DIS } = REG.SECRXCTRL.fields
+  const { SECRX_RDY } = REG.SECRXSTAT.fields
+  regs.modify(REG.SECRXCTRL, { set: RX_DIS.mask })
+  if (!regs.comesTo(REG.SECRXSTAT, SECRX_RDY.mask, true, { deadline: SECURITY_PATH_DEADLINE }))
+    warn(
+      `the security block didn't empty its receive path within ${SECURITY_PATH_DEADLINE} ms (SECRXSTAT.SECRX_RDY, 82599 §${REG.SECRXSTAT.section}); going on without. If nothing is received, start again`,
+    )
   regs.modify(REG.RXCTRL, { set: REG.RXCTRL.fields.RXEN.mask })
+  regs.modify(REG.SECRXCTRL, { clear: RX_DIS.mask })
 }
 
 export function disableReceive(regs: RegisterFile): void {
   regs.modify(REG.RXCTRL, { clear: REG.RXCTRL.fields.RXEN.mask })
 }
 
-/** Disables a queue and waits until no write to its ring or its buffers is under way (82599 §4.6.7.1.2). */
-export function stopReceiveQueue(regs: RegisterFile, queue: number): void {
-  const { ENABLE } = REG.RXDCTL.fields
-  regs.modify(REG.RXDCTL, { clear: ENABLE.mask }, queue)
-  regs.waitFor(REG.RXDCTL, ENABLE.mask, false, { index: queue })
+/** Disables the first `count` queues and waits until no write to their rings or buffers is under way (82599 §4.6.7.1.2). */
+export function stopReceiveQueues(regs: RegisterFile, count: number): void {
+  disableQueues(regs, REG.RXDCTL, count)
   // "software should wait an additional amount of time (~100 µs) before releasing the memory"
   sleepMilliseconds(1)
 }

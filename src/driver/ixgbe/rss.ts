@@ -1,5 +1,5 @@
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
 
 /** MRQC.MRQE: RSS, no virtualisation, no traffic classes (82599 §8.2.3.7.12). */

@@ -1,6 +1,6 @@
 import type { DeviceStatistics } from '../device.ts'
-import type { RegisterFile } from './register-file.ts'
-import type { Register } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import type { Register } from '../intel/register.ts'
 import { REG } from './registers.ts'
 
 /** Bytes of frame check sequence, which the MAC's octet counters include (82599 §8.2.3.23.26). */

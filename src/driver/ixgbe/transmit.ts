@@ -1,8 +1,9 @@
 import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/disable-queues.ts'
+import { splitAddress } from '../intel/ring-address.ts'
 
 /** TXPBSIZE of packet buffer 0 when it is the only one: all 160 KiB (82599 §4.6.11.3.4). */
 const ALL_OF_THE_PACKET_BUFFER = 160
@@ -59,11 +60,9 @@ export function startTransmitQueue(regs: RegisterFile, queue: number, ring: DmaB
   regs.waitFor(REG.TXDCTL, ENABLE.mask, true, { index: queue })
 }
 
-/** Disables a queue. Its ring should be drained: what is still in it is not sent (82599 §4.6.8.1). */
-export function stopTransmitQueue(regs: RegisterFile, queue: number): void {
-  const { ENABLE } = REG.TXDCTL.fields
-  regs.modify(REG.TXDCTL, { clear: ENABLE.mask }, queue)
-  regs.waitFor(REG.TXDCTL, ENABLE.mask, false, { index: queue })
+/** Disables the first `count` queues. Their rings should be drained: what is still in them is not sent (82599 §4.6.8.1). */
+export function stopTransmitQueues(regs: RegisterFile, count: number): void {
+  disableQueues(regs, REG.TXDCTL, count)
 }
 
 export function disableTransmit(regs: RegisterFile): void {

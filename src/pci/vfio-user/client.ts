@@ -12,7 +12,7 @@ import type { DmaSegment } from '../../memory/arena.ts'
 import { type KnownDevices, readIds } from '../ids.ts'
 import { setBusMaster } from '../register-access.ts'
 import type { Transport } from '../transport.ts'
-import { UndoStack } from '../undo-stack.ts'
+import { Undo } from '../../undo.ts'
 import { Connection, type OnSlow } from './connection.ts'
 import {
   Command,
@@ -64,7 +64,7 @@ export interface VfioUserOptions {
  */
 export function openVfioUser(socketPath: string, options: VfioUserOptions): Transport {
   const name = options.name ?? `vfio-user:${socketPath}`
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
@@ -83,7 +83,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const bar0 = new RemoteRegisters(connection, info.size)
     return new VfioUserTransport({ name, connection, config, bar0, pages, maxFds, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -142,7 +142,7 @@ interface MappedPage {
 function mapDoorbells(
   connection: Connection,
   name: string,
-  undo: UndoStack,
+  undo: Undo,
 ): { info: RegionInfoReply; pages: MappedPage[] } {
   const { payload, fds } = connection.requestFiles(
     Command.DEVICE_GET_REGION_INFO,
@@ -194,7 +194,7 @@ interface Parts {
   readonly bar0: RemoteRegisters
   readonly pages: readonly MappedPage[]
   readonly maxFds: number
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioUserTransport implements Transport {
@@ -255,6 +255,6 @@ class VfioUserTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

@@ -4,7 +4,7 @@
  * Whoever runs it passes register accesses on (registers.read, registers.write, config.*), shares host memory (dma),
  * takes interrupts, and calls poll() as often as possible.
  */
-import type { Register } from '../../driver/ixgbe/register.ts'
+import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
@@ -59,6 +59,8 @@ export class Device implements Port, Egress {
   /** HLREG0.LPBK: what is sent is received again and the wire sees nothing (82599 §3.7.6). */
   private loopback = false
   private intxDisabled = false
+  /** The host has read SECRXSTAT.SECRX_RDY since it has last written SECRXCTRL. */
+  private sawEmptyPath = false
   private now = 0
   private timers = Infinity
   /** When packets moved for the first and for the last time, milliseconds on the clock of poll(); 0: never. */
@@ -113,10 +115,15 @@ export class Device implements Port, Egress {
       registers.onWrite(control, (value) => {
         registers.set(control, value)
         registers.change(status, (value & disable) === 0 ? 0 : 1, 1)
+        if (control === REG.SECRXCTRL) this.sawEmptyPath = false
         this.update()
       })
     gate(REG.SECRXCTRL, REG.SECRXSTAT, REG.SECRXCTRL.fields.RX_DIS.mask)
     gate(REG.SECTXCTRL, REG.SECTXSTAT, REG.SECTXCTRL.fields.TX_DIS.mask)
+    registers.onRead(REG.SECRXSTAT, () => {
+      this.sawEmptyPath = registers.test(REG.SECRXSTAT, REG.SECRXSTAT.fields.SECRX_RDY.mask)
+      return registers.get(REG.SECRXSTAT)
+    })
 
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
@@ -152,6 +159,9 @@ export class Device implements Port, Egress {
     const macStrips = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
     if (macStrips !== ((rdrxctl & CRCSTRIP.mask) !== 0))
       strict.report('8.2.3.22.8', 'HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ')
+    if (!registers.test(REG.SECRXCTRL, REG.SECRXCTRL.fields.RX_DIS.mask))
+      strict.report('4.6.7', 'RXCTRL.RXEN set while SECRXCTRL.RX_DIS lets frames in')
+    else if (!this.sawEmptyPath) strict.report('4.6.7', 'RXCTRL.RXEN set before SECRXSTAT.SECRX_RDY was seen')
     if (!this.config.busMaster) strict.report('9.3.3.3', 'reception enabled while PCI bus mastering is off')
   }
 
@@ -165,6 +175,7 @@ export class Device implements Port, Egress {
     this.registers.set(REG.RAL, (mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24)) >>> 0)
     this.registers.set(REG.RAH, (mac[4] | (mac[5] << 8) | REG.RAH.fields.AV.mask) >>> 0)
     this.registers.set(REG.MPSAR, 1)
+    this.sawEmptyPath = false
     this.nvm.reset()
     this.link.reset()
     this.interrupts.reset()

@@ -1,5 +1,5 @@
 /** What the MAC does with a frame from the wire before the filters see it (82599 §3.7.7, §8.2.3.22). */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { RegisterFile } from './registers.ts'
 import { MAX_FRAME, type Statistics } from './statistics.ts'

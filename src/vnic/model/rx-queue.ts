@@ -5,7 +5,7 @@
  *     legacy    │ as it was                        │ length, checksum │ status, errors, VLAN │
  *     advanced  │ RSS and packet type │ RSS hash   │ status, errors   │ length, VLAN         │
  */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'

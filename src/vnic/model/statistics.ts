@@ -5,7 +5,7 @@
  * stay exact. A host read clears: 32-bit counters stick at 2^32 - 1; of the 36-bit ones, reading the low word takes
  * the whole counter and keeps the high word for the read that follows.
  */
-import type { Register } from '../../driver/ixgbe/register.ts'
+import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { RegisterFile } from './registers.ts'
 

@@ -2,7 +2,7 @@
  * A packet on its way from descriptors to frames, the long way: several buffers, context descriptors, offloads, short
  * frames, and everything that is wrong (82599 §7.2.3.2). The short way is in tx-queue.ts.
  */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { RegisterFile } from './registers.ts'

@@ -1,5 +1,5 @@
 /** One transmit queue: from descriptors to frames (82599 §7.2.3). */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { BURST, type Burst } from '../burst.ts'

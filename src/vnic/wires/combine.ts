@@ -1,5 +1,5 @@
-import { takeAllSteps } from '../../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { takeAllSteps } from '../../undo.ts'
 import { plainAccount, sumAccounts, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 

@@ -1,5 +1,5 @@
-import { dumpRegisters } from '../../../src/driver/ixgbe/dump.ts'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { ixgbe } from '../../../src/driver/ixgbe/driver.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { Host } from '../../vnic/model/host.ts'
 
@@ -7,7 +7,7 @@ test('names registers, decodes fields, and reads nothing that reading changes', 
   const host = new Host()
   host.write(REG.RDLEN, 8192, 3)
   const read: number[] = []
-  const dump = dumpRegisters((offset) => {
+  const dump = ixgbe.dump((offset) => {
     read.push(offset)
     return host.device.registers.read(offset)
   })

@@ -19,6 +19,8 @@ export class ModelTransport implements Transport {
   /** Writes to registers, in order, as `offset=value` in hexadecimal. */
   readonly writes: string[] = []
   closed = false
+  /** For tests of what happens at the end: it has come. */
+  stopping = false
   private readonly registers = mmap(BAR0_BYTES)
 
   /** Where this card sees the host's memory in the memory of all NICs; only if it is to. */

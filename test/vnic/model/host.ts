@@ -1,5 +1,5 @@
 /** The simplest host there can be: a device, its registers, memory it may use, rings written by hand. */
-import { offsetOf, put, type Register } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, put, type Register } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
 import { plainAccount, type WireAccount } from '../../../src/vnic/wires/account.ts'
@@ -177,8 +177,13 @@ export class Host {
     this.memory.u32.set([buffer % 2 ** 32, Math.floor(buffer / 2 ** 32), 0, 0], word)
   }
 
+  /** With the path through the security block closed and empty (82599 §4.6.7). */
   enableReceive(): void {
+    const { RX_DIS } = REG.SECRXCTRL.fields
+    this.modify(REG.SECRXCTRL, RX_DIS.mask)
+    this.read(REG.SECRXSTAT)
     this.modify(REG.RXCTRL, REG.RXCTRL.fields.RXEN.mask)
+    this.modify(REG.SECRXCTRL, 0, RX_DIS.mask)
   }
 
   acceptAll(): void {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import {
   close,

@@ -6,9 +6,9 @@ import {
   TX_DTYP_DATA,
   TX_EOP,
   TX_IFCS,
-} from '../../../src/driver/ixgbe/descriptors.ts'
-import { type Startable, makeRings } from '../../../src/driver/ixgbe/queues.ts'
-import { StandInCard } from '../../../src/driver/ixgbe/stand-in.ts'
+} from '../../../src/driver/intel/descriptors.ts'
+import { type Startable, makeRings } from '../../../src/driver/intel/queues.ts'
+import { StandInCard } from '../../../src/driver/intel/stand-in.ts'
 import type { RxQueue, TxQueue } from '../../../src/driver/device.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'

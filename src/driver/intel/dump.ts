@@ -1,18 +1,18 @@
 import type { DumpedRegister } from '../driver.ts'
 import { type Register, get, offsetOf } from './register.ts'
-import { REG } from './registers.ts'
-
-/** Registers whose reading takes a semaphore (82599 §8.2.3.4.9), beside those that clear. */
-const READING_TAKES: readonly Register[] = [REG.SWSM]
 
 /**
  * Every register of the table as it is now; of arrays only entries that differ from their value after a reset. What
- * reading would change (statistics, interrupt causes, semaphores) is listed without a value.
+ * reading would change is listed without a value: statistics, interrupt causes, and `readingTakes`, semaphores.
  */
-export function dumpRegisters(read32: (offset: number) => number): DumpedRegister[] {
-  return Object.values<Register>(REG).flatMap((register) => {
+export function dumpRegisters(
+  table: Readonly<Record<string, Register>>,
+  readingTakes: readonly Register[],
+  read32: (offset: number) => number,
+): DumpedRegister[] {
+  return Object.values(table).flatMap((register) => {
     const { access, count, description, section } = register
-    const silent = access === 'RC' || access === 'RCW' || access === 'WO' || READING_TAKES.includes(register)
+    const silent = access === 'RC' || access === 'RCW' || access === 'WO' || readingTakes.includes(register)
     if (silent) {
       return [
         { name: register.name, offset: offsetOf(register), value: null, fields: {}, description, section },

@@ -1,4 +1,4 @@
-/** The driver's half in a worker: the rings of a queue pair. */
+/** The half of Intel's drivers in a worker: rings of advanced descriptors, with their tails in a page of registers. */
 import { viewOf } from '../../linux/mapping.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { QueueSpec, RxQueue, TxQueue } from '../device.ts'
@@ -19,7 +19,7 @@ export interface RingSpec {
   readonly tailIndex: number
 }
 
-export interface IxgbeQueueSpec extends QueueSpec {
+export interface IntelQueueSpec extends QueueSpec {
   readonly rx: RingSpec
   readonly tx: RingSpec
 }
@@ -56,7 +56,7 @@ function tailView(page: bigint): Int32Array {
   return new Int32Array(viewOf(page, 4096))
 }
 
-export const ixgbeQueues: DriverQueues<IxgbeQueueSpec> = {
+export const intelQueues: DriverQueues<IntelQueueSpec> = {
   attach(spec, memory, pool): QueuePair {
     const { rx, tx } = makeRings(memory, pool, spec.rx, spec.tx)
     return {
