@@ -1,9 +1,9 @@
 /** Mistakes in an app of the user's own: told in one line, with file and line. */
 import { fileURLToPath } from 'node:url'
-import { IxyError } from '../errors.ts'
+import { IxyError, isIxyError } from '../errors.ts'
 
 /** A place in a file, as a stack trace names it. */
-const FRAME = /\(?((?:file:\/\/)?\/[^():]+):(\d+):(\d+)\)?$/
+const FRAME = /(?:^|[ (])((?:file:\/\/)?\/[^():]+):(\d+):(\d+)\)?$/
 
 /**
  * Calls code of the app in `file` (null: one that ixy-ts brings along). What that throws is told with its place, unless it says
@@ -27,8 +27,7 @@ export async function asApp<T>(file: string | null, work: () => Promise<T>): Pro
 }
 
 function told(error: unknown, file: string | null): unknown {
-  const itself = error instanceof Error && error.name === 'IxyError'
-  return file === null || itself ? error : mistake(error, file)
+  return file === null || isIxyError(error) ? error : mistake(error, file)
 }
 
 /** What the app in `file` has thrown, as the user is told. `place`: where, if that is known better than by the stack. */

@@ -1,5 +1,5 @@
 /** The data-plane workers of a run, from the main thread's side. */
-import { IxyError } from '../errors.ts'
+import type { IxyError } from '../errors.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
 import type { LoadedApp } from './app.ts'
@@ -122,10 +122,7 @@ export class Crew {
 
   /** Why the last counts are missing; null if they aren't. After stop(). */
   lateness(): IxyError | null {
-    if (this.counted) return null
-    const stuck = this.members.find(({ stuck }) => stuck !== null)?.stuck
-    const what = 'a worker did not end in time: what it counted last is missing'
-    return stuck ?? new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
+    return this.members.find(({ counted }) => !counted)?.failure ?? null
   }
 
   /** What the app has found out in each worker, of those that have ended by themselves. */

@@ -1,7 +1,7 @@
 /** One data-plane worker, from the main thread's side. */
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
+import { IxyError, asIxyError, isIxyError } from '../errors.ts'
 import type { Running } from './emergency.ts'
 import { StepWatch, whereIs } from './step-watch.ts'
 import {
@@ -30,8 +30,8 @@ export class Member {
   readonly failed: Promise<never>
   /** The worker has ended by itself, its counters are its last. */
   counted = false
-  /** Set once it is known that it doesn't come back from the app. */
-  stuck: IxyError | null = null
+  /** What it has died of, or why it doesn't end; null as long as neither is known. */
+  failure: IxyError | null = null
   private readonly app: WorkerSpec['app']
   private readonly steps: StepWatch
   private readonly fail: (error: IxyError) => void
@@ -66,7 +66,10 @@ export class Member {
     this.finished = new Promise((resolve) => (finished = resolve))
     this.failed = new Promise((_, reject) => (fail = reject))
     this.failed.catch(() => undefined)
-    this.fail = fail
+    this.fail = (error) => {
+      this.failure ??= error
+      fail(error)
+    }
     this.worker.on('message', (message: FromWorker) => {
       if (message.type === 'armed') armed()
       else if (message.type === 'finished') finished()
@@ -76,11 +79,11 @@ export class Member {
         this.counted = true
       }
     })
-    this.worker.once('error', (error) => fail(failureOf(error)))
+    this.worker.once('error', (error) => this.fail(failureOf(error)))
     this.exited = new Promise((resolve) =>
       this.worker.once('exit', () => {
         // Of nobody's doing: an app that ends the thread.
-        if (!this.counted) fail(new IxyError('IXY_ERR_WORKER', 'a data-plane worker has ended by itself', ''))
+        if (!this.counted) this.fail(endedByItself(this.app))
         resolve()
       }),
     )
@@ -93,12 +96,11 @@ export class Member {
 
   private async findStuck(): Promise<IxyError> {
     const place = await whereIs(this.worker.threadId)
-    this.stuck ??= new IxyError(
+    return new IxyError(
       'IXY_ERR_APP',
       `${place ?? this.app.file ?? ''}: app ${this.app.name} doesn't come back from a step`,
       'step() moves a batch and returns; it never waits',
     )
-    return this.stuck
   }
 
   /** `startedAt`: milliseconds of CLOCK_MONOTONIC. */
@@ -118,15 +120,30 @@ export class Member {
   }
 
   async end(milliseconds: number): Promise<void> {
-    const deadline = setTimeout(() => void this.terminate(), this.stuck === null ? milliseconds : 0)
+    const deadline = setTimeout(() => void this.terminate(), this.failure === null ? milliseconds : 0)
     await this.exited
     clearTimeout(deadline)
   }
 
   private async terminate(): Promise<void> {
-    if (this.app.file !== null && this.steps.inApp) await this.findStuck()
+    if (this.app.file !== null && this.steps.inApp) this.failure ??= await this.findStuck()
+    this.failure ??= lateWorker()
     await this.worker.terminate()
   }
+}
+
+function lateWorker(): IxyError {
+  const what = 'a worker did not end in time: what it counted last is missing'
+  return new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
+}
+
+function endedByItself({ name, file }: WorkerSpec['app']): IxyError {
+  if (file === null) return new IxyError('IXY_ERR_WORKER', 'a data-plane worker has ended by itself')
+  return new IxyError(
+    'IXY_ERR_APP',
+    `${file}: app ${name} has ended its own thread`,
+    'leave out process.exit()',
+  )
 }
 
 function mistakeInJob(error: unknown, file: string): IxyError {
@@ -135,10 +152,9 @@ function mistakeInJob(error: unknown, file: string): IxyError {
   return new IxyError('IXY_ERR_APP', what, 'plan() returns data, no functions')
 }
 
-/** What a worker died of. An IxyError loses its class on the way between threads, but not its code. */
+/** What a worker died of. */
 function failureOf(cause: unknown): IxyError {
-  if (cause instanceof Error && cause.name === 'IxyError' && 'code' in cause && isErrorCode(cause.code))
-    return new IxyError(cause.code, cause.message, '', { cause })
+  if (isIxyError(cause)) return asIxyError(cause)
   const { code, message } = asIxyError(cause)
   const own = code === 'IXY_ERR_INTERNAL' ? 'IXY_ERR_WORKER' : code
   return new IxyError(own, `a data-plane worker failed: ${message}`, '', { cause })

@@ -1,6 +1,5 @@
 /** Notices a worker that doesn't come back from a step of its app, and finds out where it is. */
-import { Session } from 'node:inspector'
-import inspector from 'node:inspector'
+import { Session, url as debuggerUrl } from 'node:inspector'
 import { isOurs, pathOf } from './app-mistake.ts'
 import { BEAT, IN_APP } from './worker-spec.ts'
 
@@ -28,7 +27,7 @@ export class StepWatch {
     this.same = same ? this.same + 1 : 0
     this.beat = beat
     // Whoever debugs it stops it on purpose.
-    if (inspector.url() !== undefined) return false
+    if (debuggerUrl() !== undefined) return false
     return this.same >= (beat === 0 ? PATIENCE_AT_FIRST : PATIENCE)
   }
 
@@ -72,7 +71,8 @@ function ask(session: Session, threadId: number, answer: (place: string | null) 
   const urls = new Map<string, string>()
   let id = 1
   session.on('NodeWorker.attachedToWorker', ({ params: { sessionId, workerInfo } }) => {
-    if (workerInfo.workerId !== String(threadId)) return
+    // Its id is the inspector's own.
+    if (!workerInfo.title.startsWith(`[worker ${threadId}]`)) return
     const send = (method: string): void =>
       session.post('NodeWorker.sendMessageToWorker', {
         sessionId,

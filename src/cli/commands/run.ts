@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { App } from '../../engine/app.ts'
 import { loadApp } from '../../engine/app-file.ts'
-import { usageError } from '../../errors.ts'
+import { isIxyError, usageError } from '../../errors.ts'
 import { counted } from '../../wording.ts'
 import { checkDevices } from '../device-argument.ts'
 import type { Finish } from '../finish.ts'
@@ -18,7 +18,7 @@ one JavaScript does (.mjs, .js). What follows -- is for the app.
 Examples:
   ixy-ts run ./reflect.ts virtual:gen --duration 10
   ixy-ts run ./reflect.mjs virtual:gen -d 10 --json --expect-mpps 0.1
-  sudo ixy-ts run ./reflect.ts 0000:03:00.0 --queues 2
+  sudo ixy-ts run ./reflect.mjs 0000:03:00.0 --queues 2
   ixy-ts run <app-file> virtual:tap=a virtual:tap=b -- <options of the app>`
 
 export function addRun(program: Command, finish: Finish): void {
@@ -68,7 +68,7 @@ function readOptions(app: App, argv: readonly string[]): unknown {
   try {
     return app.options(argv)
   } catch (error) {
-    if (error instanceof Error && error.name === 'IxyError') throw error
+    if (isIxyError(error)) throw error
     const [message] = (error instanceof Error ? error.message : String(error)).split('\n')
     throw usageError(`app ${app.name}: ${message}`, '')
   }
