@@ -88,12 +88,19 @@ const KINDS = {
   file: 'IXY_ERR_FILE',
 } as const
 
+/** One of this class, whichever copy of it has made it: between threads it loses its class, but not its code. */
+export function isIxyError(error: unknown): error is Error & { readonly code: ErrorCode } {
+  return error instanceof Error && error.name === 'IxyError' && 'code' in error && isErrorCode(error.code)
+}
+
 /**
  * Anything thrown, as an IxyError with the original as cause. What the system refused gets the name of the limit;
  * what is left is a bug of ours, IXY_ERR_INTERNAL.
  */
 export function asIxyError(error: unknown): IxyError {
   if (error instanceof IxyError) return error
+  // Of another thread, or of another copy of this file: the library that an app imports has one.
+  if (isIxyError(error)) return new IxyError(error.code, error.message, '', { cause: error })
   const failure = systemFailureOf(error)
   if (failure !== null) {
     return new IxyError(KINDS[failure.kind], failure.reason, failure.fix, { cause: error })

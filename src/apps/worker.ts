@@ -1,7 +1,10 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { attach } from '../driver/queue-registry.ts'
+import type { QueuePair } from '../driver/queues.ts'
 import type { App, AppSteps, WorkerContext } from '../engine/app.ts'
+import { loadApp } from '../engine/app-file.ts'
+import { asAppNow } from '../engine/app-mistake.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
@@ -35,19 +38,22 @@ function reserveSpace({ wasm, wasmOnly }: WorkerSpec): WasmSpace | null {
   }
 }
 
-function findApp({ name }: WorkerSpec['app']): App {
+async function findApp({ name, file }: WorkerSpec['app']): Promise<App> {
+  if (file !== null) return loadApp(file)
   const found = BUILT_IN.find(({ app }) => app.name === name)
   if (found === undefined) throw new IxyError('IXY_ERR_INTERNAL', `no app is called ${name}`)
   return found.app
 }
 
-function main(spec: WorkerSpec): void {
+async function main(spec: WorkerSpec): Promise<void> {
   if (spec.cpu !== null) pinThread([spec.cpu])
-  const app = findApp(spec.app)
   const memory = new PacketMemory(spec.memory, reserveSpace(spec))
   const pairs = spec.ports.map((port, i) => attach(port, memory, i))
   const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const control = new Int32Array(spec.control)
+  const { file } = spec.app
+  control[IN_APP] = 1
+  const app = await findApp(spec.app)
   const context: Omit<WorkerContext, 'rehearsal'> = {
     ports,
     memory,
@@ -57,15 +63,7 @@ function main(spec: WorkerSpec): void {
     worker: spec.worker,
     workers: spec.workers,
   }
-  const make = (rehearsal: boolean): AppSteps => app.make({ ...context, rehearsal }, spec.job)
-
-  control[IN_APP] = 1
-  const rehearsed = make(true)
-  warmUp(spec, pairs, rehearsed)
-  memory.reset()
-  context.counters.fill(0)
-  rehearsed.reset?.()
-  const steps = rehearsed.reset === undefined ? make(false) : rehearsed
+  const steps = asAppNow(file, () => rehearse(app, { ...context, rehearsal: true }, spec, pairs))
   control[IN_APP] = 0
   for (const pair of pairs) pair.start()
 
@@ -76,9 +74,32 @@ function main(spec: WorkerSpec): void {
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
   control[IN_APP] = 1
   // Also if it is to stop at once: what has come in by now is counted then.
-  plane.run()
-  tell({ type: 'result', result: steps.result?.() })
+  asAppNow(file, () => {
+    plane.run()
+    tell({ type: 'result', result: steps.result?.() })
+  })
   control[IN_APP] = 0
 }
 
-main(workerData as WorkerSpec)
+/** The app as it goes into the run, after its rehearsal. Queues have to be started anew. */
+function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: readonly QueuePair[]): AppSteps {
+  const steps = checked(app, app.make(context, spec.job))
+  warmUp(spec, pairs, steps)
+  context.memory.reset()
+  context.counters.fill(0)
+  if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
+  steps.reset()
+  return steps
+}
+
+function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps {
+  if (typeof steps?.step === 'function') return steps as AppSteps
+  throw new TypeError(`make() of app ${name} returns no step()`)
+}
+
+main(workerData as WorkerSpec).catch((error: unknown) => {
+  // Whatever Node.js is told to do about rejections.
+  setImmediate(() => {
+    throw error
+  })
+})

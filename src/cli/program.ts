@@ -2,6 +2,7 @@ import { Command, Help, type Option } from 'commander'
 import { addBuiltIn } from './commands/built-in.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
+import { addRun } from './commands/run.ts'
 import { addStats } from './commands/stats.ts'
 import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
@@ -28,6 +29,7 @@ export function createProgram(finish: Finish): Command {
     .configureHelp({ optionDescription })
     .addHelpText('after', HELP)
   addBuiltIn(program, finish)
+  addRun(program, finish)
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)

@@ -21,7 +21,7 @@ export interface Wording {
   readonly headline: AppCommand['headline']
   /** It may send more than a link carries. */
   readonly flatOut: boolean
-  findings?(result: unknown): Findings | null
+  findings(result: unknown, counters: Readonly<Record<string, number>>): Findings | null
   /** The first expectation of its own that the run has not met. */
   unmet?(result: unknown): IxyError | null
 }
@@ -84,7 +84,7 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
   for (const text of kernelDropHints(result.virtual)) log.warn(text)
   if (output.dropped > 0)
     log.warn(`${counted(output.dropped, 'line')} of intervals left out: stdout was not read`)
-  const findings = wording.findings?.(result.result) ?? NO_FINDINGS
+  const findings = wording.findings(result.result, result.counters) ?? NO_FINDINGS
   for (const text of findings.warnings) log.warn(text)
   const loss = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
   const error =

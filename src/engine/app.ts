@@ -18,6 +18,8 @@ export interface AppPort {
 export interface PlanContext {
   /** As the user wrote them: `0000:03:00.0`, `virtual:gen`. Port i of each worker is a queue pair of device i. */
   readonly devices: readonly string[]
+  /** Of each device, whether it is a card in this machine, which its link holds to line rate. Nothing holds the others. */
+  readonly physical: readonly boolean[]
   /** Queue pairs per device, and so workers, and so jobs. */
   readonly queues: number
   /** Largest packet, bytes after the Ethernet header. */

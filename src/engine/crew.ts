@@ -1,34 +1,26 @@
 /** The data-plane workers of a run, from the main thread's side. */
-import path from 'node:path'
-import { Worker } from 'node:worker_threads'
-import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
+import type { IxyError } from '../errors.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
 import type { LoadedApp } from './app.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
-import type { Running } from './emergency.ts'
+import { Member } from './member.ts'
+import { LOOK_EVERY } from './step-watch.ts'
 import type { QueueSet } from './session.ts'
 import type { Watchdog } from './watchdog.ts'
 import {
-  COMMAND,
   COMMAND_QUIET,
-  COMMAND_RUN,
   COMMAND_STOP,
-  CONTROL_BYTES,
   COUNTERS,
   DROP_CAUSES,
   FIRST_DROP,
   FIRST_MOVED,
-  type FromWorker,
   LAST_MOVED,
-  MOMENTS,
   RX_BYTES,
   RX_PACKETS,
-  STARTED,
   TX_BYTES,
   TX_PACKETS,
-  type WorkerSpec,
 } from './worker-spec.ts'
 import type { RunOptions, Traffic } from './types.ts'
 
@@ -46,9 +38,12 @@ export class Crew {
   readonly finished: Promise<void>
   /** Rejects when a worker dies; never resolves. */
   readonly failed: Promise<never>
-  /** Of the app's own counters. */
+  /** The name of the app if it has counters of its own, else null. */
+  readonly app: string | null
+  /** Of these counters. */
   private readonly names: readonly string[]
   private readonly members: readonly Member[]
+  private readonly looks: NodeJS.Timeout | undefined
 
   /**
    * Starts one worker per queue set. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
@@ -69,6 +64,7 @@ export class Crew {
     }
     const names = app.counters ?? []
     this.names = names
+    this.app = names.length === 0 ? null : app.name
     const members: Member[] = []
     try {
       queueSets.forEach(({ memory, ports, arena }, i) => {
@@ -90,6 +86,12 @@ export class Crew {
     this.failed = Promise.race(this.members.map((member) => member.failed))
     // Whoever waits for it sees it; nobody has to.
     this.failed.catch(() => undefined)
+    // Ours come back from every step.
+    if (file !== null) this.looks = setInterval(() => this.look(), LOOK_EVERY)
+  }
+
+  private look(): void {
+    for (const member of this.members) member.look()
   }
 
   /** Resolves when all rings are armed. */
@@ -113,8 +115,14 @@ export class Crew {
    * counted last is lost, see `counted`. Never rejects.
    */
   async stop(milliseconds: number): Promise<void> {
+    clearInterval(this.looks)
     for (const member of this.members) member.command(COMMAND_STOP)
     await Promise.all(this.members.map((member) => member.end(milliseconds)))
+  }
+
+  /** Why the last counts are missing; null if they aren't. After stop(). */
+  lateness(): IxyError | null {
+    return this.members.find(({ counted }) => !counted)?.failure ?? null
   }
 
   /** What the app has found out in each worker, of those that have ended by themselves. */
@@ -176,97 +184,4 @@ export class Crew {
       dropped: Object.fromEntries(DROP_CAUSES.map((cause, i) => [cause, at(FIRST_DROP + i)])),
     }
   }
-}
-
-class Member {
-  /** Of the ports. */
-  readonly counters: Float64Array
-  /** When it has seen packets move. */
-  readonly moments: Float64Array
-  /** The app's. */
-  readonly own: Float64Array
-  /** What the app has found out. */
-  result: unknown = null
-  readonly guarded: Running
-  readonly armed: Promise<void>
-  readonly finished: Promise<void>
-  readonly failed: Promise<never>
-  /** The worker has ended by itself, its counters are its last. */
-  counted = false
-  private readonly control: Int32Array
-  private readonly worker: Worker
-  private readonly exited: Promise<void>
-
-  /** `own`: how many counters the app has. */
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, own: number, warn: (message: string) => void) {
-    const control = new SharedArrayBuffer(CONTROL_BYTES)
-    const ofPorts = spec.ports.length * COUNTERS
-    const shared = new SharedArrayBuffer((ofPorts + MOMENTS + own) * 8)
-    this.control = new Int32Array(control)
-    this.counters = new Float64Array(shared, 0, ofPorts)
-    this.moments = new Float64Array(shared, ofPorts * 8, MOMENTS)
-    this.own = new Float64Array(shared, (ofPorts + MOMENTS) * 8)
-    const workerData: WorkerSpec = { ...spec, control, counters: shared }
-    this.guarded = { control }
-    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    const streams = { stdout: true, stderr: true }
-    try {
-      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...streams })
-    } catch (error) {
-      throw failureOf(error)
-    }
-    let armed = (): void => undefined
-    let finished = (): void => undefined
-    this.armed = new Promise((resolve) => (armed = resolve))
-    this.finished = new Promise((resolve) => (finished = resolve))
-    this.worker.on('message', (message: FromWorker) => {
-      if (message.type === 'armed') armed()
-      else if (message.type === 'finished') finished()
-      else if (message.type === 'result') this.result = message.result
-      else warn(message.text)
-    })
-    this.exited = new Promise((resolve) =>
-      this.worker.once('exit', (code) => {
-        this.counted = code === 0
-        resolve()
-      }),
-    )
-    this.failed = new Promise((_, reject) => {
-      this.worker.once('error', (error) => {
-        reject(failureOf(error))
-      })
-    })
-    this.failed.catch(() => undefined)
-  }
-
-  /** `startedAt`: milliseconds of CLOCK_MONOTONIC. */
-  run(startedAt: number): void {
-    new Float64Array(this.control.buffer)[STARTED] = startedAt
-    this.command(COMMAND_RUN)
-  }
-
-  command(command: number): void {
-    Atomics.store(this.control, COMMAND, command)
-    Atomics.notify(this.control, COMMAND)
-  }
-
-  /** For one that has not been told to run. */
-  abandon(): void {
-    void this.worker.terminate()
-  }
-
-  async end(milliseconds: number): Promise<void> {
-    const deadline = setTimeout(() => void this.worker.terminate(), milliseconds)
-    await this.exited
-    clearTimeout(deadline)
-  }
-}
-
-/** What a worker died of. An IxyError loses its class on the way between threads, but not its code. */
-function failureOf(cause: unknown): IxyError {
-  if (cause instanceof Error && cause.name === 'IxyError' && 'code' in cause && isErrorCode(cause.code))
-    return new IxyError(cause.code, cause.message, '', { cause })
-  const { code, message } = asIxyError(cause)
-  const own = code === 'IXY_ERR_INTERNAL' ? 'IXY_ERR_WORKER' : code
-  return new IxyError(own, `a data-plane worker failed: ${message}`, '', { cause })
 }

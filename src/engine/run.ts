@@ -1,5 +1,5 @@
 /** One run of an app from first register to last: the control plane. */
-import { IxyError, asIxyError } from '../errors.ts'
+import { type IxyError, asIxyError } from '../errors.ts'
 import { Crew } from './crew.ts'
 import { Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
@@ -139,7 +139,7 @@ class Run {
       error ??= await this.explain(cause)
     }
     await crew?.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
-    if (crew?.counted === false && this.startedAt !== null) error ??= lateWorker()
+    if (this.startedAt !== null) error ??= crew?.lateness() ?? null
     if (error !== null) reason = 'error'
     const late = (): boolean => this.ending.late(REPORTED_BY)
     const audit = await Audit.take(session, options.app.app, crew, board, late)
@@ -163,14 +163,14 @@ class Run {
     // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
     const devices = session.infos()
     const hello = { command: options.app.app.name, version: VERSION, devices }
-    const telemetry = await offerTelemetry(hello, board.totals, (message) => observer.warning(message))
+    const telemetry = await offerTelemetry(hello, board.sample, (message) => observer.warning(message))
     undo.push(() => telemetry.close())
     observer.started(devices)
     for (const device of session.devices) device.start()
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
+    undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }
 
@@ -262,9 +262,4 @@ class Run {
     }
     await still
   }
-}
-
-function lateWorker(): IxyError {
-  const what = 'a worker did not end in time: what it counted last is missing'
-  return new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
 }

@@ -13,7 +13,6 @@ import {
   IMIX_SIZES,
   planFrames,
 } from '../../packet/template.ts'
-import { parseDevice } from '../../pci/address.ts'
 import { rate as readRate } from '../../quantity.ts'
 import { LatencyBook, latencyOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
@@ -59,7 +58,7 @@ type Frames = Pick<SharedFeed, 'capture' | 'averageFrameBytes'>
 /** One per queue. `frames`: those of the capture, if there is one. `linkMbit`: 0 without a link. */
 export function makeJobs(
   options: PktgenOptions,
-  { devices, queues }: Pick<PlanContext, 'devices' | 'queues'>,
+  { physical, queues }: Pick<PlanContext, 'physical' | 'queues'>,
   frames: Frames | null,
   linkMbit: number,
 ): PktgenJob[] {
@@ -67,7 +66,7 @@ export function makeJobs(
   const sizes = options.imix ? IMIX_SIZES : [options.size]
   const frameBytes = frames === null ? averageBytes(sizes) : frames.averageFrameBytes
   const inPackets = rate !== null && readRate(rate).of === 'packets'
-  const real = parseDevice(devices[0]).kind === 'pci'
+  const [real] = physical
   const common = {
     frames:
       frames === null

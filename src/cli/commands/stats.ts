@@ -53,7 +53,7 @@ export function addStats(program: Command, finish: Finish): void {
 async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
   const search = searchFor(devices, createLog(flags.logLevel, flags.color))
   const found = await totals(search)
-  if (found.length === 0) return failed(nothingToShow(devices, search), flags)
+  if (found.devices.length === 0) return failed(nothingToShow(devices, search), flags)
   const output = openStdout(flags.color, () => undefined)
   if (flags.json) output.line(totalsObject(found))
   else for (const line of totalsLines(found, output.chalk)) output.line(line)

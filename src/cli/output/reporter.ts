@@ -4,7 +4,7 @@ import type { LossVerdict } from '../../engine/loss.ts'
 import type { Findings } from '../../apps/command.ts'
 import type { IxyError } from '../../errors.ts'
 import type { DeviceInfo, EndReason, IntervalEvent, LinkEvent, VirtualReport } from '../../engine/types.ts'
-import type { DeviceSummary, Owner } from './tally.ts'
+import type { AppSummary, DeviceSummary, Owner } from './tally.ts'
 
 /** Where lines go. */
 export interface Lines {
@@ -40,6 +40,8 @@ export interface EndReport {
   readonly loss: LossVerdict | null
   /** Only of a run of its own. */
   readonly app?: AppReport
+  /** Only of `stats`: what the apps that it has watched have counted meanwhile. */
+  readonly apps?: readonly AppSummary[]
   readonly error: IxyError | null
 }
 

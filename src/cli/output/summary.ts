@@ -39,6 +39,8 @@ export function summaryLines(
     if (virtual !== undefined) lines.push(...virtualLines(virtual, chalk).map((line) => `  ${line}`))
   })
   if (report.app) lines.push(...appLines(report.app, chalk))
+  for (const { name, counters, owner } of report.apps ?? [])
+    lines.push('', `${countersLine(name, counters, chalk)}${ownerText(owner, chalk)}`)
   return lines.flatMap((line) => wrap(line, columns))
 }
 
@@ -59,10 +61,18 @@ function span(seconds: number): string {
 
 /** A paragraph of the app's own, and its counters. */
 function appLines({ name, counters, text }: AppReport, chalk: ChalkInstance): string[] {
-  const lines =
-    Object.keys(counters).length === 0 ? [] : ['', `${chalk.cyan(`[${name}]`)} ${countersText(counters)}`]
+  const lines = Object.keys(counters).length === 0 ? [] : ['', countersLine(name, counters, chalk)]
   if (text === null) return lines
   return [...lines, '', `${chalk.bold(text.title)}${text.first}`, ...text.lines.map((line) => `  ${line}`)]
+}
+
+/** `[router] routed 1,234, no route 5` */
+export function countersLine(
+  name: string,
+  counters: Readonly<Record<string, number>>,
+  chalk: ChalkInstance,
+): string {
+  return `${chalk.cyan(`[${name}]`)} ${countersText(counters)}`
 }
 
 /** `: lost 0, duplicated 0, …` */
