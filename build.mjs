@@ -18,6 +18,7 @@ const { metafile } = await build({
           cli: 'src/cli/main.ts',
           index: 'src/index.ts',
           worker: 'src/apps/worker.ts',
+          'vnic-child': 'src/vnic/child-main.ts',
           captures: 'src/captures/thread.ts',
           watchdog: 'src/engine/watchdog-thread.ts',
         },

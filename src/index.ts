@@ -1,5 +1,10 @@
 /** The library: what an app of your own imports from 'ixy-ts'. */
 export type { App, AppPort, AppSteps, Plan, PlanContext, WorkerContext } from './engine/app.ts'
+export { run } from './library/run.ts'
+export type { RunSettings } from './library/run.ts'
+export { open } from './library/open.ts'
+export type { OpenDevices, OpenSettings } from './library/open.ts'
+export type { DeviceCounters, DeviceInfo, IntervalEvent, RunObserver, RunResult } from './engine/types.ts'
 export type { RxQueue, TxQueue } from './driver/device.ts'
 export type { PacketMemory } from './memory/packets.ts'
 export { EXIT_CODES, IxyError, usageError } from './errors.ts'

@@ -4,7 +4,6 @@ import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addRun } from './commands/run.ts'
 import { addStats } from './commands/stats.ts'
-import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
 import type { Finish } from './finish.ts'
 import { stdout } from './output/outlet.ts'
@@ -34,7 +33,6 @@ export function createProgram(finish: Finish): Command {
   addVnic(program, finish)
   addDevices(program, finish)
   addDumpRegisters(program, finish)
-  addVnicChild(program)
   return program
 }
 

@@ -1,5 +1,6 @@
 /** Mistakes in an app of the user's own: told in one line, with file and line. */
 import { fileURLToPath } from 'node:url'
+import { isOurs } from '../bundles.ts'
 import { IxyError, isIxyError } from '../errors.ts'
 
 /** A place in a file, as a stack trace names it. */
@@ -54,9 +55,4 @@ function placeIn(stack: string): string | null {
 
 export function pathOf(url: string): string {
   return url.startsWith('file://') ? fileURLToPath(url) : url
-}
-
-/** A bundle of this package. */
-export function isOurs(file: string): boolean {
-  return file.startsWith(`${__dirname}/`)
 }

@@ -1,7 +1,7 @@
 /** Makes `ixy-ts` in an app of the user's own this very package, also where nothing is installed beside the app. */
 import Module, { register } from 'node:module'
-import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { bundle } from '../bundles.ts'
 
 const NAME = 'ixy-ts'
 
@@ -22,8 +22,8 @@ let provided = false
 export function provideLibrary(): void {
   if (provided) return
   provided = true
-  const required = path.join(__dirname, 'index.cjs')
-  const imported = pathToFileURL(path.join(__dirname, 'index.mjs')).href
+  const required = bundle('index.cjs')
+  const imported = pathToFileURL(bundle('index.mjs')).href
   const loader = Module as unknown as Loader
   if (loader.registerHooks !== undefined) {
     loader.registerHooks({

@@ -1,6 +1,6 @@
 /** One data-plane worker, from the main thread's side. */
-import path from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { bundle } from '../bundles.ts'
 import { IxyError, asIxyError, isIxyError } from '../errors.ts'
 import type { Running } from './emergency.ts'
 import { StepWatch, whereIs } from './step-watch.ts'
@@ -55,7 +55,7 @@ export class Member {
     // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
     const streams = { stdout: true, stderr: true }
     try {
-      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...streams })
+      this.worker = new Worker(bundle('worker.cjs'), { workerData, ...streams })
     } catch (error) {
       throw spec.app.file === null ? failureOf(error) : mistakeInJob(error, spec.app.file)
     }

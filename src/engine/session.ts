@@ -12,6 +12,7 @@ import { readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
@@ -21,13 +22,12 @@ const ETHERNET_HEADER = 14
 const FCS = 4
 const VLAN_TAG = 4
 
-export type SessionOptions = Pick<
-  RunOptions,
-  'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
-> & {
-  /** Buffer pools besides one per device. Default 0. */
-  readonly extraPools?: number
-}
+/** What isn't given is as in DEFAULTS (settings.ts). */
+export type SessionOptions = Pick<RunOptions, 'devices'> &
+  Partial<Pick<RunOptions, 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'>> & {
+    /** Buffer pools besides one per device. Default 0. */
+    readonly extraPools?: number
+  }
 
 /** Who wants to know of, or has a say in, the opening of a session. */
 export interface Attendants {
@@ -36,7 +36,7 @@ export interface Attendants {
   /** Ends the wait for virtual devices: IXY_ERR_STOP. */
   readonly stop?: AbortSignal
   /** Guards cards that would go on with DMA without this process. */
-  readonly watchdog?: Watchdog
+  readonly watchdog?: Pick<Watchdog, 'guard'>
 }
 
 const NOBODY = { warning: () => undefined, progress: () => undefined }
@@ -86,9 +86,10 @@ export class Session {
    * fails. No packet comes in before Device.start().
    */
   static async open(
-    options: SessionOptions,
+    given: SessionOptions,
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
+    const options = { ...DEFAULTS, extraPools: 0, ...given }
     const addresses = options.devices.map(parseDevice)
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
@@ -118,7 +119,7 @@ export class Session {
       const bufferShift = bufferShiftFor(ETHERNET_HEADER + VLAN_TAG + options.mtu)
       // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
       const poolShift = Math.log2(options.ringSize) + 2
-      const pools = transports.length + (options.extraPools ?? 0)
+      const pools = transports.length + options.extraPools
       const packets = packetMemoryBytes(bufferShift, poolShift, pools)
       const interrupts = options.mode !== 'poll'
       const found = transports.map(({ name, config }) => {
