@@ -54,12 +54,14 @@ export const EXIT_CODES = {
   IXY_ERR_EXPECTATION: 5,
 } as const
 
+/** What a script can go by; stands in brackets at the end of an error's line on stderr. */
 export type ErrorCode = keyof typeof EXIT_CODES
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(EXIT_CODES, value)
 }
 
+/** Whatever goes wrong: its message says what, where and what to do next, in one line. */
 export class IxyError extends Error {
   override readonly name = 'IxyError'
   readonly code: ErrorCode

@@ -24,7 +24,7 @@ export interface Findings {
 }
 
 export interface AppCommand<Options = unknown, Flags = unknown> {
-  readonly app: App<Options>
+  readonly app: App<Options, unknown>
   readonly alias?: string
   /** One line. */
   readonly description: string

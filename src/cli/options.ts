@@ -42,6 +42,7 @@ export interface RunFlags extends WatchFlags {
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
+  readonly inspect: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
 }
@@ -130,7 +131,12 @@ export function addRunOptions(command: Command): Command {
           // Listed by hand: commander's own message would not follow this program's style.
           .argParser(choice('--access', ['sysfs', 'vfio'])),
       )
-      .option('--force', 'take a NIC that is in use or of an unknown model', false),
+      .option('--force', 'take a NIC that is in use or of an unknown model', false)
+      .option(
+        '--inspect',
+        'virtual:<wire> devices verify checksums and name packet types, as ixy-ts vnic and cards do (slower)',
+        false,
+      ),
   )
     .option(
       '--expect-mpps <rate>',
@@ -169,6 +175,7 @@ export function commonRunOptions(flags: RunFlags): Settings {
     backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
+    inspect: flags.inspect,
   }
 }
 

@@ -14,6 +14,7 @@
  *     }
  */
 
+/** Receives packets. Lives in one worker. */
 export interface RxQueue {
   /** Packets and bytes (without FCS) received since the queue was made. */
   readonly packets: number
@@ -30,6 +31,7 @@ export interface RxQueue {
   readonly untaken: () => number
 }
 
+/** Sends packets. Lives in one worker. */
 export interface TxQueue {
   /** Packets and bytes (without FCS) handed to the card since the queue was made. */
   readonly packets: number

@@ -4,7 +4,7 @@
  */
 import type { DmaArena } from '../memory/arena.ts'
 import type { Model, PciIds } from '../pci/ids.ts'
-import type { Transport } from '../pci/transport.ts'
+import type { FunctionView, Transport } from '../pci/transport.ts'
 import type { Device } from './device.ts'
 
 /** What a driver can do at most. Options are held against it before a device is touched. */
@@ -70,5 +70,5 @@ export interface Driver {
    */
   open(transport: Transport, arena: DmaArena, options: DeviceOptions): Device
   /** The device's registers as they are now. Reading them changes nothing. */
-  dump(read32: (offset: number) => number): DumpedRegister[]
+  dump(device: FunctionView): DumpedRegister[]
 }

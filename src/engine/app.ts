@@ -97,7 +97,7 @@ export interface AppSteps {
  * An app. `Options` is what `options` makes of the command line, `Job` is what one worker is to do: structured-cloneable,
  * by default the options.
  */
-export interface App<Options = unknown, Job = unknown> {
+export interface App<Options = unknown, Job = Options> {
   /** A word: lower-case letters, digits, `-`. */
   readonly name: string
   /** How many devices it takes. */

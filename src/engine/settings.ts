@@ -16,4 +16,5 @@ export const DEFAULTS = {
   interval: 1,
   cpus: [],
   force: false,
+  inspect: false,
 } as const satisfies Settings

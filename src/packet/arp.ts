@@ -18,6 +18,7 @@ const HARDWARE_ETHERNET = 1
 const IPV4_BYTES = 4
 const BOTH_LENGTHS = (MAC_BYTES << 8) | IPV4_BYTES
 
+/** Whether an ARP packet asks or answers. */
 export const ArpOperation = { REQUEST: 1, REPLY: 2 } as const
 
 /** A view of an ARP packet. MAC addresses are numbers, see `parseMacAddress()`; IPv4 addresses too, see `parseIpv4()`. */
@@ -42,6 +43,25 @@ export class ArpPacket extends View {
     write16(u8, offset + PROTOCOL, EtherType.IPV4)
     write16(u8, offset + LENGTHS, BOTH_LENGTHS)
     return true
+  }
+
+  /** Makes a request of this packet: who has `target`? `mac` and `ip` are the sender's own. */
+  ask(mac: number, ip: number, target: number): void {
+    this.operation = ArpOperation.REQUEST
+    this.senderMac = mac
+    this.senderIp = ip
+    this.targetMac = 0
+    this.targetIp = target
+  }
+
+  /** Makes the reply of this request, where it lies: `mac` is the address that was asked for. */
+  answer(mac: number): void {
+    const asked = this.targetIp
+    this.operation = ArpOperation.REPLY
+    this.targetMac = this.senderMac
+    this.targetIp = this.senderIp
+    this.senderMac = mac
+    this.senderIp = asked
   }
 
   /** See `ArpOperation`. */

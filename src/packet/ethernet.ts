@@ -32,7 +32,10 @@ export const EtherType = {
 
 /** Shortest frame: 64 bytes with FCS. Whoever puts a shorter one on the wire pads it with zeros. */
 export const MIN_FRAME_BYTES = 60
-/** Largest packet behind the Ethernet header, bytes: a jumbo frame's. The usual MTU is 1500. */
+/** Frame check sequence, which follows the payload on the wire. */
+export const FCS_BYTES = 4
+/** Largest packet behind the Ethernet header, bytes: the usual one, and a jumbo frame's. */
+export const DEFAULT_MTU = 1500
 export const MAX_MTU = 9000
 /** Longest frame, untagged. */
 export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_MTU

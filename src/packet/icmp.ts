@@ -1,8 +1,14 @@
 /** ICMP (RFC 792) and ICMPv6 messages (RFC 4443). */
 import { read16, write16 } from './big-endian.ts'
 import { addToSum, finishSum, type IpPacket, updateChecksum } from './checksum.ts'
-import { IpProtocol } from './ipv4.ts'
-import { View } from './view.ts'
+import {
+  DEFAULT_TIME_TO_LIVE,
+  HEADER_BYTES as IP_HEADER_BYTES,
+  IpProtocol,
+  type Ipv4Packet,
+  isIpv4Host,
+} from './ipv4.ts'
+import { type PacketBytes, View } from './view.ts'
 
 const TYPE = 0
 const CODE = 1
@@ -10,6 +16,8 @@ const CHECKSUM = 2
 const IDENTIFIER = 4
 const SEQUENCE = 6
 const HEADER_BYTES = 8
+/** Longest IPv4 packet with an error (RFC 1812 §4.3.2.3). */
+const LONGEST_ERROR = 576
 
 /** Types of ICMP messages; those of ICMPv6 are others. */
 export const IcmpType = {
@@ -110,4 +118,71 @@ export class IcmpMessage extends View {
     const pseudo = ipv6 === null ? 0 : ipv6.sumPseudoHeader(IpProtocol.ICMPV6, length)
     return addToSum(pseudo, u8, offset, length)
   }
+}
+
+/** Of a `PacketMemory`, what an ICMP error needs. */
+export interface IcmpMemory extends PacketBytes {
+  /** Bytes of the longest packet that fits every buffer. */
+  readonly longest: number
+}
+
+/**
+ * Turns packet `id` into an ICMP error about itself, where it lies: from `source` to its own source, with as much of it as 576 bytes
+ * hold. `ip` is aimed at the packet, and `icmp` then at the error; the Ethernet header stays as it is.
+ *
+ * False, and nothing is written, if there must be no error about that packet (RFC 1812 §4.3.2.7: it is an error or a fragment
+ * other than the first, or is not from one host to one host). That it has not come by a broadcast of the link is for the caller to know.
+ */
+export function writeIcmpError(
+  memory: IcmpMemory,
+  id: number,
+  ip: Ipv4Packet,
+  icmp: IcmpMessage,
+  source: number,
+  type: number,
+  code: number,
+): boolean {
+  if (ip.fragmentOffset > 0 || !isIpv4Host(ip.source) || !isIpv4Host(ip.destination)) return false
+  if (ip.protocol === IpProtocol.ICMP && !isEcho(ip, icmp)) return false
+  const { u8, offset, length, source: target } = ip
+  const before = offset - memory.dataOffset(id)
+  const headers = IP_HEADER_BYTES + HEADER_BYTES
+  const total = Math.min(LONGEST_ERROR, headers + length, memory.longest - before)
+  u8.copyWithin(offset + headers, offset, offset + total - headers)
+  ip.create(u8, offset, total)
+  ip.protocol = IpProtocol.ICMP
+  ip.source = source
+  ip.destination = target
+  ip.fillChecksum()
+  icmp.create(u8, ip.payloadOffset, ip.payloadLength)
+  icmp.type = type
+  icmp.code = code
+  icmp.fillChecksum()
+  memory.size[id] = before + total
+  return true
+}
+
+/**
+ * Turns an IPv4 packet with an ICMP echo request into the reply, where it lies; `ip` is aimed at it, and `icmp` then as well.
+ * False, and nothing is written, if it is no such request, a fragment of one, or damaged.
+ */
+export function answerEcho(ip: Ipv4Packet, icmp: IcmpMessage): boolean {
+  if (ip.protocol !== IpProtocol.ICMP || ip.moreFragments || ip.fragmentOffset > 0 || !ip.checksumOk)
+    return false
+  if (!icmp.wrap(ip.u8, ip.payloadOffset, ip.payloadLength) || !icmp.checksumOk()) return false
+  if (icmp.type !== IcmpType.ECHO_REQUEST) return false
+  // Type and code are one word.
+  icmp.updateChecksum((IcmpType.ECHO_REQUEST << 8) | icmp.code, (IcmpType.ECHO_REPLY << 8) | icmp.code)
+  icmp.type = IcmpType.ECHO_REPLY
+  const { source } = ip
+  ip.source = ip.destination
+  ip.destination = source
+  ip.timeToLive = DEFAULT_TIME_TO_LIVE
+  ip.fillChecksum()
+  return true
+}
+
+function isEcho(ip: Ipv4Packet, icmp: IcmpMessage): boolean {
+  if (!icmp.wrap(ip.u8, ip.payloadOffset, ip.payloadLength)) return false
+  return icmp.type === IcmpType.ECHO_REQUEST || icmp.type === IcmpType.ECHO_REPLY
 }

@@ -23,7 +23,8 @@ const VERSION_4_NO_OPTIONS = (4 << 4) | (HEADER_BYTES >> 2)
 const DONT_FRAGMENT = 0x4000
 const MORE_FRAGMENTS = 0x2000
 const FRAGMENT_OFFSET = 0x1fff
-const DEFAULT_TIME_TO_LIVE = 64
+/** As the assigned numbers have it. */
+export const DEFAULT_TIME_TO_LIVE = 64
 
 /** What is in a packet of IPv4 or IPv6, as IANA numbers it. */
 export const IpProtocol = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58 } as const
@@ -221,4 +222,32 @@ export function parseIpv4(text: string): number {
 /** A 32-bit number as `10.0.0.1`. */
 export function formatIpv4(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.')
+}
+
+/** `10.0.1.1/24` in parts. `network` and `mask` are signed, ready for `(address & mask) === network`. */
+export interface Ipv4Prefix {
+  readonly address: number
+  readonly network: number
+  readonly mask: number
+}
+
+/** An address with the length of its prefix, 0 to 32. Throws IXY_ERR_USAGE for anything else. */
+export function parseIpv4Prefix(text: string): Ipv4Prefix {
+  const [, address, digits] = /^([^/]*)\/(\d{1,2})$/.exec(text) ?? []
+  const bits = Number(digits)
+  if (address === undefined || bits > 32)
+    throw new IxyError(
+      'IXY_ERR_USAGE',
+      `'${text}' is no address with its prefix`,
+      'write it as in 10.0.1.1/24',
+    )
+  // Shifting by 32 would be shifting by 0.
+  const mask = bits === 0 ? 0 : -1 << (32 - bits)
+  return { address: parseIpv4(address), network: parseIpv4(address) & mask, mask }
+}
+
+/** May be the address of one host: not of 0.0.0.0/8 or 127.0.0.0/8, no group, not reserved (RFC 1812 §5.3.7). */
+export function isIpv4Host(address: number): boolean {
+  const first = address >>> 24
+  return first > 0 && first < 224 && first !== 127
 }

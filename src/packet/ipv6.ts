@@ -19,7 +19,7 @@ const LABEL_MASK = 0x000f_ffff
 const MAX_PAYLOAD_BYTES = 0xffff
 const DEFAULT_HOP_LIMIT = 64
 
-/** Bytes of an address. */
+/** Bytes of an IPv6 address. */
 export const IPV6_BYTES = 16
 
 /**

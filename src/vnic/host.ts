@@ -47,6 +47,8 @@ export interface HostOptions {
   readonly onRefusal?: (nic: NicSpec, reason: string) => void
   /** Take memory that its owner can take away under this process, too (vfio-user/memory-trust.ts). */
   readonly allowUnsealed?: boolean
+  /** See ModelOptions. Default: yes. */
+  readonly inspect?: boolean
   /** How wires get their TAPs. Default: openTap. */
   readonly openTap?: (name: string) => Tap
   /** Told what is noteworthy about captures. */
@@ -88,7 +90,7 @@ export class NicHost {
   }
 
   private make(spec: NicSpec, mac: Uint8Array, wire: Wire, options: HostOptions): VirtualNic {
-    const { oneClient, onClient, onRefusal, allowUnsealed } = options
+    const { oneClient, onClient, onRefusal, allowUnsealed, inspect } = options
     try {
       const nic: VirtualNic = new VirtualNic({
         name: spec.name,
@@ -102,6 +104,7 @@ export class NicHost {
         onRefusal: (reason) => onRefusal?.(spec, reason),
         maxMappings: mappingsPerNic(this.specs.length),
         ...(allowUnsealed === undefined ? {} : { allowUnsealed }),
+        ...(inspect === undefined ? {} : { inspect }),
       })
       return nic
     } catch (error) {

@@ -19,6 +19,8 @@ export interface VirtualNicOptions {
   readonly wire: Wire
   /** Record breaches of the datasheet. */
   readonly strict: boolean
+  /** See ModelOptions. Default: yes. */
+  readonly inspect?: boolean
   /** Called when a client has connected or gone. */
   readonly onClient?: (connected: boolean) => void
   /** Called with why a client was refused something that it can't do without, and what to do. */
@@ -73,6 +75,7 @@ export class VirtualNic {
       mac: options.mac,
       wire: options.wire,
       strict: options.strict,
+      inspect: options.inspect !== false,
       interrupts: this.lines,
       bar0: this.registers.buffer,
     })

@@ -39,7 +39,7 @@ export function addDumpRegisters(program: Command, finish: Finish): void {
       const registers = peek(target, { ...flags, known: DRIVERS })
       const { driver } = DRIVERS.driverOf(text, registers.ids, flags.force)
       const output = openStdout(flags.color, () => undefined)
-      for (const entry of driver.dump((offset) => registers.read32(offset))) {
+      for (const entry of driver.dump(registers)) {
         output.line(flags.json ? registerObject(entry) : registerLine(entry))
       }
       registers.close()

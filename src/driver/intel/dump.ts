@@ -1,3 +1,4 @@
+import type { ReadableBar } from '../../pci/transport.ts'
 import type { DumpedRegister } from '../driver.ts'
 import { type Register, get, offsetOf } from './register.ts'
 
@@ -8,7 +9,7 @@ import { type Register, get, offsetOf } from './register.ts'
 export function dumpRegisters(
   table: Readonly<Record<string, Register>>,
   readingTakes: readonly Register[],
-  read32: (offset: number) => number,
+  registers: Pick<ReadableBar, 'read32'>,
 ): DumpedRegister[] {
   return Object.values(table).flatMap((register) => {
     const { access, count, description, section } = register
@@ -21,7 +22,7 @@ export function dumpRegisters(
     const entries: DumpedRegister[] = []
     for (let index = 0; index < count; index++) {
       const offset = offsetOf(register, index)
-      const value = read32(offset) >>> 0
+      const value = registers.read32(offset) >>> 0
       if (count > 1 && value === register.reset) continue
       const name = count > 1 ? `${register.name}[${index}]` : register.name
       entries.push({ name, offset, value, fields: decode(register, value), description, section })

@@ -3,6 +3,9 @@ import type { RegisterWindow } from '../../pci/transport.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 import { type Register, offsetOf } from './register.ts'
 
+/** The part of a BAR that is used here: all registers have 32 bits. */
+type Registers = Pick<RegisterWindow, 'bytes' | 'read32' | 'write32'>
+
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 
 /**
@@ -10,12 +13,12 @@ const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(
  * All values are unsigned 32 bit. Control plane only.
  */
 export class RegisterFile {
-  private readonly window: RegisterWindow
+  private readonly window: Registers
   private readonly device: string
   private readonly datasheet: string
 
   /** `device` and `datasheet` (`82599`) are named in errors. */
-  constructor(window: RegisterWindow, device: string, datasheet: string) {
+  constructor(window: Registers, device: string, datasheet: string) {
     this.window = window
     this.device = device
     this.datasheet = datasheet

@@ -1,6 +1,6 @@
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import type { Transport } from '../../pci/transport.ts'
-import { asIxyError } from '../../errors.ts'
+import { IxyError, asIxyError } from '../../errors.ts'
 import { takeAllSteps } from '../../undo.ts'
 import type { Device, DeviceStatistics, LinkState } from '../device.ts'
 import type { DeviceOptions } from '../driver.ts'
@@ -9,21 +9,25 @@ import { enableInterrupts } from './interrupts.ts'
 import { readLink, startLink } from './link.ts'
 import { hasSerialLink } from './models.ts'
 import type { IntelQueueSpec, RingSpec } from '../intel/queues.ts'
+import { readMac } from '../intel/mac.ts'
+import { startReceiveQueue, startTransmitQueue } from '../intel/queue-setup.ts'
 import {
-  type ReceiveOptions,
   disableReceive,
   enableReceive,
   initReceive,
-  startReceiveQueue,
+  prepareReceiveQueue,
   stopReceiveQueues,
 } from './receive.ts'
 import { RegisterFile } from '../intel/register-file.ts'
 import { initRss } from './rss.ts'
 import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableInterrupts, globalReset, readMac, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
+import { disableInterrupts, globalReset, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
-import { disableTransmit, initTransmit, startTransmitQueue, stopTransmitQueues } from './transmit.ts'
+import { disableTransmit, initTransmit, stopTransmitQueues } from './transmit.ts'
+
+/** The BAR with the registers (82599 §8.1.1). */
+export const BAR = 0
 
 /** An 82599 or a relative: from reset to packets, in the order of 82599 §4.6.3. */
 export class IxgbeDevice implements Device {
@@ -49,7 +53,7 @@ export class IxgbeDevice implements Device {
     this.name = transport.name
     this.model = options.model.model
     this.warn = options.warn
-    const regs = new RegisterFile(transport.bar0, transport.name, '82599')
+    const regs = new RegisterFile(transport.bar(BAR), transport.name, '82599')
     this.regs = regs
 
     disableInterrupts(regs) // §4.6.3.1
@@ -58,26 +62,26 @@ export class IxgbeDevice implements Device {
     disableInterrupts(regs)
     waitForEeprom(regs) // §4.6.3 step 3
     waitForDma(regs) // §4.6.3 step 4
-    this.mac = readMac(regs)
+    this.mac = readMac(regs, REG)
     if (hasSerialLink(options.model)) startLink(regs) // §4.6.4
     this.reader = new StatisticsReader(regs) // §4.6.5
 
-    const receive: ReceiveOptions = {
-      bufferKib: Math.min(2 ** (options.bufferShift - 10), 16),
-      maxFrame: options.maxFrame,
-      dropEnable: options.queues > 1,
-    }
-    initReceive(regs, receive) // §4.6.7
+    initReceive(regs, options.maxFrame) // §4.6.7
     if (options.queues > 1) initRss(regs, options.queues) // §4.6.10.1.1
     initTransmit(regs) // §4.6.8
 
     const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
+    const receive = {
+      bufferKib: Math.min(2 ** (options.bufferShift - 10), 16),
+      dropEnable: options.queues > 1,
+    }
     const queues: IntelQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
-      startReceiveQueue(regs, queue, rx, receive)
-      startTransmitQueue(regs, queue, tx)
+      prepareReceiveQueue(regs, queue)
+      startReceiveQueue(regs, REG, queue, rx, receive)
+      startTransmitQueue(regs, REG, queue, tx)
       queues.push({
         driver: 'ixgbe',
         rx: this.ringSpec(rx, REG.RDT, queue),
@@ -142,12 +146,18 @@ export class IxgbeDevice implements Device {
 
   private ringSpec(block: DmaBlock, tail: Register, queue: number): RingSpec {
     const offset = offsetOf(tail, queue)
-    const page = offset & ~0xfff
+    const doorbell = this.transport.doorbell(BAR, offset)
+    if (doorbell?.kind !== 'memory')
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `the server of ${this.name} doesn't share the tail registers (${tail.name}[${queue}] at 0x${offset.toString(16)} of BAR${BAR})`,
+        'use a server of this program: ixy-ts vnic',
+      )
     return {
       address: block.address,
       entries: block.bytes / DESCRIPTOR_BYTES,
-      tailPage: this.transport.doorbellPage(page),
-      tailIndex: (offset - page) >> 2,
+      tailPage: doorbell.page,
+      tailIndex: doorbell.offset >> 2,
     }
   }
 }

@@ -1,7 +1,7 @@
 import { MAX_MTU } from '../../packet/ethernet.ts'
 import type { Driver } from '../driver.ts'
 import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
-import { IxgbeDevice } from './device.ts'
+import { BAR, IxgbeDevice } from './device.ts'
 import { dumpRegisters } from '../intel/dump.ts'
 import { FAMILIES, INTEL, identify } from './models.ts'
 import { REG } from './registers.ts'
@@ -23,5 +23,5 @@ export const ixgbe: Driver = {
   dmaBytes: ({ queues, ringSize }) => queues * 2 * ringSize * DESCRIPTOR_BYTES,
   open: (transport, arena, options) => new IxgbeDevice(transport, arena, options),
   // Reading SWSM takes its semaphore (82599 §8.2.3.4.9).
-  dump: (read32) => dumpRegisters(REG, [REG.SWSM], read32),
+  dump: (device) => dumpRegisters(REG, [REG.SWSM], device.bar(BAR)),
 }

@@ -57,11 +57,3 @@ export function waitForEeprom(regs: RegisterFile): void {
 export function waitForDma(regs: RegisterFile): void {
   regs.waitFor(REG.RDRXCTL, REG.RDRXCTL.fields.DMAIDONE.mask, true)
 }
-
-/** The first receive address, which the card has loaded from the EEPROM: `52:54:00:00:00:01` (82599 §8.2.3.7.8). */
-export function readMac(regs: RegisterFile): string {
-  const low = regs.read(REG.RAL)
-  const high = regs.read(REG.RAH)
-  const bytes = [low, low >>> 8, low >>> 16, low >>> 24, high, high >>> 8]
-  return bytes.map((byte) => (byte & 0xff).toString(16).padStart(2, '0')).join(':')
-}

@@ -35,6 +35,8 @@ export interface ModelOptions {
   readonly wire: Wire
   /** Report breaches of the datasheet. */
   readonly strict: boolean
+  /** Verify checksums and report packet types, as a card does. It takes time; some hosts never read what comes of it. */
+  readonly inspect: boolean
   readonly interrupts: InterruptSink
   /** Memory of BAR0, BAR0_BYTES long. */
   readonly bar0: ArrayBufferLike
@@ -82,9 +84,17 @@ export class Device implements Port, Egress {
     this.nvm = new Nvm(this.registers, this.strict, options.mac)
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
-    this.receive = new Receive(registers, dma, statistics, interrupts, strict, (milliseconds) => {
-      this.transmit.pausedUntil = this.now + milliseconds
-    })
+    this.receive = new Receive(
+      registers,
+      dma,
+      statistics,
+      interrupts,
+      strict,
+      options.inspect,
+      (milliseconds) => {
+        this.transmit.pausedUntil = this.now + milliseconds
+      },
+    )
     this.transmit = new Transmit(registers, dma, statistics, interrupts, strict)
     this.hook()
     this.reset()

@@ -222,9 +222,6 @@ export class Session {
     if (major !== VERSION_MAJOR) throw new Refusal(Errno.ENOTSUP, `version ${major}.${minor}`)
     this.greeted = true
     this.sharedDoorbells = capabilities.ixy_shared_doorbells === true
-    // A client that rings by memory looks at the packets itself; a virtual machine's driver relies on the card.
-    this.host.device.receive.inspectAll = !this.sharedDoorbells
-    this.host.device.update()
     return {
       payload: encodeVersion({
         major: VERSION_MAJOR,

@@ -4,7 +4,7 @@ import { type Register, offsetOf } from '../../../src/driver/intel/register.ts'
 import type { RegisterWindow } from '../../../src/pci/transport.ts'
 
 /** Plain memory that remembers how it was used. */
-class Memory implements RegisterWindow {
+class Memory implements Pick<RegisterWindow, 'bytes' | 'read32' | 'write32'> {
   readonly bytes = 0x20000
   readonly words = new Map<number, number>()
   readonly log: string[] = []

@@ -227,6 +227,27 @@ test('closing stops all DMA and leaves no queue enabled', () => {
   expect(bench.breaches()).toEqual([])
 })
 
+test('a card whose tail registers workers can not reach is refused, and told which', () => {
+  bench = new Bench()
+  const transport = new ModelTransport(new TestWire())
+  transport.sharesDoorbells = false
+  const arena = new DmaArena(1 << 16, false)
+  const options = {
+    queues: 1,
+    ringSize: 64,
+    bufferShift: 11,
+    maxFrame: 1518,
+    model: MODEL,
+    interrupts: false,
+    warn: () => undefined,
+  }
+  expect(() => new IxgbeDevice(transport, arena, options)).toThrow(
+    /server of virtual:test doesn't share the tail registers \(RDT\[0\] at 0x1018 of BAR0\); use a server of this program/,
+  )
+  arena.close()
+  transport.release()
+})
+
 test('receive is switched on while the path through the security block is closed and empty', () => {
   bench = new Bench()
   const control = offsetOf(REG.SECRXCTRL).toString(16)

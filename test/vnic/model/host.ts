@@ -99,7 +99,12 @@ export class Host {
   now = 1000
 
   /** `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. */
-  constructor({ strict = true, share = true, fast = false } = {}) {
+  constructor({
+    strict = true,
+    share = true,
+    fast = false,
+    inspect = !fast,
+  }: { strict?: boolean; share?: boolean; fast?: boolean; inspect?: boolean } = {}) {
     this.wire = new TestWire(fast)
     const space = sharedSpace()
     const at = fast ? MEMORY_AT : 0
@@ -111,10 +116,10 @@ export class Host {
       mac: MAC,
       wire: this.wire,
       strict,
+      inspect,
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: new ArrayBuffer(BAR0_BYTES),
     })
-    this.device.receive.inspectAll = !fast
     if (share) this.device.dma.addPart(BASE, MEMORY_BYTES, true, fast ? space.bytes : this.memory, at)
     this.device.config.write(4, Uint8Array.of(0x06, 0x00))
     this.device.update()
