@@ -63,6 +63,7 @@ export interface DeviceCounters {
   readonly dropped: Readonly<Record<string, number>>
 }
 
+/** A device that is up. */
 export interface DeviceInfo {
   readonly index: number
   readonly device: string
@@ -75,6 +76,7 @@ export interface DeviceInfo {
   readonly linkMbit: number
 }
 
+/** What was counted between two reports. */
 export interface IntervalEvent {
   /** Its end, milliseconds since 1970. */
   readonly time: number
@@ -138,6 +140,7 @@ export interface RunObserver {
 
 export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'
 
+/** Everything that a run has counted and found out. */
 export interface RunResult {
   /** Seconds the data plane ran; 0 if it never started. */
   readonly elapsed: number

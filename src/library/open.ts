@@ -1,4 +1,4 @@
-import type { DeviceStatistics } from '../driver/device.ts'
+import type { DeviceStatistics, LinkState } from '../driver/device.ts'
 import { attach } from '../driver/queue-registry.ts'
 import type { AppPort } from '../engine/app.ts'
 import { forget, remember, stopAtOnce } from '../engine/emergency.ts'
@@ -10,6 +10,7 @@ import { PacketMemory } from '../memory/packets.ts'
 import { WasmSpace, fitsWasm } from '../memory/wasm-space.ts'
 import { type GivenSettings, completed, named, tuneV8 } from './settings.ts'
 
+/** What open() is to open, and how. */
 export interface OpenSettings extends Pick<
   GivenSettings,
   'access' | 'ringSize' | 'mtu' | 'backend' | 'force'
@@ -25,7 +26,7 @@ export interface OpenSettings extends Pick<
 }
 
 /** Devices that are up, and their rings in this thread. */
-export class OpenDevices {
+export interface OpenDevices {
   /** In the order they were given. */
   readonly devices: readonly DeviceInfo[]
   /** One per device. Received packets come from the pool of the port's number. */
@@ -34,37 +35,15 @@ export class OpenDevices {
   readonly memory: PacketMemory
   /** The numbers of the pools of one's own, for memory.allocate(). */
   readonly pools: readonly number[]
-  private readonly session: Session
-  private readonly release: () => void
-
-  /** Use open(). */
-  constructor(session: Session, memory: PacketMemory, ports: readonly AppPort[], release: () => void) {
-    this.session = session
-    this.memory = memory
-    this.ports = ports
-    this.devices = session.infos()
-    this.pools = Array.from({ length: memory.pools - ports.length }, (_, i) => ports.length + i)
-    this.release = release
-  }
-
   /** Exact totals of what a device itself has counted since it was opened. Throws IXY_ERR_DEVICE_GONE if it has vanished. */
-  statistics(port: number): DeviceStatistics {
-    return this.session.devices[port].statistics()
-  }
-
+  statistics(port: number): DeviceStatistics
   /** Whether a device has a link, and its speed in Mbit/s, 0 while it is down. Throws IXY_ERR_DEVICE_GONE. */
-  link(port: number): { readonly up: boolean; readonly mbit: number } {
-    return this.session.devices[port].link()
-  }
-
+  link(port: number): LinkState
   /**
    * Stops all DMA and gives the devices back; packets that are still in the rings are gone. Ports and memory must not be touched
    * afterwards. Idempotent, never rejects.
    */
-  async close(): Promise<void> {
-    this.release()
-    await this.session.close()
-  }
+  close(): Promise<void>
 }
 
 /**
@@ -114,10 +93,16 @@ function arm(session: Session, backend: 'wasm' | 'ts' | null, release: () => voi
   const pairs = ports.map((port, i) => attach(port, memory, i))
   for (const pair of pairs) pair.start()
   for (const device of session.devices) device.start()
-  return new OpenDevices(
-    session,
+  return {
+    devices: session.infos(),
+    ports: pairs.map(({ rx, tx }) => ({ rx, tx })),
     memory,
-    pairs.map(({ rx, tx }) => ({ rx, tx })),
-    release,
-  )
+    pools: Array.from({ length: memory.pools - pairs.length }, (_, i) => pairs.length + i),
+    statistics: (port) => session.devices[port].statistics(),
+    link: (port) => session.devices[port].link(),
+    async close() {
+      release()
+      await session.close()
+    },
+  }
 }

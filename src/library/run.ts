@@ -5,6 +5,7 @@ import type { RunObserver, RunResult } from '../engine/types.ts'
 import { usageError } from '../errors.ts'
 import { type GivenSettings, completed, named, tuneV8 } from './settings.ts'
 
+/** What run() is to run an app on, and how. */
 export interface RunSettings extends GivenSettings {
   /** `0000:03:00.0`, `vfio-user:/run/a.sock`, `virtual:gen`: as many as the app takes. */
   readonly devices: readonly string[]
