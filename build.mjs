@@ -1,5 +1,5 @@
 // Bundles the sources into dist/: one file for the command line, one for the data-plane worker threads; or, if files are
-// named, each of them: `node build.mjs docs/examples/reflect.ts` makes dist/reflect.cjs. OUTDIR: another folder than dist.
+// named, each of them: `node build.mjs test/e2e/slow-nic.ts` makes dist/slow-nic.cjs. OUTDIR: another folder than dist.
 // koffi stays outside: it loads a .node file that lies beside its own package.
 import { createRequire } from 'node:module'
 import path from 'node:path'

@@ -5,9 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { REFLECT, writeApp } from './apps.ts'
+import { writeApp } from './apps.ts'
 import { writeCapture } from './captures.ts'
-import { type Example, commands, findExamples } from './examples.ts'
+import { type Example, appCalled, commands, findExamples } from './examples.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
 import { ORDINARY_USER, PACKING, nodeObstacle, unpackPackage } from './unpacked.ts'
 
@@ -98,7 +98,7 @@ describeIf(missing({ programs: PACKING }) ?? nodeObstacle(), 'examples', () => {
       if (name !== '-') writeCapture(path.join(folder, name.replaceAll(/\\(.)/g, '$1')), frames)
     }
     for (const [, name] of text.matchAll(/\bixy-ts run \.\/([\w-]+\.m?[jt]s)/g))
-      writeApp(folder, name, REFLECT)
+      writeApp(folder, name, appCalled(name))
     chmodSync(folder, 0o777)
     return folder
   }
