@@ -5,7 +5,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { IxyError } from '../errors.ts'
 import type { App } from './app.ts'
-import { mistake } from './app-mistake.ts'
+import { mistake, rememberApp } from './app-mistake.ts'
 import { provideLibrary } from './library-hook.ts'
 
 /** From this version on Node.js runs TypeScript by itself. */
@@ -27,6 +27,7 @@ export async function loadApp(file: string): Promise<App> {
       `use Node.js ${STRIPS_TYPES} or newer, or JavaScript: a .mjs or .js file`,
     )
   provideLibrary()
+  rememberApp(real)
   let exported: unknown
   try {
     exported = ((await import(pathToFileURL(real).href)) as { default?: unknown }).default
