@@ -8,9 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bundle } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
-import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
-import { StartWatch, cantStart } from './start-watch.ts'
+import { StartWatch, cantStart, deathOf } from './start-watch.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -101,21 +100,11 @@ export class VirtualNics {
       })
       // `close` rather than `exit`: all messages and last words have arrived by then.
       child.once('close', (code, signal) => {
-        this.fail(this.deathOf(signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`))
+        const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+        this.fail(deathOf(`the process of ${this.names} (pid ${this.pid}) ${how}`, this.lastWords))
         resolve()
       })
     })
-  }
-
-  private deathOf(how: string): IxyError {
-    const { lastWords } = this
-    const what = `the process of ${this.names} (pid ${this.pid}) ${how}`
-    if (lastWords === '') return new IxyError('IXY_ERR_DEVICE_GONE', what, 'start again')
-    const cause = { cause: new Error(lastWords) }
-    const remedy = remedyForLastWords(lastWords)
-    if (remedy !== null) return new IxyError('IXY_ERR_SYSTEM', `${what}: ${remedy.reason}`, remedy.fix, cause)
-    const fix = 'start again; --log-level debug shows its last words'
-    return new IxyError('IXY_ERR_DEVICE_GONE', what, fix, cause)
   }
 
   /**
