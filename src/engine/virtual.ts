@@ -6,11 +6,10 @@ import { type ChildProcess, fork } from 'node:child_process'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bundle } from '../bundles.ts'
-import { IxyError, asIxyError } from '../errors.ts'
+import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
-import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
-import { StartWatch } from './start-watch.ts'
+import { StartWatch, cantStart, deathOf } from './start-watch.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -101,21 +100,11 @@ export class VirtualNics {
       })
       // `close` rather than `exit`: all messages and last words have arrived by then.
       child.once('close', (code, signal) => {
-        this.fail(this.deathOf(signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`))
+        const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+        this.fail(deathOf(`the process of ${this.names} (pid ${this.pid}) ${how}`, this.lastWords))
         resolve()
       })
     })
-  }
-
-  private deathOf(how: string): IxyError {
-    const { lastWords } = this
-    const what = `the process of ${this.names} (pid ${this.pid}) ${how}`
-    if (lastWords === '') return new IxyError('IXY_ERR_DEVICE_GONE', what, 'start again')
-    const cause = { cause: new Error(lastWords) }
-    const remedy = remedyForLastWords(lastWords)
-    if (remedy !== null) return new IxyError('IXY_ERR_SYSTEM', `${what}: ${remedy.reason}`, remedy.fix, cause)
-    const fix = 'start again; --log-level debug shows its last words'
-    return new IxyError('IXY_ERR_DEVICE_GONE', what, fix, cause)
   }
 
   /**
@@ -300,10 +289,4 @@ export class VirtualNics {
     this.failure ??= error
     for (const settle of [...this.requests.values()]) settle(this.failure)
   }
-}
-
-function cantStart(program: string, cause: unknown): IxyError {
-  const error = asIxyError(cause)
-  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
-  return new IxyError(code, `can't start ${program}: ${error.message}`, '', { cause })
 }
