@@ -1,9 +1,9 @@
-/** Why a child process that was started isn't ready yet. */
+/** Why a child process can't be started, isn't ready yet, or has ended. */
 import { spawnSync } from 'node:child_process'
 import os from 'node:os'
-import type { ErrorCode } from '../errors.ts'
+import { type ErrorCode, IxyError, asIxyError } from '../errors.ts'
 import { processState } from '../linux/process-state.ts'
-import { remedyFor } from '../system-errors.ts'
+import { remedyFor, remedyForLastWords } from '../system-errors.ts'
 
 export interface StartObstacle {
   readonly code: ErrorCode
@@ -68,4 +68,20 @@ export class StartWatch {
 function noMoreProcesses(): boolean {
   const { error } = spawnSync('/')
   return error !== undefined && 'code' in error && error.code === 'EAGAIN'
+}
+
+export function cantStart(program: string, cause: unknown): IxyError {
+  const error = asIxyError(cause)
+  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
+  return new IxyError(code, `can't start ${program}: ${error.message}`, '', { cause })
+}
+
+/** `what` has happened to it; `lastWords`: what it has written on stderr. */
+export function deathOf(what: string, lastWords: string): IxyError {
+  if (lastWords === '') return new IxyError('IXY_ERR_DEVICE_GONE', what, 'start again')
+  const cause = { cause: new Error(lastWords) }
+  const remedy = remedyForLastWords(lastWords)
+  if (remedy !== null) return new IxyError('IXY_ERR_SYSTEM', `${what}: ${remedy.reason}`, remedy.fix, cause)
+  const fix = 'start again; --log-level debug shows its last words'
+  return new IxyError('IXY_ERR_DEVICE_GONE', what, fix, cause)
 }

@@ -1,6 +1,7 @@
 /** Finds the examples in the help texts and the documentation, which documented-examples.test.ts runs. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
+import { REFLECT } from './apps.ts'
 import { LAUNCHER, sh } from './support.ts'
 import { ROOT } from './unpacked.ts'
 
@@ -62,13 +63,31 @@ function fromMarkdown(file: string): Example[] {
   return found
 }
 
+/** README.md and what is in docs/. */
+function documents(): string[] {
+  const names = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+  return ['README.md', ...names.map((name) => `docs/${name}`)]
+}
+
+/** The app of which a document speaks: one of docs/examples, a block of code whose first line is its name, else any. */
+export function appCalled(name: string): string {
+  const file = path.join(ROOT, 'docs/examples', name)
+  if (existsSync(file)) return readFileSync(file, 'utf8')
+  const start = `\n\`\`\`ts\n// ${name}\n`
+  const texts = documents().map((document) => readFileSync(path.join(ROOT, document), 'utf8'))
+  const block = texts
+    .find((text) => text.includes(start))
+    ?.split(start)[1]
+    .split('\n```\n')[0]
+  return block ?? REFLECT
+}
+
 /** Every example once. */
 export function findExamples(): Example[] {
-  const documents = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
   const all = [
     ...fromHelp(),
     ...commands().flatMap((command) => fromHelp(command)),
-    ...['README.md', ...documents.map((name) => `docs/${name}`)].flatMap(fromMarkdown),
+    ...documents().flatMap(fromMarkdown),
   ]
   const key = ({ command, then = '' }: Example) => `${command.replaceAll('./bin/', '')}\n${then}`
   return [...new Map(all.reverse().map((example) => [key(example), example])).values()].reverse()

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Plan } from '../../src/engine/app.ts'
+import reflect from '../../docs/examples/reflect.ts'
 import responder from '../../docs/examples/responder.ts'
 import sources from '../../docs/examples/sources.ts'
 import { EthernetFrame, VlanTag } from '../../src/index.ts'
@@ -9,18 +10,38 @@ import { arpRequest, describeFrame, type Ends, ipv4, ping, udp } from './frames.
 
 const folder = path.join(__dirname, '../../docs/examples')
 
-test.each(readdirSync(folder).filter((name) => name !== 'reflect.ts'))(
-  '%s fits on a page or two, and imports nothing but the library',
-  (name) => {
-    const lines = readFileSync(path.join(folder, name), 'utf8').trimEnd().split('\n')
-    expect(lines.length).toBeLessThanOrEqual(120)
-    const imports = lines.flatMap((line) => /from '(.*)'$/.exec(line)?.[1] ?? [])
-    expect(imports.filter((name) => name !== 'ixy-ts' && !name.startsWith('node:'))).toEqual([])
-  },
-)
+test.each(readdirSync(folder))('%s fits on a page or two, and imports nothing but the library', (name) => {
+  const lines = readFileSync(path.join(folder, name), 'utf8').trimEnd().split('\n')
+  expect(lines.length).toBeLessThanOrEqual(120)
+  const imports = lines.flatMap((line) => /from '(.*)'$/.exec(line)?.[1] ?? [])
+  expect(imports.filter((name) => name !== 'ixy-ts' && !name.startsWith('node:'))).toEqual([])
+})
 
 const us = '10.0.0.2'
 const ends: Ends = { from: '10.0.0.9', to: us, fromMac: '52:54:00:00:00:09', toMac: '02:00:0a:00:00:02' }
+
+describe('reflect', () => {
+  test('sends everything back with its addresses swapped, also what is too short for a frame', () => {
+    const run = new FakeRun(reflect as never, 1, undefined)
+    const frames = Array.from({ length: 20 }, (_, i) => udp({ ...ends, to: `10.0.0.${i}` }))
+    const [sent] = run.receive(0, ...frames, new Uint8Array(13))
+    expect(sent.length).toBe(21)
+    frames.forEach((frame, i) => {
+      const swapped = Buffer.concat([frame.subarray(6, 12), frame.subarray(0, 6), frame.subarray(12)])
+      expect(sent[i]).toEqual(swapped)
+    })
+    expect(run.held).toBe(0)
+  })
+
+  test('takes only what can be sent', () => {
+    const run = new FakeRun(reflect as never, 1, undefined)
+    run.ports[0].roomPerStep = 3
+    run.ports[0].nextStep()
+    run.ports[0].incoming.push(...Array.from({ length: 10 }, () => udp(ends)))
+    expect(run.steps.step()).toBe(3)
+    expect(run.ports[0].incoming.length).toBe(7)
+  })
+})
 
 describe('responder', () => {
   const start = () => new FakeRun(responder as never, 1, responder.options?.([us]))
@@ -86,13 +107,7 @@ describe('sources', () => {
       expect(run.counters).toEqual({ ipv4: 3, other: 1, too_many: 0 })
       expect(run.held).toBe(0)
     }
-    const context = {
-      devices: ['a'],
-      queues: 2,
-      mtu: 1500,
-      log: () => undefined,
-      stop: new AbortController().signal,
-    }
+    const context = { queues: 2 } as never
     const plan = (await sources.plan?.(undefined, context)) as Plan<unknown>
     expect(plan.jobs([]).length).toBe(2)
     expect(plan.result?.(runs.map(({ steps }) => steps.result?.()))).toEqual([

@@ -185,9 +185,10 @@ describe('what is not routed', () => {
     expect(run.held).toBe(0)
   })
 
-  test('ARP from another link is not believed', () => {
+  test('ARP from an address of another link is neither answered nor believed', () => {
     const run = warm()
-    run.receive(0, arpRequest({ ...to('10.0.1.1'), from: '10.0.2.20' }))
+    const spoofed = arpRequest({ ...to('10.0.1.1'), from: '10.0.2.20' })
+    expect(run.receive(0, spoofed)).toEqual([[], []])
     expect(words(run.receive(0, udp(toB)))[1][0]).toContain(`> ${B} `)
   })
 })
@@ -228,6 +229,7 @@ test.each([
 test('an address per device, and one queue', () => {
   const context = {
     devices: ['a', 'b'],
+    physical: [false, false],
     queues: 1,
     mtu: 1500,
     log: () => undefined,

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { internetChecksum, updateChecksum, updateChecksum32 } from '../../src/packet/checksum.ts'
+import { finishSum, internetChecksum, updateChecksum, updateChecksum32 } from '../../src/packet/checksum.ts'
 import { Ipv4Packet } from '../../src/packet/ipv4.ts'
 import { TcpSegment } from '../../src/packet/tcp.ts'
 import { UdpDatagram } from '../../src/packet/udp.ts'
@@ -54,6 +54,18 @@ test('agrees with arithmetic modulo 65535', () => {
       const memory = new Uint8Array(320).fill(0xee)
       memory.set(data, offset)
       expect(internetChecksum(memory, offset, data.length)).toBe(bySchoolArithmetic(data))
+    }),
+  )
+})
+
+test('every sum below 2^32 is folded to the end', () => {
+  const sums = fc.oneof(
+    fc.nat(0xffff_ffff),
+    fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(([high, low]) => high * 65536 + 65535 - (low & 7)),
+  )
+  fc.assert(
+    fc.property(sums, (sum) => {
+      expect(finishSum(sum)).toBe(sum === 0 ? 0xffff : 0xffff - (sum % 0xffff || 0xffff))
     }),
   )
 })

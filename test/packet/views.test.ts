@@ -215,6 +215,23 @@ describe.each(KINDS)('$name', (kind) => {
     )
   })
 
+  test('the first and the last place where it fits', () => {
+    const memory = new Uint8Array(headerBytes + 10)
+    const view = make()
+    const aim = (offset: number, length: number): boolean =>
+      view.create ? view.create(memory, offset, length) : view.wrap(memory, offset, length)
+    for (const offset of [0, 10]) expect(aim(offset, headerBytes)).toBe(true)
+    expect(aim(0, headerBytes + 10)).toBe(true)
+    for (const [offset, length] of [
+      [-1, headerBytes],
+      [11, headerBytes],
+      [10, headerBytes + 1],
+      [0, headerBytes - 1],
+      [0, headerBytes + 11],
+    ])
+      expect(aim(offset, length)).toBe(false)
+  })
+
   test('a view that has seen a packet forgets it when it is aimed at something else', () => {
     const memory = new Uint8Array(100)
     const view = make()
