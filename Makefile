@@ -8,7 +8,7 @@ STAMP := node_modules/.ixy-ts-installed
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build demo test lint bench test-guest clean
+.PHONY: soak help install build demo test lint api bench test-guest clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make demo        forwards between two virtual NICs, flat out, for ten seconds (no root, no NIC)"
 	@echo "make test        lint, type check and all tests that need no root"
 	@echo "make lint        eslint, prettier and the type check"
+	@echo "make api         writes docs/api.md from the docstrings"
 	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make soak        hours of random combinations, kills, hostile messages, packets, and guests (root)"
@@ -44,11 +45,16 @@ demo: build
 	@echo "forwarding flat out (rate=max): the rates are this machine's, not limited to the line rate of a link"
 	@./bin/ixy-ts forward virtual:gen,rate=max virtual:gen,rate=max --duration 10
 
+# The page of the API, from the docstrings of what src/index.ts exports.
+api: $(STAMP)
+	@$(NODE) api-page.mjs
+
 lint: $(STAMP)
+	@$(NODE) api-page.mjs --check
 	@npx eslint .
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
-	@npx tsc -p src/driver/ixgbe/wasm
+	@npx tsc -p src/driver/intel/wasm
 	@npx tsc -p src/vnic/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet

@@ -57,8 +57,8 @@ export const esbuildPlugin = {
 
 /** What the sources import besides their neighbours: the compiled bytes depend on it. */
 const IMPORTED = [
-  'src/driver/ixgbe/counters.ts',
-  'src/driver/ixgbe/descriptors.ts',
+  'src/driver/intel/counters.ts',
+  'src/driver/intel/descriptors.ts',
   'src/memory/wasm-layout.ts',
   'src/vnic/model/tx-descriptor.ts',
   'src/vnic/wires/test-frame-layout.ts',

@@ -19,6 +19,13 @@ export default tseslint.config(
     },
   },
   {
+    // A server of devices, whichever they are.
+    files: ['src/vnic/vfio-user/*.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: ['**/model/**', '**/driver/**', '**/wires/**'] }],
+    },
+  },
+  {
     files: ['**/*.mjs', '**/*.cjs', 'bin/ixy-ts'],
     languageOptions: {
       globals: {

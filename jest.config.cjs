@@ -4,7 +4,8 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
-  moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts' },
+  // docs/examples and what users write import the library by its name.
+  moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts', '^ixy-ts$': '<rootDir>/src/index.ts' },
   transform: {
     '/src/.*/wasm/[^/]*\\.ts$': '<rootDir>/assemblyscript.mjs',
     '^.+\\.[jt]s$': [
@@ -23,6 +24,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
   // By default jest keeps one CPU for itself, which on a machine of two is half of them; and the tests wait a lot.
   maxWorkers: '100%',
+  setupFiles: ['<rootDir>/test/without-rehearsal.ts'],
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

@@ -4,7 +4,7 @@
  */
 import { makeMover } from '../src/apps/forward.ts'
 import { GeneratedFrames } from '../src/apps/frame-source.ts'
-import { makeRings } from '../src/driver/ixgbe/ring-pair.ts'
+import { makeRings } from '../src/driver/intel/queues.ts'
 import { DataPort } from '../src/engine/data-plane.ts'
 import type { Backend } from '../src/engine/types.ts'
 import { type HugepageBlock, allocateShared, releaseBlock } from '../src/linux/hugepages.ts'

@@ -1,6 +1,7 @@
 /** The thread that is in C from the first packet to the last. */
 import koffi from 'koffi'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { IntelQueueSpec } from '../src/driver/intel/queues.ts'
 import type { QueueSet } from '../src/engine/session.ts'
 
 export interface CForwarder {
@@ -19,7 +20,8 @@ const attach = native.func(
 )
 const run = native.func('void own_run(void *own, void *stop, uint32_t limit)')
 
-const { memory, ports } = set
+const { memory } = set
+const ports = set.ports as readonly IntelQueueSpec[]
 const where = BigUint64Array.from(
   ports.flatMap(({ rx, tx }) => [
     rx.address,

@@ -54,12 +54,14 @@ export const EXIT_CODES = {
   IXY_ERR_EXPECTATION: 5,
 } as const
 
+/** What a script can go by; stands in brackets at the end of an error's line on stderr. */
 export type ErrorCode = keyof typeof EXIT_CODES
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(EXIT_CODES, value)
 }
 
+/** Whatever goes wrong: its message says what, where and what to do next, in one line. */
 export class IxyError extends Error {
   override readonly name = 'IxyError'
   readonly code: ErrorCode
@@ -102,17 +104,4 @@ export function asIxyError(error: unknown): IxyError {
   const report = 'please report it with the output of --log-level debug'
   const fix = inNodeOptions() === '' ? report : `try without NODE_OPTIONS; if it fails still, ${report}`
   return new IxyError('IXY_ERR_INTERNAL', message, fix, { cause: error })
-}
-
-/** Takes every step, also when one before it has thrown; then throws what the first of those has thrown. */
-export function takeAllSteps(steps: readonly (() => void)[]): void {
-  const failures: unknown[] = []
-  for (const step of steps) {
-    try {
-      step()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }

@@ -1,5 +1,5 @@
 /*
- * A driver with this project's memory layout and algorithm, statement for statement what src/driver/ixgbe/rx-ring.ts,
+ * A driver with this project's memory layout and algorithm, statement for statement what src/driver/intel/rx-ring.ts,
  * tx-ring.ts and src/memory/packets.ts do: a packet is a number, what is known of it stands in arrays, packet data is
  * staggered over the cache's sets, one status is asked for per batch.
  */

@@ -3,11 +3,10 @@
  *
  * V8 runs a function interpreted first and compiles it once it has proved to be hot; the papers' JavaScript driver lost
  * packets meanwhile. So each worker runs its app on its rings before the cards know of them: the doorbells lead nowhere,
- * and this file plays the cards. Later the app goes on with the same rings, because machine code made for one ring is
+ * and a stand-in of each card, which its driver brings along, plays its part. Later the app goes on with the same rings, because machine code made for one ring is
  * of no use to another (see specialise.ts).
  */
-import { RX_DD, RX_EOP, TX_DD, TX_RS } from '../driver/ixgbe/descriptors.ts'
-import type { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import type { QueuePair, StandIn } from '../driver/queues.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
 import { CONTROL_BYTES, COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
@@ -17,53 +16,14 @@ import type { PacketMemory } from '../memory/packets.ts'
 const POLLS = 20_000
 const PAUSE_EVERY = 10_000
 const PAUSE = 20
-/** Once in so many packets a part of one comes in, which is dropped. */
-const FRAGMENT_EVERY = 1009
-const FRAME = 60
-
-/** One card: between two polls it sends what is in the transmit ring and receives packets of 60 bytes. */
-class PretendedCard {
-  private readonly tails = new Int32Array(2)
-  private readonly rx: Uint32Array
-  private readonly tx: Uint32Array
-  private rdh = 0
-  private tdh = 0
-  private received = 0
-
-  constructor(rings: RingPair) {
-    this.rx = new Uint32Array(rings.rxDescriptors)
-    this.tx = new Uint32Array(rings.txDescriptors)
-    rings.rehearse(this.tails)
-  }
-
-  receive(packets: number): void {
-    const { rx } = this
-    const mask = (rx.length >> 2) - 1
-    for (; packets > 0 && this.rdh !== this.tails[0]; packets--) {
-      const word = this.rdh << 2
-      rx[word + 3] = FRAME
-      rx[word + 2] = ++this.received % FRAGMENT_EVERY === 0 ? RX_DD : RX_DD | RX_EOP
-      this.rdh = (this.rdh + 1) & mask
-    }
-  }
-
-  transmit(): void {
-    const { tx } = this
-    const mask = (tx.length >> 2) - 1
-    for (; this.tdh !== this.tails[1]; this.tdh = (this.tdh + 1) & mask) {
-      const word = this.tdh << 2
-      if ((tx[word + 2] & TX_RS) !== 0) tx[word + 3] |= TX_DD
-    }
-  }
-}
-
-class PretendedCards implements Rehearsal {
-  private readonly cards: PretendedCard[]
+/** Lets the drivers' stand-ins for the cards work between two polls. */
+class StandIns implements Rehearsal {
+  private readonly cards: readonly StandIn[]
   private readonly batchSize: number
   private polls = 0
 
-  constructor(rings: readonly RingPair[], batchSize: number) {
-    this.cards = rings.map((pair) => new PretendedCard(pair))
+  constructor(pairs: readonly QueuePair[], batchSize: number) {
+    this.cards = pairs.map((pair) => pair.rehearse())
     this.batchSize = batchSize
   }
 
@@ -83,15 +43,15 @@ class PretendedCards implements Rehearsal {
 export function warmUp(
   spec: WorkerSpec,
   memory: PacketMemory,
-  rings: readonly RingPair[],
+  pairs: readonly QueuePair[],
   app: (plane: DataPlane) => void,
 ): void {
   const shared = {
     control: new SharedArrayBuffer(CONTROL_BYTES),
-    counters: new SharedArrayBuffer(rings.length * COUNTERS * 8),
+    counters: new SharedArrayBuffer(pairs.length * COUNTERS * 8),
     batchSize: spec.batchSize,
   }
-  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
-  const rehearsal = new PretendedCards(rings, spec.batchSize)
+  const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
+  const rehearsal = new StandIns(pairs, spec.batchSize)
   app(new DataPlane(shared, memory, ports, () => undefined, { rehearsal }))
 }

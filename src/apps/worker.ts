@@ -1,6 +1,6 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import { attach } from '../driver/queue-registry.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { LatencyBook } from '../engine/latency.ts'
 import { Sleeper } from '../engine/sleeper.ts'
@@ -57,12 +57,12 @@ function main(spec: WorkerSpec): void {
   const tell: Tell = (message) => parentPort?.postMessage(message)
   if (spec.cpu !== null) pinThread([spec.cpu])
   const memory = new PacketMemory(spec.memory, reserveSpace(spec, tell))
-  const rings = spec.ports.map((port, i) => new RingPair(port, memory, i))
-  const ports = rings.map(({ rx, tx }) => new DataPort(rx, tx))
+  const pairs = spec.ports.map((port, i) => attach(port, memory, i))
+  const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const [rehearsed, app] = makeApps(spec, memory, ports)
-  warmUp(spec, memory, rings, rehearsed)
+  warmUp(spec, memory, pairs, rehearsed)
   memory.reset()
-  for (const pair of rings) pair.start()
+  for (const pair of pairs) pair.start()
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = new Sleeper(eventfds, spec.mode)

@@ -4,12 +4,11 @@
  */
 import { IxyError } from '../errors.ts'
 import { LINKTYPE_ETHERNET } from '../packet/pcap.ts'
-import { DESTINATION, HEADER_BYTES, SOURCE, TYPE, TYPE_IPV4 } from '../packet/ethernet.ts'
+import { DESTINATION, EtherType, HEADER_BYTES, SOURCE, TYPE } from '../packet/ethernet.ts'
 import { MAC_BYTES } from '../packet/mac.ts'
 import { DEFAULT_TEMPLATE } from '../packet/template.ts'
 import type { CapturedPacket } from './packet.ts'
 
-const TYPE_IPV6 = 0x86dd
 const BROADCAST = new Uint8Array(MAC_BYTES).fill(0xff)
 
 /** Link types that are raw IP by one name or another: BSDs', OpenBSD's, the registered ones. */
@@ -92,8 +91,8 @@ export class Framer {
       ((bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3]) >>> 0
     const family = big > 0xffff ? (big >>> 24) | ((big >>> 8) & 0xff00) : big
     this.pass(4)
-    if (family === AF_INET) return this.header(bytes, this.destination, null, TYPE_IPV4)
-    return AF_INET6.has(family) && this.header(bytes, this.destination, null, TYPE_IPV6)
+    if (family === AF_INET) return this.header(bytes, this.destination, null, EtherType.IPV4)
+    return AF_INET6.has(family) && this.header(bytes, this.destination, null, EtherType.IPV6)
   }
 
   /** A header of `headerBytes`, with its fields at these places. The type field of SLL2 has one byte, that of SLL two. */
@@ -148,6 +147,6 @@ export class Framer {
 /** By the version in the first four bits; 0 for neither. */
 function ipType(first: number): number {
   const version = first >>> 4
-  if (version === 4) return TYPE_IPV4
-  return version === 6 ? TYPE_IPV6 : 0
+  if (version === 4) return EtherType.IPV4
+  return version === 6 ? EtherType.IPV6 : 0
 }

@@ -1,9 +1,9 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
-import { MAX_RSS_QUEUES } from '../driver/ixgbe/rss.ts'
+import { DRIVERS } from '../driver/registry.ts'
 import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
-import { MAX_MTU } from '../packet/ethernet.ts'
+import { DEFAULT_MTU } from '../packet/ethernet.ts'
 import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
 import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
@@ -34,6 +34,7 @@ export interface RunFlags extends WatchFlags {
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
+  readonly inspect: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
   /** Of pktgen only. */
@@ -76,27 +77,33 @@ export function addWatchOptions(command: Command): Command {
 
 /** Options of the commands that drive NICs. */
 export function addRunOptions(command: Command): Command {
+  const { limits } = DRIVERS
   return addWatchOptions(
     command
       .option(
         '-b, --batch-size <packets>',
         'packets per batch',
-        wholeNumber('--batch-size', 1, MAX_BATCH),
+        wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
         32,
       )
       .option(
         '-q, --queues <n>',
         'receive/transmit queue pairs per device, a worker each; they share out flows',
-        wholeNumber('--queues', 1, MAX_RSS_QUEUES),
+        wholeNumber('--queues', 1, limits.queues),
         1,
       )
       .option('--per-queue', 'print a line for each queue as well', false)
-      .option('--ring-size <n>', 'descriptors per ring: a power of two from 64 to 4096', ringSize, 512)
+      .option(
+        '--ring-size <n>',
+        `descriptors per ring: a power of two from ${limits.ringSize.min} to ${limits.ringSize.max}`,
+        ringSize(limits.ringSize),
+        512,
+      )
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        byteSize('--mtu', 1500, MAX_MTU),
-        1500,
+        byteSize('--mtu', DEFAULT_MTU, limits.mtu),
+        DEFAULT_MTU,
       )
       .addOption(
         new Option(
@@ -118,7 +125,12 @@ export function addRunOptions(command: Command): Command {
           // Listed by hand: commander's own message would not follow this program's style.
           .argParser(choice('--access', ['sysfs', 'vfio'])),
       )
-      .option('--force', 'take a NIC that is in use or of an unknown model', false),
+      .option('--force', 'take a NIC that is in use or of an unknown model', false)
+      .option(
+        '--inspect',
+        'virtual:<wire> devices verify checksums and name packet types, as ixy-ts vnic and cards do (slower)',
+        false,
+      ),
   )
     .option(
       '--expect-mpps <rate>',
@@ -131,8 +143,6 @@ export function addRunOptions(command: Command): Command {
       share('--expect-loss'),
     )
 }
-
-const MAX_BATCH = 4095
 
 /** The part of RunOptions that is the same for every app. */
 export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'devices'> {
@@ -159,6 +169,7 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
     backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
+    inspect: flags.inspect,
   }
 }
 

@@ -36,14 +36,18 @@ export function megapackets(option: string): Reader {
   return (text) => quantity.megapackets(`${option} `, text)
 }
 
-/** Descriptors per ring. The card wants multiples of 128 bytes; powers of two let the loops wrap with a mask. */
-export function ringSize(text: string): number {
-  const value = /^\d{1,5}$/.test(text) ? Number(text) : NaN
-  if (value >= 64 && value <= 4096 && (value & (value - 1)) === 0) return value
-  throw usageError(
-    `--ring-size ${text} is not valid`,
-    'give a power of two from 64 to 4096: 64, 128, 256, 512, 1024, 2048 or 4096',
-  )
+/** A reader for descriptors per ring: powers of two, so that the loops wrap with a mask. */
+export function ringSize({ min, max }: { readonly min: number; readonly max: number }): Reader {
+  const sizes: number[] = []
+  for (let size = min; size <= max; size *= 2) sizes.push(size)
+  return (text) => {
+    const value = /^\d{1,5}$/.test(text) ? Number(text) : NaN
+    if (sizes.includes(value)) return value
+    throw usageError(
+      `--ring-size ${text} is not valid`,
+      `give a power of two from ${min} to ${max}: ${sizes.slice(0, -1).join(', ')} or ${max}`,
+    )
+  }
 }
 
 /** `2,3`, `2-5` or both: CPU numbers in the order given. */

@@ -3,7 +3,7 @@
  *
  * - a `Device` lives in the main thread: set-up, link, statistics, shutdown;
  * - an `RxQueue` and a `TxQueue` live in one worker and move packets. They share nothing with the device but the
- *   ring's memory and two registers, whose addresses the device hands out as a `QueueSpec`.
+ *   rings' memory and doorbells, whose addresses the device hands out as a `QueueSpec`.
  *
  * An application that forwards everything from one port to another:
  *
@@ -14,6 +14,7 @@
  *     }
  */
 
+/** Receives packets. Lives in one worker. */
 export interface RxQueue {
   /** Packets and bytes (without FCS) received since the queue was made. */
   readonly packets: number
@@ -35,6 +36,7 @@ export interface RxQueue {
   readonly untaken: () => number
 }
 
+/** Sends packets. Lives in one worker. */
 export interface TxQueue {
   /** Packets and bytes (without FCS) handed to the card since the queue was made. */
   readonly packets: number
@@ -58,20 +60,13 @@ export interface TxQueue {
   readonly pending: () => number
 }
 
-/** Where one ring is; can be posted to a worker. */
-export interface RingSpec {
-  /** Virtual address of descriptor 0. */
-  readonly address: bigint
-  readonly entries: number
-  /** Virtual address of the 4 KiB page of registers that holds the tail, and the tail's index in it in 32-bit words. */
-  readonly tailPage: bigint
-  readonly tailIndex: number
-}
-
-/** One receive/transmit queue pair; can be posted to a worker. */
+/**
+ * One receive/transmit queue pair; can be posted to a worker. There is more in it, which only its driver's half in the
+ * worker reads (queues.ts).
+ */
 export interface QueueSpec {
-  readonly rx: RingSpec
-  readonly tx: RingSpec
+  /** Name of the driver whose it is. */
+  readonly driver: string
   /** Eventfd that counts up when packets have come in; null if the device was opened without interrupts. */
   readonly interrupt: number | null
 }

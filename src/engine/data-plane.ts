@@ -1,6 +1,6 @@
 /** The worker's side of a run: what an app gets to work with. */
 import type { QueueSpec, RxQueue, TxQueue } from '../driver/device.ts'
-import { RingPair } from '../driver/ixgbe/ring-pair.ts'
+import { attach } from '../driver/queue-registry.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import type { Sleeper } from './sleeper.ts'
@@ -46,9 +46,9 @@ export class DataPort {
 
 /** Makes the queue pair's rings usable in this thread and arms the receive ring with buffers of `pool`. */
 export function attachPort(spec: QueueSpec, memory: PacketMemory, pool: number): DataPort {
-  const rings = new RingPair(spec, memory, pool)
-  rings.start()
-  return new DataPort(rings.rx, rings.tx)
+  const pair = attach(spec, memory, pool)
+  pair.start()
+  return new DataPort(pair.rx, pair.tx)
 }
 
 /** Plays the cards between two polls; false when the rehearsal is over. */

@@ -4,7 +4,7 @@
  * by the end of the process.) Nothing is counted, and the kernel's drivers don't get their cards back.
  */
 import { close, O_RDWR, open } from '../linux/file.ts'
-import { FileConfigSpace, setBusMaster } from '../pci/register-access.ts'
+import { FileConfigSpace, setBusMaster } from '../pci/config-space.ts'
 import { COMMAND, COMMAND_STOP } from './worker-spec.ts'
 
 /** What has to be stopped; structured-cloneable. */

@@ -13,6 +13,7 @@ import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { aborted, sleep } from './wait.ts'
 import { VERSION } from '../version.ts'
+import { Undo } from '../undo.ts'
 
 /** Milliseconds from the beginning of the end until nothing is waited for any more that is under way in virtual cards, … */
 const SETTLED_BY = 900
@@ -105,7 +106,7 @@ class Run {
 
   async execute(): Promise<RunResult> {
     const { session, options, observer } = this
-    const undo: (() => void)[] = []
+    const undo = new Undo()
     let crew: Crew | null = null
     let board: StatisticsBoard | null = null
     let reason: EndReason = 'error'
@@ -129,7 +130,7 @@ class Run {
 
     this.endedAt = performance.now()
     this.ending.begins(reason)
-    for (const step of undo) step()
+    undo.runQuietly()
     try {
       if (crew !== null) await this.windDown(crew)
     } catch (cause) {
@@ -155,7 +156,7 @@ class Run {
     }
   }
 
-  private async start(crew: Crew, board: StatisticsBoard, undo: (() => void)[]): Promise<void> {
+  private async start(crew: Crew, board: StatisticsBoard, undo: Undo): Promise<void> {
     const { session, options, observer } = this
     // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
     const devices = session.infos()
@@ -167,10 +168,8 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    undo.push(
-      reportIntervals(board, observer, options.interval, this.startedAt),
-      keepCounting(board, options.mode !== 'poll'),
-    )
+    undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
+    undo.push(keepCounting(board, options.mode !== 'poll'))
   }
 
   /** What went wrong: for a device that has gone, what its server says rather than that it has gone. */

@@ -1,41 +1,44 @@
 /** From device arguments to devices that are ready for workers, and back. */
 import type { Device, QueueSpec } from '../driver/device.ts'
-import { IxgbeDevice, ringBytes } from '../driver/ixgbe/device.ts'
-import { IxyError } from '../errors.ts'
+import type { Driver } from '../driver/driver.ts'
+import { DRIVERS, requireWithinLimits } from '../driver/registry.ts'
+import type { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
-import { DmaArena } from '../memory/arena.ts'
-import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
+import type { DmaArena } from '../memory/arena.ts'
+import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
+import { FCS_BYTES, HEADER_BYTES } from '../packet/ethernet.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { identify } from '../pci/device-ids.ts'
+import { type Model, readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
+import { Undo } from '../undo.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
+import { type PacketShape, allocate, shapeOf } from './session-memory.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
 
-const ETHERNET_HEADER = 14
-const FCS = 4
-const VLAN_TAG = 4
-
 export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
->
+> &
+  Partial<Pick<RunOptions, 'inspect'>>
+
+type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
 /** Who wants to know of, or has a say in, the opening of a session. */
 export interface Attendants {
   /** Told when a device blocks this thread, and what virtual NICs have to say. */
-  readonly observer?: Pick<RunObserver, 'warning' | 'progress'>
+  readonly observer?: Observer
   /** Ends the wait for virtual devices: IXY_ERR_STOP. */
   readonly stop?: AbortSignal
   /** Guards cards that would go on with DMA without this process. */
   readonly watchdog?: Watchdog
 }
 
-const NOBODY = { warning: () => undefined, progress: () => undefined }
+const NOBODY: Observer = { warning: () => undefined, progress: () => undefined }
 
 /** The memory and the queue pairs of one worker: one per device. */
 export interface QueueSet {
@@ -56,7 +59,8 @@ export class Session {
   /** Where memory is and workers should be. */
   readonly placement: Placement
   private readonly transports: readonly Transport[]
-  private readonly arena: DmaArena
+  /** Gives all but `virtual` back. */
+  private readonly undo: Undo
 
   private constructor(parts: {
     devices: readonly Device[]
@@ -65,7 +69,7 @@ export class Session {
     virtualIndexes: readonly number[]
     placement: Placement
     transports: readonly Transport[]
-    arena: DmaArena
+    undo: Undo
   }) {
     this.devices = parts.devices
     this.queueSets = parts.queueSets
@@ -73,7 +77,7 @@ export class Session {
     this.virtualIndexes = parts.virtualIndexes
     this.placement = parts.placement
     this.transports = parts.transports
-    this.arena = parts.arena
+    this.undo = parts.undo
   }
 
   /**
@@ -85,68 +89,42 @@ export class Session {
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
-    const undo: (() => void | Promise<void>)[] = []
+    const log: NicLog = (level, text) => observer[level](text)
+    const { virtual, indexes } = await startVirtual(addresses, {
+      log,
+      inspect: options.inspect === true,
+      ...(stop && { stop }),
+    })
+    const undo = new Undo()
     try {
-      const log: NicLog = (level, text) => observer[level](text)
-      const { virtual, indexes } = await startVirtual(addresses, { log, ...(stop && { stop }) })
-      if (virtual !== null) undo.push(() => virtual.close().then(() => undefined))
-
+      // Memory goes last: a card whose set-up has failed half way does DMA until its transport is closed.
+      let arena: DmaArena | null = null
+      undo.push(() => arena?.close())
       const transports = addresses.map((address, i) => {
-        const socket = virtual?.sockets[indexes.indexOf(i)]
-        const target: DeviceAddress =
-          address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
-        const transport = openTransport(target, {
-          ...options,
-          name: formatDevice(address),
-          onSlow: (message) => observer.warning(message),
-        })
+        const transport = openOne(address, virtual?.sockets[indexes.indexOf(i)], options, observer)
         undo.push(() => transport.close())
-        // With VFIO the kernel resets the card when this process has ended.
-        if (address.kind === 'pci' && transport.access === 'sysfs')
-          watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
+        guard(address, transport, watchdog)
         return transport
       })
-
-      const bufferShift = bufferShiftFor(ETHERNET_HEADER + VLAN_TAG + options.mtu)
-      // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
-      const poolShift = Math.log2(options.ringSize) + 2
-      const pools = Math.max(2, transports.length)
-      const packets = packetMemoryBytes(bufferShift, poolShift, pools)
-      const rings = ringBytes(options.queues, options.ringSize) * transports.length
-      const spare = options.queues * (1 << bufferShift)
-      const physical = transports.some((transport) => transport.needsPhysicalAddresses)
+      const drivers = transports.map((transport) => driverOf(transport, options))
+      const shape = shapeOf(options, transports.length)
       const placement = place(transports, options.cpus)
-      const arena = allocateAt(
-        placement,
-        () => new DmaArena(options.queues * packets + rings + spare, physical),
+      const memory = allocateAt(placement, () => allocate(options, shape, drivers))
+      arena = memory
+      for (const transport of transports) for (const segment of memory.segments) transport.mapDma(segment)
+      const packets = Array.from({ length: options.queues }, () =>
+        memory.takePackets(shape.bufferShift, shape.poolShift, shape.pools),
       )
-      undo.push(() => arena.close())
-      for (const transport of transports) for (const segment of arena.segments) transport.mapDma(segment)
-
-      const memories = Array.from({ length: options.queues }, () =>
-        arena.takePackets(bufferShift, poolShift, pools),
-      )
-      const devices = transports.map((transport) => {
-        const { vendorId, deviceId } = readIds(transport)
-        const { model, family } = identify(vendorId, deviceId)
-        const device = new IxgbeDevice(transport, arena, {
-          queues: options.queues,
-          ringSize: options.ringSize,
-          bufferShift,
-          maxFrame: ETHERNET_HEADER + options.mtu + FCS,
-          model,
-          interrupts: options.mode !== 'poll',
-          serialLink: family === '82599' || family === 'X520',
-        })
+      const devices = drivers.map((found) => {
+        const device = openDevice(found, memory, options, shape, observer)
         undo.push(() => device.close())
         return device
       })
       // The cards have been reset: nothing writes any more to what a killed predecessor has left.
       removeStaleHugepageFiles()
-
-      const queueSets = memories.map((memory, queue) => ({
-        memory,
-        arena: arena.file,
+      const queueSets = packets.map((ofQueue, queue) => ({
+        memory: ofQueue,
+        arena: memory.file,
         ports: devices.map((device) => device.queues[queue]),
       }))
       return new Session({
@@ -156,10 +134,11 @@ export class Session {
         virtualIndexes: indexes,
         placement,
         transports,
-        arena,
+        undo,
       })
     } catch (error) {
-      for (const step of undo.reverse()) await step()
+      undo.runQuietly()
+      await virtual?.close()
       throw error
     }
   }
@@ -198,8 +177,7 @@ export class Session {
    * files. Returns what they could not complete, null if there is nothing. Idempotent, never rejects.
    */
   async close(milliseconds?: number): Promise<IxyError | null> {
-    for (const device of this.devices) device.close()
-    this.arena.close()
+    this.undo.runQuietly()
     return (await this.virtual?.close(milliseconds)) ?? null
   }
 }
@@ -207,7 +185,7 @@ export class Session {
 /** One child process for all virtual NICs of the command. */
 async function startVirtual(
   addresses: readonly DeviceAddress[],
-  options: { log: NicLog; stop?: AbortSignal },
+  options: { log: NicLog; inspect: boolean; stop?: AbortSignal },
 ): Promise<{ virtual: VirtualNics | null; indexes: number[] }> {
   const indexes: number[] = []
   const specs: { name: string; wire: string }[] = []
@@ -220,14 +198,62 @@ async function startVirtual(
   return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, options), indexes }
 }
 
-function readIds(transport: Transport): { vendorId: number; deviceId: number } {
-  const vendorId = transport.config.read16(0)
-  if (vendorId === 0xffff) {
-    throw new IxyError(
-      'IXY_ERR_DEVICE_GONE',
-      `${transport.name} doesn't answer`,
-      'check that it is plugged in and powered',
-    )
-  }
-  return { vendorId, deviceId: transport.config.read16(2) }
+/** `socket`: of the server that plays the device, if it is a virtual one. */
+function openOne(
+  address: DeviceAddress,
+  socket: string | undefined,
+  { access, force }: SessionOptions,
+  observer: Observer,
+): Transport {
+  const target: DeviceAddress =
+    address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
+  return openTransport(target, {
+    access,
+    force,
+    known: DRIVERS,
+    name: formatDevice(address),
+    onSlow: (message) => observer.warning(message),
+  })
+}
+
+/** With VFIO the kernel resets the card when this process has ended; without, somebody else has to. */
+function guard(address: DeviceAddress, { access }: Transport, watchdog: Watchdog | undefined): void {
+  if (address.kind === 'pci' && access === 'sysfs')
+    watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
+}
+
+/** Whose a device is. */
+interface Found {
+  readonly transport: Transport
+  readonly driver: Driver
+  readonly model: Model
+}
+
+function driverOf(transport: Transport, options: SessionOptions): Found {
+  const { name, config } = transport
+  const found = DRIVERS.driverOf(name, readIds(config, name), options.force)
+  requireWithinLimits(name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
+  return { transport, ...found }
+}
+
+function wantsInterrupts({ mode }: SessionOptions): boolean {
+  return mode !== 'poll'
+}
+
+function openDevice(
+  { transport, driver, model }: Found,
+  arena: DmaArena,
+  options: SessionOptions,
+  { bufferShift }: PacketShape,
+  observer: Observer,
+): Device {
+  return driver.open(transport, arena, {
+    queues: options.queues,
+    ringSize: options.ringSize,
+    bufferShift,
+    maxFrame: HEADER_BYTES + options.mtu + FCS_BYTES,
+    model,
+    interrupts: wantsInterrupts(options),
+    warn: (message) => observer.warning(`${transport.name}: ${message}`),
+  })
 }

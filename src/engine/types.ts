@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly cpus: readonly number[]
   /** Take a NIC that is in use, or of an unknown model. */
   readonly force: boolean
+  /** `virtual:<wire>` devices verify checksums and report packet types, as every other virtual 82599 does. */
+  readonly inspect: boolean
 }
 
 /** What the inner loops of receive and transmit are compiled from: TypeScript by V8, or AssemblyScript to WebAssembly. */

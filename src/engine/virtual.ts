@@ -38,6 +38,8 @@ export type NicLog = (level: 'warning' | 'progress', text: string) => void
 export type Late = () => boolean
 
 export interface StartOptions {
+  /** They verify checksums and report packet types. Default: no, as the drivers of this program don't read them. */
+  readonly inspect?: boolean
   /** Told what is noteworthy about captures. */
   readonly log?: NicLog
   readonly launcher?: string
@@ -123,7 +125,7 @@ export class VirtualNics {
   static async start(
     runtime: string | null,
     specs: readonly VirtualSpec[],
-    { log = () => undefined, launcher = findLauncher(), stop }: StartOptions = {},
+    { inspect = false, log = () => undefined, launcher = findLauncher(), stop }: StartOptions = {},
   ): Promise<VirtualNics> {
     const directory = takePrivateDirectory(runtime, specs.length)
     let nics: VirtualNics
@@ -138,7 +140,7 @@ export class VirtualNics {
     stop?.addEventListener('abort', stopped)
     if (stop?.aborted === true) stopped()
     try {
-      await nics.listening(specs)
+      await nics.listening(specs, inspect)
       return nics
     } catch (error) {
       await nics.close(stop?.aborted === true ? STOP_IN_A_HURRY : STOP_DEADLINE)
@@ -222,14 +224,14 @@ export class VirtualNics {
     return before === null && this.failure?.code !== 'IXY_ERR_DEVICE_GONE' ? this.failure : null
   }
 
-  private async listening(specs: readonly VirtualSpec[]): Promise<void> {
+  private async listening(specs: readonly VirtualSpec[], inspect: boolean): Promise<void> {
     const nics = specs.map((spec, i) => ({ ...spec, socket: this.sockets[i] }))
     const start = new StartWatch(this.pid, START_DEADLINE, (obstacle) => {
       const what = `the process of ${this.names} (pid ${this.pid}) ${obstacle.reason}`
       this.fail(new IxyError(obstacle.code, what, obstacle.fix))
     })
     const answer = this.waitFor(0)
-    this.send({ type: 'start', nics })
+    this.send({ type: 'start', nics, inspect })
     try {
       await answer
     } finally {

@@ -54,19 +54,23 @@ export function packetMemoryBytes(bufferShift: number, poolShift: number, pools:
   return (pools << poolShift) << bufferShift
 }
 
+/**
+ * A worker's packet buffers. A packet is an integer, its id; its bytes are `u8[dataOffset(id)]` and on, `size[id]` of them.
+ * Views of packets take a memory and an id.
+ */
 export class PacketMemory {
   /** All buffers of all pools. */
   readonly u8: Uint8Array
   /** Length in bytes of each packet, without FCS. Written by receive, read by transmit. */
   readonly size: Uint16Array
   /**
-   * IOVA of each packet's first byte, stored as the *bit pattern* of a 64-bit integer, so that writing an address
+   * @internal IOVA of each packet's first byte, stored as the *bit pattern* of a 64-bit integer, so that writing an address
    * into a descriptor is a single store. As a number the value is meaningless (a tiny denormal).
    */
   readonly iova: Float64Array
-  /** Free ids, one stack per pool: pool p owns the entries from p << poolShift on. */
+  /** @internal Free ids, one stack per pool: pool p owns the entries from p << poolShift on. */
   readonly freeStack: Uint16Array
-  /** Number of free ids of each pool. */
+  /** @internal Number of free ids of each pool. */
   readonly freeTop: Int32Array
   /**
    * Takes up to `count` buffers out of `pool` into `ids[0…]`: no more than the pool has and the array holds. Returns how
@@ -86,16 +90,19 @@ export class PacketMemory {
    * it has room for).
    */
   readonly free: (ids: Int32Array, from: number, count: number) => void
+  /** @internal As in the spec. */
   readonly bufferShift: number
+  /** @internal */
   readonly poolShift: number
+  /** @internal */
   readonly pools: number
   /** Bytes of the longest packet that fits every buffer. */
   readonly longest: number
-  /** The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
+  /** @internal The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
   readonly space: WasmSpace | null
 
   /**
-   * Attaches to the memory, at its own address or where a WebAssembly memory shows it. All ids are free. An ArrayBuffer
+   * @internal Attaches to the memory, at its own address or where a WebAssembly memory shows it. All ids are free. An ArrayBuffer
    * stands in for the real thing in tests.
    */
   constructor(spec: PacketMemorySpec, place: WasmSpace | ArrayBuffer | null = null) {
@@ -150,7 +157,7 @@ export class PacketMemory {
     return new Int32Array(this.space.buffer, this.space.take(length * 4), length)
   }
 
-  /** Makes all ids free. No ring and no app may hold one. */
+  /** @internal Makes all ids free. No ring and no app may hold one. */
   reset(): void {
     const { freeStack, poolShift } = this
     this.freeTop.fill(1 << poolShift)

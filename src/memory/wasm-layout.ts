@@ -1,6 +1,6 @@
 /**
  * Where the tables of packets.ts stand in a WebAssembly memory, in bytes from its start. Constants, so that they
- * become part of the machine code of the loops in driver/ixgbe/wasm; also read by the AssemblyScript compiler.
+ * become part of the machine code of the loops in driver/intel/wasm; also read by the AssemblyScript compiler.
  */
 
 /** Room for as many ids as 16 bits can tell apart. Pages that are never touched cost nothing. */

@@ -24,3 +24,23 @@ export function finishSum(sum: number): number {
 export function internetChecksum(memory: Uint8Array, offset: number, length: number): number {
   return finishSum(addToSum(0, memory, offset, length))
 }
+
+/**
+ * What becomes of `checksum` when one of the 16-bit words that it covers changes from `before` to `after` (RFC 1624,
+ * equation 3). A checksum that was wrong stays wrong, so damage on the way is not covered up.
+ */
+export function updateChecksum(checksum: number, before: number, after: number): number {
+  return finishSum((~checksum & 0xffff) + (~before & 0xffff) + after)
+}
+
+/** The same for a 32-bit field at an even place, such as an IPv4 address. */
+export function updateChecksum32(checksum: number, before: number, after: number): number {
+  const high = updateChecksum(checksum, before >>> 16, after >>> 16)
+  return updateChecksum(high, before & 0xffff, after & 0xffff)
+}
+
+/** A packet of IP, whose addresses the checksums of UDP, TCP and ICMPv6 cover. */
+export interface IpPacket {
+  /** Sum of the pseudo header of `length` bytes of `protocol`, not folded. */
+  sumPseudoHeader(protocol: number, length: number): number
+}

@@ -1,16 +1,16 @@
 /**
- * Ethernet II frames, with or without one VLAN tag (IEEE 802.1Q). Lengths never include preamble and FCS.
+ * Ethernet II frames. Lengths never include preamble and FCS.
  *
  *     0          6          12     14
  *     +----------+----------+------+-------------
  *     | dest.    | source   | type | payload          untagged
  *     +----------+----------+------+-------------
- *     | dest.    | source   | 8100 | TCI | type | payload
+ *     | dest.    | source   | 8100 | TCI | type | payload        IEEE 802.1Q, see vlan.ts
  *     +----------+----------+------+-----+------+--------
  *     0          6          12     14    16     18
  */
-import { read16, write16 } from './big-endian.ts'
-import { formatMac, MAC_BYTES } from './mac.ts'
+import { read16, read48, write16, write48 } from './big-endian.ts'
+import { type PacketBytes, View } from './view.ts'
 
 export const DESTINATION = 0
 export const SOURCE = 6
@@ -18,96 +18,84 @@ export const TYPE = 12
 export const HEADER_BYTES = 14
 /** What a VLAN tag adds to the header. */
 export const VLAN_TAG_BYTES = 4
-/** Tag control information: priority (3 bits), drop eligible (1), VLAN id (12). */
-const TCI = 14
-const TAGGED_TYPE = 16
-const VLAN_ID_MASK = 0xfff
 
-export const TYPE_IPV4 = 0x0800
-export const TYPE_ARP = 0x0806
-export const TYPE_VLAN = 0x8100
+/** What the payload of a frame is, as IEEE numbers it. */
+export const EtherType = {
+  IPV4: 0x0800,
+  ARP: 0x0806,
+  /** A VLAN tag (IEEE 802.1Q): aim a `VlanTag` at the payload. */
+  VLAN: 0x8100,
+  IPV6: 0x86dd,
+  /** An outer VLAN tag (IEEE 802.1ad). */
+  SERVICE_VLAN: 0x88a8,
+} as const
 
 /** Shortest frame: 64 bytes with FCS. Whoever puts a shorter one on the wire pads it with zeros. */
 export const MIN_FRAME_BYTES = 60
-/** Largest packet behind the Ethernet header, bytes: a jumbo frame's. The usual MTU is 1500. */
+/** Frame check sequence, which follows the payload on the wire. */
+export const FCS_BYTES = 4
+/** Largest packet behind the Ethernet header, bytes: the usual one, and a jumbo frame's. */
+export const DEFAULT_MTU = 1500
 export const MAX_MTU = 9000
 /** Longest frame, untagged. */
 export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_MTU
 /** VLAN ids that may be used: 0 means "priority only", 4095 is reserved. */
 export const MAX_VLAN_ID = 4094
 
-/** A view of a frame in `memory`; nothing is copied. */
-export class EthernetFrame {
-  readonly memory: Uint8Array
-  readonly offset: number
-  readonly length: number
-
-  /** Throws RangeError if `length` bytes don't hold the header (and the tag that the header announces) or aren't there. */
-  constructor(memory: Uint8Array, offset = 0, length = memory.length - offset) {
-    if (offset < 0 || offset + length > memory.length) throw new RangeError('frame outside of its memory')
-    this.memory = memory
-    this.offset = offset
-    this.length = length
-    if (length < HEADER_BYTES || length < this.headerBytes)
-      throw new RangeError(`${length} bytes don't hold an Ethernet header`)
+/**
+ * A view of an Ethernet frame. MAC addresses are numbers, see `parseMacAddress()`.
+ *
+ *     const ethernet = new EthernetFrame()
+ *     if (ethernet.wrapPacket(memory, id) && ethernet.type === EtherType.ARP) …
+ */
+export class EthernetFrame extends View {
+  /** Aims at the `length` bytes at `offset`. False if there is no header in them. */
+  wrap(u8: Uint8Array, offset = 0, length = u8.length - offset): boolean {
+    return this.aim(u8, offset, length, HEADER_BYTES)
   }
 
-  get destination(): string {
-    return formatMac(this.memory, this.offset + DESTINATION)
+  /** Aims at packet `id`, which must be the caller's. False if it is shorter than a header. */
+  wrapPacket(memory: PacketBytes, id: number): boolean {
+    return this.aim(memory.u8, memory.dataOffset(id), memory.size[id], HEADER_BYTES)
   }
 
-  get source(): string {
-    return formatMac(this.memory, this.offset + SOURCE)
+  get destination(): number {
+    return read48(this.u8, this.offset + DESTINATION)
   }
 
-  get tagged(): boolean {
-    return read16(this.memory, this.offset + TYPE) === TYPE_VLAN
+  set destination(address: number) {
+    write48(this.u8, this.offset + DESTINATION, address)
   }
 
-  /** null without a tag. */
-  get vlanId(): number | null {
-    return this.tagged ? read16(this.memory, this.offset + TCI) & VLAN_ID_MASK : null
+  /** The frame is for a group of stations: multicast or broadcast. */
+  get toGroup(): boolean {
+    return (this.u8[this.offset + DESTINATION] & 1) === 1
   }
 
-  /** What the payload is: the type behind the tag if there is one. Below 0x600 it is a length (IEEE 802.3). */
-  get etherType(): number {
-    return read16(this.memory, this.offset + (this.tagged ? TAGGED_TYPE : TYPE))
+  get source(): number {
+    return read48(this.u8, this.offset + SOURCE)
   }
 
-  get headerBytes(): number {
-    return this.tagged ? HEADER_BYTES + VLAN_TAG_BYTES : HEADER_BYTES
+  set source(address: number) {
+    write48(this.u8, this.offset + SOURCE, address)
   }
 
-  /** Where the payload starts in `memory`. */
+  /** What the payload is, see `EtherType`. Below 0x600 it is a length (IEEE 802.3). */
+  get type(): number {
+    return read16(this.u8, this.offset + TYPE)
+  }
+
+  set type(value: number) {
+    write16(this.u8, this.offset + TYPE, value)
+  }
+
+  /** Where the payload starts in `u8`. */
   get payloadOffset(): number {
-    return this.offset + this.headerBytes
+    return this.offset + HEADER_BYTES
   }
 
+  /** Bytes behind the header: the payload, and padding if that is shorter than 46 bytes. */
   get payloadLength(): number {
-    return this.length - this.headerBytes
+    return this.length < HEADER_BYTES ? 0 : this.length - HEADER_BYTES
   }
-}
-
-export interface EthernetHeader {
-  readonly destination: Uint8Array
-  readonly source: Uint8Array
-  readonly etherType: number
-  /** null: untagged. */
-  readonly vlanId: number | null
-}
-
-/** Writes the header at `offset` and returns its length. Throws RangeError if there is no space. */
-export function writeEthernet(memory: Uint8Array, offset: number, header: EthernetHeader): number {
-  const bytes = header.vlanId === null ? HEADER_BYTES : HEADER_BYTES + VLAN_TAG_BYTES
-  if (offset < 0 || offset + bytes > memory.length) throw new RangeError('no space for an Ethernet header')
-  for (let i = 0; i < MAC_BYTES; i++) {
-    memory[offset + DESTINATION + i] = header.destination[i]
-    memory[offset + SOURCE + i] = header.source[i]
-  }
-  if (header.vlanId !== null) {
-    write16(memory, offset + TYPE, TYPE_VLAN)
-    write16(memory, offset + TCI, header.vlanId & VLAN_ID_MASK)
-  }
-  write16(memory, offset + bytes - 2, header.etherType)
-  return bytes
 }

@@ -5,9 +5,11 @@
  * The UDP checksum is left out (0, RFC 768), so that only the sequence number changes from packet to packet.
  */
 import { IxyError } from '../errors.ts'
+import { read48 } from './big-endian.ts'
 import * as ethernet from './ethernet.ts'
 import * as ipv4 from './ipv4.ts'
 import * as udp from './udp.ts'
+import { VlanTag } from './vlan.ts'
 
 /**
  * Flow n uses source port `sourcePort + n`: enough for RSS, which hashes addresses and, where enabled, ports, and the
@@ -86,24 +88,31 @@ function inRange(what: string, value: number, min: number, max: number): void {
  */
 export function buildFrame(template: FrameTemplate, size: number, flow = 0): Uint8Array {
   const frame = new Uint8Array(size)
-  let at = ethernet.writeEthernet(frame, 0, {
-    source: template.sourceMac,
-    destination: template.destinationMac,
-    etherType: ethernet.TYPE_IPV4,
-    vlanId: template.vlanId,
-  })
-  at += ipv4.writeIpv4(frame, at, {
-    source: template.sourceIp,
-    destination: template.destinationIp,
-    protocol: ipv4.PROTOCOL_UDP,
-    payloadLength: size - at - ipv4.HEADER_BYTES,
-  })
-  at += udp.writeUdp(frame, at, {
-    sourcePort: template.sourcePort + flow,
-    destinationPort: template.destinationPort,
-    payloadLength: size - at - udp.HEADER_BYTES,
-  })
+  const at = payloadOffset(template)
   if (at + PAYLOAD.length + TAIL_BYTES > size) throw new RangeError(`a frame of ${size} bytes is too short`)
+  const header = new ethernet.EthernetFrame()
+  header.wrap(frame)
+  header.source = read48(template.sourceMac, 0)
+  header.destination = read48(template.destinationMac, 0)
+  header.type = ethernet.EtherType.IPV4
+  if (template.vlanId !== null) {
+    header.type = ethernet.EtherType.VLAN
+    const tag = new VlanTag()
+    tag.wrap(frame, header.payloadOffset)
+    tag.id = template.vlanId
+    tag.type = ethernet.EtherType.IPV4
+  }
+  const ip = new ipv4.Ipv4Packet()
+  const ipOffset = at - udp.HEADER_BYTES - ipv4.HEADER_BYTES
+  ip.create(frame, ipOffset, size - ipOffset)
+  ip.protocol = ipv4.IpProtocol.UDP
+  ip.source = template.sourceIp
+  ip.destination = template.destinationIp
+  ip.fillChecksum()
+  const datagram = new udp.UdpDatagram()
+  datagram.create(frame, ip.payloadOffset, ip.payloadLength)
+  datagram.sourcePort = template.sourcePort + flow
+  datagram.destinationPort = template.destinationPort
   frame.set(PAYLOAD, at)
   return frame
 }

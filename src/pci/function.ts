@@ -3,6 +3,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
 import { interfaceUse } from '../linux/interfaces.ts'
+import type { PciIds } from './ids.ts'
 import { listNames, readLinkName, readNumber, readText } from '../linux/sysfs.ts'
 
 /** Where the system describes itself; other places in tests. */
@@ -17,14 +18,10 @@ export interface Roots {
   readonly vfioDirectory?: string
 }
 
-export interface PciFunction {
+export interface PciFunction extends PciIds {
   readonly address: string
   /** Its directory in sysfs. */
   readonly path: string
-  readonly vendorId: number
-  readonly deviceId: number
-  /** Class and subclass: 0x0200 is Ethernet. */
-  readonly classCode: number
   /** The kernel driver bound to it, null if there is none. */
   readonly driver: string | null
   /** Its network interfaces in the kernel, also those of a driver on top of its driver (virtio). */

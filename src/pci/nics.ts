@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { asIxyError, IxyError } from '../errors.ts'
 import { findHugepageMounts } from '../linux/hugepages.ts'
 import { readNumber } from '../linux/sysfs.ts'
-import { ETHERNET_CLASS, type Family, identify, requireSupported } from './device-ids.ts'
 import {
   groupNeighbours,
   iommuMode,
@@ -15,6 +14,7 @@ import {
   type Roots,
   vfioPciLoaded,
 } from './function.ts'
+import { ETHERNET_CLASS, type KnownDevices } from './ids.ts'
 import { requireUnlocked } from './lock.ts'
 import { requirePassThrough } from './sysfs.ts'
 import { requireIommu, requireVfioPci, sharedGroup } from './vfio-checks.ts'
@@ -24,7 +24,7 @@ export interface NicInfo {
   readonly vendorId: number
   readonly deviceId: number
   readonly model: string
-  readonly family: Family
+  readonly family: string
   /** The kernel driver bound to it, null if there is none. */
   readonly driver: string | null
   readonly interfaces: readonly string[]
@@ -39,7 +39,7 @@ export interface NicInfo {
 }
 
 /** Every Ethernet controller, sorted by address. Touches none of them. */
-export function listNics(roots: Roots = {}): NicInfo[] {
+export function listNics(known: KnownDevices, roots: Roots = {}): NicInfo[] {
   const nics: NicInfo[] = []
   for (const address of listFunctions(roots.sysfsRoot)) {
     let fn: PciFunction
@@ -49,25 +49,25 @@ export function listNics(roots: Roots = {}): NicInfo[] {
       // Unplugged since it was listed.
       continue
     }
-    if (fn.classCode === ETHERNET_CLASS) nics.push(describe(fn, roots))
+    if (fn.classCode === ETHERNET_CLASS) nics.push(describe(fn, known, roots))
   }
   return nics
 }
 
-function describe(fn: PciFunction, roots: Roots): NicInfo {
+function describe(fn: PciFunction, known: KnownDevices, roots: Roots): NicInfo {
   const { address, vendorId, deviceId, driver, interfaces, numaNode, iommuGroup } = fn
   return {
     address,
     vendorId,
     deviceId,
-    ...identify(vendorId, deviceId),
+    ...known.identify(fn),
     driver,
     interfaces,
     linkMbit: linkMbit(fn, roots),
     numaNode,
     iommuGroup,
     access: chooseAccess(fn, roots.sysfsRoot),
-    obstacle: findObstacle(fn, roots),
+    obstacle: findObstacle(fn, known, roots),
   }
 }
 
@@ -94,9 +94,9 @@ export function chooseAccess(fn: PciFunction, sysfsRoot?: string): 'sysfs' | 'vf
   return possible ? 'vfio' : 'sysfs'
 }
 
-function findObstacle(fn: PciFunction, roots: Roots): IxyError | null {
+function findObstacle(fn: PciFunction, known: KnownDevices, roots: Roots): IxyError | null {
   try {
-    requireSupported(fn.address, fn, false)
+    known.requireSupported(fn.address, fn, false)
     requireUnused(fn, false, roots)
     requireUnlocked(fn.address, roots.lockDirectory)
     if (chooseAccess(fn, roots.sysfsRoot) === 'vfio') requireVfioRights(fn, roots)

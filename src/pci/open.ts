@@ -2,6 +2,7 @@
 import { IxyError } from '../errors.ts'
 import { type DeviceAddress, formatDevice } from './address.ts'
 import { readFunction } from './function.ts'
+import type { KnownDevices } from './ids.ts'
 import { chooseAccess } from './nics.ts'
 import { openSysfs, type PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
@@ -9,6 +10,7 @@ import { openVfio } from './vfio.ts'
 import { openVfioUser } from './vfio-user/client.ts'
 
 export interface OpenOptions {
+  readonly known: KnownDevices
   /** Which way to a PCI function; null or undefined: the best that the system offers. */
   readonly access?: 'sysfs' | 'vfio' | null
   /** Takes a NIC that is in use or of an unknown model. */
@@ -24,12 +26,12 @@ export interface OpenOptions {
  * passes the socket of their server here.
  */
 export function openTransport(device: DeviceAddress, options: OpenOptions): Transport {
-  const { force, name = formatDevice(device), onSlow = () => undefined } = options
+  const { known, force, name = formatDevice(device), onSlow = () => undefined } = options
   switch (device.kind) {
     case 'vfio-user':
-      return openVfioUser(device.socket, { force, name, onSlow })
+      return openVfioUser(device.socket, { known, force, name, onSlow })
     case 'pci':
-      return openPci(device.address, options.access ?? null, { force, name })
+      return openPci(device.address, options.access ?? null, { known, force, name })
     case 'virtual':
       throw new IxyError('IXY_ERR_INTERNAL', `${name} has no server yet`)
   }

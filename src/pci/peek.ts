@@ -5,57 +5,84 @@ import { O_RDONLY, close, open } from '../linux/file.ts'
 import { isErrno } from '../linux/libc.ts'
 import { PROT_READ, mmap } from '../linux/mapping.ts'
 import type { DeviceAddress } from './address.ts'
-import { requireSupported } from './device-ids.ts'
+import { type Bar, Bars, MappedBar, fileBar, spaceOf } from './bars.ts'
+import { COMMAND, COMMAND_IO, COMMAND_MEMORY, FileConfigSpace } from './config-space.ts'
 import { type PciFunction, type Roots, barBytes, readFunction } from './function.ts'
+import { type KnownDevices, type PciIds, readIds } from './ids.ts'
 import { openTransport } from './open.ts'
-import { COMMAND, COMMAND_MEMORY, FileConfigSpace, MappedBar } from './register-access.ts'
+import { requirePages } from './sysfs.ts'
+import type { FunctionView, ReadableConfig } from './transport.ts'
+import { Undo } from '../undo.ts'
 
-export interface Peek {
-  read32(offset: number): number
+export interface Peek extends FunctionView {
+  readonly ids: PciIds
   close(): void
 }
 
 export interface PeekOptions extends Pick<Roots, 'sysfsRoot'> {
+  readonly known: KnownDevices
   /** Also of an unknown model. */
   readonly force: boolean
 }
 
 /**
- * Opens BAR0 for reading. A PCI function stays with its driver, which goes on working; a vfio-user server has one client
- * at a time, and resets its device for it. Throws as openTransport does.
+ * Opens configuration space and BARs for reading. A PCI function stays with its driver, which goes on working; a vfio-user
+ * server has one client at a time, and resets its device for it. Throws as openTransport does.
  */
-export function peek(device: DeviceAddress, { force, sysfsRoot }: PeekOptions): Peek {
+export function peek(device: DeviceAddress, { known, force, sysfsRoot }: PeekOptions): Peek {
   if (device.kind === 'pci') {
     const fn = readFunction(device.address, sysfsRoot)
-    requireSupported(device.address, fn, force)
-    requireDecoding(fn)
-    return mapReadOnly(fn)
+    known.requireSupported(device.address, fn, force)
+    return peekAt(fn)
   }
-  const transport = openTransport(device, { force })
-  return { read32: (offset) => transport.bar0.read32(offset), close: () => transport.close() }
+  const transport = openTransport(device, { known, force })
+  const { name, config } = transport
+  return {
+    name,
+    ids: readIds(config, name),
+    config,
+    bar: (index) => transport.bar(index),
+    close: () => transport.close(),
+  }
 }
 
-/** A function that no driver has enabled may answer no memory access: every register would read as 0 or as all ones. */
-function requireDecoding(fn: PciFunction): void {
+function peekAt(fn: PciFunction): Peek {
+  const undo = new Undo()
   const config = new FileConfigSpace(open(join(fn.path, 'config'), O_RDONLY))
-  const command = config.read16(COMMAND)
-  config.close()
-  if ((command & COMMAND_MEMORY) !== 0) return
+  undo.push(() => config.close())
+  const bars = new Bars(fn.address, (index) => openReadOnly(fn, config, index, undo))
+  undo.push(() => bars.close())
+  return { name: fn.address, ids: fn, config, bar: (index) => bars.at(index), close: () => undo.runQuietly() }
+}
+
+/** A function that no driver has enabled may answer no access: every register would read as 0 or as all ones. */
+function requireDecoding(fn: PciFunction, config: ReadableConfig, space: 'memory' | 'io'): void {
+  const bit = space === 'io' ? COMMAND_IO : COMMAND_MEMORY
+  if ((config.read16(COMMAND) & bit) !== 0) return
   throw new IxyError(
     'IXY_ERR_SYSTEM',
-    `the registers of ${fn.address} are switched off (memory space, PCI command register)`,
+    `the registers of ${fn.address} are switched off (${space === 'io' ? 'I/O' : 'memory'} space, PCI command register)`,
     `switch them on: echo 1 | sudo tee ${join(fn.path, 'enable')}`,
   )
 }
 
-function mapReadOnly(fn: PciFunction): Peek {
-  const path = join(fn.path, 'resource0')
+function openReadOnly(fn: PciFunction, config: FileConfigSpace, index: number, undo: Undo): Bar | null {
+  const bytes = barBytes(fn, index)
+  if (bytes === 0) return null
+  const space = spaceOf(config, index)
+  requireDecoding(fn, config, space)
+  const path = join(fn.path, `resource${index}`)
   let fd = -1
   try {
     fd = open(path, O_RDONLY)
-    const bytes = barBytes(fn, 0)
-    const bar = new MappedBar(mmap(bytes, { fd, protection: PROT_READ }), bytes)
-    return { read32: (offset) => bar.read32(offset), close: () => bar.unmap() }
+    if (space === 'io') {
+      const ports = fd
+      fd = -1
+      undo.push(() => close(ports))
+      return fileBar(ports, 0, bytes, space)
+    }
+    requirePages(fn, index, bytes)
+    return new MappedBar(mmap(bytes, { fd, protection: PROT_READ }), bytes)
   } catch (cause) {
     if (isErrno(cause, 'EINVAL')) {
       const fix = `unbind it first: echo ${fn.address} | sudo tee /sys/bus/pci/drivers/${fn.driver}/unbind`

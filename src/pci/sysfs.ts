@@ -9,14 +9,16 @@ import { close, O_RDWR, O_SYNC, open } from '../linux/file.ts'
 import { isErrno } from '../linux/libc.ts'
 import { mmap } from '../linux/mapping.ts'
 import { unbindDriver } from './binding.ts'
-import { requireSupported } from './device-ids.ts'
 import { barBytes, iommuMode, type PciFunction, readFunction, requireUnused, type Roots } from './function.ts'
+import type { KnownDevices } from './ids.ts'
 import { lockDevice } from './lock.ts'
-import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
-import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import { type Bar, Bars, MappedBar, PAGE, enableSpace, fileBar } from './bars.ts'
+import { FileConfigSpace, requireAnswer, setBusMaster } from './config-space.ts'
+import type { Doorbell, RegisterWindow, Transport } from './transport.ts'
+import { Undo } from '../undo.ts'
 
 export interface PciOptions extends Roots {
+  readonly known: KnownDevices
   /** Takes a NIC that is in use or of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; its address by default. */
@@ -29,9 +31,9 @@ export interface PciOptions extends Roots {
  * _IN_USE, IXY_ERR_PERMISSION, IXY_ERR_NO_VFIO.
  */
 export function openSysfs(address: string, options: PciOptions): Transport {
-  const { force, sysfsRoot } = options
+  const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
-  requireSupported(address, fn, force)
+  known.requireSupported(address, fn, force)
   if (fn.driver === 'vfio-pci')
     throw new IxyError(
       'IXY_ERR_DEVICE_IN_USE',
@@ -40,7 +42,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     )
   requireUnused(fn, force, options)
   requirePassThrough(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     // A killed predecessor's device still does DMA until it is off the bus or reset; a kernel driver has reset it.
@@ -54,12 +56,13 @@ export function openSysfs(address: string, options: PciOptions): Transport {
       setBusMaster(config, false)
       quiet = true
     })
-    const bar = mapBar0(fn)
-    undo.push(() => bar.unmap())
+    const name = options.name ?? address
+    const bars = new Bars(name, (index) => openBar(fn, config, index, undo))
+    undo.push(() => bars.close())
     setBusMaster(config, true)
-    return new SysfsTransport(options.name ?? address, fn, config, bar, undo)
+    return new SysfsTransport(name, fn, config, bars, undo)
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -75,7 +78,7 @@ export function requirePassThrough(fn: PciFunction): void {
 }
 
 /** Asks the kernel to put the function into state D0; it may sleep while no driver has it. */
-function powerUp(fn: PciFunction, undo: UndoStack): void {
+function powerUp(fn: PciFunction, undo: Undo): void {
   const enable = join(fn.path, 'enable')
   try {
     writeFileSync(enable, '1')
@@ -85,16 +88,32 @@ function powerUp(fn: PciFunction, undo: UndoStack): void {
   }
 }
 
-function mapBar0(fn: PciFunction): MappedBar {
-  const bytes = barBytes(fn, 0)
-  if (bytes === 0)
-    throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${fn.address} has no registers in memory (BAR0)`)
-  const fd = openFile(fn, 'resource0', O_RDWR | O_SYNC)
+/** Memory can be mapped, I/O ports can be read and written. */
+function openBar(fn: PciFunction, config: FileConfigSpace, index: number, undo: Undo): Bar | null {
+  const bytes = barBytes(fn, index)
+  if (bytes === 0) return null
+  const space = enableSpace(config, index)
+  const fd = openFile(fn, `resource${index}`, O_RDWR | O_SYNC)
+  if (space === 'io') {
+    undo.push(() => close(fd))
+    return fileBar(fd, 0, bytes, space)
+  }
   try {
+    requirePages(fn, index, bytes)
     return new MappedBar(mmap(bytes, { fd }), bytes)
   } finally {
     close(fd)
   }
+}
+
+/** Of a smaller BAR sysfs maps the page that it is somewhere in. */
+export function requirePages(fn: PciFunction, index: number, bytes: number): void {
+  if (bytes % PAGE !== 0)
+    throw new IxyError(
+      'IXY_ERR_DEVICE_UNSUPPORTED',
+      `BAR${index} of ${fn.address} is smaller than a page (${bytes} bytes)`,
+      'use --access vfio',
+    )
 }
 
 function openFile(fn: PciFunction, name: string, flags: number): number {
@@ -117,22 +136,26 @@ class SysfsTransport implements Transport {
   readonly name: string
   readonly numaNode: number
   readonly config: FileConfigSpace
-  readonly bar0: MappedBar
-  private readonly undo: UndoStack
+  private readonly bars: Bars
+  private readonly undo: Undo
 
-  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bar0: MappedBar, undo: UndoStack) {
+  constructor(name: string, fn: PciFunction, config: FileConfigSpace, bars: Bars, undo: Undo) {
     this.name = name
     this.numaNode = fn.numaNode
     this.config = config
-    this.bar0 = bar0
+    this.bars = bars
     this.undo = undo
   }
 
   /** Physical memory is all there for the card. */
   mapDma(): void {}
 
-  doorbellPage(offset: number): bigint {
-    return this.bar0.page(offset)
+  bar(index: number): RegisterWindow {
+    return this.bars.at(index)
+  }
+
+  doorbell(bar: number, offset: number): Doorbell | null {
+    return this.bars.at(bar).doorbell(offset)
   }
 
   enableInterrupts(): readonly number[] {
@@ -148,6 +171,6 @@ class SysfsTransport implements Transport {
   }
 
   close(): void {
-    this.undo.run()
+    this.undo.runQuietly()
   }
 }

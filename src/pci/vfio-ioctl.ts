@@ -1,6 +1,9 @@
 /** The VFIO calls that are used here (linux/vfio.h). */
 import { IxyError } from '../errors.ts'
 import { ioctl, ioctlInt } from '../linux/file.ts'
+import type { MappableArea } from './bars.ts'
+// vfio-user's messages have the structures of VFIO's calls.
+import { RegionFlag, type RegionInfoReply, decodeRegionInfo } from './vfio-user/device-messages.ts'
 
 /** _IO(';', 100 + n) */
 const BASE = 0x3b64
@@ -81,14 +84,22 @@ export interface VfioRegion {
   readonly bytes: number
   /** Where it starts in the device's descriptor. */
   readonly offset: number
+  /** What of it may be mapped: [] for nothing. */
+  readonly mappable: 'all' | readonly MappableArea[]
 }
 
 /** `index`: 0–5 the BARs, 7 the configuration space. */
 export function getRegion(device: number, index: number): VfioRegion {
-  const [memory, view] = structure(32)
-  view.setUint32(8, index, true)
-  ioctl(device, 'VFIO_DEVICE_GET_REGION_INFO', DEVICE_GET_REGION_INFO, memory)
-  return { bytes: Number(view.getBigUint64(16, true)), offset: Number(view.getBigUint64(24, true)) }
+  const ask = (room: number): RegionInfoReply => {
+    const [memory, view] = structure(room)
+    view.setUint32(8, index, true)
+    ioctl(device, 'VFIO_DEVICE_GET_REGION_INFO', DEVICE_GET_REGION_INFO, memory)
+    return decodeRegionInfo(memory)
+  }
+  const first = ask(32)
+  const { size, offset, flags, areas } = first.argsz > 32 ? ask(first.argsz) : first
+  const mappable = (flags & RegionFlag.MMAP) === 0 ? [] : (areas ?? 'all')
+  return { bytes: size, offset, mappable }
 }
 
 /** How many MSI-X vectors the device has. */

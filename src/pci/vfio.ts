@@ -6,19 +6,18 @@ import { IxyError } from '../errors.ts'
 import { close, createEventFd } from '../linux/file.ts'
 import { mmap } from '../linux/mapping.ts'
 import type { DmaSegment } from '../memory/arena.ts'
+import { type Bar, Bars, MappablePages, MappedBar, PAGE, enableSpace, fileBar } from './bars.ts'
 import { bindToVfio } from './binding.ts'
-import { requireSupported } from './device-ids.ts'
+import { FileConfigSpace, requireAnswer, setBusMaster } from './config-space.ts'
 import { type PciFunction, readFunction, requireUnused } from './function.ts'
 import { lockDevice } from './lock.ts'
-import { FileConfigSpace, MappedBar, requireAnswer, setBusMaster } from './register-access.ts'
 import type { PciOptions } from './sysfs.ts'
-import type { Transport } from './transport.ts'
-import { UndoStack } from './undo-stack.ts'
+import type { Doorbell, RegisterWindow, Transport } from './transport.ts'
+import { Undo } from '../undo.ts'
 import { requireIommu, requireVfioPci } from './vfio-checks.ts'
 import { type GroupHold, holdGroup } from './vfio-container.ts'
 import { countVectors, getDevice, getRegion, resetDevice, setVectors } from './vfio-ioctl.ts'
 
-const BAR0 = 0
 const CONFIG = 7
 
 /**
@@ -27,11 +26,11 @@ const CONFIG = 7
  * _IN_USE, IXY_ERR_NO_VFIO, IXY_ERR_PERMISSION.
  */
 export function openVfio(address: string, options: PciOptions): Transport {
-  const { force, sysfsRoot } = options
+  const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
-  requireSupported(address, fn, force)
+  known.requireSupported(address, fn, force)
   requireIommu(fn)
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const lock = lockDevice(address, options.lockDirectory)
     let quiet = fn.driver !== null
@@ -48,22 +47,26 @@ export function openVfio(address: string, options: PciOptions): Transport {
     resetDevice(device)
     quiet = true
     const config = new FileConfigSpace(device, getRegion(device, CONFIG).offset)
-    const bar = mapBar0(device, address)
-    undo.push(() => bar.unmap())
+    const name = options.name ?? address
+    const bars = new Bars(name, (index) => openBar(device, config, index))
+    undo.push(() => bars.close())
     undo.push(() => setBusMaster(config, false))
     setBusMaster(config, true)
-    return new VfioTransport({ name: options.name ?? address, fn, device, group, config, bar, undo })
+    return new VfioTransport({ name, fn, device, group, config, bars, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
 
-function mapBar0(device: number, address: string): MappedBar {
-  const { bytes, offset } = getRegion(device, BAR0)
-  if (bytes === 0)
-    throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${address} has no registers in memory (BAR0)`)
-  return new MappedBar(mmap(bytes, { fd: device, offset }), bytes)
+/** What VFIO lets be mapped is mapped; the rest is read and written. */
+function openBar(device: number, config: FileConfigSpace, index: number): Bar | null {
+  const { bytes, offset, mappable } = getRegion(device, index)
+  if (bytes === 0) return null
+  const space = enableSpace(config, index)
+  if (mappable === 'all') return new MappedBar(mmap(bytes, { fd: device, offset }), bytes)
+  const pages = new MappablePages(mappable, (page) => mmap(PAGE, { fd: device, offset: offset + page }))
+  return fileBar(device, offset, bytes, space, pages)
 }
 
 interface Parts {
@@ -72,8 +75,8 @@ interface Parts {
   readonly device: number
   readonly group: GroupHold
   readonly config: FileConfigSpace
-  readonly bar: MappedBar
-  readonly undo: UndoStack
+  readonly bars: Bars
+  readonly undo: Undo
 }
 
 class VfioTransport implements Transport {
@@ -82,14 +85,12 @@ class VfioTransport implements Transport {
   readonly name: string
   readonly numaNode: number
   readonly config: FileConfigSpace
-  readonly bar0: MappedBar
   private readonly parts: Parts
 
   constructor(parts: Parts) {
     this.name = parts.name
     this.numaNode = parts.fn.numaNode
     this.config = parts.config
-    this.bar0 = parts.bar
     this.parts = parts
   }
 
@@ -97,8 +98,12 @@ class VfioTransport implements Transport {
     this.parts.group.map(segment)
   }
 
-  doorbellPage(offset: number): bigint {
-    return this.bar0.page(offset)
+  bar(index: number): RegisterWindow {
+    return this.parts.bars.at(index)
+  }
+
+  doorbell(bar: number, offset: number): Doorbell | null {
+    return this.parts.bars.at(bar).doorbell(offset)
   }
 
   enableInterrupts(count: number): readonly number[] {
@@ -125,6 +130,6 @@ class VfioTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

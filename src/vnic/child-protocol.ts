@@ -21,7 +21,12 @@ export interface NicSpec {
 
 export type ToChild =
   /** Once, first. Answered by `listening` or `error`. */
-  | { readonly type: 'start'; readonly nics: readonly NicSpec[] }
+  | {
+      readonly type: 'start'
+      readonly nics: readonly NicSpec[]
+      /** The NICs verify checksums and report packet types. */
+      readonly inspect: boolean
+    }
   /** Answered by `report` with the same id. */
   | { readonly type: 'report'; readonly id: number }
   /**

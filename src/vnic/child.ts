@@ -55,6 +55,7 @@ export function serveParent(): void {
         rehearse()
         host = new NicHost(message.nics, false, {
           oneClient: true,
+          inspect: message.inspect,
           // The last client that connects leaves it empty.
           onClient: ({ socket }) => removeEmpty(path.dirname(socket)),
           log: (level, text) => tell({ type: 'log', level, text }),

@@ -5,16 +5,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../captures/messages.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
-import { takeAllSteps } from '../errors.ts'
 import { maxMapCount } from '../linux/limits.ts'
 import { monotonicOffset } from '../linux/monotonic.ts'
 import type { Tap } from '../linux/tap.ts'
 import { formatMac } from '../packet/mac.ts'
+import { takeAllSteps } from '../undo.ts'
 import type { NicReport, NicSpec } from './child-protocol.ts'
 import { runLoop } from './loop.ts'
 import { macOfName } from './mac.ts'
 import { type CardTotals, totalsOf } from './model/totals.ts'
-import { MAX_MAPPINGS, VirtualNic } from './nic.ts'
+import { VirtualNic } from './nic.ts'
+import { MAX_MAPPINGS } from './vfio-user/server.ts'
 import { cable } from './wires/cable.ts'
 import { Ledger } from './wires/ledger.ts'
 import type { FileWork } from './wires/kind.ts'
@@ -47,6 +48,8 @@ export interface HostOptions {
   readonly onRefusal?: (nic: NicSpec, reason: string) => void
   /** Take memory that its owner can take away under this process, too (vfio-user/memory-trust.ts). */
   readonly allowUnsealed?: boolean
+  /** See ModelOptions. Default: yes. */
+  readonly inspect?: boolean
   /** How wires get their TAPs. Default: openTap. */
   readonly openTap?: (name: string) => Tap
   /** Told what is noteworthy about captures. */
@@ -88,7 +91,7 @@ export class NicHost {
   }
 
   private make(spec: NicSpec, mac: Uint8Array, wire: Wire, options: HostOptions): VirtualNic {
-    const { oneClient, onClient, onRefusal, allowUnsealed } = options
+    const { oneClient, onClient, onRefusal, allowUnsealed, inspect } = options
     try {
       const nic: VirtualNic = new VirtualNic({
         name: spec.name,
@@ -102,6 +105,7 @@ export class NicHost {
         onRefusal: (reason) => onRefusal?.(spec, reason),
         maxMappings: mappingsPerNic(this.specs.length),
         ...(allowUnsealed === undefined ? {} : { allowUnsealed }),
+        ...(inspect === undefined ? {} : { inspect }),
       })
       return nic
     } catch (error) {

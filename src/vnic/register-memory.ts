@@ -4,10 +4,19 @@
  */
 import { close, createSealedMemfd, pwrite } from '../linux/file.ts'
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, mmap, munmap, viewOf } from '../linux/mapping.ts'
+import { Region } from '../pci/vfio-user/protocol.ts'
 import { BAR0_BYTES } from './model/registers.ts'
-import { DOORBELL_AREAS } from './vfio-user/regions.ts'
+import type { Doorbells } from './vfio-user/served-device.ts'
 
-export class RegisterMemory {
+/** The pages with RDT 0–63 and TDT 0–63. */
+const AREAS = [
+  { offset: 0x1000, size: 0x1000 },
+  { offset: 0x6000, size: 0x1000 },
+]
+
+export class RegisterMemory implements Doorbells {
+  readonly region = Region.BAR0
+  readonly areas = AREAS
   /** All of BAR0; stays where it is until close(). */
   readonly buffer: ArrayBuffer
   private readonly address: bigint
@@ -19,15 +28,11 @@ export class RegisterMemory {
     this.buffer = viewOf(this.address, BAR0_BYTES)
   }
 
-  /**
-   * Puts the doorbell pages into a file, at the offsets they have in BAR0, and returns its descriptor, which stays this
-   * object's. The same one until unshare(). Throws LinuxError.
-   */
   share(): number {
     if (this.fd !== -1) return this.fd
     const fd = createSealedMemfd('ixy-vnic-doorbells', BAR0_BYTES)
     try {
-      for (const { offset, size } of DOORBELL_AREAS) {
+      for (const { offset, size } of AREAS) {
         pwrite(fd, new Uint8Array(this.buffer, offset, size), offset)
         mmap(size, { address: this.address + BigInt(offset), fd, offset, flags: MAP_SHARED | MAP_FIXED })
       }
@@ -38,10 +43,10 @@ export class RegisterMemory {
     return (this.fd = fd)
   }
 
-  /** The pages are this process's own again, with what they hold now. */
+  /** The pages are this process's own again, with what they hold now. Without effect if they are. */
   unshare(): void {
     if (this.fd === -1) return
-    for (const { offset, size } of DOORBELL_AREAS) {
+    for (const { offset, size } of AREAS) {
       const contents = new Uint8Array(this.buffer, offset, size).slice()
       const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
       mmap(size, { address: this.address + BigInt(offset), flags })

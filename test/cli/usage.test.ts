@@ -68,11 +68,13 @@ test('readers of quantities name their option', () => {
 })
 
 describe('ringSize', () => {
+  const read = ringSize({ min: 64, max: 4096 })
+
   test('takes exactly the powers of two from 64 to 4096', () => {
     const accepted: number[] = []
     for (let n = 0; n <= 9000; n++) {
       try {
-        accepted.push(ringSize(String(n)))
+        accepted.push(read(String(n)))
       } catch {
         // Refused; the message is checked below.
       }
@@ -81,7 +83,7 @@ describe('ringSize', () => {
   })
 
   test('says what is allowed', () => {
-    const error = refusal(() => ringSize('500'))
+    const error = refusal(() => read('500'))
     expect(error.exitCode).toBe(2)
     expect(error.message).toBe(
       '--ring-size 500 is not valid; give a power of two from 64 to 4096: 64, 128, 256, 512, 1024, 2048 or 4096',

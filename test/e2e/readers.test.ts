@@ -6,7 +6,7 @@ import { LAUNCHER, objects, temporaryDirectory } from './support.ts'
 
 const ixy = [process.execPath, LAUNCHER]
 /** Some lines of output every second, whose number a slow reader doesn't change. */
-const FORWARD = ['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '-i', '0.01']
+const FORWARD = ['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '-i', '0.01', '--mode', 'interrupt']
 /** Milliseconds in which a signal has to end a run, whoever doesn't read; and the test machine's share. */
 const STOP = 2000
 const SECOND = 500

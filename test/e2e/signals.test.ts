@@ -3,7 +3,10 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { Launched, pipe, readUntil, terminal } from './descriptors.ts'
 import { LAUNCHER, Tool, objects, temporaryDirectory } from './support.ts'
 
-const FORWARD = ['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '-i', '0.05', '--json']
+const FORWARD = [
+  ...['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '--mode', 'interrupt'],
+  ...['-i', '0.05', '--json'],
+]
 const directory = temporaryDirectory()
 const env = { IXY_TS_RUNTIME_DIR: directory }
 
@@ -13,30 +16,29 @@ async function alive(tool: Tool): Promise<void> {
   await tool.until(new RegExp(`^[^]{${length}}[^]*"interval"[^]*"interval"`))
 }
 
-describe.each(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGPIPE'] as const)('%s', (signal) => {
-  test('is ignored while running, and opens no debugger', async () => {
-    const tool = new Tool(FORWARD, { env })
+describe('SIGUSR1, SIGUSR2, SIGALRM and SIGPIPE', () => {
+  async function endureEach(tool: Tool): Promise<void> {
     await tool.until(/"interval"/)
-    tool.process.kill(signal)
-    await alive(tool)
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGPIPE'] as const) {
+      tool.process.kill(signal)
+      await alive(tool)
+    }
     const { code, stderr } = await tool.kill('SIGTERM')
     expect(stderr).not.toMatch(/debugger/i)
     expect(code).toBe(0)
-  })
+  }
 
-  test.each([
-    ['stats', ['stats', '-i', '0.05', '--json']],
-    ['vnic', ['vnic', `${directory}/nic.sock`, '--wire', 'sink', '-i', '0.05', '--json']],
-  ])('is ignored by %s', async (_, args) => {
+  test('are ignored by a run and by stats, and open no debugger', async () => {
     const watched = new Tool(FORWARD, { env })
     await watched.until(/"interval"/)
-    const tool = new Tool(args, { env })
-    await tool.until(/"interval"/)
-    tool.process.kill(signal)
-    await alive(tool)
-    expect((await tool.kill('SIGTERM')).code).toBe(0)
-    await watched.kill('SIGTERM')
+    await endureEach(new Tool(['stats', '-i', '0.05', '--json'], { env }))
+    await endureEach(watched)
   })
+
+  test('are ignored by vnic', () =>
+    endureEach(
+      new Tool(['vnic', `${directory}/nic.sock`, '--wire', 'sink', '-i', '0.05', '--json'], { env }),
+    ))
 })
 
 /** Inodes of TCP sockets that listen, by /proc/net/tcp: the state is 0A. */

@@ -5,9 +5,9 @@
 import { GeneratedFrames } from '../../src/apps/frame-source.ts'
 import { makeMover } from '../../src/apps/forward.ts'
 import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
-import { IxgbeDevice, ringBytes } from '../../src/driver/ixgbe/device.ts'
-import { RingPair } from '../../src/driver/ixgbe/ring-pair.ts'
-import { DataPort } from '../../src/engine/data-plane.ts'
+import type { Device } from '../../src/driver/device.ts'
+import { ixgbe } from '../../src/driver/ixgbe/driver.ts'
+import { type DataPort, attachPort } from '../../src/engine/data-plane.ts'
 import { lossOf } from '../../src/engine/loss.ts'
 import type { Share } from '../../src/engine/worker-spec.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
@@ -38,7 +38,7 @@ export class SimulatedRun {
   private readonly wires: readonly Wire[]
   private readonly work: FileWork[] = []
   private readonly transports: readonly ModelTransport[]
-  private readonly devices: readonly IxgbeDevice[]
+  private readonly devices: readonly Device[]
   /** By queue, then by device. */
   private readonly ports: readonly (readonly DataPort[])[]
   /** Per queue: what the worker does in one turn. */
@@ -57,25 +57,22 @@ export class SimulatedRun {
     const shift = bufferShiftFor(18 + mtu)
     const poolShift = Math.log2(RING) + 2
     const perQueue = packetMemoryBytes(shift, poolShift, 2) + (1 << shift)
-    this.arena = new DmaArena(queues * perQueue + 2 * ringBytes(queues, RING) + 4096, false)
+    this.arena = new DmaArena(
+      queues * perQueue + 2 * ixgbe.dmaBytes({ queues, ringSize: RING }) + 4096,
+      false,
+    )
     for (const transport of this.transports)
       for (const segment of this.arena.segments) transport.mapDma(segment)
     const memories = Array.from({ length: queues }, () => this.arena.takePackets(shift, poolShift, 2))
     const options = { queues, ringSize: RING, bufferShift: shift, maxFrame: 14 + mtu + 4 }
-    this.devices = this.transports.map(
-      (transport) =>
-        new IxgbeDevice(transport, this.arena, {
-          ...options,
-          model: '',
-          serialLink: true,
-          interrupts: false,
-        }),
+    const model = { model: '', family: '82599' }
+    const warn = (): void => undefined
+    this.devices = this.transports.map((transport) =>
+      ixgbe.open(transport, this.arena, { ...options, model, interrupts: false, warn }),
     )
     const attached = memories.map((spec, queue) => {
       const memory = new PacketMemory(spec)
-      const rings = this.devices.map((device, i) => new RingPair(device.queues[queue], memory, i))
-      for (const pair of rings) pair.start()
-      return { memory, ports: rings.map(({ rx, tx }) => new DataPort(rx, tx)) }
+      return { memory, ports: this.devices.map(({ queues }, i) => attachPort(queues[queue], memory, i)) }
     })
     this.ports = attached.map(({ ports }) => ports)
     this.steps = attached.map(({ memory, ports }, index) =>

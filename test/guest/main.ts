@@ -28,11 +28,12 @@ async function main(wanted: readonly string[]): Promise<number> {
 
   const tree = debianTree(cache, (line) => report.note(line))
   const initramfs = join(sockets, 'initramfs.cpio')
-  buildInitramfs(initramfs, tree, new KernelModules(tree, cache), repository)
+  const modules = new KernelModules(tree, cache)
+  buildInitramfs(initramfs, { tree, modules, repository })
   const { accelerator, reason, forced } = await chooseAccelerator({ tree, initramfs, sockets, logs })
   report.note(`Linux ${tree.kernelRelease} under ${accelerator} (${reason})`)
 
-  const environment = { repository, tree, accelerator, forced, initramfs, sockets, logs, report }
+  const environment = { repository, tree, modules, accelerator, forced, initramfs, sockets, logs, report }
   for (const scenario of scenarios) {
     if (wanted.length === 0 ? scenario.onRequest !== true : wanted.includes(scenario.name)) {
       await runScenario(environment, scenario)

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { formatIpv4, parseIpv4 } from '../../src/packet/ipv4.ts'
-import { formatMac, parseMac, parseUnicastMac } from '../../src/packet/mac.ts'
+import { formatIpv6, parseIpv6 } from '../../src/packet/ipv6.ts'
+import {
+  BROADCAST_MAC,
+  formatMac,
+  formatMacAddress,
+  parseMac,
+  parseMacAddress,
+  parseUnicastMac,
+} from '../../src/packet/mac.ts'
 
 const usage = expect.objectContaining({ code: 'IXY_ERR_USAGE' })
 
@@ -58,5 +66,43 @@ describe('IPv4 addresses', () => {
 
   test('come back from their text', () => {
     fc.assert(fc.property(fc.integer({ min: 0, max: 0xffffffff }), (ip) => parseIpv4(formatIpv4(ip)) === ip))
+  })
+})
+
+test('MAC addresses as numbers', () => {
+  expect(parseMacAddress('52:54:00:00:00:01')).toBe(0x5254_0000_0001)
+  expect(formatMacAddress(BROADCAST_MAC)).toBe('ff:ff:ff:ff:ff:ff')
+  expect(() => parseMacAddress('52:54')).toThrow('not a MAC address')
+  fc.assert(
+    fc.property(fc.nat(2 ** 48 - 1), (address) => {
+      expect(parseMacAddress(formatMacAddress(address))).toBe(address)
+    }),
+  )
+})
+
+describe('IPv6 addresses', () => {
+  test.each([
+    ['::', '::', '00'.repeat(16)],
+    ['::1', '::1', `${'00'.repeat(15)}01`],
+    ['fe80::', 'fe80::', `fe80${'00'.repeat(14)}`],
+    ['FD00:0:0:1::ab', 'fd00:0:0:1::ab', 'fd0000000000000100000000000000ab'],
+    ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8', '00010002000300040005000600070008'],
+    ['::ffff:10.0.0.1', '::ffff:a00:1', '00000000000000000000ffff0a000001'],
+  ])('%s', (text, short, bytes) => {
+    expect(Buffer.from(parseIpv6(text)).toString('hex')).toBe(bytes)
+    expect(formatIpv6(Buffer.from(`ee${bytes}`, 'hex'), 1)).toBe(short)
+  })
+
+  test.each(['', ':', '10.0.0.1', 'fe80::1%eth0', '1::2::3', '12345::', '::1]/x['])('not %p', (text) => {
+    expect(() => parseIpv6(text)).toThrow(expect.objectContaining({ code: 'IXY_ERR_USAGE' }))
+  })
+
+  test('any is read as it was written', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (address) => {
+        expect(parseIpv6(formatIpv6(address))).toEqual(address)
+      }),
+    )
+    expect(() => formatIpv6(new Uint8Array(16), 1)).toThrow(RangeError)
   })
 })

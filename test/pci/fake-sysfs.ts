@@ -21,6 +21,10 @@ export interface FakeFunction {
   }[]
   /** Bytes of BAR0; 0: none. */
   readonly barBytes?: number
+  /** Bytes of BAR2, which is I/O ports; 0: none. */
+  readonly portBytes?: number
+  /** Bits of the command register that are set from the start. */
+  readonly command?: number
 }
 
 export function write(path: string, text: string | Uint8Array): void {
@@ -44,12 +48,18 @@ export function addFunction(root: string, fn: FakeFunction): string {
   const config = Buffer.alloc(256)
   config.writeUInt16LE(vendorId, 0)
   config.writeUInt16LE(deviceId, 2)
+  config.writeUInt16LE(fn.command ?? 0, 4)
   config.writeUInt16LE(0x0010, 6)
+  if (fn.portBytes !== undefined) config.writeUInt32LE(0xc001, 0x18)
   write(join(path, 'config'), config)
   const barBytes = fn.barBytes ?? 512 * 1024
-  if (barBytes > 0) {
-    write(join(path, 'resource0'), '')
-    truncateSync(join(path, 'resource0'), barBytes)
+  for (const [name, bytes] of [
+    ['resource0', barBytes],
+    ['resource2', fn.portBytes ?? 0],
+  ] as const) {
+    if (bytes === 0) continue
+    write(join(path, name), '')
+    truncateSync(join(path, name), bytes)
   }
   if (fn.driver !== undefined) addDriver(root, path, fn.driver)
   if (fn.iommuGroup !== undefined) addGroup(root, path, fn.iommuGroup, fn.iommuType ?? 'identity')

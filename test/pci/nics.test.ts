@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DRIVERS } from '../../src/driver/registry.ts'
 import { readFunction, type Roots } from '../../src/pci/function.ts'
 import { lockDevice } from '../../src/pci/lock.ts'
 import { chooseAccess, listNics } from '../../src/pci/nics.ts'
@@ -25,7 +26,7 @@ afterEach(() => {
 
 const add = (fn: Partial<FakeFunction> = {}) => addFunction(root, { address: '0000:03:00.0', ...fn })
 const loadVfio = () => mkdirSync(join(root, 'bus/pci/drivers/vfio-pci'), { recursive: true })
-const obstacle = () => listNics(roots)[0].obstacle
+const obstacle = () => listNics(DRIVERS, roots)[0].obstacle
 
 describe('the list of NICs', () => {
   test('has every Ethernet controller and nothing else, sorted', () => {
@@ -49,7 +50,7 @@ describe('the list of NICs', () => {
       driver: 'virtio-pci',
       interfaces: [{ name: 'ixyfake2', flags: 3, carrier: 1, speed: -1 }],
     })
-    expect(listNics(roots)).toMatchObject([
+    expect(listNics(DRIVERS, roots)).toMatchObject([
       {
         address: '0000:00:02.0',
         family: 'unknown',
@@ -78,7 +79,7 @@ describe('the list of NICs', () => {
   })
 
   test('is empty where there is no PCI', () => {
-    expect(listNics({ sysfsRoot: join(root, 'nowhere') })).toEqual([])
+    expect(listNics(DRIVERS, { sysfsRoot: join(root, 'nowhere') })).toEqual([])
   })
 
   test('says why a card can not be used', () => {
@@ -148,7 +149,7 @@ describe('the way to a card', () => {
 })
 
 describe('VFIO is refused', () => {
-  const open = () => openVfio('0000:03:00.0', { ...roots, force: false })
+  const open = () => openVfio('0000:03:00.0', { ...roots, known: DRIVERS, force: false })
 
   test.each<[string, Partial<FakeFunction>, boolean, string, RegExp]>([
     ['without IOMMU', {}, true, 'IXY_ERR_NO_VFIO', /behind no IOMMU.*intel_iommu=on/],

@@ -1,6 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DRIVERS } from '../../src/driver/registry.ts'
+import { pread, pwrite } from '../../src/linux/file.ts'
 import type { DmaSegment } from '../../src/memory/arena.ts'
 import { viewOf } from '../../src/linux/mapping.ts'
 import { openSysfs, type PciOptions } from '../../src/pci/sysfs.ts'
@@ -14,7 +16,13 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'ixy-sysfs-'))
   const locks = join(root, 'locks')
   mkdirSync(locks)
-  options = { force: false, sysfsRoot: root, procNet: join(root, 'net'), lockDirectory: locks }
+  options = {
+    known: DRIVERS,
+    force: false,
+    sysfsRoot: root,
+    procNet: join(root, 'net'),
+    lockDirectory: locks,
+  }
 })
 afterEach(() => {
   rmSync(root, { recursive: true })
@@ -49,20 +57,77 @@ describe('opening', () => {
     add()
     const transport = openSysfs(address, { ...options, name: 'card' })
     expect(transport.name).toBe('card')
-    expect(transport.bar0.bytes).toBe(512 * 1024)
-    transport.bar0.write32(0x1018, 0xdeadbeef)
-    expect(transport.bar0.read32(0x1018)).toBe(0xdeadbeef)
+    expect(transport.bar(0).bytes).toBe(512 * 1024)
+    transport.bar(0).write32(0x1018, 0xdeadbeef)
+    expect(transport.bar(0).read32(0x1018)).toBe(0xdeadbeef)
     expect(readFileSync(join(path, 'resource0')).readUInt32LE(0x1018)).toBe(0xdeadbeef)
-    const page = new Uint32Array(viewOf(transport.doorbellPage(0x1000), 4096))
-    page[6] = 12
-    expect(transport.bar0.read32(0x1018)).toBe(12)
-    for (const offset of [-4, 2, 512 * 1024]) expect(() => transport.bar0.read32(offset)).toThrow(RangeError)
-    for (const offset of [-4096, 100, 512 * 1024])
-      expect(() => transport.doorbellPage(offset)).toThrow(RangeError)
+    const bar = transport.bar(0)
+    expect(transport.bar(0)).toBe(bar)
+    expect(bar.space).toBe('memory')
+    const doorbell = transport.doorbell(0, 0x1018)
+    if (doorbell?.kind !== 'memory') throw new Error('not in memory')
+    expect(doorbell.offset).toBe(0x18)
+    new Uint32Array(viewOf(doorbell.page, 4096))[6] = 12
+    expect(bar.read32(0x1018)).toBe(12)
+    for (const offset of [-4, 2, 512 * 1024]) {
+      expect(() => bar.read32(offset)).toThrow(RangeError)
+      expect(() => bar.write32(offset, 0)).toThrow(RangeError)
+    }
+    for (const offset of [-4096, 512 * 1024]) expect(() => transport.doorbell(0, offset)).toThrow(RangeError)
     expect(transport.config.read32(0)).toBe(0x10fb8086)
     expect(transport.config.read8(1)).toBe(0x80)
     transport.close()
-    expect(() => transport.bar0.read32(0x1018)).toThrow(RangeError)
+    expect(() => bar.read32(0x1018)).toThrow(RangeError)
+    expect(() => transport.bar(0)).toThrow(/is closed/)
+  })
+
+  test('reaches registers of 8 and 16 bits, each with its own width', () => {
+    add()
+    const transport = openSysfs(address, options)
+    const bar = transport.bar(0)
+    bar.write32(0x10, 0x44332211)
+    bar.write16(0x12, 0xaabb)
+    bar.write8(0x11, 0xcc)
+    expect([bar.read8(0x10), bar.read8(0x11), bar.read16(0x10), bar.read16(0x12), bar.read32(0x10)]).toEqual([
+      0x11, 0xcc, 0xcc11, 0xaabb, 0xaabbcc11,
+    ])
+    expect(() => bar.read16(0x11)).toThrow(RangeError)
+    expect(() => bar.write16(512 * 1024, 0)).toThrow(RangeError)
+    expect(() => bar.read8(512 * 1024)).toThrow(RangeError)
+    transport.close()
+  })
+
+  test('reaches I/O ports through their file, and lets the function answer there', () => {
+    add({ portBytes: 64 })
+    const transport = openSysfs(address, options)
+    expect(command()).toBe(0x6)
+    const bar = transport.bar(2)
+    expect(command()).toBe(0x7)
+    expect([bar.space, bar.bytes]).toEqual(['io', 64])
+    bar.write32(8, 0xfedcba98)
+    bar.write16(14, 0x1234)
+    bar.write8(18, 0x0f)
+    expect([bar.read32(8), bar.read16(14), bar.read8(18), bar.read8(8)]).toEqual([
+      0xfedcba98, 0x1234, 0x0f, 0x98,
+    ])
+    expect(readFileSync(join(path, 'resource2')).readUInt32LE(8)).toBe(0xfedcba98)
+    for (const offset of [-2, 1, 64]) expect(() => bar.read16(offset)).toThrow(RangeError)
+    const doorbell = transport.doorbell(2, 16)
+    if (doorbell?.kind !== 'file') throw new Error('not a file')
+    pwrite(doorbell.fd, Uint16Array.of(0xbeef), doorbell.offset)
+    expect(bar.read16(16)).toBe(0xbeef)
+    transport.close()
+    expect(() => bar.read8(0)).toThrow(RangeError)
+    expect(() => pread(doorbell.fd, new Uint8Array(2), 16)).toThrow(/EBADF/)
+  })
+
+  test('has no more BARs than the function, and none whose page isn’t its own', () => {
+    add({ barBytes: 256 })
+    const transport = openSysfs(address, options)
+    for (const index of [1, 5, 6, -1, 0.5])
+      expect(() => transport.bar(index)).toThrow(failing('IXY_ERR_DEVICE_UNSUPPORTED'))
+    expect(() => transport.bar(0)).toThrow(/smaller than a page.*--access vfio/)
+    transport.close()
   })
 
   test('has no interrupts', () => {
@@ -125,7 +190,6 @@ describe('a device is refused', () => {
   test.each<[string, Partial<FakeFunction>, string]>([
     ['it is no NIC', { classCode: 0x010802 }, 'IXY_ERR_DEVICE_UNSUPPORTED'],
     ['it is another NIC', { deviceId: 0x10d3 }, 'IXY_ERR_DEVICE_UNSUPPORTED'],
-    ['it has no registers', { barBytes: 0 }, 'IXY_ERR_DEVICE_UNSUPPORTED'],
     ['its interface is up', { interfaces: [{ name: 'ixyfake0', flags: 0x1003 }] }, 'IXY_ERR_DEVICE_IN_USE'],
     [
       'an interface of a driver on top is up',
@@ -206,9 +270,9 @@ describe('after a SIGKILL', () => {
   test('so does one that fails', () => {
     add()
     unlinkSync(join(path, 'driver'))
-    unlinkSync(join(path, 'resource0'))
+    unlinkSync(join(path, 'config'))
     write(lock(), '4711 ixgbe -\n')
-    expect(() => openSysfs(address, options)).toThrow(failing('IXY_ERR_DEVICE_UNSUPPORTED'))
+    expect(() => openSysfs(address, options)).toThrow(/ENOENT/)
     expect(readFileSync(bind(), 'utf8')).toBe(address)
   })
 
@@ -227,11 +291,13 @@ describe('after a SIGKILL', () => {
 describe('failing half way', () => {
   test('gives everything back', () => {
     add()
-    unlinkSync(join(path, 'resource0'))
-    expect(() => openSysfs(address, options)).toThrow()
+    const config = readFileSync(join(path, 'config'))
+    unlinkSync(join(path, 'config'))
+    mkdirSync(join(path, 'config'))
+    expect(() => openSysfs(address, options)).toThrow(/EISDIR/)
     expect(text('enable')).toBe('0')
-    expect(command() & 4).toBe(0)
-    write(join(path, 'resource0'), Buffer.alloc(4096))
+    rmSync(join(path, 'config'), { recursive: true })
+    write(join(path, 'config'), config)
     openSysfs(address, options).close()
   })
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { DRIVERS } from '../../driver/registry.ts'
 import { type NicInfo, listNics } from '../../pci/nics.ts'
 import { createLog } from '../log.ts'
 import { type OutputFlags, addOutputOptions } from '../options.ts'
@@ -19,7 +20,7 @@ export function addDevices(program: Command, finish: Finish): void {
     .addHelpText('after', EXAMPLES)
   addOutputOptions(command).action((flags: OutputFlags) => {
     const output = openStdout(flags.color, () => undefined)
-    const nics = listNics()
+    const nics = listNics(DRIVERS)
     const lines = flags.json ? nics.map(nicObject) : nicTable(nics, output.chalk)
     for (const line of lines) output.line(line)
     if (nics.length === 0)

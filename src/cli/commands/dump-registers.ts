@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type DumpedRegister, dumpRegisters } from '../../driver/ixgbe/dump.ts'
+import type { DumpedRegister } from '../../driver/driver.ts'
+import { DRIVERS } from '../../driver/registry.ts'
 import { VirtualNics } from '../../engine/virtual.ts'
 import { runtimeDirectoryOrNull } from '../../linux/runtime-dir.ts'
 import { parseDevice } from '../../pci/address.ts'
@@ -35,9 +36,10 @@ export function addDumpRegisters(program: Command, finish: Finish): void {
         : null
     try {
       const target = virtual === null ? device : ({ kind: 'vfio-user', socket: virtual.sockets[0] } as const)
-      const registers = peek(target, flags)
+      const registers = peek(target, { ...flags, known: DRIVERS })
+      const { driver } = DRIVERS.driverOf(text, registers.ids, flags.force)
       const output = openStdout(flags.color, () => undefined)
-      for (const entry of dumpRegisters((offset) => registers.read32(offset))) {
+      for (const entry of driver.dump(registers)) {
         output.line(flags.json ? registerObject(entry) : registerLine(entry))
       }
       registers.close()

@@ -56,6 +56,7 @@ interface VnicFlags extends WatchFlags, ConfinementFlags {
   readonly wire?: string
   readonly mac: readonly Uint8Array[]
   readonly allowUnsealed?: boolean
+  readonly inspect: boolean
 }
 
 export function addVnic(program: Command, finish: Finish): void {
@@ -70,6 +71,10 @@ export function addVnic(program: Command, finish: Finish): void {
       'MAC address of the NIC; for two, both with a comma between, or the option twice',
       macList,
       [],
+    )
+    .option(
+      '--no-inspect',
+      "leave received packets' checksums and types alone: faster, for clients that don't ask the card for them",
     )
     .option(
       '--allow-unsealed',
@@ -123,6 +128,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
       onClient: ({ socket }, connected) => log.info(`${socket}: client ${connected ? 'connected' : 'gone'}`),
       onRefusal: ({ socket }, reason) => log.warn(`${socket}: ${reason}`),
       allowUnsealed: flags.allowUnsealed === true,
+      inspect: flags.inspect,
       log: (level, text) => (level === 'warning' ? log.warn(text) : log.info(text)),
     },
   )

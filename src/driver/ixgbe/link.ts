@@ -1,6 +1,6 @@
 import type { LinkState } from '../device.ts'
-import type { RegisterFile } from './register-file.ts'
-import { get, put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { get, put } from '../intel/register.ts'
 import { REG } from './registers.ts'
 
 /** AUTOC.LMS: 10 Gbit/s serial, no auto-negotiation (SFI, 82599 §8.2.3.22.19). */

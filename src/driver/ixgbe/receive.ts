@@ -1,28 +1,22 @@
-import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/queue-setup.ts'
+import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES } from '../../packet/ethernet.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 
-/** SRRCTL.DESCTYPE: advanced descriptors, one buffer (82599 §8.2.3.8.7). */
-const DESCTYPE_ONE_BUFFER = 0b001
 /** RXPBSIZE of packet buffer 0 when it is the only one: all 512 KiB (82599 §8.2.3.8.9). */
 const ALL_OF_THE_PACKET_BUFFER = 512
 /** Frames and VLAN tags the MAC accepts without jumbo frames, FCS included (82599 §8.2.3.22.13). */
-const STANDARD_FRAME = 1518
+const STANDARD_FRAME = HEADER_BYTES + DEFAULT_MTU + FCS_BYTES
+/** How long the security block may take to empty its receive path, milliseconds; as long as Linux's ixgbe waits. */
+const SECURITY_PATH_DEADLINE = 40
 
-export interface ReceiveOptions {
-  /** Size of the buffers behind the descriptors in KiB, 1 to 16. A larger frame goes into several (EOP chain). */
-  readonly bufferKib: number
-  /** Largest frame to accept, bytes with FCS, without VLAN tag. */
-  readonly maxFrame: number
-  /** Drop packets of a queue without descriptors instead of letting them hold up the others'. */
-  readonly dropEnable: boolean
-}
-
-/** Sets the receive path up, all but the queues (82599 §4.6.7). Reception is off afterwards. */
-export function initReceive(regs: RegisterFile, options: ReceiveOptions): void {
+/**
+ * Sets the receive path up, all but the queues (82599 §4.6.7). Reception is off afterwards. `maxFrame`: the largest to accept,
+ * bytes with FCS, without VLAN tag.
+ */
+export function initReceive(regs: RegisterFile, maxFrame: number): void {
   regs.modify(REG.RXCTRL, { clear: REG.RXCTRL.fields.RXEN.mask })
 
   // One traffic class, no virtualisation: packet buffer 0 gets all there is (§4.6.11.3.4).
@@ -36,8 +30,8 @@ export function initReceive(regs: RegisterFile, options: ReceiveOptions): void {
   regs.modify(REG.RDRXCTL, { set: CRCSTRIP.mask | RSCACKC.mask | FCOE_WRFIX.mask, clear: RSCFRSTSIZE.mask })
 
   const { JUMBOEN } = REG.HLREG0.fields
-  if (options.maxFrame > STANDARD_FRAME) {
-    regs.write(REG.MAXFRS, put(REG.MAXFRS.fields.MFS, options.maxFrame))
+  if (maxFrame > STANDARD_FRAME) {
+    regs.write(REG.MAXFRS, put(REG.MAXFRS.fields.MFS, maxFrame))
     regs.modify(REG.HLREG0, { set: JUMBOEN.mask })
   } else {
     regs.modify(REG.HLREG0, { clear: JUMBOEN.mask })
@@ -48,53 +42,41 @@ export function initReceive(regs: RegisterFile, options: ReceiveOptions): void {
   regs.write(REG.FCTRL, BAM.mask | MPE.mask | UPE.mask)
   regs.modify(REG.VLNCTRL, { clear: REG.VLNCTRL.fields.VFE.mask })
 
-  // The last sentence of §4.6.7, the part for the whole card; startReceiveQueue() has the other.
+  // The last sentence of §4.6.7, the part for the whole card; prepareReceiveQueue() has the other.
   regs.modify(REG.CTRL_EXT, { set: REG.CTRL_EXT.fields.NS_DIS.mask })
 }
 
-/** Points receive queue `queue` at its ring and enables it, empty (82599 §4.6.7.1). */
-export function startReceiveQueue(
-  regs: RegisterFile,
-  queue: number,
-  ring: DmaBlock,
-  options: ReceiveOptions,
-): void {
-  const { low, high } = splitAddress(ring.iova)
-  regs.write(REG.RDBAL, low, queue)
-  regs.write(REG.RDBAH, high, queue)
-  regs.write(REG.RDLEN, ring.bytes, queue)
-  regs.write(REG.RDH, 0, queue)
-  regs.write(REG.RDT, 0, queue)
-
-  const { BSIZEPACKET, DESCTYPE, DROP_EN } = REG.SRRCTL.fields
-  regs.write(
-    REG.SRRCTL,
-    put(BSIZEPACKET, options.bufferKib) |
-      put(DESCTYPE, DESCTYPE_ONE_BUFFER) |
-      (options.dropEnable ? DROP_EN.mask : 0),
-    queue,
-  )
+/** What this card wants of a queue before it is started. */
+export function prepareReceiveQueue(regs: RegisterFile, queue: number): void {
   regs.modify(REG.DCA_RXCTRL, { clear: REG.DCA_RXCTRL.fields.MUST_BE_ZERO.mask }, queue)
-
-  const { ENABLE } = REG.RXDCTL.fields
-  regs.modify(REG.RXDCTL, { set: ENABLE.mask }, queue)
-  regs.waitFor(REG.RXDCTL, ENABLE.mask, true, { index: queue })
 }
 
-/** Lets packets in. The rings must be armed: what finds no descriptor is lost. */
-export function enableReceive(regs: RegisterFile): void {
+/**
+ * Lets packets in. The rings must be armed: what finds no descriptor is lost.
+ *
+ * A packet that is on its way while RXEN is set can hang the card's receive DMA. So the path through the security block,
+ * which all packets take, is closed and empty at that moment (82599 §4.6.7). Linux's ixgbe and DPDK do the same, and go on
+ * as we do if the block never says that it is empty: with no packet on its way nothing is lost by that.
+ */
+export function enableReceive(regs: RegisterFile, warn: (message: string) => void): void {
+  const { RX_DIS } = REG.SECRXCTRL.fields
+  const { SECRX_RDY } = REG.SECRXSTAT.fields
+  regs.modify(REG.SECRXCTRL, { set: RX_DIS.mask })
+  if (!regs.comesTo(REG.SECRXSTAT, SECRX_RDY.mask, true, { deadline: SECURITY_PATH_DEADLINE }))
+    warn(
+      `the security block didn't empty its receive path within ${SECURITY_PATH_DEADLINE} ms (SECRXSTAT.SECRX_RDY, 82599 §${REG.SECRXSTAT.section}); going on without. If nothing is received, start again`,
+    )
   regs.modify(REG.RXCTRL, { set: REG.RXCTRL.fields.RXEN.mask })
+  regs.modify(REG.SECRXCTRL, { clear: RX_DIS.mask })
 }
 
 export function disableReceive(regs: RegisterFile): void {
   regs.modify(REG.RXCTRL, { clear: REG.RXCTRL.fields.RXEN.mask })
 }
 
-/** Disables a queue and waits until no write to its ring or its buffers is under way (82599 §4.6.7.1.2). */
-export function stopReceiveQueue(regs: RegisterFile, queue: number): void {
-  const { ENABLE } = REG.RXDCTL.fields
-  regs.modify(REG.RXDCTL, { clear: ENABLE.mask }, queue)
-  regs.waitFor(REG.RXDCTL, ENABLE.mask, false, { index: queue })
+/** Disables the first `count` queues and waits until no write to their rings or buffers is under way (82599 §4.6.7.1.2). */
+export function stopReceiveQueues(regs: RegisterFile, count: number): void {
+  disableQueues(regs, REG.RXDCTL, count)
   // "software should wait an additional amount of time (~100 µs) before releasing the memory"
   sleepMilliseconds(1)
 }

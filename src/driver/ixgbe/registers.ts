@@ -6,6 +6,7 @@
  *
  *     define('8.2.3.8.6', 'RW', at(0x01014, 0x40, 64)…, 'Receive descriptor length', { fields }, { reset, reserved })
  */
+import { table } from '../intel/define.ts'
 import { GENERAL } from './table/general.ts'
 import { INTERRUPT } from './table/interrupt.ts'
 import { MAC } from './table/mac.ts'
@@ -13,15 +14,6 @@ import { OTHER } from './table/other.ts'
 import { RECEIVE } from './table/receive.ts'
 import { STATISTICS } from './table/statistics.ts'
 import { TRANSMIT } from './table/transmit.ts'
-import type { Unnamed } from './table/define.ts'
-
-/** Gives each entry the name it has in the table. */
-function table<T extends Record<string, Unnamed<string>>>(
-  entries: T,
-): { [K in keyof T]: T[K] & { readonly name: string } } {
-  for (const [name, entry] of Object.entries(entries)) Object.assign(entry, { name })
-  return entries as { [K in keyof T]: T[K] & { readonly name: string } }
-}
 
 export const REG = table({
   ...GENERAL,

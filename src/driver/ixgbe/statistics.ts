@@ -1,10 +1,9 @@
+import { FCS_BYTES } from '../../packet/ethernet.ts'
 import type { DeviceStatistics } from '../device.ts'
-import type { RegisterFile } from './register-file.ts'
-import type { Register } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import type { Register } from '../intel/register.ts'
 import { REG } from './registers.ts'
 
-/** Bytes of frame check sequence, which the MAC's octet counters include (82599 §8.2.3.23.26). */
-const FCS = 4
 /** Where the counters stick (82599 §8.2.3.23). */
 const MAX_32 = 2 ** 32 - 1
 const MAX_36 = 2 ** 36 - 1
@@ -28,7 +27,7 @@ const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Regi
  * of the engine sees to that.
  *
  * Receive is counted where packets enter host memory (QPRC, QBRC; without FCS, which is stripped), transmit where they
- * leave the MAC (GPTC, GOTC; with FCS). RQSMR is 0: all queues count into statistics set 0.
+ * leave the MAC (GPTC, GOTC; with FCS, §8.2.3.23.26). RQSMR is 0: all queues count into statistics set 0.
  */
 export class StatisticsReader {
   private readonly regs: RegisterFile
@@ -54,7 +53,7 @@ export class StatisticsReader {
     this.rxBytes += this.read64(REG.QBRC_L, REG.QBRC_H)
     const sent = this.read32(REG.GPTC)
     this.txPackets += sent
-    this.txBytes += this.read64(REG.GOTCL, REG.GOTCH) - sent * FCS
+    this.txBytes += this.read64(REG.GOTCL, REG.GOTCH) - sent * FCS_BYTES
     for (const { cause, register } of DROP_REGISTERS) {
       for (let i = 0; i < register.count; i++) this.dropped[cause] += this.read32(register, i)
     }

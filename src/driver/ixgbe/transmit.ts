@@ -1,8 +1,7 @@
-import type { DmaBlock } from '../../memory/arena.ts'
-import type { RegisterFile } from './register-file.ts'
-import { put } from './register.ts'
+import type { RegisterFile } from '../intel/register-file.ts'
+import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { splitAddress } from './ring-address.ts'
+import { disableQueues } from '../intel/queue-setup.ts'
 
 /** TXPBSIZE of packet buffer 0 when it is the only one: all 160 KiB (82599 §4.6.11.3.4). */
 const ALL_OF_THE_PACKET_BUFFER = 160
@@ -10,13 +9,6 @@ const ALL_OF_THE_PACKET_BUFFER = 160
 const PACKET_BUFFER_THRESHOLD = 150
 /** Most bytes of read requests outstanding without DCB; the bits above are reserved (82599 §8.2.3.9.1). */
 const MAX_REQUESTS = 0xfff
-
-/**
- * When the card fetches and writes back transmit descriptors (82599 §7.2.3.4.1, §7.2.3.5): it fetches once fewer than
- * PTHRESH are in its cache and at least HTHRESH wait in memory. WTHRESH must be 0, as not every descriptor has RS set.
- */
-const PTHRESH = 36
-const HTHRESH = 8
 
 /** Sets the transmit path up, all but the queues (82599 §4.6.8). */
 export function initTransmit(regs: RegisterFile): void {
@@ -38,32 +30,9 @@ export function initTransmit(regs: RegisterFile): void {
   regs.modify(REG.DMATXCTL, { set: REG.DMATXCTL.fields.TE.mask })
 }
 
-/** Points transmit queue `queue` at its ring and enables it, empty (82599 §4.6.8.1). */
-export function startTransmitQueue(regs: RegisterFile, queue: number, ring: DmaBlock): void {
-  const { low, high } = splitAddress(ring.iova)
-  regs.write(REG.TDBAL, low, queue)
-  regs.write(REG.TDBAH, high, queue)
-  regs.write(REG.TDLEN, ring.bytes, queue)
-  regs.write(REG.TDH, 0, queue)
-  regs.write(REG.TDT, 0, queue)
-
-  const { PTHRESH: prefetch, HTHRESH: host, WTHRESH: writeBack, ENABLE } = REG.TXDCTL.fields
-  regs.modify(
-    REG.TXDCTL,
-    {
-      clear: prefetch.mask | host.mask | writeBack.mask,
-      set: put(prefetch, PTHRESH) | put(host, HTHRESH) | ENABLE.mask,
-    },
-    queue,
-  )
-  regs.waitFor(REG.TXDCTL, ENABLE.mask, true, { index: queue })
-}
-
-/** Disables a queue. Its ring should be drained: what is still in it is not sent (82599 §4.6.8.1). */
-export function stopTransmitQueue(regs: RegisterFile, queue: number): void {
-  const { ENABLE } = REG.TXDCTL.fields
-  regs.modify(REG.TXDCTL, { clear: ENABLE.mask }, queue)
-  regs.waitFor(REG.TXDCTL, ENABLE.mask, false, { index: queue })
+/** Disables the first `count` queues. Their rings should be drained: what is still in them is not sent (82599 §4.6.8.1). */
+export function stopTransmitQueues(regs: RegisterFile, count: number): void {
+  disableQueues(regs, REG.TXDCTL, count)
 }
 
 export function disableTransmit(regs: RegisterFile): void {

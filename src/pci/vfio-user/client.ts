@@ -2,23 +2,20 @@
  * The way to a device that another process emulates (vfio-user): registers by message, tail registers and packet
  * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
  */
-import { fstatSync } from 'node:fs'
-import { closeInBackground } from '../../linux/background-close.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { IxyError } from '../../errors.ts'
-import { close, createEventFd, shrinkingOf } from '../../linux/file.ts'
-import { mmap, munmap } from '../../linux/mapping.ts'
+import { close, createEventFd } from '../../linux/file.ts'
 import type { DmaSegment } from '../../memory/arena.ts'
-import { requireSupported } from '../device-ids.ts'
-import { setBusMaster } from '../register-access.ts'
-import type { Transport } from '../transport.ts'
-import { UndoStack } from '../undo-stack.ts'
+import { type KnownDevices, readIds } from '../ids.ts'
+import { Bars } from '../bars.ts'
+import { setBusMaster } from '../config-space.ts'
+import type { Doorbell, RegisterWindow, Transport } from '../transport.ts'
+import { Undo } from '../../undo.ts'
 import { Connection, type OnSlow } from './connection.ts'
 import {
   Command,
   decodeDeviceInfo,
   decodeIrqInfo,
-  decodeRegionInfo,
   decodeVersion,
   DEFAULT_MAX_MESSAGE_FDS,
   DeviceFlag,
@@ -27,26 +24,17 @@ import {
   encodeDmaMap,
   encodeIrqInfo,
   encodeIrqSet,
-  encodeRegionInfoRequest,
   encodeVersion,
   Irq,
   IrqSetFlag,
   Region,
-  RegionFlag,
-  type RegionInfoReply,
-  type SparseArea,
   VERSION_MAJOR,
   VERSION_MINOR,
 } from './protocol.ts'
-import { RemoteConfigSpace, RemoteRegisters } from './remote-region.ts'
-
-/** Pages of BAR0 with the tail registers: RDT of queues 0–63 (82599 §8.2.3.8.5), TDT of 0–127 (§8.2.3.9.9, first page). */
-const DOORBELL_PAGES = [0x1000, 0x6000]
-const PAGE = 4096
-/** Room for a region's description with more sparse areas than any NIC needs. */
-const REGION_INFO_ROOM = 4096
+import { RemoteConfigSpace, openRemoteBar } from './remote-region.ts'
 
 export interface VfioUserOptions {
+  readonly known: KnownDevices
   /** Takes a NIC of an unknown model. */
   readonly force: boolean
   /** Name of the device in output; `vfio-user:<socket>` by default. */
@@ -63,7 +51,7 @@ export interface VfioUserOptions {
  */
 export function openVfioUser(socketPath: string, options: VfioUserOptions): Transport {
   const name = options.name ?? `vfio-user:${socketPath}`
-  const undo = new UndoStack()
+  const undo = new Undo()
   try {
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
@@ -74,19 +62,15 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     const config = new RemoteConfigSpace(connection)
     if ((device.flags & DeviceFlag.PCI) === 0 || device.regions <= Region.CONFIG)
       throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} is not a PCI device`, 'start another server')
-    requireSupported(
-      name,
-      { vendorId: config.read16(0), deviceId: config.read16(2), classCode: config.read16(10) },
-      options.force,
-    )
+    options.known.requireSupported(name, readIds(config, name), options.force)
     if ((device.flags & DeviceFlag.RESET) !== 0) connection.request(Command.DEVICE_RESET)
-    const { info, pages } = mapDoorbells(connection, name, undo)
+    const bars = new Bars(name, (index) => openRemoteBar(connection, config, name, index, undo))
+    undo.push(() => bars.close())
     undo.push(() => setBusMaster(config, false))
     setBusMaster(config, true)
-    const bar0 = new RemoteRegisters(connection, info.size)
-    return new VfioUserTransport({ name, connection, config, bar0, pages, maxFds, undo })
+    return new VfioUserTransport({ name, connection, config, bars, maxFds, undo })
   } catch (error) {
-    undo.run()
+    undo.runQuietly()
     throw error
   }
 }
@@ -136,68 +120,13 @@ function negotiate(connection: Connection, name: string): number {
   return Math.max(1, capabilities.max_msg_fds ?? DEFAULT_MAX_MESSAGE_FDS)
 }
 
-interface MappedPage {
-  readonly offset: number
-  readonly address: bigint
-}
-
-/** Maps the pages of BAR0 that the data plane writes to. */
-function mapDoorbells(
-  connection: Connection,
-  name: string,
-  undo: UndoStack,
-): { info: RegionInfoReply; pages: MappedPage[] } {
-  const { payload, fds } = connection.requestFiles(
-    Command.DEVICE_GET_REGION_INFO,
-    encodeRegionInfoRequest(Region.BAR0, REGION_INFO_ROOM),
-  )
-  try {
-    const info = connection.decode(() => decodeRegionInfo(payload))
-    const [fd] = fds
-    const areas = (info.flags & RegionFlag.MMAP) === 0 ? [] : (info.areas ?? [{ offset: 0, size: info.size }])
-    const pages = DOORBELL_PAGES.map((offset) => {
-      if (fd === undefined || !areas.some((area) => contains(area, offset)))
-        throw new IxyError(
-          'IXY_ERR_DEVICE_UNSUPPORTED',
-          `the server of ${name} doesn't share the tail registers (page 0x${offset.toString(16)} of BAR0)`,
-          'use a server of this program: ixy-ts vnic',
-        )
-      if (shrinkingOf(fd) !== 'never')
-        throw new IxyError(
-          'IXY_ERR_DEVICE_UNSUPPORTED',
-          `the server of ${name} could take away the memory of the tail registers, which would end this process`,
-          'use a server that seals it (F_SEAL_SHRINK): ixy-ts vnic',
-        )
-      const inFile = info.offset + offset
-      // Beyond the end of the file a mapping exists, but touching it would end this process.
-      if (inFile % PAGE !== 0 || fstatSync(fd).size < inFile + PAGE)
-        throw new IxyError(
-          'IXY_ERR_PROTOCOL',
-          `the server of ${name} shares a file without the tail registers`,
-          'start it again, or report it to its authors',
-        )
-      const address = mmap(PAGE, { fd, offset: inFile })
-      undo.push(() => munmap(address, PAGE))
-      return { offset, address }
-    })
-    return { info, pages }
-  } finally {
-    fds.forEach(closeInBackground)
-  }
-}
-
-function contains(area: SparseArea, page: number): boolean {
-  return page >= area.offset && page + PAGE <= area.offset + area.size
-}
-
 interface Parts {
   readonly name: string
   readonly connection: Connection
   readonly config: RemoteConfigSpace
-  readonly bar0: RemoteRegisters
-  readonly pages: readonly MappedPage[]
+  readonly bars: Bars
   readonly maxFds: number
-  readonly undo: UndoStack
+  readonly undo: Undo
 }
 
 class VfioUserTransport implements Transport {
@@ -206,13 +135,11 @@ class VfioUserTransport implements Transport {
   readonly numaNode = -1
   readonly name: string
   readonly config: RemoteConfigSpace
-  readonly bar0: RemoteRegisters
   private readonly parts: Parts
 
   constructor(parts: Parts) {
     this.name = parts.name
     this.config = parts.config
-    this.bar0 = parts.bar0
     this.parts = parts
   }
 
@@ -222,10 +149,12 @@ class VfioUserTransport implements Transport {
     this.parts.connection.request(Command.DMA_MAP, encodeDmaMap(map), [fd])
   }
 
-  doorbellPage(offset: number): bigint {
-    const page = this.parts.pages.find((candidate) => candidate.offset === offset)
-    if (page === undefined) throw new RangeError(`page 0x${offset.toString(16)} of BAR0 is not shared`)
-    return page.address
+  bar(index: number): RegisterWindow {
+    return this.parts.bars.at(index)
+  }
+
+  doorbell(bar: number, offset: number): Doorbell | null {
+    return this.parts.bars.at(bar).doorbell(offset)
   }
 
   enableInterrupts(count: number): readonly number[] {
@@ -258,6 +187,6 @@ class VfioUserTransport implements Transport {
   }
 
   close(): void {
-    this.parts.undo.run()
+    this.parts.undo.runQuietly()
   }
 }

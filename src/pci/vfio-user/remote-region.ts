@@ -1,8 +1,23 @@
-/** Configuration space and registers of a device behind a vfio-user server. */
+/** Configuration space and BARs of a device behind a vfio-user server. */
+import { fstatSync } from 'node:fs'
 import { IxyError } from '../../errors.ts'
-import type { ConfigSpace, RegisterWindow } from '../transport.ts'
+import { closeInBackground } from '../../linux/background-close.ts'
+import { shrinkingOf } from '../../linux/file.ts'
+import { mmap } from '../../linux/mapping.ts'
+import { type Bar, CalledBar, MappablePages, PAGE, enableSpace } from '../bars.ts'
+import type { ConfigSpace } from '../transport.ts'
+import type { Undo } from '../../undo.ts'
 import type { Connection } from './connection.ts'
-import { Command, decodeRegionAccess, encodeRegionAccess, Region } from './protocol.ts'
+import {
+  Command,
+  decodeRegionAccess,
+  decodeRegionInfo,
+  encodeRegionAccess,
+  encodeRegionInfoRequest,
+  Region,
+  RegionFlag,
+  type RegionInfoReply,
+} from './protocol.ts'
 
 const NO_DATA = new Uint8Array(0)
 
@@ -54,26 +69,90 @@ export class RemoteConfigSpace implements ConfigSpace {
     return readRegion(this.connection, Region.CONFIG, offset, 4)
   }
 
+  write8(offset: number, value: number): void {
+    writeRegion(this.connection, Region.CONFIG, offset, 1, value)
+  }
+
   write16(offset: number, value: number): void {
     writeRegion(this.connection, Region.CONFIG, offset, 2, value)
   }
-}
-
-/** BAR0. Every access is a message and its reply, so a write has arrived when write32 returns. */
-export class RemoteRegisters implements RegisterWindow {
-  readonly bytes: number
-  private readonly connection: Connection
-
-  constructor(connection: Connection, bytes: number) {
-    this.connection = connection
-    this.bytes = bytes
-  }
-
-  read32(offset: number): number {
-    return readRegion(this.connection, Region.BAR0, offset, 4)
-  }
 
   write32(offset: number, value: number): void {
-    writeRegion(this.connection, Region.BAR0, offset, 4, value)
+    writeRegion(this.connection, Region.CONFIG, offset, 4, value)
   }
+}
+
+/** Room for a region's description with more sparse areas than most devices have. */
+const REGION_INFO_ROOM = 4096
+/** More than that no description is believed to take. */
+const MAX_REGION_INFO = 65_536
+
+/**
+ * Asks the server for a BAR; null if the device has none of this number. Every access is a message and its reply, so a write
+ * has arrived when write32 returns. Pages that the server shares are mapped when a doorbell on them is asked for.
+ */
+export function openRemoteBar(
+  connection: Connection,
+  config: ConfigSpace,
+  name: string,
+  index: number,
+  undo: Undo,
+): Bar | null {
+  const { info, fd } = askForRegion(connection, index)
+  if (fd !== undefined) undo.push(() => closeInBackground(fd))
+  if (info.size === 0) return null
+  const areas = (info.flags & RegionFlag.MMAP) === 0 ? [] : (info.areas ?? [{ offset: 0, size: info.size }])
+  return new CalledBar({
+    bytes: info.size,
+    space: enableSpace(config, index),
+    access: {
+      read: (offset, bytes) => readRegion(connection, index, offset, bytes),
+      write: (offset, bytes, value) => writeRegion(connection, index, offset, bytes, value),
+    },
+    pages:
+      fd === undefined ? null : new MappablePages(areas, (page) => mapPage(name, fd, info.offset + page)),
+    // Messages are for the one thread that has the connection.
+    doorbell: () => null,
+  })
+}
+
+/** The first descriptor that comes along is the region's; others mean nothing. */
+function askForRegion(
+  connection: Connection,
+  index: number,
+): { info: RegionInfoReply; fd: number | undefined } {
+  const ask = (room: number): { info: RegionInfoReply; fd: number | undefined } => {
+    const request = encodeRegionInfoRequest(index, room)
+    const { payload, fds } = connection.requestFiles(Command.DEVICE_GET_REGION_INFO, request)
+    const [fd, ...others] = fds
+    others.forEach(closeInBackground)
+    try {
+      return { info: connection.decode(() => decodeRegionInfo(payload)), fd }
+    } catch (error) {
+      if (fd !== undefined) closeInBackground(fd)
+      throw error
+    }
+  }
+  const first = ask(REGION_INFO_ROOM)
+  if (first.info.argsz <= REGION_INFO_ROOM) return first
+  if (first.fd !== undefined) closeInBackground(first.fd)
+  return ask(Math.min(first.info.argsz, MAX_REGION_INFO))
+}
+
+/** Maps a page of the server's file, if that can do this process no harm. */
+function mapPage(name: string, fd: number, offset: number): bigint {
+  if (shrinkingOf(fd) !== 'never')
+    throw new IxyError(
+      'IXY_ERR_DEVICE_UNSUPPORTED',
+      `the server of ${name} could take away the memory of the tail registers, which would end this process`,
+      'use a server that seals it (F_SEAL_SHRINK): ixy-ts vnic',
+    )
+  // Beyond the end of the file a mapping exists, but touching it would end this process.
+  if (offset % PAGE !== 0 || fstatSync(fd).size < offset + PAGE)
+    throw new IxyError(
+      'IXY_ERR_PROTOCOL',
+      `the server of ${name} shares a file without the tail registers`,
+      'start it again, or report it to its authors',
+    )
+  return mmap(PAGE, { fd, offset })
 }

@@ -4,18 +4,18 @@
  * Whoever runs it passes register accesses on (registers.read, registers.write, config.*), shares host memory (dma),
  * takes interrupts, and calls poll() as often as possible.
  */
-import type { Register } from '../../driver/ixgbe/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
 import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
-import { BAR4_BYTES, ConfigSpace } from './config-space.ts'
+import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
 import { Nvm } from './nvm.ts'
 import { Receive } from './receive.ts'
 import { RegisterFile } from './registers.ts'
+import { SecurityBlocks } from './security.ts'
 import { Statistics } from './statistics.ts'
 import { Strict } from './strict.ts'
 import { Transmit } from './transmit.ts'
@@ -35,6 +35,8 @@ export interface ModelOptions {
   readonly wire: Wire
   /** Report breaches of the datasheet. */
   readonly strict: boolean
+  /** Verify checksums and report packet types, as a card does. It takes time; some hosts never read what comes of it. */
+  readonly inspect: boolean
   readonly interrupts: InterruptSink
   /** Memory of BAR0, BAR0_BYTES long. */
   readonly bar0: ArrayBufferLike
@@ -52,9 +54,11 @@ export class Device implements Port, Egress {
   readonly transmit: Transmit
   /** BAR4: the MSI-X table and its pending bits. Stored only; vectors are masked and delivered by the client. */
   readonly bar4 = new Uint8Array(BAR4_BYTES)
+  readonly pendingBits = this.bar4.subarray(PBA_OFFSET)
 
   private readonly wire: Wire
   private readonly nvm: Nvm
+  private readonly security: SecurityBlocks
   private readonly mac: Uint8Array
   /** HLREG0.LPBK: what is sent is received again and the wire sees nothing (82599 §3.7.6). */
   private loopback = false
@@ -78,11 +82,20 @@ export class Device implements Port, Egress {
     )
     this.statistics = new Statistics(this.registers)
     this.nvm = new Nvm(this.registers, this.strict, options.mac)
+    this.security = new SecurityBlocks(this.registers, this.strict, () => this.update())
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
-    this.receive = new Receive(registers, dma, statistics, interrupts, strict, (milliseconds) => {
-      this.transmit.pausedUntil = this.now + milliseconds
-    })
+    this.receive = new Receive(
+      registers,
+      dma,
+      statistics,
+      interrupts,
+      strict,
+      options.inspect,
+      (milliseconds) => {
+        this.transmit.pausedUntil = this.now + milliseconds
+      },
+    )
     this.transmit = new Transmit(registers, dma, statistics, interrupts, strict)
     this.hook()
     this.reset()
@@ -108,16 +121,6 @@ export class Device implements Port, Egress {
       registers.set(REG.RXCTRL, value & (RXEN.mask | REG.RXCTRL.fields.DMBYPS.mask))
       this.update()
     })
-    // The security blocks are empty, so they stop at once (82599 §4.6.7).
-    const gate = (control: Register, status: Register, disable: number): void =>
-      registers.onWrite(control, (value) => {
-        registers.set(control, value)
-        registers.change(status, (value & disable) === 0 ? 0 : 1, 1)
-        this.update()
-      })
-    gate(REG.SECRXCTRL, REG.SECRXSTAT, REG.SECRXCTRL.fields.RX_DIS.mask)
-    gate(REG.SECTXCTRL, REG.SECTXSTAT, REG.SECTXCTRL.fields.TX_DIS.mask)
-
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
     const { INIT_DONE } = REG.FDIRCTRL.fields
@@ -152,6 +155,7 @@ export class Device implements Port, Egress {
     const macStrips = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
     if (macStrips !== ((rdrxctl & CRCSTRIP.mask) !== 0))
       strict.report('8.2.3.22.8', 'HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ')
+    this.security.checkBeforeReceive()
     if (!this.config.busMaster) strict.report('9.3.3.3', 'reception enabled while PCI bus mastering is off')
   }
 
@@ -165,6 +169,7 @@ export class Device implements Port, Egress {
     this.registers.set(REG.RAL, (mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24)) >>> 0)
     this.registers.set(REG.RAH, (mac[4] | (mac[5] << 8) | REG.RAH.fields.AV.mask) >>> 0)
     this.registers.set(REG.MPSAR, 1)
+    this.security.reset()
     this.nvm.reset()
     this.link.reset()
     this.interrupts.reset()

@@ -1,5 +1,5 @@
 /** Which frames the host wants (82599 §7.1.1): addresses and VLANs. */
-import { get, type Register } from '../../driver/ixgbe/register.ts'
+import { get, type Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { RegisterFile } from './registers.ts'
 import type { Strict } from './strict.ts'

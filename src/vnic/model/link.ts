@@ -4,7 +4,7 @@
  * The link is up when the cable is plugged and AUTOC and AUTOC2 select what the module can do, some milliseconds after
  * the last of these has changed, or when AUTOC forces it up.
  */
-import { get, put } from '../../driver/ixgbe/register.ts'
+import { get, put } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { I2cSlave } from './i2c.ts'
 import type { RegisterFile } from './registers.ts'

@@ -1,12 +1,13 @@
 /** What the MAC does with a frame from the wire before the filters see it (82599 §3.7.7, §8.2.3.22). */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
+import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { LONGEST_FRAME } from '../wires/wire.ts'
 import type { RegisterFile } from './registers.ts'
-import { MAX_FRAME, type Statistics } from './statistics.ts'
+import type { Statistics } from './statistics.ts'
 
-const FCS = 4
-const VLAN_TAG = 4
-const STANDARD_FRAME = 1518
+/** Longest frame without jumbo frames, FCS included (82599 §8.2.3.22.13). */
+const STANDARD_FRAME = HEADER_BYTES + DEFAULT_MTU + FCS_BYTES
 
 /** IEEE 802.3 §31: EtherType and opcodes of MAC control frames. */
 const MAC_CONTROL = 0x8808
@@ -22,7 +23,7 @@ export class Mac {
   /** MAC control frames that it has kept for itself. PAUSE frames count in LXONRXCNT and LXOFFRXCNT, others nowhere. */
   control = 0
   /** Longest frame, without FCS and VLAN tag. */
-  maxFrame = STANDARD_FRAME - FCS
+  maxFrame = STANDARD_FRAME - FCS_BYTES
   /** Frames and bytes (without FCS) since the last flush(): for TPR, TOR. */
   readonly arrivals = new Int32Array(2)
   private readonly registers: RegisterFile
@@ -45,7 +46,7 @@ export class Mac {
     const { registers } = this
     const jumbo = registers.test(REG.HLREG0, REG.HLREG0.fields.JUMBOEN.mask)
     const limit = jumbo ? get(REG.MAXFRS.fields.MFS, registers.get(REG.MAXFRS)) : STANDARD_FRAME
-    this.maxFrame = Math.min(limit, MAX_FRAME) - FCS
+    this.maxFrame = Math.min(limit, LONGEST_FRAME) - FCS_BYTES
   }
 
   /** Counts a frame of at least the shortest length. Returns false if it goes no further; then its fate is counted. */
@@ -60,7 +61,7 @@ export class Mac {
 
   /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
   private acceptsLength(length: number, tagged: boolean): boolean {
-    if (length <= this.maxFrame + (tagged ? VLAN_TAG : 0) && length <= MAX_FRAME) return true
+    if (length <= this.maxFrame + (tagged ? VLAN_TAG_BYTES : 0) && length <= LONGEST_FRAME) return true
     this.statistics.add(REG.ROC)
     return false
   }

@@ -1,5 +1,5 @@
 /** How software reaches the EEPROM, the semaphores around it, and the firmware (82599 §3.3, §8.2.3.2, §10.5.4). */
-import { get, put } from '../../driver/ixgbe/register.ts'
+import { get, put } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { EEPROM_SIZE_CODE, EEPROM_WORDS, makeEeprom } from './eeprom.ts'
 import type { RegisterFile } from './registers.ts'

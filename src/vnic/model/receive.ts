@@ -1,6 +1,7 @@
 /** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
+import { FCS_BYTES, HEADER_BYTES, MIN_FRAME_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import type { Burst } from '../burst.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
@@ -15,12 +16,9 @@ import { hookRings } from './ring.ts'
 import { Rss } from './rss.ts'
 import { verifyChecksums } from './rx-checksum.ts'
 import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
-import { castSum, MIN_FRAME, type Statistics, Sum } from './statistics.ts'
+import { castSum, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 
-const FCS = 4
-const HEADER = 14
-const VLAN_TAG = 4
 /** The receive packet buffer (82599 §8.2.3.8.9). */
 const PACKET_BUFFER_BYTES = 512 * 1024
 
@@ -37,8 +35,6 @@ export class Receive {
   open = false
   /** Frames may be written into the host's memory. Set by the device. */
   running = false
-  /** Verify IP and TCP/UDP checksums and report packet types, as the card always does (82599 §7.1.11). */
-  inspectAll = true
   /** Frames that were in the packet buffer at a reset. They are gone, and no register counts them. */
   forgotten = 0
   /** Frames that came while reception was off or the link down. As on a card, no register counts them. */
@@ -46,6 +42,8 @@ export class Receive {
   /** Frames for another address or VLAN. No register counts those either. */
   filtered = 0
 
+  /** Verify IP and TCP/UDP checksums and report packet types, as a card always does (82599 §7.1.11). */
+  private readonly inspectAll: boolean
   private readonly registers: RegisterFile
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
@@ -67,8 +65,10 @@ export class Receive {
     statistics: Statistics,
     interrupts: Interrupts,
     strict: Strict,
+    inspectAll: boolean,
     onPause: (milliseconds: number) => void,
   ) {
+    this.inspectAll = inspectAll
     this.mac = new Mac(registers, statistics, onPause)
     this.registers = registers
     this.statistics = statistics
@@ -152,7 +152,7 @@ export class Receive {
       this.unheard++
       return false
     }
-    if (length < MIN_FRAME) return this.deliverShort(memory, offset, length)
+    if (length < MIN_FRAME_BYTES) return this.deliverShort(memory, offset, length)
     if (!this.mac.admits(memory.u8, offset, length, this.filters.vlanType)) return false
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) {
       this.filtered++
@@ -207,11 +207,11 @@ export class Receive {
 
   /** What comes shorter from a wire was padded on the way. */
   private deliverShort(memory: Bytes, offset: number, length: number): boolean {
-    if (length < HEADER) {
+    if (length < HEADER_BYTES) {
       this.statistics.add(REG.RUC)
       return false
     }
-    return this.deliver(this.editor.pad(memory, offset, length), 0, MIN_FRAME)
+    return this.deliver(this.editor.pad(memory, offset, length), 0, MIN_FRAME_BYTES)
   }
 
   private inspected(memory: Bytes, offset: number, length: number): Fate {
@@ -240,14 +240,14 @@ export class Receive {
     if (info.vlan >= 0 && queue.stripVlan) {
       from = this.editor.removeTag(memory, offset, length)
       at = 0
-      bytes = length - VLAN_TAG
+      bytes = length - VLAN_TAG_BYTES
       tag = info.vlan
       status |= RxStatus.VP
     }
     if (!this.stripCrc) {
       from = this.editor.appendCrc(from, at, bytes, crc32(memory.u8, offset, length))
       at = 0
-      bytes += FCS
+      bytes += FCS_BYTES
     }
     if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.full(queue)
     if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)

@@ -5,7 +5,7 @@
  * access goes through read() and write(), which behave as the table's access mode says; units of the model hook into
  * single registers where that isn't enough. The units themselves use get() and set(), which have no side effects.
  */
-import { offsetOf, type Range, type Register } from '../../driver/ixgbe/register.ts'
+import { offsetOf, type Range, type Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { ABSENT } from '../../driver/ixgbe/table/absent.ts'
 import type { Strict } from './strict.ts'

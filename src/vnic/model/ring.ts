@@ -10,7 +10,7 @@
  * A client that shares doorbell pages writes the tail straight into the register's word; it is read from there with
  * an acquiring load, so that the descriptors behind it are seen as they were when the host rang.
  */
-import { offsetOf, type Register } from '../../driver/ixgbe/register.ts'
+import { offsetOf, type Register } from '../../driver/intel/register.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { DmaMap, Region } from './dma.ts'
 import { sharedSpace } from '../space.ts'

@@ -5,7 +5,7 @@
  * combinations of every byte value at every position turns that into one look-up per byte.
  */
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { Register } from '../../driver/ixgbe/register.ts'
+import type { Register } from '../../driver/intel/register.ts'
 import { type PacketInfo, PacketType } from './packet-info.ts'
 import type { RegisterFile } from './registers.ts'
 

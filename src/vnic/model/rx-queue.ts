@@ -5,15 +5,16 @@
  *     legacy    │ as it was                        │ length, checksum │ status, errors, VLAN │
  *     advanced  │ RSS and packet type │ RSS hash   │ status, errors   │ length, VLAN         │
  */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import type { Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
-import { MIN_FRAME, SIZE_CLASS, Sum } from './statistics.ts'
+import { SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import { Pairs } from './write-back.ts'
 
@@ -104,7 +105,7 @@ export class RxQueue extends Ring {
   /**
    * The fast path: frames of a burst from its frame `from` on, of which nothing but their bytes is reported, each into one
    * buffer of the region used last. Returns how many it has put; it stops before one that must go the long way (put),
-   * is no frame of MIN_FRAME to `limit` bytes, or is for the MAC itself. Legacy descriptors all go the long way.
+   * is no frame of MIN_FRAME_BYTES to `limit` bytes, or is for the MAC itself. Legacy descriptors all go the long way.
    *
    * The frames are copied first, then their descriptors are written. So the host, which polls the first one on another CPU,
    * and this one don't take the same cache line from each other for every frame.
@@ -122,7 +123,7 @@ export class RxQueue extends Ring {
       this.bufferEnd,
       offsets.byteOffset + at,
       lengths.byteOffset + at,
-      MIN_FRAME,
+      MIN_FRAME_BYTES,
       Math.min(limit, this.bufferBytes),
       RxStatus.DD | RxStatus.EOP,
       this.sums.byteOffset,

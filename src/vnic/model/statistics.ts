@@ -5,11 +5,12 @@
  * stay exact. A host read clears: 32-bit counters stick at 2^32 - 1; of the 36-bit ones, reading the low word takes
  * the whole counter and keeps the high word for the read that follows.
  */
-import type { Register } from '../../driver/ixgbe/register.ts'
+import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
+import { FCS_BYTES } from '../../packet/ethernet.ts'
+import { LONGEST_FRAME } from '../wires/wire.ts'
 import type { RegisterFile } from './registers.ts'
 
-const FCS = 4
 const MAX_32 = 2 ** 32 - 1
 const MAX_36 = 2 ** 36 - 1
 
@@ -75,15 +76,10 @@ export function slotOf(register: Register): number {
   return slot
 }
 
-/** Shortest frame without FCS (IEEE 802.3 §3.2.7). */
-export const MIN_FRAME = 60
-/** Longest frame of the model, without FCS. */
-export const MAX_FRAME = 16 * 1024
-
 /** Size class 0…5 by frame length without FCS: how far PRC64 is from the counter for this length. */
-export const SIZE_CLASS = new Uint8Array(MAX_FRAME + 1)
-for (let length = 0; length <= MAX_FRAME; length++) {
-  const wire = length + FCS
+export const SIZE_CLASS = new Uint8Array(LONGEST_FRAME + 1)
+for (let length = 0; length <= LONGEST_FRAME; length++) {
+  const wire = length + FCS_BYTES
   SIZE_CLASS[length] =
     wire <= 64 ? 0 : wire <= 127 ? 1 : wire <= 255 ? 2 : wire <= 511 ? 3 : wire <= 1023 ? 4 : 5
 }
@@ -147,7 +143,7 @@ export class Statistics {
   /** Packets and bytes that arrived at the MAC, whatever became of them; zeroes the sums. */
   addArrivals(sums: Int32Array): void {
     const { counters } = this
-    const octets = sums[1] + sums[0] * FCS
+    const octets = sums[1] + sums[0] * FCS_BYTES
     counters[TPR] += sums[0]
     counters[TORL] += octets
     counters[RXNFGPC] += sums[0]
@@ -159,7 +155,7 @@ export class Statistics {
   addReceived(sums: Int32Array, set: number, crcStripped: boolean): void {
     const { counters } = this
     const packets = sums[Sum.PACKETS]
-    const octets = sums[Sum.BYTES] + packets * FCS
+    const octets = sums[Sum.BYTES] + packets * FCS_BYTES
     const dma = crcStripped ? sums[Sum.BYTES] : octets
     counters[GPRC] += packets
     counters[GORCL] += octets
@@ -177,7 +173,7 @@ export class Statistics {
   addTransmitted(sums: Int32Array, set: number): void {
     const { counters } = this
     const packets = sums[Sum.PACKETS]
-    const octets = sums[Sum.BYTES] + packets * FCS
+    const octets = sums[Sum.BYTES] + packets * FCS_BYTES
     counters[GPTC] += packets
     counters[GOTCL] += octets
     counters[TPT] += packets

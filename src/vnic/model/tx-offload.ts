@@ -5,11 +5,10 @@
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { fold, sumWords } from './checksum.ts'
 import { crc32c } from './crc32.ts'
-import { MAX_FRAME } from './statistics.ts'
+import { TYPE, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { LONGEST_FRAME } from '../wires/wire.ts'
 import { type Context, newContext } from './tx-descriptor.ts'
 
-const VLAN_TAG = 4
-const ADDRESSES = 12
 /** TUCMD.L4T, and where the checksum is in each of these headers. */
 const L4_UDP = 0
 const L4_TCP = 1
@@ -44,7 +43,7 @@ export class Offloader {
   flagsFirst = 0xff6
   flagsMiddle = 0xf76
   flagsLast = 0xf7f
-  private readonly out: Bytes = allocateBytes(MAX_FRAME + 64)
+  private readonly out: Bytes = allocateBytes(LONGEST_FRAME + 64)
   /** Segmentation: bytes of headers, bytes of payload, payload per frame, and which segment is next. */
   private headerBytes = 0
   private payloadBytes = 0
@@ -59,9 +58,10 @@ export class Offloader {
     this.count = 1
     this.headerBytes = length
     this.payloadBytes = 0
-    if (!asked.segment) return length <= MAX_FRAME - VLAN_TAG ? 1 : 0
+    if (!asked.segment) return length <= LONGEST_FRAME - VLAN_TAG_BYTES ? 1 : 0
     const headers = context.macLength + context.ipLength + context.l4Length
-    if (context.mss === 0 || headers >= length || headers + context.mss > MAX_FRAME - VLAN_TAG) return 0
+    if (context.mss === 0 || headers >= length || headers + context.mss > LONGEST_FRAME - VLAN_TAG_BYTES)
+      return 0
     this.headerBytes = headers
     this.payloadBytes = length - headers
     this.count = Math.ceil(this.payloadBytes / context.mss)
@@ -140,10 +140,10 @@ export class Offloader {
 
   private insertTag(length: number): number {
     const { u8 } = this.out
-    u8.copyWithin(ADDRESSES + VLAN_TAG, ADDRESSES, length)
-    put16(u8, ADDRESSES, this.vlanType)
-    put16(u8, ADDRESSES + 2, this.asked.context.vlan)
-    return length + VLAN_TAG
+    u8.copyWithin(TYPE + VLAN_TAG_BYTES, TYPE, length)
+    put16(u8, TYPE, this.vlanType)
+    put16(u8, TYPE + 2, this.asked.context.vlan)
+    return length + VLAN_TAG_BYTES
   }
 }
 

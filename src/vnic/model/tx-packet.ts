@@ -2,11 +2,11 @@
  * A packet on its way from descriptors to frames, the long way: several buffers, context descriptors, offloads, short
  * frames, and everything that is wrong (82599 §7.2.3.2). The short way is in tx-queue.ts.
  */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import type { RegisterFile } from './registers.ts'
-import { MIN_FRAME } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { MAX_PACKET, Offloader } from './tx-offload.ts'
@@ -180,11 +180,11 @@ export class TxPacket {
     const { offloader, padded } = this
     this.length = offloader.build()
     this.memory = offloader.result()
-    if (!pad || this.length >= MIN_FRAME) return
+    if (!pad || this.length >= MIN_FRAME_BYTES) return
     copyBytes(this.memory, 0, padded, 0, this.length)
-    padded.u8.fill(0, this.length, MIN_FRAME)
+    padded.u8.fill(0, this.length, MIN_FRAME_BYTES)
     this.memory = padded
-    this.length = MIN_FRAME
+    this.length = MIN_FRAME_BYTES
   }
 }
 

@@ -1,13 +1,15 @@
 /** One transmit queue: from descriptors to frames (82599 §7.2.3). */
-import { get } from '../../driver/ixgbe/register.ts'
+import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
+import { LONGEST_FRAME } from '../wires/wire.ts'
 import { BURST, type Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
 import type { DmaMap } from './dma.ts'
 import type { RegisterFile } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
-import { castSum, MAX_FRAME, MIN_FRAME, SIZE_CLASS, Sum } from './statistics.ts'
+import { castSum, SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { Fed, TxPacket } from './tx-packet.ts'
@@ -138,8 +140,8 @@ export class TxQueue extends Ring {
       this.bufferBase,
       this.bufferFirst,
       this.bufferEnd,
-      MIN_FRAME,
-      MAX_FRAME,
+      MIN_FRAME_BYTES,
+      LONGEST_FRAME,
       burst.offsets.byteOffset,
       burst.lengths.byteOffset,
       burst.starts,

@@ -5,12 +5,12 @@ import { pageBytesOf } from '../../linux/hugepages.ts'
 import { isErrno, LinuxError } from '../../linux/libc.ts'
 import { mmap, munmap, PAGE_BYTES, PROT_READ, PROT_WRITE, viewOf } from '../../linux/mapping.ts'
 import { DMA_UNMAP_ALL, DmaFlag, type DmaMap, type DmaUnmap } from '../../pci/vfio-user/protocol.ts'
-import type { Device } from '../model/device.ts'
 import { MemoryWindow, WINDOW_BYTES } from './memory-window.ts'
 import { objectionTo } from './memory-trust.ts'
 import { SharedFiles } from './shared-files.ts'
 import { sharedSpace, type Space, UNMAP_BYTES } from '../space.ts'
 import { Errno, Refusal } from './refusal.ts'
+import type { ServedDevice } from './served-device.ts'
 
 const PAGE = 4096
 /** The largest page of an IOMMU that goes into a window. Larger mappings stand alone. */
@@ -41,7 +41,7 @@ interface Mapping {
 
 /** What takes long is a generator: it does one step after the other, and others may have their turns in between. */
 export class ClientMemory {
-  private readonly device: Device
+  private readonly device: ServedDevice
   private readonly limits: MemoryLimits
   /** Sorted by iova, never overlapping. */
   private readonly mappings: Mapping[] = []
@@ -49,7 +49,7 @@ export class ClientMemory {
   private readonly files = new SharedFiles()
   private bytes = 0
 
-  constructor(device: Device, limits: MemoryLimits) {
+  constructor(device: ServedDevice, limits: MemoryLimits) {
     this.device = device
     this.limits = limits
   }
@@ -87,7 +87,7 @@ export class ClientMemory {
 
   /** The client has memory here that it doesn't share. */
   private remember(iova: number, size: number): Release {
-    this.device.dma.addUnshared(iova, size)
+    this.device.memory.addUnshared(iova, size)
     return function* () {
       // There is nothing here.
     }
@@ -159,7 +159,7 @@ export class ClientMemory {
       release()
       throw error
     }
-    this.device.dma.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.bytes, iova - base)
+    this.device.memory.addPart(iova, size, (protection & PROT_WRITE) !== 0, window.bytes, iova - base)
     return function* () {
       window.unmap(iova, size)
       yield
@@ -178,7 +178,7 @@ export class ClientMemory {
     page: number,
   ): Generator<void, Release> {
     const { address: iova, size, offset } = request
-    const { dma } = this.device
+    const { memory } = this.device
     const writable = (protection & PROT_WRITE) !== 0
     const space = sharedSpace()
     const before = offset % page
@@ -186,19 +186,19 @@ export class ClientMemory {
     const file = { fd, offset: offset - before, protection }
     const at = inSpace(bytes, file)
     if (at !== null) {
-      dma.addPart(iova, size, writable, space.bytes, at + before)
+      memory.addPart(iova, size, writable, space.bytes, at + before)
       return () => space.unmap(at)
     }
     const address = mmap(bytes, file)
     let complete = false
     try {
-      yield* dma.add(iova, size, writable, (start, length) =>
+      yield* memory.add(iova, size, writable, (start, length) =>
         viewOf(address + BigInt(before + start), length),
       )
       complete = true
     } finally {
       if (!complete) {
-        dma.remove(iova, size)
+        memory.remove(iova, size)
         this.device.invalidate()
         munmap(address, bytes)
       }
@@ -241,7 +241,7 @@ export class ClientMemory {
     if (gone.length === 0) return
     const { iova } = gone[0]
     const { iova: start, size } = gone[gone.length - 1]
-    this.device.dma.remove(iova, start + size - iova)
+    this.device.memory.remove(iova, start + size - iova)
     this.device.invalidate()
     const failures: unknown[] = []
     for (const { release } of gone) {

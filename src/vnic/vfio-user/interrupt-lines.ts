@@ -2,44 +2,38 @@
 import { close } from '../../linux/file.ts'
 import { isEventFd, prepareToRing, ringEventFd } from '../../linux/foreign-eventfd.ts'
 import { Irq, IrqFlag, type IrqInfo, type IrqSet, IrqSetFlag } from '../../pci/vfio-user/protocol.ts'
-import { MSIX_VECTORS, PBA_OFFSET } from '../model/config-space.ts'
-import type { InterruptSink } from '../model/interrupts.ts'
 import { Errno, Refusal } from './refusal.ts'
 
 const DATA = IrqSetFlag.DATA_NONE | IrqSetFlag.DATA_BOOL | IrqSetFlag.DATA_EVENTFD
 const ACTION = IrqSetFlag.ACTION_MASK | IrqSetFlag.ACTION_UNMASK | IrqSetFlag.ACTION_TRIGGER
 
-/** How many interrupts of each type there are. */
-const COUNTS = new Map<number, number>([
-  [Irq.INTX, 1],
-  [Irq.MSI, 1],
-  [Irq.MSIX, MSIX_VECTORS],
-  [Irq.ERR, 1],
-  [Irq.REQ, 1],
-])
-
-export class InterruptLines implements InterruptSink {
+/** What the lines need of their device. */
+export interface InterruptSource {
+  /** Vectors of MSI-X. */
+  readonly vectors: number
+  /** The MSI-X pending bits, for vectors that nobody listens to. */
+  readonly pending: () => Uint8Array
+  /** COMMAND.Interrupt Disable is set. */
+  readonly intxDisabled: () => boolean
   /** Called when the client can take an interrupt again that may still be pending. */
-  onUnmask: () => void = () => undefined
-  /** BAR4, for the pending bits of vectors that nobody listens to. */
-  private readonly bar4: () => Uint8Array
+  readonly onUnmask: () => void
+}
+
+export class InterruptLines {
+  private readonly source: InterruptSource
   private readonly intx = [-1]
   private readonly msi = [-1]
-  private readonly msix = new Array<number>(MSIX_VECTORS).fill(-1)
+  private readonly msix: number[]
   private readonly unused = [-1]
   private intxMasked = false
 
-  /** COMMAND.Interrupt Disable is set. */
-  private readonly intxDisabled: () => boolean
-
-  constructor(bar4: () => Uint8Array, intxDisabled: () => boolean) {
-    this.bar4 = bar4
-    this.intxDisabled = intxDisabled
+  constructor(source: InterruptSource) {
+    this.source = source
+    this.msix = new Array<number>(source.vectors).fill(-1)
   }
 
   info(index: number): IrqInfo {
-    const count = COUNTS.get(index)
-    if (count === undefined) throw new Refusal(Errno.EINVAL, `interrupt type ${index}`)
+    const count = this.lines(index).length
     const line = index === Irq.INTX ? IrqFlag.MASKABLE | IrqFlag.AUTOMASKED : IrqFlag.NORESIZE
     return { flags: IrqFlag.EVENTFD | line, index, count }
   }
@@ -50,25 +44,25 @@ export class InterruptLines implements InterruptSink {
     if (fd !== -1) return notify(fd)
     if (vector === 0 && this.msi[0] !== -1) return notify(this.msi[0])
     if (vector === 0 && this.intx[0] !== -1) {
-      if (this.intxMasked || this.intxDisabled()) return
+      if (this.intxMasked || this.source.intxDisabled()) return
       this.intxMasked = true
       return notify(this.intx[0])
     }
-    this.bar4()[PBA_OFFSET + (vector >> 3)] |= 1 << (vector & 7)
+    this.source.pending()[vector >> 3] |= 1 << (vector & 7)
   }
 
   /** Takes over descriptors of `fds`, which is left with those that were not used. */
   set(request: IrqSet, fds: number[]): void {
     const { flags, index, start, count } = request
     const lines = this.lines(index)
-    const total = COUNTS.get(index) ?? 0
+    const total = lines.length
     if ((flags & ~(DATA | ACTION)) !== 0 || start > total || count > total - start)
       throw new Refusal(Errno.EINVAL, `interrupts ${start} to ${start + count} of type ${index}`)
     if ((flags & IrqSetFlag.ACTION_MASK) !== 0) {
       if (index === Irq.INTX) this.intxMasked = true
     } else if ((flags & IrqSetFlag.ACTION_UNMASK) !== 0) {
       if (index === Irq.INTX) this.intxMasked = false
-      this.onUnmask()
+      this.source.onUnmask()
     } else if ((flags & IrqSetFlag.ACTION_TRIGGER) !== 0) this.trigger(lines, request, fds)
     else throw new Refusal(Errno.EINVAL, 'SET_IRQS without an action')
   }
@@ -118,13 +112,13 @@ export class InterruptLines implements InterruptSink {
 
   /** Vectors that fired while nobody listened fire now. */
   private releasePending(index: number, start: number, count: number): void {
-    if (index !== Irq.MSIX) return this.onUnmask()
-    const bar4 = this.bar4()
+    if (index !== Irq.MSIX) return this.source.onUnmask()
+    const pending = this.source.pending()
     for (let vector = start; vector < start + count; vector++) {
-      const at = PBA_OFFSET + (vector >> 3)
+      const at = vector >> 3
       const bit = 1 << (vector & 7)
-      if ((bar4[at] & bit) === 0 || this.msix[vector] === -1) continue
-      bar4[at] &= ~bit
+      if ((pending[at] & bit) === 0 || this.msix[vector] === -1) continue
+      pending[at] &= ~bit
       notify(this.msix[vector])
     }
   }

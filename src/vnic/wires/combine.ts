@@ -1,10 +1,7 @@
-import { takeAllSteps } from '../../errors.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
+import { takeAllSteps } from '../../undo.ts'
 import { plainAccount, sumAccounts, type WireAccount } from './account.ts'
-import type { Port, Wire, WireReport } from './wire.ts'
-
-/** The largest an 82599 sends has 15.5 KiB. */
-const MAX_FRAME = 16384
+import { LONGEST_FRAME, type Port, type Wire, type WireReport } from './wire.ts'
 
 /** Several wires in one port, as behind a hub: each may send, and each gets whatever the NIC sends. */
 export class CombinedWire implements Wire {
@@ -14,7 +11,7 @@ export class CombinedWire implements Wire {
   /** The part that comes first in the next poll, so that none starves. */
   private first = 0
   /** A frame that some parts have taken and one has refused: its copy, its length (0: none), and who refused it. */
-  private readonly held = allocateBytes(MAX_FRAME)
+  private readonly held = allocateBytes(LONGEST_FRAME)
   private heldLength = 0
   private heldFor = 0
   /** How many parts, from the first on, a frame has to reach to have arrived, and the one at which that is counted. */

@@ -2,8 +2,7 @@
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { Random } from './random.ts'
 import * as F from './test-frame-layout.ts'
-
-const MAX_FRAME = 16384
+import { LONGEST_FRAME } from './wire.ts'
 
 /** Each from 0 to 1. */
 export interface FaultRates {
@@ -35,9 +34,9 @@ export class FaultLane {
   private readonly corrupt: number
   private readonly dup: number
   private readonly reorder: number
-  private readonly corruptCopy = allocateBytes(MAX_FRAME)
+  private readonly corruptCopy = allocateBytes(LONGEST_FRAME)
   /** A frame that has been taken and is yet to be handed over: one that the next frame overtakes, or a refused copy. */
-  private readonly heldCopy = allocateBytes(MAX_FRAME)
+  private readonly heldCopy = allocateBytes(LONGEST_FRAME)
   private heldLength = 0
   private heldSince = 0
   private heldIsDuplicate = false
@@ -79,7 +78,7 @@ export class FaultLane {
    * held back here.
    */
   pass(memory: Bytes, offset: number, length: number, now: number): boolean {
-    if (length > MAX_FRAME) return this.handOver(memory, offset, length)
+    if (length > LONGEST_FRAME) return this.handOver(memory, offset, length)
     const decision = this.undone >= 0 ? this.undone : this.decide(length)
     this.undone = -1
     if ((decision & DROP) !== 0) {

@@ -11,8 +11,7 @@ import { Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
 import { sharedSpace } from '../space.ts'
 import * as F from './test-frame-layout.ts'
-
-const MAX_FRAME = 16384
+import { LONGEST_FRAME } from './wire.ts'
 
 /** What the sending end counts of a generator, and the book that the receiving end keeps (test-frame-layout.ts). */
 interface Account {
@@ -57,7 +56,7 @@ export class Ledger {
     this.nonce = nonce & 0xffff
     this.words = this.space.takeInts(F.LEDGER_BYTES >> 2)
     this.words[0] = this.nonce
-    this.copy = this.space.take(MAX_FRAME)
+    this.copy = this.space.take(LONGEST_FRAME)
     this.one.count = 1
   }
 
@@ -91,7 +90,7 @@ export class Ledger {
    */
   receive(memory: Bytes, offset: number, length: number): boolean {
     const { one, space, copy } = this
-    if (length > MAX_FRAME) return false
+    if (length > LONGEST_FRAME) return false
     if (memory !== space.bytes) copyBytes(memory, offset, space.bytes, copy, length)
     one.offsets[0] = memory === space.bytes ? offset : copy
     one.lengths[0] = length

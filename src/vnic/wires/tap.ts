@@ -10,7 +10,7 @@ import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
 /** A TAP has an MTU of at most 65521: no frame is cut. */
-const MAX_FRAME = 65536
+const BUFFER_BYTES = 65536
 /** Frames per poll: each costs a system call, and the NIC wants its turn. */
 const BATCH = 64
 
@@ -24,8 +24,8 @@ export class TapWire implements Wire {
   readonly finite = false
   private readonly text: string
   private readonly tap: Tap
-  private readonly incoming = allocateBytes(MAX_FRAME)
-  private readonly outgoing = allocateBytes(MAX_FRAME)
+  private readonly incoming = allocateBytes(BUFFER_BYTES)
+  private readonly outgoing = allocateBytes(BUFFER_BYTES)
   private arrived = 0
   private refused = 0
   private sent = 0
@@ -136,7 +136,7 @@ export class TapWire implements Wire {
 
   private read(target: Bytes): number {
     try {
-      return tryRead(this.tap.fd, target.u8, MAX_FRAME)
+      return tryRead(this.tap.fd, target.u8, BUFFER_BYTES)
     } catch (error) {
       if (isErrno(error, 'EBADFD', 'EIO')) throw this.gone(error)
       throw error

@@ -8,6 +8,9 @@ import type { Bytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
 import type { WireAccount } from './account.ts'
 
+/** Bytes of the longest frame that a wire or a card here takes; the largest an 82599 sends has 15.5 KiB. */
+export const LONGEST_FRAME = 16 * 1024
+
 /** Port.deliverBurst for ports that take one frame at a time. */
 export function deliverEach(port: Pick<Port, 'deliver'>, burst: Burst): number {
   const { memory, offsets, lengths, first, count } = burst

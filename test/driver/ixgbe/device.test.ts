@@ -1,28 +1,43 @@
 import { type DataPort, attachPort } from '../../../src/engine/data-plane.ts'
-import { IxgbeDevice, type IxgbeOptions, ringBytes } from '../../../src/driver/ixgbe/device.ts'
+import type { DeviceOptions } from '../../../src/driver/driver.ts'
+import { IxgbeDevice } from '../../../src/driver/ixgbe/device.ts'
+import { ixgbe } from '../../../src/driver/ixgbe/driver.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, type Register } from '../../../src/driver/intel/register.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../../src/memory/packets.ts'
 import { TestWire } from '../../vnic/model/host.ts'
 import { ModelTransport } from './model-transport.ts'
 
 const POOL_SHIFT = 8
+const MODEL = { model: 'virtual', family: '82599' }
+
+interface BenchOptions extends Partial<DeviceOptions> {
+  /** A card that isn't as it should be: what it reads at an offset instead of the model's value. */
+  broken?: (transport: ModelTransport, offset: number, value: number) => number
+}
 
 class Bench {
   readonly wire = new TestWire()
   readonly transport = new ModelTransport(this.wire)
+  readonly warnings: string[] = []
   readonly device: IxgbeDevice
   readonly memory: PacketMemory
   readonly ports: DataPort[]
   private readonly arena: DmaArena
   private now = 1000
 
-  constructor(options: Partial<IxgbeOptions> = {}) {
+  constructor({ broken, ...options }: BenchOptions = {}) {
+    const { transport } = this
+    const { read32 } = transport.bar0
+    if (broken !== undefined)
+      Object.assign(transport.bar0, {
+        read32: (offset: number) => broken(transport, offset, read32(offset)),
+      })
     const { queues = 1, ringSize = 64, maxFrame = 1518 } = options
     const bufferShift = bufferShiftFor(maxFrame)
     const pools = Math.max(2, queues)
-    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ringBytes(queues, ringSize)
+    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ixgbe.dmaBytes({ queues, ringSize })
     this.arena = new DmaArena(bytes + 4096, false)
     for (const segment of this.arena.segments) this.transport.mapDma(segment)
     const spec = this.arena.takePackets(bufferShift, POOL_SHIFT, pools)
@@ -31,9 +46,9 @@ class Bench {
       ringSize,
       bufferShift,
       maxFrame,
-      model: 'virtual',
-      serialLink: true,
+      model: MODEL,
       interrupts: false,
+      warn: (message) => this.warnings.push(message),
       ...options,
     })
     this.memory = new PacketMemory(spec)
@@ -212,6 +227,122 @@ test('closing stops all DMA and leaves no queue enabled', () => {
   expect(bench.breaches()).toEqual([])
 })
 
+test('a card whose tail registers workers can not reach is refused, and told which', () => {
+  bench = new Bench()
+  const transport = new ModelTransport(new TestWire())
+  transport.sharesDoorbells = false
+  const arena = new DmaArena(1 << 16, false)
+  const options = {
+    queues: 1,
+    ringSize: 64,
+    bufferShift: 11,
+    maxFrame: 1518,
+    model: MODEL,
+    interrupts: false,
+    warn: () => undefined,
+  }
+  expect(() => new IxgbeDevice(transport, arena, options)).toThrow(
+    /server of virtual:test doesn't share the tail registers \(RDT\[0\] at 0x1018 of BAR0\); use a server of this program/,
+  )
+  arena.close()
+  transport.release()
+})
+
+test('receive is switched on while the path through the security block is closed and empty', () => {
+  bench = new Bench()
+  const control = offsetOf(REG.SECRXCTRL).toString(16)
+  const receive = offsetOf(REG.RXCTRL).toString(16)
+  const wanted = bench.transport.writes.filter(
+    (write) => write.startsWith(`${control}=`) || write === `${receive}=1`,
+  )
+  expect(wanted).toEqual([`${control}=3`, `${receive}=1`, `${control}=1`])
+  expect(bench.breaches()).toEqual([])
+  expect(bench.warnings).toEqual([])
+})
+
+test('a security block that is never ready is told of, and packets come in all the same', () => {
+  const notReady = REG.SECRXSTAT.fields.SECRX_RDY.mask
+  bench = new Bench({
+    broken: (_, offset, value) => (offset === offsetOf(REG.SECRXSTAT) ? value & ~notReady : value),
+  })
+  expect(bench.warnings).toEqual([expect.stringMatching(/security block .* 40 ms .*82599 §8\.2\.3\.12\.6/)])
+  bench.wire.waiting.push(frame(60, 1))
+  bench.poll()
+  expect(bench.ports[0].rx.receive(new Int32Array(32), 32)).toBe(1)
+})
+
+describe('a card that a killed program has left with a request that never ends', () => {
+  const reset = `${offsetOf(REG.CTRL).toString(16)}=4000008`
+  const resets = (transport: ModelTransport): number =>
+    transport.writes.filter((write) => write === reset).length
+
+  test('is flushed, reset twice, and works', () => {
+    const buffers = offsetOf(REG.GCR_EXT)
+    bench = new Bench({
+      broken: (transport, offset, value) =>
+        offset === offsetOf(REG.STATUS) && resets(transport) < 2
+          ? value | REG.STATUS.fields.MASTER_ENABLE.mask
+          : value,
+    })
+    const { writes } = bench.transport
+    expect(bench.warnings).toEqual([
+      expect.stringMatching(/request under way .* 100 ms .*§5\.2\.5\.3\.2.*reset twice/),
+    ])
+    expect(resets(bench.transport)).toBe(2)
+    const flushed = writes.findIndex((write) => write.startsWith(`${buffers.toString(16)}=4`))
+    expect(flushed).toBeGreaterThan(-1)
+    expect(flushed).toBeLessThan(writes.indexOf(reset))
+    bench.wire.waiting.push(frame(60, 1))
+    bench.poll()
+    expect(bench.ports[0].rx.receive(new Int32Array(32), 32)).toBe(1)
+    expect(bench.breaches()).toEqual([])
+  })
+
+  test('and holds it for ever, works as well', () => {
+    bench = new Bench({
+      broken: (_, offset, value) =>
+        offset === offsetOf(REG.STATUS) ? value | REG.STATUS.fields.MASTER_ENABLE.mask : value,
+    })
+    expect(resets(bench.transport)).toBe(2)
+    bench.wire.waiting.push(frame(60, 1))
+    bench.poll()
+    expect(bench.ports[0].rx.receive(new Int32Array(32), 32)).toBe(1)
+    bench.device.close()
+    // Given back as new: nothing of it runs any more.
+    expect(resets(bench.transport)).toBe(3)
+    expect(bench.transport.closed).toBe(true)
+  })
+})
+
+test.each([
+  ['receive', REG.RXDCTL],
+  ['transmit', REG.TXDCTL],
+] as const)('a %s queue that does not stop keeps nothing else from being stopped', (_, control) => {
+  const { mask } = control.fields.ENABLE
+  bench = new Bench({
+    queues: 2,
+    broken: (transport, offset, value) =>
+      offset === offsetOf(control, 0) && transport.stopping ? value | mask : value,
+  })
+  bench.transport.stopping = true
+  const begin = performance.now()
+  bench.device.close()
+  expect(performance.now() - begin).toBeLessThan(4000)
+  const read = (register: Register, index = 0): number =>
+    bench.transport.model.registers.read(offsetOf(register, index))
+  expect(read(REG.RXCTRL) & REG.RXCTRL.fields.RXEN.mask).toBe(0)
+  for (const index of [0, 1]) {
+    expect(read(REG.RXDCTL, index) & REG.RXDCTL.fields.ENABLE.mask).toBe(0)
+    expect(read(REG.TXDCTL, index) & REG.TXDCTL.fields.ENABLE.mask).toBe(0)
+  }
+  expect(read(REG.DMATXCTL) & REG.DMATXCTL.fields.TE.mask).toBe(0)
+  expect(read(REG.STATUS) & REG.STATUS.fields.MASTER_ENABLE.mask).toBe(0)
+  expect(bench.transport.closed).toBe(true)
+  expect(bench.warnings).toEqual([
+    expect.stringMatching(new RegExp(`doesn't shut down in order: .*${control.name}\\[0\\] & 0x02000000`)),
+  ])
+})
+
 test('a bit that does not come is named, with register and section', () => {
   bench = new Bench()
   const transport = new ModelTransport(new TestWire())
@@ -230,9 +361,9 @@ test('a bit that does not come is named, with register and section', () => {
         ringSize: 64,
         bufferShift: 11,
         maxFrame: 1518,
-        model: 'virtual',
-        serialLink: true,
+        model: MODEL,
         interrupts: false,
+        warn: () => undefined,
       }),
   ).toThrow(/virtual:test: EEC & 0x00000200 is 0x00000000.*82599 §8\.2\.3\.2\.1/)
   arena.close()

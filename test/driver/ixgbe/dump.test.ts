@@ -1,16 +1,23 @@
-import { dumpRegisters } from '../../../src/driver/ixgbe/dump.ts'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { ixgbe } from '../../../src/driver/ixgbe/driver.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { Host } from '../../vnic/model/host.ts'
+import { Host, TestWire } from '../../vnic/model/host.ts'
+import { ModelTransport } from './model-transport.ts'
 
 test('names registers, decodes fields, and reads nothing that reading changes', () => {
   const host = new Host()
   host.write(REG.RDLEN, 8192, 3)
   const read: number[] = []
-  const dump = dumpRegisters((offset) => {
-    read.push(offset)
-    return host.device.registers.read(offset)
-  })
+  const transport = new ModelTransport(new TestWire())
+  const bar = {
+    ...transport.bar0,
+    read32: (offset: number) => {
+      read.push(offset)
+      return host.device.registers.read(offset)
+    },
+  }
+  const dump = ixgbe.dump({ name: 'virtual:test', config: transport.config, bar: () => bar })
+  transport.release()
   const entry = (name: string): unknown => dump.find((one) => one.name === name)
   expect(entry('RDLEN[3]')).toMatchObject({ offset: 0x10c8, value: 8192, fields: { LEN: 8192 } })
   expect(entry('RDLEN[4]')).toBeUndefined()

@@ -1,4 +1,4 @@
-import { offsetOf, type Register } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, type Register } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 
 const ALL: readonly Register[] = Object.values(REG)

@@ -12,19 +12,23 @@ export interface Reported {
   readonly breaches: readonly { readonly rule: string }[]
 }
 
+/** Whose driver it was: there is a section of docs/virtual-nic.md for each. */
+export type Judge = 'Linux' | 'DPDK' | 'iPXE'
+
 /**
- * The rules in the first column of the tables that docs/virtual-nic.md has of Linux's ixgbe: what it is known to breach. Of
- * each, the register's bits that it names (0: none), which a run need not have met all.
+ * The rules in the first column of the tables that docs/virtual-nic.md has of these drivers: what they are known to breach.
+ * Of each, the register's bits that it names (0: none), which a run need not have met all.
  */
-function documented(repository: string): Map<string, number> {
-  const [, rest] = readFileSync(join(repository, 'docs/virtual-nic.md'), 'utf8').split(
-    /^## What Linux's .*$/m,
-  )
-  const [page] = rest.split(/^## /m)
+function documented(repository: string, judges: readonly Judge[]): Map<string, number> {
+  const sections = readFileSync(join(repository, 'docs/virtual-nic.md'), 'utf8').split(/^## /m)
   const known = new Map<string, number>()
-  for (const [, rule = ''] of page.matchAll(/^\| `([^`]+\(82599 §[\d.]+\))` +\|/gm)) {
-    const { text, bits } = split(rule)
-    known.set(text, (known.get(text) ?? 0) | bits)
+  for (const judge of judges) {
+    const section = sections.find((text) => text.startsWith(`What ${judge}'s `))
+    assert.ok(section !== undefined, `docs/virtual-nic.md has no section "What ${judge}'s …"`)
+    for (const [, rule = ''] of section.matchAll(/^\| `([^`]+\(82599 §[\d.]+\))` +\|/gm)) {
+      const { text, bits } = split(rule)
+      known.set(text, (known.get(text) ?? 0) | bits)
+    }
   }
   return known
 }
@@ -44,21 +48,27 @@ export async function reported(server: Started): Promise<readonly Reported[]> {
   return virtual
 }
 
+interface BreachOptions {
+  readonly judges?: readonly Judge[]
+  readonly own?: readonly string[]
+  readonly provoked?: string
+}
+
 /**
- * Stops the servers, when their machines have ended, and checks that what they report of Linux's driver is documented.
+ * Stops the servers, when their machines have ended, and checks that what they report of the judges' drivers is documented.
  * `own` are the sockets of the NICs that only ixy-ts has driven: it breaches nothing. `provoked` is a breach that the
  * scenario has caused on purpose.
  */
 export async function breachesAreDocumented(
   test: ScenarioContext,
   servers: readonly Started[],
-  { own = [], provoked = '' }: { readonly own?: readonly string[]; readonly provoked?: string } = {},
+  { judges = ['Linux'], own = [], provoked = '' }: BreachOptions = {},
 ): Promise<void> {
   const and = own.length > 0 ? ', and ixy-ts in none' : ''
   await test.check(
-    `ixgbe breaches the datasheet in no other way than docs/virtual-nic.md tells${and}`,
+    `${judges.join(' and ')}: the datasheet is breached in no other way than docs/virtual-nic.md tells${and}`,
     async () => {
-      const known = documented(test.environment.repository)
+      const known = documented(test.environment.repository, judges)
       const found = new Set<string>()
       for (const server of servers) {
         for (const { device, breaches } of await reported(server)) {

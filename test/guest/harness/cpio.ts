@@ -14,8 +14,9 @@ export class CpioArchive {
   readonly #known = new Set<string>(['.', '/'])
   #inode = 1
 
-  constructor(path: string) {
-    this.#fd = openSync(path, 'w')
+  /** A new file, or with 'a' one more archive behind those that the file holds. */
+  constructor(path: string, flags: 'w' | 'a' = 'w') {
+    this.#fd = openSync(path, flags)
   }
 
   /** A file with these contents. Parent folders are added as needed. */

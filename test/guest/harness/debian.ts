@@ -10,12 +10,26 @@ import { join } from 'node:path'
 
 /** Debian 13: a 6.12 kernel, which boots faster than 6.1, and backports with a QEMU that has vfio-user-pci. */
 const SUITE = 'trixie'
-const TOOLS = ['busybox-static', 'dash', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump']
+const TOOLS = [
+  ...['busybox-static', 'dash', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump'],
+  // coreutils: its libstdbuf.so makes what testpmd prints appear when it is printed.
+  ...['ipxe', 'dnsmasq-base', 'coreutils'],
+]
 const QEMU = ['qemu-system-x86']
-/** Raise when SUITE, TOOLS or QEMU change: a new folder is filled. */
-const TREE_VERSION = 2
+/** testpmd's package. Of what it depends on, a program that is only unpacked needs the libraries. */
+const DPDK = 'dpdk-dev'
+const NOT_LIBRARIES = /^(libdpdk-dev|python3|.*-support)$/
+/** A plugin that nothing depends on; a digit of its version follows. */
+const DPDK_MEMPOOL = 'librte-mempool-ring'
+/** Raise when SUITE or the packages change: a new folder is filled. */
+const TREE_VERSION = 3
 
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
+/** What comes with the packages and nobody needs. */
+const JUNK = [
+  'apt',
+  ...['share/doc', 'share/locale', 'share/man', 'bin/dpdk-test'].map((path) => `root/usr/${path}`),
+]
 
 export interface DebianTree {
   readonly root: string
@@ -97,6 +111,17 @@ class PrivateApt {
     this.run('apt-get', ['-qq', 'update'])
   }
 
+  /** The packages that a package depends on by name. */
+  dependencies(name: string): string[] {
+    const listing = this.run('apt-cache', ['depends', name])
+    return [...listing.matchAll(/^ {2}Depends: ([^\s<]+)$/gm)].map(([, dependency = '']) => dependency)
+  }
+
+  /** The packages whose names begin with `prefix`. */
+  names(prefix: string): string[] {
+    return this.run('apt-cache', ['pkgnames', prefix]).trim().split('\n')
+  }
+
   run(program: string, args: readonly string[]): string {
     return execFileSync(program, [...this.#options, ...args], {
       cwd: this.archives,
@@ -120,7 +145,7 @@ function fetchTree(dir: string, log: (line: string) => void): void {
   const apt = new PrivateApt(join(dir, 'apt'))
 
   // The newest keyring of the machine's own release also knows the next release's keys; an old machine may lack them.
-  log(`fetching Debian ${SUITE}'s QEMU, kernel and tools (once, about 160 MB)`)
+  log(`fetching Debian ${SUITE}'s QEMU, kernel, iPXE, DPDK and tools (once, about 180 MB)`)
   apt.sources(archive.url, [archive.suite], archive.keyring)
   apt.run('apt-get', ['-qq', 'download', 'debian-archive-keyring'])
   const root = join(dir, 'root')
@@ -140,16 +165,16 @@ function fetchTree(dir: string, log: (line: string) => void): void {
     `${SUITE}-backports`,
     'install',
   ]
-  apt.run('apt-get', [...install, ...QEMU, ...TOOLS])
-  const kernel = /Depends: (linux-image-\S+)/.exec(
-    apt.run('apt-cache', ['depends', 'linux-image-amd64']),
-  )?.[1]
+  const libraries = apt.dependencies(DPDK).filter((name) => !NOT_LIBRARIES.test(name))
+  const plugins = apt.names(DPDK_MEMPOOL)
+  apt.run('apt-get', [...install, ...QEMU, ...TOOLS, ...libraries, ...plugins])
+  const kernel = apt.dependencies('linux-image-amd64').find((name) => name.startsWith('linux-image-'))
   if (kernel === undefined) throw new Error(`linux-image-amd64 of ${SUITE} names no kernel`)
-  apt.run('apt-get', ['-qq', 'download', kernel])
+  apt.run('apt-get', ['-qq', 'download', kernel, DPDK])
 
   log('unpacking')
   const packages = unpack(apt.archives, root)
-  for (const junk of ['apt', 'root/usr/share/doc', 'root/usr/share/locale', 'root/usr/share/man']) {
+  for (const junk of JUNK) {
     rmSync(join(dir, junk), { recursive: true, force: true })
   }
   writeFileSync(join(dir, 'packages.json'), JSON.stringify(packages.sort(), null, 2))

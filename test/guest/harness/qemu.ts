@@ -18,6 +18,8 @@ export interface GuestOptions {
   readonly logs: string
   /** QEMU arguments. */
   readonly devices?: readonly string[]
+  /** A file that is run in place of the kernel, and loads a system by itself. */
+  readonly loader?: string
   readonly cpus?: number
   readonly megabytes?: number
   /** More words for the kernel's command line. */
@@ -30,7 +32,7 @@ export interface Answer {
   readonly output: string
 }
 
-const QUIET_KERNEL = 'console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off'
+export const QUIET_KERNEL = 'console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off'
 
 export function qemuCommand(options: GuestOptions): string[] {
   const { tree } = options
@@ -55,8 +57,12 @@ export function qemuCommand(options: GuestOptions): string[] {
     ...['-chardev', `file,id=console,path=${consoleLog(options)}`, '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=agent,path=${agentSocket(options)}`, '-device', 'virtio-serial-pci,addr=1e'],
     ...['-device', 'virtserialport,chardev=agent'],
-    ...['-kernel', tree.kernelImage, '-initrd', options.initramfs],
-    ...['-append', `${QUIET_KERNEL} ${options.kernelWords ?? ''}`.trim()],
+    ...(options.loader === undefined
+      ? [
+          ...['-kernel', tree.kernelImage, '-initrd', options.initramfs],
+          ...['-append', `${QUIET_KERNEL} ${options.kernelWords ?? ''}`.trim()],
+        ]
+      : ['-kernel', options.loader]),
     ...(options.devices ?? []),
   ])
 }

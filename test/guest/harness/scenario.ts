@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DebianTree } from './debian.ts'
 import { type Accelerator, Guest, type GuestOptions } from './qemu.ts'
+import type { KernelModules } from './modules.ts'
 import type { Report } from './report.ts'
 
 export interface Scenario {
@@ -17,6 +18,7 @@ export interface Scenario {
 export interface Environment {
   readonly repository: string
   readonly tree: DebianTree
+  readonly modules: KernelModules
   /** May become tcg when a guest doesn't boot, unless it is `forced`. */
   accelerator: Accelerator
   readonly forced: boolean

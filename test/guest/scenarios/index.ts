@@ -1,4 +1,5 @@
 import type { Scenario } from '../harness/scenario.ts'
+import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
 import { ixySysfs } from './ixy-sysfs.ts'
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   linuxFrames,
   linuxCable,
   serverKilled,
+  ipxe,
   ixySysfs,
   ixyVfio,
   ixyAndLinux,

@@ -29,6 +29,10 @@ export interface Script {
   /** Bytes of the file behind BAR0. */
   readonly fileBytes?: number
   readonly noMapping?: boolean
+  /** Which pages of BAR0 it shares; default: two. */
+  readonly areas?: readonly vfio.SparseArea[]
+  /** BAR2 is I/O ports, 32 of them. */
+  readonly ports?: boolean
   /** It can be truncated. */
   readonly unsealed?: boolean
   /** Sends this many commands of its own that want no answer before each reply to `interject`. */
@@ -73,6 +77,8 @@ const ids = new DataView(config.buffer)
 ids.setUint16(0, script.vendorId ?? 0x8086, true)
 ids.setUint16(2, script.deviceId ?? 0x10fb, true)
 ids.setUint16(10, script.classCode ?? 0x0200, true)
+if (script.ports === true) ids.setUint32(0x18, 0xc001, true)
+const ports = new Uint8Array(32)
 
 type Answer = readonly [payload: Uint8Array, fds?: readonly number[]]
 const NOTHING = new Uint8Array(0)
@@ -112,12 +118,14 @@ function answer(command: number, payload: Uint8Array, fds: readonly number[]): A
       const { offset, region, count } = vfio.decodeRegionAccess(payload, false)
       const data = new Uint8Array(count)
       if (region === vfio.Region.CONFIG) data.set(config.subarray(offset, offset + count))
+      else if (region === vfio.Region.BAR2) data.set(ports.subarray(offset, offset + count))
       else pread(registers, data, offset)
       return [vfio.encodeRegionAccess({ offset, region, count, data })]
     }
     case vfio.Command.REGION_WRITE: {
       const { offset, region, count, data } = vfio.decodeRegionAccess(payload, true)
       if (region === vfio.Region.CONFIG) config.set(data, offset)
+      else if (region === vfio.Region.BAR2) ports.set(data, offset)
       else pwrite(registers, data, offset)
       return [vfio.encodeRegionAccess({ offset, region, count, data: NOTHING })]
     }
@@ -127,9 +135,11 @@ function answer(command: number, payload: Uint8Array, fds: readonly number[]): A
 }
 
 function regionInfo({ index, argsz }: vfio.RegionInfoRequest): Answer {
+  if (index === vfio.Region.BAR2)
+    return [vfio.encodeRegionInfo({ flags: 3, index, size: script.ports ? 32 : 0, offset: 0 }, argsz)]
   const info = { flags: 7, index, size: BAR_BYTES, offset: 0 }
   if (script.noMapping) return [vfio.encodeRegionInfo({ ...info, flags: 3 }, argsz)]
-  const areas = [
+  const areas = script.areas ?? [
     { offset: 0x1000, size: 0x1000 },
     { offset: 0x6000, size: 0x1000 },
   ]

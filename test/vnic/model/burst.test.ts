@@ -46,9 +46,7 @@ const frames = fc.array(aFrame, { minLength: 1, maxLength: 2 * BURST })
 test('what is delivered in bursts arrives as if it came frame by frame', () => {
   fc.assert(
     fc.property(frames, (list) => {
-      const [slow, fast] = [runningHost(), runningHost({ fast: true })]
-      slow.device.receive.inspectAll = false
-      slow.device.update()
+      const [slow, fast] = [runningHost({ inspect: false }), runningHost({ fast: true })]
       for (let from = 0; from < list.length; from += burst.count) {
         burst.count = Math.min(BURST - 1, list.length - from)
         burst.first = 1

@@ -1,5 +1,5 @@
 /** The simplest host there can be: a device, its registers, memory it may use, rings written by hand. */
-import { offsetOf, put, type Register } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf, put, type Register } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
 import { plainAccount, type WireAccount } from '../../../src/vnic/wires/account.ts'
@@ -99,7 +99,12 @@ export class Host {
   now = 1000
 
   /** `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. */
-  constructor({ strict = true, share = true, fast = false } = {}) {
+  constructor({
+    strict = true,
+    share = true,
+    fast = false,
+    inspect = !fast,
+  }: { strict?: boolean; share?: boolean; fast?: boolean; inspect?: boolean } = {}) {
     this.wire = new TestWire(fast)
     const space = sharedSpace()
     const at = fast ? MEMORY_AT : 0
@@ -111,10 +116,10 @@ export class Host {
       mac: MAC,
       wire: this.wire,
       strict,
+      inspect,
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: new ArrayBuffer(BAR0_BYTES),
     })
-    this.device.receive.inspectAll = !fast
     if (share) this.device.dma.addPart(BASE, MEMORY_BYTES, true, fast ? space.bytes : this.memory, at)
     this.device.config.write(4, Uint8Array.of(0x06, 0x00))
     this.device.update()
@@ -177,8 +182,13 @@ export class Host {
     this.memory.u32.set([buffer % 2 ** 32, Math.floor(buffer / 2 ** 32), 0, 0], word)
   }
 
+  /** With the path through the security block closed and empty (82599 §4.6.7). */
   enableReceive(): void {
+    const { RX_DIS } = REG.SECRXCTRL.fields
+    this.modify(REG.SECRXCTRL, RX_DIS.mask)
+    this.read(REG.SECRXSTAT)
     this.modify(REG.RXCTRL, REG.RXCTRL.fields.RXEN.mask)
+    this.modify(REG.SECRXCTRL, 0, RX_DIS.mask)
   }
 
   acceptAll(): void {

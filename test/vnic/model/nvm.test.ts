@@ -1,5 +1,5 @@
 /** EEPROM and SFP+ module, reached the ways that drivers reach them. */
-import { put } from '../../../src/driver/ixgbe/register.ts'
+import { put } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { checksumOf, EEPROM_WORDS, makeEeprom } from '../../../src/vnic/model/eeprom.ts'
 import { Host, MAC } from './host.ts'

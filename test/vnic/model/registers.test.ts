@@ -1,5 +1,5 @@
 /** Register behaviour, with Linux's own offline register test (ethtool -t) as a conformance suite. */
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { Host, MAC } from './host.ts'
 
@@ -114,6 +114,31 @@ test('the security engine is fused off, and its data path stops and goes on for 
     host.write(control, 0)
     expect(host.read(status)).toBe(2)
   }
+})
+
+describe('reception starts with the path through the security block closed and empty', () => {
+  const { RX_DIS } = REG.SECRXCTRL.fields
+  const { RXEN } = REG.RXCTRL.fields
+
+  test('so it is no breach', () => {
+    host.initialise()
+    host.enableReceive()
+    expect(host.breaches()).toEqual([])
+  })
+
+  test('open, it is one', () => {
+    host.initialise()
+    host.write(REG.RXCTRL, RXEN.mask)
+    expect(host.breaches()).toEqual(['RXCTRL.RXEN set while SECRXCTRL.RX_DIS lets frames in (82599 §4.6.7)'])
+  })
+
+  test('closed, but not known to be empty, it is one', () => {
+    host.initialise()
+    host.read(REG.SECRXSTAT)
+    host.write(REG.SECRXCTRL, RX_DIS.mask)
+    host.write(REG.RXCTRL, RXEN.mask)
+    expect(host.breaches()).toEqual(['RXCTRL.RXEN set before SECRXSTAT.SECRX_RDY was seen (82599 §4.6.7)'])
+  })
 })
 
 test('master disable is shown in STATUS', () => {

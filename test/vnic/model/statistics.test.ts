@@ -1,4 +1,4 @@
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { BAR0_BYTES, RegisterFile } from '../../../src/vnic/model/registers.ts'
 import { Statistics } from '../../../src/vnic/model/statistics.ts'

@@ -40,13 +40,16 @@ export function startNic(options: Partial<VirtualNicOptions> = {}): {
   return { nic, wire, path }
 }
 
+/** What a client's server does in its turns. */
+type Turning = Pick<VirtualNic, 'wake' | 'poll'>
+
 export class TestClient {
   readonly socket: UnixSocket
-  private readonly nic: VirtualNic
+  private readonly nic: Turning
   private nextId = 0
   private readonly undo: (() => void)[] = []
 
-  constructor(nic: VirtualNic, path: string) {
+  constructor(nic: Turning, path: string) {
     this.nic = nic
     this.socket = UnixSocket.connect(path)
   }

@@ -1,7 +1,7 @@
 /** Whatever a client sends, the server lives, and the next well-formed client is served. */
 import fc from 'fast-check'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { closing } from '../../../src/linux/background-close.ts'
 import { close, createEventFd, createSealedMemfd } from '../../../src/linux/file.ts'
 import {

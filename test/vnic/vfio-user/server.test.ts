@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import {
   close,
@@ -35,9 +35,11 @@ import {
   Region,
   RegionFlag,
 } from '../../../src/pci/vfio-user/protocol.ts'
+import { RxStatus } from '../../../src/vnic/model/rx-queue.ts'
 import type { VirtualNic } from '../../../src/vnic/nic.ts'
 import { sharedSpace } from '../../../src/vnic/space.ts'
 import { frameOf, type TestWire } from '../model/host.ts'
+import { udp4 } from '../model/packets.ts'
 import { startNic, TestClient } from './client.ts'
 
 const EIO = 5
@@ -416,6 +418,36 @@ describe('packets', () => {
     client.turn()
     expect(wire.sent).toEqual([frame])
     expect(words[0x1000 / 4 + 3] & 1).toBe(1)
+  })
+
+  describe.each([false, true])('whose client has mapped the doorbells: %s', (shared) => {
+    /** Word 0 and 2 of the descriptors of a right packet and one whose UDP checksum is wrong. */
+    function received(): number[] {
+      client.hello(shared)
+      const words = bringUp(client.share(0x10000, 0x100000))
+      const right = udp4('10.0.0.1', 1000, '10.0.0.2', 2000)
+      const wrong = right.slice()
+      wrong[wrong.length - 1] ^= 1
+      wire.waiting.push(right, wrong)
+      client.turn()
+      return [words[0], words[2], words[4], words[6]]
+    }
+
+    test('are looked into, as on every card', () => {
+      const { L4CS, IPCS, L4E } = RxStatus
+      const [type, status, wrongType, wrongStatus] = received()
+      expect([type, wrongType]).toEqual([0x210, 0x210])
+      expect(status & (L4CS | IPCS | L4E)).toBe(L4CS | IPCS)
+      expect(wrongStatus & (L4CS | IPCS | L4E)).toBe(L4CS | IPCS | L4E | 0)
+    })
+
+    test('are left alone if that is asked for', () => {
+      client.close()
+      nic.close()
+      ;({ nic, wire, path } = startNic({ inspect: false }))
+      client = new TestClient(nic, path)
+      expect(received()).toEqual([0, RxStatus.DD | RxStatus.EOP, 0, RxStatus.DD | RxStatus.EOP])
+    })
   })
 
   test('stop when the client dies, and the next one finds the device as new', () => {

@@ -1,5 +1,5 @@
 import { EthernetFrame } from '../../../src/packet/ethernet.ts'
-import { Ipv4Packet } from '../../../src/packet/ipv4.ts'
+import { formatIpv4, Ipv4Packet } from '../../../src/packet/ipv4.ts'
 import { IMIX_SIZES } from '../../../src/packet/template.ts'
 import { UdpDatagram } from '../../../src/packet/udp.ts'
 import { type GenOptions, GenWire } from '../../../src/vnic/wires/gen.ts'
@@ -12,9 +12,11 @@ function gen(options: Partial<GenOptions> = {}, ledger = new Ledger(1)): GenWire
 }
 
 function dissect(frame: Uint8Array) {
-  const ethernet = new EthernetFrame(frame)
-  const ip = new Ipv4Packet(frame, ethernet.payloadOffset, ethernet.payloadLength)
-  return { ethernet, ip, udp: new UdpDatagram(frame, ip.payloadOffset, ip.payloadLength) }
+  const [ethernet, ip, udp] = [new EthernetFrame(), new Ipv4Packet(), new UdpDatagram()]
+  ethernet.wrap(frame)
+  ip.wrap(frame, ethernet.payloadOffset, ethernet.payloadLength)
+  udp.wrap(frame, ip.payloadOffset, ip.payloadLength)
+  return { ethernet, ip, udp }
 }
 
 describe('what it sends', () => {
@@ -24,7 +26,7 @@ describe('what it sends', () => {
     port.take().forEach((frame, i) => {
       const { ip, udp } = dissect(frame)
       expect(frame.length).toBe(size)
-      expect([ip.source, ip.destination, ip.checksumOk, ip.totalLength]).toEqual([
+      expect([formatIpv4(ip.source), formatIpv4(ip.destination), ip.checksumOk, ip.length]).toEqual([
         '10.0.0.1',
         '10.0.0.2',
         true,

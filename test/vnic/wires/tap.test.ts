@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { openTap } from '../../../src/linux/tap.ts'
-import { TYPE_ARP } from '../../../src/packet/ethernet.ts'
+import { EtherType } from '../../../src/packet/ethernet.ts'
 import { TapWire } from '../../../src/vnic/wires/tap.ts'
 import { describeIf, firstLine, missing } from '../../skip.ts'
 import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
@@ -111,7 +111,7 @@ describeIf(reason, 'the tap wire', () => {
     const port = new FakePort()
     wire.poll(port, 64)
     const [answer] = port.take()
-    expect(answer.readUInt16BE(12)).toBe(TYPE_ARP)
+    expect(answer.readUInt16BE(12)).toBe(EtherType.ARP)
     expect(answer.subarray(0, 6).toString('hex')).toBe('020000000002')
     expect(answer.subarray(20, 32).toString('hex')).toBe(`0002${mac}0a000001`)
   })

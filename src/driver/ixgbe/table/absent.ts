@@ -2,8 +2,8 @@
  * Registers of other cards of the family, the 82598 mostly, that the 82599 does not have. Linux's register dump reads them
  * on every card; on this one nothing is at these addresses, or what is there is a gap between the registers of a queue.
  */
-import type { Range } from '../register.ts'
-import { at } from './define.ts'
+import type { Range } from '../../intel/register.ts'
+import { at } from '../../intel/define.ts'
 
 export interface Absent {
   readonly name: string

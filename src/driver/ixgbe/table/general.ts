@@ -1,6 +1,6 @@
 /** General control, EEPROM, flow control, PCIe, semaphores (82599 §8.2.3.1 to §8.2.3.4) and small units. */
-import { bit, bits } from '../register.ts'
-import { at, define } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
 
 export const GENERAL = {
   CTRL: define(

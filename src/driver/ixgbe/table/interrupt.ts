@@ -1,6 +1,6 @@
 /** Interrupts (82599 §8.2.3.5). */
-import { bit, bits } from '../register.ts'
-import { at, define } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
 
 const CAUSES = {
   RTX_QUEUE: bits(15, 0),

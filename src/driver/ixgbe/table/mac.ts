@@ -1,6 +1,6 @@
 /** MAC, PHY access and link (82599 §8.2.3.22). */
-import { bit, bits } from '../register.ts'
-import { at, define } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
 
 export const MAC = {
   PCS1GCFIG: define('8.2.3.22.1', 'RW', at(0x04200), 'PCS 1 Gbit/s global config 1'),

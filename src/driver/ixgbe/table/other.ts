@@ -2,8 +2,8 @@
  * Units that ixy-ts does not use and the virtual NIC only stores: Flow Director, FCoE, MACsec, wake-up, management,
  * time stamping, virtualisation (82599 §8.2.3.13 to §8.2.3.27). Linux's ixgbe writes and dumps them.
  */
-import { bit, bits } from '../register.ts'
-import { at, define } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
 
 export const OTHER = {
   // MACsec and IPsec (§8.2.3.13, §8.2.3.14)

@@ -1,6 +1,7 @@
 /** Receive filters, queue assignment and receive DMA (82599 §8.2.3.7, §8.2.3.8). */
-import { bit, bits } from '../register.ts'
-import { at, define, rxQueue } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
+import { rxQueue } from './queues.ts'
 
 export const RECEIVE = {
   FCTRL: define(

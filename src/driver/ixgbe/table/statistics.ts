@@ -1,6 +1,6 @@
 /** Statistics (82599 §8.2.3.23). Sections count through the datasheet's list in its order. */
-import { bits } from '../register.ts'
-import { at, counter, define } from './define.ts'
+import { bits } from '../../intel/register.ts'
+import { at, counter, define } from '../../intel/define.ts'
 
 export const STATISTICS = {
   CRCERRS: counter('8.2.3.23.1', 0x04000, 'CRC errors'),

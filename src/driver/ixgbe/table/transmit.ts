@@ -1,6 +1,7 @@
 /** Transmit DMA, DCB and the security engine's bypass (82599 §8.2.3.9, §8.2.3.10, §8.2.3.12). */
-import { bit, bits } from '../register.ts'
-import { at, define, txQueue } from './define.ts'
+import { bit, bits } from '../../intel/register.ts'
+import { at, define } from '../../intel/define.ts'
+import { txQueue } from './queues.ts'
 
 export const TRANSMIT = {
   DTXMXSZRQ: define(

@@ -1,6 +1,4 @@
-/**
- * What a register is. The table is in registers.ts; driver, virtual NIC, register dump and tests all read it.
- */
+/** What a register is. Each family of cards has a table of them; driver, virtual NIC, register dump and tests all read it. */
 
 /**
  * How a register behaves on access (82599 datasheet §8.2.2, "register field attributes").
@@ -33,12 +31,12 @@ export interface Register<F extends string = string> {
   readonly name: string
   /** Consecutive index ranges; a plain register is one range of count 1. */
   readonly ranges: readonly Range[]
-  /** Addresses where index 0… of this register appears a second time, kept from the 82598 (82599 §8.2.2). */
+  /** Addresses where index 0… of this register appears a second time, kept from an older card (82599 §8.2.2). */
   readonly aliases: readonly Range[]
   /** Total number of registers over all ranges. */
   readonly count: number
   readonly access: Access
-  /** 82599 datasheet rev 3.3 section, without the §. */
+  /** Section of the card's datasheet, without the §. */
   readonly section: string
   readonly description: string
   readonly fields: Readonly<Record<F, Field>>

@@ -22,17 +22,15 @@ import {
   encodeWriteMultiReply,
   IRQ_COUNT,
   MessageFlag,
-  Region,
   REGION_COUNT,
   VERSION_MAJOR,
   VERSION_MINOR,
 } from '../../pci/vfio-user/protocol.ts'
-import type { Device } from '../model/device.ts'
 import { ClientMemory, type MemoryLimits } from './client-memory.ts'
 import type { Message, ServerConnection } from './connection.ts'
-import type { InterruptLines } from './interrupt-lines.ts'
 import { Errno, Refusal } from './refusal.ts'
 import { Regions } from './regions.ts'
+import type { ServedDevice } from './served-device.ts'
 
 /** Messages handled before the NIC gets its turn again. */
 const MESSAGES_PER_POLL = 64
@@ -48,13 +46,10 @@ const MAX_CLOSING = 64
 const MAX_TOLD = 5
 const NOTHING = new Uint8Array(0)
 
-/** What the session needs of its NIC. */
+/** What a session needs of its server. */
 export interface SessionHost {
-  readonly device: Device
-  readonly lines: InterruptLines
+  readonly device: ServedDevice
   readonly limits: Omit<MemoryLimits, 'uid'>
-  /** From now on the client may write to the doorbell pages: the file that holds them. Its owner is the NIC. */
-  readonly shareDoorbells: () => number
   /** Told why the client was refused something that it can't do without, and what to do. */
   readonly onRefusal: (reason: string) => void
 }
@@ -68,7 +63,7 @@ interface Answer {
 /** A command in work: one step between two `yield`s. */
 type Work = Generator<void, Answer>
 
-export class Session {
+export class ClientSession {
   /** The client writes the tail registers of the first queues by memory: they must be looked at. */
   sharedDoorbells = false
   readonly connection: ServerConnection
@@ -164,7 +159,8 @@ export class Session {
   }
 
   private *execute({ header, payload, fds }: Message): Work {
-    const { device, lines, shareDoorbells } = this.host
+    const { device } = this.host
+    const { lines, doorbells } = device
     if (header.command === Command.VERSION) return this.version(payload)
     if (!this.greeted) throw new Refusal(Errno.EINVAL, `${commandName(header.command)} before VERSION`)
     switch (header.command) {
@@ -183,7 +179,7 @@ export class Session {
       case Command.DEVICE_GET_REGION_INFO: {
         const { index, argsz } = decodeRegionInfoRequest(payload)
         const info = this.regions.info(index, this.sharedDoorbells)
-        const file = index === Region.BAR0 && this.sharedDoorbells ? [shareDoorbells()] : []
+        const file = this.sharedDoorbells && index === doorbells?.region ? [doorbells.share()] : []
         return { payload: encodeRegionInfo(info, argsz), fds: file }
       }
       case Command.DEVICE_GET_IRQ_INFO:
@@ -221,10 +217,8 @@ export class Session {
     const { major, minor, capabilities } = decodeVersion(payload)
     if (major !== VERSION_MAJOR) throw new Refusal(Errno.ENOTSUP, `version ${major}.${minor}`)
     this.greeted = true
-    this.sharedDoorbells = capabilities.ixy_shared_doorbells === true
-    // A client that rings by memory looks at the packets itself; a virtual machine's driver relies on the card.
-    this.host.device.receive.inspectAll = !this.sharedDoorbells
-    this.host.device.update()
+    const { doorbells } = this.host.device
+    this.sharedDoorbells = doorbells !== null && capabilities.ixy_shared_doorbells === true
     return {
       payload: encodeVersion({
         major: VERSION_MAJOR,
@@ -246,7 +240,7 @@ export class Session {
    * the first step. Then it gives the memory back.
    */
   *close(): Generator<void, void> {
-    const { device, lines } = this.host
+    const { device } = this.host
     this.connection.close()
     if (this.current !== null) {
       this.connection.dispose(this.current.message.fds)
@@ -254,7 +248,7 @@ export class Session {
       this.current = null
     }
     device.reset()
-    lines.clear()
+    device.lines.clear()
     yield* this.memory.clear()
   }
 }

@@ -1,29 +1,19 @@
+import type { ReadableBar } from '../../pci/transport.ts'
+import type { DumpedRegister } from '../driver.ts'
 import { type Register, get, offsetOf } from './register.ts'
-import { REG } from './registers.ts'
-
-export interface DumpedRegister {
-  /** `RDLEN[3]`; without index if there is only one. */
-  readonly name: string
-  readonly offset: number
-  /** null: reading it would change something. */
-  readonly value: number | null
-  /** Fields that are not 0. */
-  readonly fields: Readonly<Record<string, number>>
-  readonly description: string
-  readonly section: string
-}
-
-/** Registers whose reading takes a semaphore (82599 §8.2.3.4.9), beside those that clear. */
-const READING_TAKES: readonly Register[] = [REG.SWSM]
 
 /**
  * Every register of the table as it is now; of arrays only entries that differ from their value after a reset. What
- * reading would change (statistics, interrupt causes, semaphores) is listed without a value.
+ * reading would change is listed without a value: statistics, interrupt causes, and `readingTakes`, semaphores.
  */
-export function dumpRegisters(read32: (offset: number) => number): DumpedRegister[] {
-  return Object.values<Register>(REG).flatMap((register) => {
+export function dumpRegisters(
+  table: Readonly<Record<string, Register>>,
+  readingTakes: readonly Register[],
+  registers: Pick<ReadableBar, 'read32'>,
+): DumpedRegister[] {
+  return Object.values(table).flatMap((register) => {
     const { access, count, description, section } = register
-    const silent = access === 'RC' || access === 'RCW' || access === 'WO' || READING_TAKES.includes(register)
+    const silent = access === 'RC' || access === 'RCW' || access === 'WO' || readingTakes.includes(register)
     if (silent) {
       return [
         { name: register.name, offset: offsetOf(register), value: null, fields: {}, description, section },
@@ -32,7 +22,7 @@ export function dumpRegisters(read32: (offset: number) => number): DumpedRegiste
     const entries: DumpedRegister[] = []
     for (let index = 0; index < count; index++) {
       const offset = offsetOf(register, index)
-      const value = read32(offset) >>> 0
+      const value = registers.read32(offset) >>> 0
       if (count > 1 && value === register.reset) continue
       const name = count > 1 ? `${register.name}[${index}]` : register.name
       entries.push({ name, offset, value, fields: decode(register, value), description, section })

@@ -1,12 +1,12 @@
-/** How the register table writes down an entry. Used by the files beside this one only. */
-import type { Access, Field, Range, Register } from '../register.ts'
+/** How a register table writes down its entries. Used by tables only. */
+import type { Access, Field, Range, Register } from './register.ts'
 
 export interface Extra {
   /** Value after a device reset; 0 if left out. */
   reset?: number
   /** Bits that must be written as zero. */
   reserved?: number
-  /** Second addresses, kept from the 82598. */
+  /** Second addresses. */
   aliases?: readonly Range[]
 }
 
@@ -41,7 +41,7 @@ export function define<F extends string = never>(
   }
 }
 
-/** A counter that is cleared by reading it (82599 §8.2.3.23). */
+/** A counter that is cleared by reading it. */
 export function counter(
   section: string,
   base: number,
@@ -53,11 +53,10 @@ export function counter(
   return define(section, 'RC', at(base, stride, count), description, {}, { aliases })
 }
 
-/** Receive queues 0…63 and 64…127 live in two blocks (82599 §8.2.3.8). */
-export function rxQueue(offset: number): readonly Range[] {
-  return [at(0x01000 + offset, 0x40, 64), at(0x0d000 + offset, 0x40, 64)]
-}
-
-export function txQueue(offset: number): Range {
-  return at(0x06000 + offset, 0x40, 128)
+/** The table: gives each entry the name it has in there. */
+export function table<T extends Record<string, Unnamed<string>>>(
+  entries: T,
+): { [K in keyof T]: T[K] & { readonly name: string } } {
+  for (const [name, entry] of Object.entries(entries)) Object.assign(entry, { name })
+  return entries as { [K in keyof T]: T[K] & { readonly name: string } }
 }

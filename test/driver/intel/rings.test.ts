@@ -2,14 +2,13 @@ import fc from 'fast-check'
 import {
   RX_DD,
   RX_EOP,
-  TX_DD,
   TX_DEXT,
   TX_DTYP_DATA,
   TX_EOP,
   TX_IFCS,
-  TX_RS,
-} from '../../../src/driver/ixgbe/descriptors.ts'
-import { type Startable, makeRings } from '../../../src/driver/ixgbe/ring-pair.ts'
+} from '../../../src/driver/intel/descriptors.ts'
+import { type Startable, makeRings } from '../../../src/driver/intel/queues.ts'
+import { StandInCard } from '../../../src/driver/intel/stand-in.ts'
 import type { RxQueue, TxQueue } from '../../../src/driver/device.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'
@@ -31,50 +30,42 @@ const txAddress = arena.take(RING_BYTES).address
 const packets = arena.takePackets(11, POOL_SHIFT, 2)
 const iovas = { pageIovas: new Float64Array([2 ** 33]), pageBytes: 1 << 20, pageOffset: 0 }
 
-/** What a card does with the rings, as the datasheet has it: owns [head, tail), writes back, moves on. */
+/** The driver's own stand-in for the card, which remembers what it has sent and looks at how. */
 class Card {
-  readonly tails = new Int32Array(2)
   /** What has been sent: address as a number and length, in order. */
   readonly sent: { iova: number; length: number }[] = []
-  private readonly rx = new Uint32Array(viewOf(rxAddress, RING_BYTES))
-  private readonly tx = new Uint32Array(viewOf(txAddress, RING_BYTES))
-  private rdh = 0
-  private tdh = 0
-  private readonly entries: number
+  private readonly tx: Uint32Array
+  private readonly card: StandInCard
 
   constructor(entries: number) {
-    this.entries = entries
+    const [rx, tx] = [rxAddress, txAddress].map((address) => viewOf(address, entries * 16))
+    this.tx = new Uint32Array(tx)
+    this.card = new StandInCard(rx, tx)
   }
 
-  /** Receives one packet; false if no descriptor is armed. Returns the address it was written to through `onto`. */
+  get tails(): Int32Array {
+    return this.card.tails
+  }
+
+  /** Receives one packet, into the buffer at the address that is returned; null if no descriptor is armed. */
   receive(length: number, status = RX_DD | RX_EOP): number | null {
-    if (this.rdh === this.tails[0]) return null
-    const word = this.rdh * 4
-    const iova = this.rx[word] + this.rx[word + 1] * 2 ** 32
-    this.rx[word] = 0xdead
-    this.rx[word + 1] = 0xbeef
-    this.rx[word + 3] = length
-    this.rx[word + 2] = status
-    this.rdh = (this.rdh + 1) % this.entries
-    return iova
+    return this.card.armed === 0 ? null : this.card.writeBack(length, status)
   }
 
   /** Sends up to `count` packets. */
   transmit(count: number): void {
-    while (count-- > 0 && this.tdh !== this.tails[1]) {
-      const word = this.tdh * 4
+    while (count-- > 0 && this.card.waiting > 0) {
+      const word = this.card.send()
       const command = this.tx[word + 2]
       const required = TX_DEXT | TX_DTYP_DATA | TX_EOP | TX_IFCS
       expect(command & required).toBe(required)
       expect(this.tx[word + 3] >>> 14).toBe(command & 0xffff)
       this.sent.push({ iova: this.tx[word] + this.tx[word + 1] * 2 ** 32, length: command & 0xffff })
-      if ((command & TX_RS) !== 0) this.tx[word + 3] |= TX_DD
-      this.tdh = (this.tdh + 1) % this.entries
     }
   }
 
   armed(): number {
-    return (this.tails[0] - this.rdh + this.entries) % this.entries
+    return this.card.armed
   }
 }
 

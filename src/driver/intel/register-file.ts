@@ -3,6 +3,9 @@ import type { RegisterWindow } from '../../pci/transport.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 import { type Register, offsetOf } from './register.ts'
 
+/** The part of a BAR that is used here: all registers have 32 bits. */
+type Registers = Pick<RegisterWindow, 'bytes' | 'read32' | 'write32'>
+
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 
 /**
@@ -10,12 +13,15 @@ const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(
  * All values are unsigned 32 bit. Control plane only.
  */
 export class RegisterFile {
-  private readonly window: RegisterWindow
+  private readonly window: Registers
   private readonly device: string
+  private readonly datasheet: string
 
-  constructor(window: RegisterWindow, device: string) {
+  /** `device` and `datasheet` (`82599`) are named in errors. */
+  constructor(window: Registers, device: string, datasheet: string) {
     this.window = window
     this.device = device
+    this.datasheet = datasheet
   }
 
   /** Reads a register. RC and RCW registers are cleared by it. */
@@ -38,26 +44,30 @@ export class RegisterFile {
     this.write(register, ((this.read(register, index) & ~register.reserved & ~clear) | set) >>> 0, index)
   }
 
-  /**
-   * Polls until all bits of `mask` are 1 (`expected` true) or 0. Blocks the thread between polls: these waits are for
-   * hardware and last microseconds to milliseconds. Throws IXY_ERR_REGISTER after `deadline` milliseconds.
-   */
+  /** As comesTo(), but throws IXY_ERR_REGISTER after `deadline` milliseconds. */
   waitFor(register: Register, mask: number, expected: boolean, { deadline = 1000, index = 0 } = {}): void {
+    if (this.comesTo(register, mask, expected, { deadline, index })) return
+    const value = (this.read(register, index) & mask) >>> 0
+    const name = register.count > 1 ? `${register.name}[${index}]` : register.name
+    throw new IxyError(
+      'IXY_ERR_REGISTER',
+      `${this.device}: ${name} & ${hex(mask)} is ${hex(value)}, not ${hex(expected ? mask : 0)}, after ${Math.round(deadline)} ms (${this.datasheet} §${register.section})`,
+      'reset the card (reload its kernel driver, or reboot) and try again',
+    )
+  }
+
+  /**
+   * Polls until all bits of `mask` are 1 (`expected` true) or 0; false if they aren't after `deadline` milliseconds. Blocks
+   * the thread between polls: these waits are for hardware and last microseconds to milliseconds.
+   */
+  comesTo(register: Register, mask: number, expected: boolean, { deadline = 1000, index = 0 } = {}): boolean {
     const wanted = expected ? mask >>> 0 : 0
     const until = performance.now() + deadline
-    for (;;) {
-      const value = (this.read(register, index) & mask) >>> 0
-      if (value === wanted) return
-      if (performance.now() > until) {
-        const name = register.count > 1 ? `${register.name}[${index}]` : register.name
-        throw new IxyError(
-          'IXY_ERR_REGISTER',
-          `${this.device}: ${name} & ${hex(mask)} is ${hex(value)}, not ${hex(wanted)}, after ${deadline} ms (82599 §${register.section})`,
-          'reset the card (reload its kernel driver, or reboot) and try again',
-        )
-      }
+    while ((this.read(register, index) & mask) >>> 0 !== wanted) {
+      if (performance.now() > until) return false
       sleepMilliseconds(1)
     }
+    return true
   }
 
   private locate(register: Register, index: number): number {
@@ -71,7 +81,7 @@ export class RegisterFile {
   private misuse(register: Register, how: string): IxyError {
     return new IxyError(
       'IXY_ERR_REGISTER',
-      `${this.device}: ${register.name} ${how} (82599 §${register.section})`,
+      `${this.device}: ${register.name} ${how} (${this.datasheet} §${register.section})`,
     )
   }
 }

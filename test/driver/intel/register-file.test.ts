@@ -1,10 +1,10 @@
-import { RegisterFile } from '../../../src/driver/ixgbe/register-file.ts'
+import { RegisterFile } from '../../../src/driver/intel/register-file.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { type Register, offsetOf } from '../../../src/driver/ixgbe/register.ts'
+import { type Register, offsetOf } from '../../../src/driver/intel/register.ts'
 import type { RegisterWindow } from '../../../src/pci/transport.ts'
 
 /** Plain memory that remembers how it was used. */
-class Memory implements RegisterWindow {
+class Memory implements Pick<RegisterWindow, 'bytes' | 'read32' | 'write32'> {
   readonly bytes = 0x20000
   readonly words = new Map<number, number>()
   readonly log: string[] = []
@@ -25,7 +25,7 @@ class Memory implements RegisterWindow {
 
 function make(): { memory: Memory; regs: RegisterFile } {
   const memory = new Memory()
-  return { memory, regs: new RegisterFile(memory, 'virtual:test') }
+  return { memory, regs: new RegisterFile(memory, 'virtual:test', '82599') }
 }
 
 test('reads and writes at the offsets of the table', () => {

@@ -1,0 +1,16 @@
+/** All drivers, as a worker sees them. registry.ts has their other halves. */
+import { IxyError } from '../errors.ts'
+import type { PacketMemory } from '../memory/packets.ts'
+import type { QueueSpec } from './device.ts'
+import { intelQueues } from './intel/queues.ts'
+import type { DriverQueues, QueuePair } from './queues.ts'
+
+const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: intelQueues }
+
+/** Makes the rings of `spec` usable in this thread. Received packets get the buffers of `pool`. */
+export function attach(spec: QueueSpec, memory: PacketMemory, pool: number): QueuePair {
+  const queues = Object.hasOwn(QUEUES, spec.driver) ? QUEUES[spec.driver] : undefined
+  if (queues === undefined)
+    throw new IxyError('IXY_ERR_INTERNAL', `no worker knows the driver ${spec.driver}`)
+  return queues.attach(spec, memory, pool)
+}

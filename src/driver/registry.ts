@@ -1,0 +1,126 @@
+/** All drivers, as the main thread sees them: which device is whose, and what can be asked for. */
+import { IxyError } from '../errors.ts'
+import { ETHERNET_CLASS, type KnownDevices, type Model, type PciIds, formatIds, hex } from '../pci/ids.ts'
+import type { DeviceOptions, Driver, Limits } from './driver.ts'
+import { ixgbe } from './ixgbe/driver.ts'
+
+export class DriverRegistry implements KnownDevices {
+  /** What at least one of the drivers can do: the range in which an option makes sense at all. */
+  readonly limits: Limits
+  private readonly drivers: readonly Driver[]
+
+  constructor(drivers: readonly Driver[]) {
+    this.drivers = drivers
+    const all = drivers.map(({ limits }) => limits)
+    this.limits = {
+      queues: Math.max(...all.map(({ queues }) => queues)),
+      interruptQueues: Math.max(...all.map(({ interruptQueues }) => interruptQueues)),
+      ringSize: {
+        min: Math.min(...all.map(({ ringSize }) => ringSize.min)),
+        max: Math.max(...all.map(({ ringSize }) => ringSize.max)),
+      },
+      mtu: Math.max(...all.map(({ mtu }) => mtu)),
+    }
+  }
+
+  identify(ids: PciIds): Model {
+    return this.find(ids)?.model ?? { model: `device ${formatIds(ids)}`, family: 'unknown' }
+  }
+
+  requireSupported(name: string, ids: PciIds, force: boolean): void {
+    this.driverOf(name, ids, force)
+  }
+
+  /**
+   * Whose the device is. `force`: if nobody knows it, the driver for other devices of its maker. Throws
+   * IXY_ERR_DEVICE_UNSUPPORTED, with what there are drivers for, if it isn't an Ethernet controller or there is no driver.
+   */
+  driverOf(name: string, ids: PciIds, force: boolean): { driver: Driver; model: Model } {
+    if (ids.classCode !== ETHERNET_CLASS)
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `${name} is not a network card (class ${hex(ids.classCode)}, id ${formatIds(ids)})`,
+        'choose another device: ixy-ts devices lists them',
+      )
+    const found = this.find(ids)
+    if (found !== null) return found
+    const relative = this.drivers.find(({ vendor }) => vendor.id === ids.vendorId)
+    if (relative === undefined)
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `${name} is not made by ${this.makers()} (id ${formatIds(ids)})`,
+        `choose ${this.choice()}`,
+      )
+    if (!force)
+      throw new IxyError(
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `${name} is a network card that this driver doesn't know (id ${formatIds(ids)})`,
+        `choose ${this.choice()}, or try it at your own risk with --force`,
+      )
+    return { driver: relative, model: this.identify(ids) }
+  }
+
+  private find(ids: PciIds): { driver: Driver; model: Model } | null {
+    for (const driver of this.drivers) {
+      const model = driver.identify(ids)
+      if (model !== null) return { driver, model }
+    }
+    return null
+  }
+
+  private makers(): string {
+    return alternatives([...new Set(this.drivers.map(({ vendor }) => vendor.name))])
+  }
+
+  /** `an Intel 82599, X520 or X540` */
+  private choice(): string {
+    return this.drivers
+      .map(({ vendor, families }) => `${article(vendor.name)} ${vendor.name} ${alternatives(families)}`)
+      .join(', or ')
+  }
+}
+
+/**
+ * Throws IXY_ERR_DEVICE_UNSUPPORTED, naming the option, if the driver of `name` can't do what is asked for. The command
+ * line has refused what no driver can.
+ */
+export function requireWithinLimits(
+  name: string,
+  { limits }: Pick<Driver, 'limits'>,
+  { queues, ringSize, mtu, interrupts }: Wanted,
+): void {
+  const refuse = (what: string, fix: string): never => {
+    throw new IxyError('IXY_ERR_DEVICE_UNSUPPORTED', `${name} ${what}`, fix)
+  }
+  if (queues > limits.queues)
+    refuse(
+      `has ${limits.queues} queue pair${limits.queues === 1 ? '' : 's'}`,
+      `use --queues ${limits.queues}`,
+    )
+  if (interrupts && queues > limits.interruptQueues)
+    refuse(
+      limits.interruptQueues === 0
+        ? 'has no interrupts'
+        : `has interrupts for ${limits.interruptQueues} queues`,
+      'use --mode poll',
+    )
+  const { min, max } = limits.ringSize
+  if (ringSize < min || ringSize > max)
+    refuse(`has rings of ${min} to ${max} descriptors`, `use --ring-size ${ringSize < min ? min : max}`)
+  if (mtu > limits.mtu) refuse(`takes packets of up to ${limits.mtu} bytes`, `use --mtu ${limits.mtu}`)
+}
+
+/** What the options of a run ask of each device. */
+export interface Wanted extends Pick<DeviceOptions, 'queues' | 'ringSize' | 'interrupts'> {
+  readonly mtu: number
+}
+
+function alternatives(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`
+}
+
+function article(word: string): string {
+  return /^[aeiou]/i.test(word) ? 'an' : 'a'
+}
+
+export const DRIVERS = new DriverRegistry([ixgbe])

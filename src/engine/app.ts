@@ -1,0 +1,117 @@
+/**
+ * What an app is: a file that says which ports it needs and moves packets between them. Everything else is the engine's:
+ * devices, memory, the loop and its rest, the rehearsal, counters, signals, the end.
+ *
+ * An app is loaded twice: in the main thread, which asks it for a plan, and in each worker, where it moves packets. The two
+ * share nothing but what the plan hands over, so an app keeps no state at the top of its file.
+ */
+import type { RxQueue, TxQueue } from '../driver/device.ts'
+import type { PacketMemory } from '../memory/packets.ts'
+
+/** One device, as a worker sees it: one of its queue pairs. */
+export interface AppPort {
+  readonly rx: RxQueue
+  readonly tx: TxQueue
+}
+
+/** What an app is told in the main thread, before any device is touched. */
+export interface PlanContext {
+  /** As the user wrote them: `0000:03:00.0`, `virtual:gen`. Port i of each worker is a queue pair of device i. */
+  readonly devices: readonly string[]
+  /** Queue pairs per device, and so workers, and so jobs. */
+  readonly queues: number
+  /** Largest packet, bytes after the Ethernet header. */
+  readonly mtu: number
+  /** Says something that is worth a line on stderr. */
+  readonly log: (level: 'warning' | 'progress', text: string) => void
+  /** Aborted when the run is to end. */
+  readonly stop: AbortSignal
+}
+
+/** A plan for those that must know the links first, or that hold something open during the run. */
+export interface Plan<Job> {
+  /**
+   * One job per worker, asked for when the links are up. `linkMbit`: the speed of each device's link in Mbit/s, 0 while it
+   * is down.
+   */
+  jobs(linkMbit: readonly number[]): readonly Job[]
+  /** Rejects when the plan can't go on: the run ends with that error. Never resolves. */
+  readonly failed?: Promise<never>
+  /** What the run has found out, for its result. `results`: what each worker has returned, of those that could. */
+  result?(results: readonly unknown[]): unknown
+  /** Gives back what it holds. Called once, whatever became of the run. */
+  close?(): void
+}
+
+/** What an app gets in a worker. */
+export interface WorkerContext {
+  /** One per device, in the order of the command line. Received packets come from the pool of the port's number. */
+  readonly ports: readonly AppPort[]
+  /** This worker's packet buffers: nobody else's, no lock, no copy. */
+  readonly memory: PacketMemory
+  /** The numbers of the app's own pools, for memory.allocate(): as many as App.pools asks for. */
+  readonly pools: readonly number[]
+  /** Packets per batch, as the user wants them. */
+  readonly batchSize: number
+  /** One slot per name in App.counters, 0 at the start. Written by this worker only: `counters[0] += n`. */
+  readonly counters: Float64Array
+  /** This worker's number, from 0, and how many there are. */
+  readonly worker: number
+  readonly workers: number
+  /** When the run began, milliseconds of CLOCK_MONOTONIC, the same for all workers; 0 in a rehearsal. */
+  readonly startedAt: number
+  /** This is a rehearsal: packets are pretended ones, and whatever outlives the app must not learn of them. */
+  readonly rehearsal: boolean
+}
+
+/** An app at work in one worker. */
+export interface AppSteps {
+  /**
+   * Moves packets, at most a batch or so per port, and returns how many: 0 lets the worker rest. It never waits. Called over
+   * and over; it allocates nothing, as the collector would stop the worker.
+   */
+  step(): number
+  /** The run is about to end: from now on step() sends nothing of its own accord, and goes on with what still comes in. */
+  quiet?(): void
+  /** True once all is done that was asked for: the run ends when every worker has. Asked now and then, between two steps. */
+  done?(): boolean
+  /** What this worker has found out. Asked once, after the last step; structured-cloneable. */
+  result?(): unknown
+  /**
+   * Forgets all packets of the rehearsal. An app that has this is made once, and goes from its rehearsal into the run with
+   * the machine code that was made for it. Any other is made anew.
+   */
+  reset?(): void
+}
+
+/**
+ * An app. `Options` is what `options` makes of the command line, `Job` is what one worker is to do: structured-cloneable,
+ * by default the options.
+ */
+export interface App<Options = unknown, Job = Options> {
+  /** A word: lower-case letters, digits, `-`. */
+  readonly name: string
+  /** How many devices it takes. */
+  readonly ports: { readonly min: number; readonly max: number }
+  /** Buffer pools besides one per port: packets that the app makes itself need one. Default 0. */
+  readonly pools?: number
+  /** Names of its counters, which are printed and served beside those of the devices. */
+  readonly counters?: readonly string[]
+  /**
+   * Pairs of ports between which it passes everything: what comes in at the first goes out of the second, unchanged in number,
+   * and nothing else does. The balance of the run then follows packets through the app, and `--expect-loss` counts what the app
+   * loses. Ports without a pair end, and begin, at the app.
+   */
+  readonly passes?: readonly (readonly [number, number])[]
+  /** It sends without being asked: the run doesn't end when all sources on its wires have. Default false. */
+  readonly generates?: boolean
+  /** Main thread: reads what follows `--` on the command line. An error thrown here is one of usage. */
+  options?(argv: readonly string[]): Options
+  /** Main thread: what each worker is to do, one job per queue. Default: the options for each. */
+  plan?(
+    options: Options,
+    context: PlanContext,
+  ): readonly Job[] | Plan<Job> | Promise<readonly Job[] | Plan<Job>>
+  /** Worker: makes what moves the packets. Called for the rehearsal, and for the run unless there is reset(). */
+  make(context: WorkerContext, job: Job): AppSteps
+}

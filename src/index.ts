@@ -1,0 +1,44 @@
+/** The library: what an app of your own imports from 'ixy-ts'. docs/api.md is made of this file: a line comment is a heading there. */
+
+// Apps
+export type { App, AppPort, AppSteps, Plan, PlanContext, WorkerContext } from './engine/app.ts'
+
+// Queues and packet buffers
+export type { RxQueue, TxQueue } from './driver/device.ts'
+export type { PacketMemory } from './memory/packets.ts'
+export { TxBatch } from './driver/tx-batch.ts'
+
+// Views of packets
+export type { PacketBytes, View } from './packet/view.ts'
+export { EthernetFrame, EtherType, MIN_FRAME_BYTES } from './packet/ethernet.ts'
+export { VlanTag } from './packet/vlan.ts'
+export { ArpOperation, ArpPacket } from './packet/arp.ts'
+export { IpProtocol, Ipv4Packet } from './packet/ipv4.ts'
+export { IPV6_BYTES, Ipv6Packet } from './packet/ipv6.ts'
+export { UdpDatagram } from './packet/udp.ts'
+export { TcpFlag, TcpSegment } from './packet/tcp.ts'
+export { IcmpMessage, IcmpType, UnreachableCode } from './packet/icmp.ts'
+
+// Addresses
+export { BROADCAST_MAC, formatMacAddress, parseMacAddress } from './packet/mac.ts'
+export { formatIpv4, isIpv4Host, parseIpv4, parseIpv4Prefix } from './packet/ipv4.ts'
+export type { Ipv4Prefix } from './packet/ipv4.ts'
+export { formatIpv6, parseIpv6 } from './packet/ipv6.ts'
+
+// Checksums
+export { internetChecksum, updateChecksum, updateChecksum32 } from './packet/checksum.ts'
+export type { IpPacket } from './packet/checksum.ts'
+
+// ARP and ICMP
+export { ArpTable } from './packet/arp-table.ts'
+export type { ArpMemory, ArpTableOptions } from './packet/arp-table.ts'
+export { answerEcho, writeIcmpError } from './packet/icmp.ts'
+export type { IcmpMemory } from './packet/icmp.ts'
+
+// Captures
+export { CaptureFile, readCapture } from './captures/files.ts'
+export type { CaptureRecord } from './captures/files.ts'
+
+// Errors
+export { EXIT_CODES, IxyError, usageError } from './errors.ts'
+export type { ErrorCode } from './errors.ts'

@@ -1,0 +1,2 @@
+/** Some hundred starts of the program, most of which don't look at its first second. Those that do set this to 1. */
+process.env['IXY_TS_REHEARSAL'] ??= '0'
