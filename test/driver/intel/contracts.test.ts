@@ -3,8 +3,8 @@
  * app asks for, both do the same, and no packet is lost, sent or given away twice by it.
  */
 import fc from 'fast-check'
-import { DESCRIPTOR_BYTES, RX_DD, RX_EOP, TX_DD, TX_RS } from '../../../src/driver/ixgbe/descriptors.ts'
-import { type Startable, makeRings } from '../../../src/driver/ixgbe/ring-pair.ts'
+import { DESCRIPTOR_BYTES, RX_DD, RX_EOP, TX_DD, TX_RS } from '../../../src/driver/intel/descriptors.ts'
+import { type Startable, makeRings } from '../../../src/driver/intel/queues.ts'
 import type { RxQueue, TxQueue } from '../../../src/driver/device.ts'
 import { IxyError } from '../../../src/errors.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
