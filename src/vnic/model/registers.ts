@@ -161,5 +161,6 @@ function nameOfNothing(offset: number): string {
 }
 
 function within({ base, stride, count }: Range, offset: number): boolean {
-  return offset >= base && offset < base + stride * count
+  const past = offset - base
+  return past >= 0 && past < stride * count && past % stride === 0
 }

@@ -1,5 +1,7 @@
-import { offsetOf, type Register } from '../../../src/driver/intel/register.ts'
+import { offsetOf, type Range, type Register } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
+import { ABSENT } from '../../../src/driver/ixgbe/table/absent.ts'
+import { DUMPED } from './dumped-registers.ts'
 
 const ALL: readonly Register[] = Object.values(REG)
 
@@ -37,6 +39,21 @@ describe('the register table', () => {
         expect([where, writable]).toEqual([where, true])
       }
     }
+  })
+
+  test('names all that the register dumps of other drivers read, or says which card has it instead', () => {
+    const known = new Set<number>()
+    const add = ({ base, stride, count }: Range): void => {
+      for (let i = 0; i < count; i++) known.add(base + i * stride)
+    }
+    for (const register of ALL) [...register.ranges, ...register.aliases].forEach(add)
+    for (const { range } of ABSENT) add(range)
+    const unknown = DUMPED.flatMap(([name, base, count, stride]) =>
+      Array.from({ length: count }, (_, i) => base + i * stride)
+        .filter((offset) => !known.has(offset))
+        .map((offset) => `${name} at 0x${offset.toString(16)}`),
+    )
+    expect(unknown).toEqual([])
   })
 
   test('cites a section of chapter 8.2.3 for every register', () => {
