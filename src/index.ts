@@ -20,7 +20,7 @@ export { TcpFlag, TcpSegment } from './packet/tcp.ts'
 export { IcmpMessage, IcmpType, UnreachableCode } from './packet/icmp.ts'
 
 // Addresses
-export { BROADCAST_MAC, formatMacAddress, parseMacAddress } from './packet/mac.ts'
+export { BROADCAST_MAC, formatMac, MAC_BYTES, parseMac } from './packet/mac.ts'
 export { formatIpv4, isIpv4Host, parseIpv4, parseIpv4Prefix } from './packet/ipv4.ts'
 export type { Ipv4Prefix } from './packet/ipv4.ts'
 export { formatIpv6, parseIpv6 } from './packet/ipv6.ts'

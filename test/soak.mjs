@@ -49,6 +49,12 @@ const parts = {
       })
   },
   hostile() {
+    for (let seed = first; seed < first + times(50); seed++)
+      run(
+        `hostile: 1,000 sessions with a server whose replies are damaged, seed ${seed}`,
+        jest('test/pci/vfio-user/client', '-t', 'replies are damaged'),
+        { IXY_HOSTILE_SEED: String(seed), IXY_HOSTILE_SESSIONS: '1000' },
+      )
     for (let seed = first; seed < first + times(1000); seed++)
       run(
         `hostile: 10,000 messages, seed ${seed}`,

@@ -16,9 +16,6 @@ import {
   usageError,
 } from 'ixy-ts'
 
-/** Locally administered MAC addresses end with the IPv4 address of the port. */
-const OWN_MAC = 0x0200_0000_0000
-
 const responder: App<number, number> = {
   name: 'responder',
   ports: { min: 1, max: 1 },
@@ -33,7 +30,8 @@ const responder: App<number, number> = {
   make({ ports: [{ rx, tx }], memory, batchSize, counters }, address) {
     const batch = memory.batch(batchSize)
     const unwanted = memory.batch(batchSize)
-    const mac = OWN_MAC + address
+    // Locally administered, and it ends with the IPv4 address.
+    const mac = Uint8Array.of(2, 0, address >>> 24, address >>> 16, address >>> 8, address)
     const frame = new EthernetFrame()
     const arp = new ArpPacket()
     const ip = new Ipv4Packet()
@@ -52,8 +50,8 @@ const responder: App<number, number> = {
         if (ip.destination !== address || !answerEcho(ip, icmp)) return false
         counters[1]++
       }
-      frame.destination = frame.source
-      frame.source = mac
+      frame.swapAddresses()
+      frame.setSource(mac)
       return true
     }
 

@@ -15,8 +15,6 @@ const [ROUTED, LOCAL, INVALID, IGNORED, NO_ROUTE, NO_HOST, EXPIRED, NO_ROOM] = C
 const { DESTINATION_UNREACHABLE, TIME_EXCEEDED } = ixy.IcmpType
 const { UDP } = ixy.IpProtocol
 const { NET, HOST, PROTOCOL, PORT } = ixy.UnreachableCode
-/** Locally administered MAC addresses, which end with the port's IPv4 address. */
-const OWN_MACS = 0x0200_0000_0000
 
 const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
   name: 'router',
@@ -51,9 +49,11 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
       ip.wrap(memory.u8, memory.dataOffset(id) + 14, memory.size[id] - 14)
       complain(id, NO_HOST, DESTINATION_UNREACHABLE, HOST)
     }
+    // Locally administered, and they end with the ports' IPv4 addresses.
+    const macs = links.map(({ address: ip }) => Uint8Array.of(2, 0, ip >>> 24, ip >>> 16, ip >>> 8, ip))
     const tables = links.map((prefix, port) => {
       const send = (id: number): void => out[port].add(id)
-      return new ixy.ArpTable({ memory, pool, mac: OWN_MACS + prefix.address, prefix, send, giveUp })
+      return new ixy.ArpTable({ memory, pool, mac: macs[port], prefix, send, giveUp })
     })
     let [steps, nextSecond] = [0, 0]
 
@@ -83,9 +83,9 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
     }
 
     function arrive(id: number, port: number): void {
-      if (tables[port].receive(id)) return
+      if (tables[port].receive(id)) return void counters[LOCAL]++
       // Broadcasts of the link are not routed (RFC 1812 §5.3.4).
-      const wanted = frame.wrapPacket(memory, id) && frame.destination === OWN_MACS + links[port].address
+      const wanted = frame.wrapPacket(memory, id) && frame.destinationIs(macs[port])
       if (!wanted || frame.type !== ixy.EtherType.IPV4) return drop(id, IGNORED)
       const whole = ip.wrap(memory.u8, frame.payloadOffset, frame.payloadLength) && ip.checksumOk
       if (!whole || !ixy.isIpv4Host(ip.source)) return drop(id, INVALID)

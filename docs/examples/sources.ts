@@ -42,7 +42,7 @@ const sources: App = {
     const frame = new EthernetFrame()
     const tag = new VlanTag()
     const ip = new Ipv4Packet()
-    /** Where a source's counts are. Keys are signed: V8 keeps other numbers above 2^31 on the heap. */
+    /** Where a source's counts are. */
     const places = new Map<number, number>()
     const packets = new Float64Array(MOST_SOURCES)
     const bytes = new Float64Array(MOST_SOURCES)
@@ -61,15 +61,14 @@ const sources: App = {
         return
       }
       counters[0]++
-      const address = ip.source | 0
-      let place = places.get(address)
+      let place = places.get(ip.source)
       if (place === undefined) {
         if (places.size === MOST_SOURCES) {
           counters[2]++
           return
         }
         place = places.size
-        places.set(address, place)
+        places.set(ip.source, place)
       }
       packets[place]++
       bytes[place] += frame.length
@@ -85,7 +84,7 @@ const sources: App = {
 
       result(): Source[] {
         const of = ([address, place]: [number, number]) => ({
-          address: address >>> 0,
+          address,
           packets: packets[place],
           bytes: bytes[place],
         })

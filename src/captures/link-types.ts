@@ -5,11 +5,9 @@
 import { IxyError } from '../errors.ts'
 import { LINKTYPE_ETHERNET } from '../packet/pcap.ts'
 import { DESTINATION, EtherType, HEADER_BYTES, SOURCE, TYPE } from '../packet/ethernet.ts'
-import { MAC_BYTES } from '../packet/mac.ts'
+import { BROADCAST_MAC, MAC_BYTES } from '../packet/mac.ts'
 import { DEFAULT_TEMPLATE } from '../packet/template.ts'
 import type { CapturedPacket } from './packet.ts'
-
-const BROADCAST = new Uint8Array(MAC_BYTES).fill(0xff)
 
 /** Link types that are raw IP by one name or another: BSDs', OpenBSD's, the registered ones. */
 const RAW_IP = new Set([12, 14, 101, 228, 229])
@@ -114,7 +112,7 @@ export class Framer {
     const protocol = u16(protocolAt)
     if (NO_ETHERTYPE.has(u16(deviceAt))) return false
     this.pass(headerBytes)
-    const destination = type === COOKED_BROADCAST ? BROADCAST : this.destination
+    const destination = type === COOKED_BROADCAST ? BROADCAST_MAC : this.destination
     const source = addressBytes === MAC_BYTES ? offset + addressAt : null
     if (protocol >= FIRST_ETHERTYPE) return this.header(bytes, destination, source, protocol)
     if (protocol !== COOKED_LLC || this.length > MOST_LLC) return false

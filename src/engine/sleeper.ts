@@ -12,8 +12,8 @@ const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1,
 const LONGEST = 200
 
 /**
- * What a worker does that finds nothing to do: sleeps until a card reports packets (eventfds, see
- * driver/ixgbe/interrupts.ts), or, in mode `poll`, offers its CPU to whoever waits for it, and goes on. On a CPU of its
+ * What a worker does that finds nothing to do: sleeps until a card reports packets (the eventfd
+ * of its queue, QueueSpec.interrupt), or, in mode `poll`, offers its CPU to whoever waits for it, and goes on. On a CPU of its
  * own that changes nothing; on a shared one, what it waits for may be what it keeps from running.
  *
  * No packet is overlooked: the eventfds are cleared first, then the rings are polled once more, then the worker

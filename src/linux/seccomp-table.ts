@@ -6,7 +6,7 @@
 /** `start`: from the first instruction of the process; `service`: once all is open and clients are served. */
 export type Stage = 'start' | 'service'
 
-export interface Refusal {
+export interface RefusedCall {
   readonly name: string
   readonly number: number
   readonly stage: Stage
@@ -92,10 +92,10 @@ const TIOCLINUX = 0x541c
 const TIOCSETD = 0x5423
 
 /** Those that are refused in some cases only. */
-function conditional(pid: number): Refusal[] {
+function conditional(pid: number): RefusedCall[] {
   return [
     // The terminal is the operator's: no typing in their name.
-    ...[TIOCSTI, TIOCLINUX, TIOCSETD].map((value): Refusal => {
+    ...[TIOCSTI, TIOCLINUX, TIOCSETD].map((value): RefusedCall => {
       return { name: 'ioctl', number: 16, stage: 'start', when: { argument: 1, is: 'equal', value } }
     }),
     { name: 'open', number: 2, stage: 'service', when: { argument: 1, is: 'with', value: WRITING } },
@@ -124,9 +124,9 @@ export interface Refused {
 }
 
 /** All that is refused at `stage`; at `service`, that is everything. */
-export function refusals({ stage, writesFiles, pid = process.pid }: Refused): Refusal[] {
+export function refusals({ stage, writesFiles, pid = process.pid }: Refused): RefusedCall[] {
   const always = (['start', 'service'] as const).flatMap((from) =>
-    Object.entries(ALWAYS[from]).map(([name, number]): Refusal => ({ name, number, stage: from })),
+    Object.entries(ALWAYS[from]).map(([name, number]): RefusedCall => ({ name, number, stage: from })),
   )
   return [...conditional(pid), ...always].filter(
     ({ when, stage: from }) =>

@@ -4,7 +4,7 @@
  */
 import { declare, lastErrno, LinuxError } from './libc.ts'
 import { mmap, munmap, viewOf } from './mapping.ts'
-import { ENOSYS, EPERM, LAST_KNOWN, type Refusal, type Refused, refusals } from './seccomp-table.ts'
+import { ENOSYS, EPERM, LAST_KNOWN, type RefusedCall, type Refused, refusals } from './seccomp-table.ts'
 
 const libcSyscall = declare<(number: number, operation: number, flags: number, program: bigint) => number>(
   'long syscall(long number, unsigned int operation, unsigned long flags, void *program)',
@@ -46,7 +46,7 @@ export type Instruction = readonly [code: number, ifTrue: number, ifFalse: numbe
  * The filter of a stage. Of what isn't a call of x86-64 nothing is allowed, and a call that is newer than the table doesn't
  * exist.
  */
-export function filterProgram(list: readonly Refusal[]): Instruction[] {
+export function filterProgram(list: readonly RefusedCall[]): Instruction[] {
   return [
     [LOAD, 0, 0, ARCH],
     [JEQ, 1, 0, AUDIT_ARCH_X86_64],
@@ -61,7 +61,7 @@ export function filterProgram(list: readonly Refusal[]): Instruction[] {
   ]
 }
 
-function instructions({ number, when, error = EPERM }: Refusal): Instruction[] {
+function instructions({ number, when, error = EPERM }: RefusedCall): Instruction[] {
   const refuse: Instruction = [RET, 0, 0, RET_ERRNO | error]
   if (when === undefined) return [[JEQ, 0, 1, number], refuse]
   const test = when.is === 'equal' || when.is === 'other' ? JEQ : JSET
@@ -93,7 +93,7 @@ export function installFilter(what: Refused): number {
  * Refuses calls to all threads of this process, those to come included, and takes new privileges from them: both for
  * good. Throws LinuxError.
  */
-export function refuse(list: readonly Refusal[]): void {
+export function refuse(list: readonly RefusedCall[]): void {
   const program = filterProgram(list)
   setNoNewPrivileges()
   const header = 16

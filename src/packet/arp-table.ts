@@ -1,7 +1,7 @@
 import { ArpOperation, ArpPacket, PACKET_BYTES } from './arp.ts'
 import { EthernetFrame, EtherType, HEADER_BYTES, MIN_FRAME_BYTES } from './ethernet.ts'
 import type { Ipv4Prefix } from './ipv4.ts'
-import { BROADCAST_MAC } from './mac.ts'
+import { BROADCAST_MAC, MAC_BYTES } from './mac.ts'
 import type { PacketBytes } from './view.ts'
 
 /** Packets that wait for an address at once: they are buffers that nobody else can use. */
@@ -10,10 +10,11 @@ const MOST_WAITING = 32
 const TRIES = 3
 /** Seconds after which an address that hasn't been heard of is asked for anew. */
 const LIFETIME = 60
-const UNKNOWN = -1
 
 interface Neighbour {
-  mac: number
+  readonly mac: Uint8Array
+  /** `mac` is its address. */
+  known: boolean
   /** Seconds since it was last heard of, or first asked for. */
   age: number
 }
@@ -28,8 +29,8 @@ export interface ArpTableOptions {
   readonly memory: ArpMemory
   /** Where buffers for requests come from: one of the app's own pools. */
   readonly pool: number
-  /** The port's own MAC address, as a number, and its IPv4 address with the prefix of its link. */
-  readonly mac: number
+  /** The port's own MAC address, and its IPv4 address with the prefix of its link. */
+  readonly mac: Uint8Array
   readonly prefix: Ipv4Prefix
   /** Takes packet `id`, which is ready to be transmitted. */
   readonly send: (id: number) => void
@@ -40,7 +41,7 @@ export interface ArpTableOptions {
 /** The hosts on a port's link by their IPv4 addresses: asks for MAC addresses and answers for its own (RFC 826, RFC 1122 §2.3.2). */
 export class ArpTable {
   private readonly options: ArpTableOptions
-  /** By signed addresses: V8 keeps numbers from 2^31 on on the heap. */
+  /** By their IPv4 addresses. */
   private readonly neighbours = new Map<number, Neighbour>()
   private readonly waiting = new Int32Array(MOST_WAITING)
   private readonly waitingFor = new Int32Array(MOST_WAITING)
@@ -58,18 +59,17 @@ export class ArpTable {
    * host has answered. True: the packet is the table's now. False: too many are waiting, it is still the caller's.
    */
   send(id: number, address: number): boolean {
-    const key = address | 0
-    const neighbour = this.neighbours.get(key)
-    if (neighbour !== undefined && neighbour.mac !== UNKNOWN) {
+    const neighbour = this.neighbours.get(address)
+    if (neighbour?.known) {
       this.dispatch(id, neighbour.mac)
       return true
     }
     if (this.count === MOST_WAITING) return false
     this.waiting[this.count] = id
-    this.waitingFor[this.count++] = key
+    this.waitingFor[this.count++] = address
     if (neighbour === undefined) {
-      this.neighbours.set(key, { mac: UNKNOWN, age: 0 })
-      this.ask(key)
+      this.neighbours.set(address, newNeighbour())
+      this.ask(address)
     }
     return true
   }
@@ -83,49 +83,49 @@ export class ArpTable {
     const { network, mask, address } = options.prefix
     if (!frame.wrapPacket(options.memory, id) || frame.type !== EtherType.ARP) return false
     if (!arp.wrap(frame.u8, frame.payloadOffset, frame.payloadLength)) return false
-    const key = arp.senderIp | 0
-    if (arp.targetIp !== address || (key & mask) !== network || key === (address | 0)) return false
-    const { senderMac, operation } = arp
-    const neighbour = neighbours.get(key) ?? { mac: senderMac, age: 0 }
-    neighbour.mac = senderMac
+    const { senderIp, operation } = arp
+    if (arp.targetIp !== address || (senderIp & mask) !== network || senderIp === address) return false
+    const neighbour = neighbours.get(senderIp) ?? newNeighbour()
+    arp.copySenderMac(neighbour.mac)
+    neighbour.known = true
     neighbour.age = 0
-    neighbours.set(key, neighbour)
-    for (let waiting = this.take(key); waiting >= 0; waiting = this.take(key))
-      this.dispatch(waiting, senderMac)
+    neighbours.set(senderIp, neighbour)
+    for (let waiting = this.take(senderIp); waiting >= 0; waiting = this.take(senderIp))
+      this.dispatch(waiting, neighbour.mac)
     if (operation !== ArpOperation.REQUEST) return false
     arp.answer(options.mac)
-    this.dispatch(id, senderMac)
+    this.dispatch(id, neighbour.mac)
     return true
   }
 
   /** To be called once a second: asks again, and gives up. */
   everySecond(): void {
-    for (const [key, neighbour] of this.neighbours) {
+    for (const [address, neighbour] of this.neighbours) {
       neighbour.age++
-      if (neighbour.mac !== UNKNOWN) {
-        if (neighbour.age >= LIFETIME) this.neighbours.delete(key)
-      } else if (neighbour.age < TRIES) this.ask(key)
+      if (neighbour.known) {
+        if (neighbour.age >= LIFETIME) this.neighbours.delete(address)
+      } else if (neighbour.age < TRIES) this.ask(address)
       else {
-        this.neighbours.delete(key)
-        for (let waiting = this.take(key); waiting >= 0; waiting = this.take(key))
+        this.neighbours.delete(address)
+        for (let waiting = this.take(address); waiting >= 0; waiting = this.take(address))
           this.options.giveUp(waiting)
       }
     }
   }
 
-  private dispatch(id: number, mac: number): void {
+  private dispatch(id: number, mac: Uint8Array): void {
     const { frame, options } = this
     frame.wrapPacket(options.memory, id)
-    frame.source = options.mac
-    frame.destination = mac
+    frame.setSource(options.mac)
+    frame.setDestination(mac)
     options.send(id)
   }
 
   /** Takes out the first packet that waits for an address; -1 if there is none. */
-  private take(key: number): number {
+  private take(address: number): number {
     const { waiting, waitingFor, count } = this
     for (let i = 0; i < count; i++) {
-      if (waitingFor[i] !== key) continue
+      if (waitingFor[i] !== address) continue
       const id = waiting[i]
       waiting.copyWithin(i, i + 1, count)
       waitingFor.copyWithin(i, i + 1, count)
@@ -135,7 +135,7 @@ export class ArpTable {
     return -1
   }
 
-  private ask(key: number): void {
+  private ask(target: number): void {
     const { frame, arp, one } = this
     const { memory, pool, mac, prefix } = this.options
     if (memory.allocate(pool, one, 1) === 0) return
@@ -146,7 +146,11 @@ export class ArpTable {
     frame.wrapPacket(memory, one[0])
     frame.type = EtherType.ARP
     arp.create(memory.u8, start + HEADER_BYTES, PACKET_BYTES)
-    arp.ask(mac, prefix.address, key >>> 0)
+    arp.ask(mac, prefix.address, target)
     this.dispatch(one[0], BROADCAST_MAC)
   }
+}
+
+function newNeighbour(): Neighbour {
+  return { mac: new Uint8Array(MAC_BYTES), known: false, age: 0 }
 }

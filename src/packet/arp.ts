@@ -1,5 +1,5 @@
 /** ARP for IPv4 over Ethernet (RFC 826). */
-import { read16, read32, read48, write16, write32, write48 } from './big-endian.ts'
+import { read16, read32, write16, write32 } from './big-endian.ts'
 import { EtherType } from './ethernet.ts'
 import { MAC_BYTES } from './mac.ts'
 import { View } from './view.ts'
@@ -21,7 +21,7 @@ const BOTH_LENGTHS = (MAC_BYTES << 8) | IPV4_BYTES
 /** Whether an ARP packet asks or answers. */
 export const ArpOperation = { REQUEST: 1, REPLY: 2 } as const
 
-/** A view of an ARP packet. MAC addresses are numbers, see `parseMacAddress()`; IPv4 addresses too, see `parseIpv4()`. */
+/** A view of an ARP packet. MAC addresses are six bytes, as in `EthernetFrame`; IPv4 addresses numbers, as in `Ipv4Packet`. */
 export class ArpPacket extends View {
   /** Aims at the payload of a frame. False if that is too short, or about other addresses than IPv4's and Ethernet's. */
   wrap(u8: Uint8Array, offset = 0, length = u8.length - offset): boolean {
@@ -46,22 +46,22 @@ export class ArpPacket extends View {
   }
 
   /** Makes a request of this packet: who has `target`? `mac` and `ip` are the sender's own. */
-  ask(mac: number, ip: number, target: number): void {
+  ask(mac: Uint8Array, ip: number, target: number): void {
     this.operation = ArpOperation.REQUEST
-    this.senderMac = mac
+    this.setSenderMac(mac)
     this.senderIp = ip
-    this.targetMac = 0
+    this.u8.fill(0, this.offset + TARGET_MAC, this.offset + TARGET_MAC + MAC_BYTES)
     this.targetIp = target
   }
 
   /** Makes the reply of this request, where it lies: `mac` is the address that was asked for. */
-  answer(mac: number): void {
-    const asked = this.targetIp
+  answer(mac: Uint8Array): void {
+    const { u8, offset, senderIp, targetIp } = this
     this.operation = ArpOperation.REPLY
-    this.targetMac = this.senderMac
-    this.targetIp = this.senderIp
-    this.senderMac = mac
-    this.senderIp = asked
+    this.setTargetMac(u8, offset + SENDER_MAC)
+    this.targetIp = senderIp
+    this.setSenderMac(mac)
+    this.senderIp = targetIp
   }
 
   /** See `ArpOperation`. */
@@ -73,12 +73,14 @@ export class ArpPacket extends View {
     write16(this.u8, this.offset + OPERATION, value)
   }
 
-  get senderMac(): number {
-    return read48(this.u8, this.offset + SENDER_MAC)
+  /** Writes the sender's MAC address to `target[at…]`. */
+  copySenderMac(target: Uint8Array, at = 0): void {
+    this.copyField(SENDER_MAC, MAC_BYTES, target, at)
   }
 
-  set senderMac(address: number) {
-    write48(this.u8, this.offset + SENDER_MAC, address)
+  /** Takes the sender's MAC address from `address[at…]`. */
+  setSenderMac(address: Uint8Array, at = 0): void {
+    this.setField(SENDER_MAC, MAC_BYTES, address, at)
   }
 
   get senderIp(): number {
@@ -89,13 +91,14 @@ export class ArpPacket extends View {
     write32(this.u8, this.offset + SENDER_IP, address)
   }
 
-  /** 0 in a request. */
-  get targetMac(): number {
-    return read48(this.u8, this.offset + TARGET_MAC)
+  /** Writes the target's MAC address to `target[at…]`; zeros in a request. */
+  copyTargetMac(target: Uint8Array, at = 0): void {
+    this.copyField(TARGET_MAC, MAC_BYTES, target, at)
   }
 
-  set targetMac(address: number) {
-    write48(this.u8, this.offset + TARGET_MAC, address)
+  /** Takes the target's MAC address from `address[at…]`. */
+  setTargetMac(address: Uint8Array, at = 0): void {
+    this.setField(TARGET_MAC, MAC_BYTES, address, at)
   }
 
   get targetIp(): number {

@@ -1,7 +1,7 @@
 /** The Internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words. */
 
 /**
- * Sum of `length` bytes at `offset`, added to `sum`, not folded: good for up to 64 KiB of data. An odd last byte counts
+ * Sum of `length` bytes at `offset`, added to `sum`, not folded: good for up to 64 KiB of data, which stays below 2^32. An odd last byte counts
  * as the high byte of a word.
  */
 export function addToSum(sum: number, memory: Uint8Array, offset: number, length: number): number {
@@ -11,11 +11,10 @@ export function addToSum(sum: number, memory: Uint8Array, offset: number, length
   return i < end ? sum + (memory[i] << 8) : sum
 }
 
-/** The checksum that belongs to a sum: its carries folded in, complemented. 16 bits, to be stored big-endian. */
+/** The checksum that belongs to a sum below 2^32: its carries folded in, complemented. 16 bits, to be stored big-endian. */
 export function finishSum(sum: number): number {
-  let folded = sum
-  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x10000)
-  return ~folded & 0xffff
+  const once = (sum & 0xffff) + (sum >>> 16)
+  return ~(once + (once >>> 16)) & 0xffff
 }
 
 /**

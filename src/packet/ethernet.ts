@@ -9,7 +9,8 @@
  *     +----------+----------+------+-----+------+--------
  *     0          6          12     14    16     18
  */
-import { read16, read48, write16, write48 } from './big-endian.ts'
+import { read16, write16 } from './big-endian.ts'
+import { MAC_BYTES } from './mac.ts'
 import { type PacketBytes, View } from './view.ts'
 
 export const DESTINATION = 0
@@ -43,7 +44,7 @@ export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_MTU
 export const MAX_VLAN_ID = 4094
 
 /**
- * A view of an Ethernet frame. MAC addresses are numbers, see `parseMacAddress()`.
+ * A view of an Ethernet frame. MAC addresses are six bytes, see `parseMac()`: they are copied and compared, not returned.
  *
  *     const ethernet = new EthernetFrame()
  *     if (ethernet.wrapPacket(memory, id) && ethernet.type === EtherType.ARP) …
@@ -59,12 +60,19 @@ export class EthernetFrame extends View {
     return this.aim(memory.u8, memory.dataOffset(id), memory.size[id], HEADER_BYTES)
   }
 
-  get destination(): number {
-    return read48(this.u8, this.offset + DESTINATION)
+  /** Writes the destination address to `target[at…]`. */
+  copyDestination(target: Uint8Array, at = 0): void {
+    this.copyField(DESTINATION, MAC_BYTES, target, at)
   }
 
-  set destination(address: number) {
-    write48(this.u8, this.offset + DESTINATION, address)
+  /** Takes the destination address from `address[at…]`. */
+  setDestination(address: Uint8Array, at = 0): void {
+    this.setField(DESTINATION, MAC_BYTES, address, at)
+  }
+
+  /** The destination address is that at `address[at…]`. */
+  destinationIs(address: Uint8Array, at = 0): boolean {
+    return this.fieldIs(DESTINATION, MAC_BYTES, address, at)
   }
 
   /** The frame is for a group of stations: multicast or broadcast. */
@@ -72,12 +80,29 @@ export class EthernetFrame extends View {
     return (this.u8[this.offset + DESTINATION] & 1) === 1
   }
 
-  get source(): number {
-    return read48(this.u8, this.offset + SOURCE)
+  /** Writes the source address to `target[at…]`. */
+  copySource(target: Uint8Array, at = 0): void {
+    this.copyField(SOURCE, MAC_BYTES, target, at)
   }
 
-  set source(address: number) {
-    write48(this.u8, this.offset + SOURCE, address)
+  /** Takes the source address from `address[at…]`. */
+  setSource(address: Uint8Array, at = 0): void {
+    this.setField(SOURCE, MAC_BYTES, address, at)
+  }
+
+  /** The source address is that at `address[at…]`. */
+  sourceIs(address: Uint8Array, at = 0): boolean {
+    return this.fieldIs(SOURCE, MAC_BYTES, address, at)
+  }
+
+  /** Makes the frame go back to where it has come from. */
+  swapAddresses(): void {
+    const { u8, offset } = this
+    for (let i = 0; i < MAC_BYTES; i++) {
+      const byte = u8[offset + DESTINATION + i]
+      u8[offset + DESTINATION + i] = u8[offset + SOURCE + i]
+      u8[offset + SOURCE + i] = byte
+    }
   }
 
   /** What the payload is, see `EtherType`. Below 0x600 it is a length (IEEE 802.3). */

@@ -30,7 +30,7 @@ export const DEFAULT_TIME_TO_LIVE = 64
 export const IpProtocol = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58 } as const
 
 /**
- * A view of an IPv4 packet. Addresses are unsigned 32-bit numbers, see `parseIpv4()`. The header's checksum follows by itself
+ * A view of an IPv4 packet. Addresses are signed 32-bit numbers, see `parseIpv4()`. The header's checksum follows by itself
  * in `decrementTimeToLive()` only: whoever sets other fields calls `fillChecksum()`, or `updateChecksum()` for each.
  */
 export class Ipv4Packet extends View implements IpPacket {
@@ -207,7 +207,9 @@ export class Ipv4Packet extends View implements IpPacket {
   }
 }
 
-/** `10.0.0.1` as a 32-bit unsigned number. Throws IXY_ERR_USAGE for anything else. */
+/**
+ * `10.0.0.1` as a 32-bit number, 0x0a000001: signed, as V8 keeps larger ones on the heap. Throws IXY_ERR_USAGE for anything else.
+ */
 export function parseIpv4(text: string): number {
   const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number)
   if (parts === undefined || parts.some((part) => part > 255))
@@ -216,15 +218,15 @@ export function parseIpv4(text: string): number {
       `'${text}' is not an IPv4 address`,
       'write four numbers up to 255 as in 10.0.0.1',
     )
-  return parts.reduce((address, part) => address * 256 + part, 0)
+  return parts.reduce((address, part) => (address << 8) | part, 0)
 }
 
-/** A 32-bit number as `10.0.0.1`. */
+/** A 32-bit number, signed or not, as `10.0.0.1`. */
 export function formatIpv4(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.')
 }
 
-/** `10.0.1.1/24` in parts. `network` and `mask` are signed, ready for `(address & mask) === network`. */
+/** `10.0.1.1/24` in parts: an address is within if `(address & mask) === network`. */
 export interface Ipv4Prefix {
   readonly address: number
   readonly network: number

@@ -90,32 +90,32 @@ export class Ipv6Packet extends View implements IpPacket {
 
   /** Writes the source address to `target[at…]`. */
   copySource(target: Uint8Array, at = 0): void {
-    this.copyAddress(SOURCE, target, at)
+    this.copyField(SOURCE, IPV6_BYTES, target, at)
   }
 
   /** Takes the source address from `address[at…]`. */
   setSource(address: Uint8Array, at = 0): void {
-    this.setAddress(SOURCE, address, at)
+    this.setField(SOURCE, IPV6_BYTES, address, at)
   }
 
   /** The source address is that at `address[at…]`. */
   sourceIs(address: Uint8Array, at = 0): boolean {
-    return this.addressIs(SOURCE, address, at)
+    return this.fieldIs(SOURCE, IPV6_BYTES, address, at)
   }
 
   /** Writes the destination address to `target[at…]`. */
   copyDestination(target: Uint8Array, at = 0): void {
-    this.copyAddress(DESTINATION, target, at)
+    this.copyField(DESTINATION, IPV6_BYTES, target, at)
   }
 
   /** Takes the destination address from `address[at…]`. */
   setDestination(address: Uint8Array, at = 0): void {
-    this.setAddress(DESTINATION, address, at)
+    this.setField(DESTINATION, IPV6_BYTES, address, at)
   }
 
   /** The destination address is that at `address[at…]`. */
   destinationIs(address: Uint8Array, at = 0): boolean {
-    return this.addressIs(DESTINATION, address, at)
+    return this.fieldIs(DESTINATION, IPV6_BYTES, address, at)
   }
 
   /** Where the payload starts in `u8`: an extension header, if `nextHeader` says so. */
@@ -134,21 +134,6 @@ export class Ipv6Packet extends View implements IpPacket {
   private replace(mask: number, bits: number): void {
     const at = this.offset + FIRST_WORD
     write32(this.u8, at, (read32(this.u8, at) & ~mask) | (bits & mask))
-  }
-
-  private copyAddress(field: number, target: Uint8Array, at: number): void {
-    for (let i = 0; i < IPV6_BYTES; i++) target[at + i] = this.u8[this.offset + field + i]
-  }
-
-  private setAddress(field: number, address: Uint8Array, at: number): void {
-    for (let i = 0; i < IPV6_BYTES; i++) this.u8[this.offset + field + i] = address[at + i]
-  }
-
-  private addressIs(field: number, address: Uint8Array, at: number): boolean {
-    for (let i = 0; i < IPV6_BYTES; i++) {
-      if (this.u8[this.offset + field + i] !== address[at + i]) return false
-    }
-    return true
   }
 }
 

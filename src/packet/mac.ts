@@ -1,7 +1,7 @@
 /** MAC addresses as text and as six bytes. */
 import { IxyError } from '../errors.ts'
-import { read48, write48 } from './big-endian.ts'
 
+/** Bytes of a MAC address. */
 export const MAC_BYTES = 6
 
 /** `52:54:00:00:00:01` (or with dashes) as six bytes. Throws IXY_ERR_USAGE for anything else. */
@@ -34,17 +34,5 @@ export function formatMac(memory: Uint8Array, offset = 0): string {
   return bytes.join(':')
 }
 
-/** `52:54:00:00:00:01` (or with dashes) as a 48-bit number, 0x525400000001. Throws IXY_ERR_USAGE for anything else. */
-export function parseMacAddress(text: string): number {
-  return read48(parseMac(text), 0)
-}
-
-/** A 48-bit number as `52:54:00:00:00:01`. */
-export function formatMacAddress(address: number): string {
-  const bytes = new Uint8Array(MAC_BYTES)
-  write48(bytes, 0, address)
-  return formatMac(bytes)
-}
-
-/** Every station: 0xffffffffffff, `ff:ff:ff:ff:ff:ff`. */
-export const BROADCAST_MAC = 2 ** 48 - 1
+/** Every station: `ff:ff:ff:ff:ff:ff`. Not to be written to. */
+export const BROADCAST_MAC = new Uint8Array(MAC_BYTES).fill(0xff)

@@ -79,7 +79,7 @@ export class TcpSegment extends View {
     write16(this.u8, this.offset + DESTINATION_PORT, value)
   }
 
-  /** Unsigned, 32 bits. */
+  /** 32 bits, signed. It wraps: `(a - b) | 0` is how far a is ahead of b. */
   get sequence(): number {
     return read32(this.u8, this.offset + SEQUENCE)
   }
@@ -88,7 +88,7 @@ export class TcpSegment extends View {
     write32(this.u8, this.offset + SEQUENCE, value)
   }
 
-  /** Unsigned, 32 bits; says something if flag ACK is set. */
+  /** As `sequence`; says something if flag ACK is set. */
   get acknowledgement(): number {
     return read32(this.u8, this.offset + ACKNOWLEDGEMENT)
   }

@@ -5,7 +5,6 @@
  * The UDP checksum is left out (0, RFC 768), so that only the sequence number changes from packet to packet.
  */
 import { IxyError } from '../errors.ts'
-import { read48 } from './big-endian.ts'
 import * as ethernet from './ethernet.ts'
 import * as ipv4 from './ipv4.ts'
 import * as udp from './udp.ts'
@@ -92,8 +91,8 @@ export function buildFrame(template: FrameTemplate, size: number, flow = 0): Uin
   if (at + PAYLOAD.length + TAIL_BYTES > size) throw new RangeError(`a frame of ${size} bytes is too short`)
   const header = new ethernet.EthernetFrame()
   header.wrap(frame)
-  header.source = read48(template.sourceMac, 0)
-  header.destination = read48(template.destinationMac, 0)
+  header.setSource(template.sourceMac)
+  header.setDestination(template.destinationMac)
   header.type = ethernet.EtherType.IPV4
   if (template.vlanId !== null) {
     header.type = ethernet.EtherType.VLAN

@@ -44,6 +44,24 @@ export abstract class View {
     return true
   }
 
+  /** Writes `bytes` bytes from place `field` of the packet to `target[at…]`. */
+  protected copyField(field: number, bytes: number, target: Uint8Array, at: number): void {
+    for (let i = 0; i < bytes; i++) target[at + i] = this.u8[this.offset + field + i]
+  }
+
+  /** Takes `bytes` bytes from `source[at…]`. */
+  protected setField(field: number, bytes: number, source: Uint8Array, at: number): void {
+    for (let i = 0; i < bytes; i++) this.u8[this.offset + field + i] = source[at + i]
+  }
+
+  /** The `bytes` bytes are those at `other[at…]`. */
+  protected fieldIs(field: number, bytes: number, other: Uint8Array, at: number): boolean {
+    for (let i = 0; i < bytes; i++) {
+      if (this.u8[this.offset + field + i] !== other[at + i]) return false
+    }
+    return true
+  }
+
   /** Aims at nothing. */
   protected miss(): false {
     this.u8 = NOTHING

@@ -1,7 +1,7 @@
 /** A virtual 82599 behind a UNIX socket: the model, its BAR0 in shared memory, what it is plugged into, and its server. */
 import { takeAllSteps } from '../undo.ts'
 import { MSIX_VECTORS } from './model/config-space.ts'
-import { Device } from './model/device.ts'
+import { VirtualCard } from './model/virtual-card.ts'
 import { serve } from './served-82599.ts'
 import type { Breach } from './model/strict.ts'
 import { RegisterMemory } from './register-memory.ts'
@@ -31,7 +31,7 @@ export interface VirtualNicOptions {
 export class VirtualNic {
   readonly name: string
   readonly wire: Wire
-  readonly device: Device
+  readonly device: VirtualCard
   private readonly registers = new RegisterMemory()
   private readonly server: Server
   private closed = false
@@ -46,7 +46,7 @@ export class VirtualNic {
       intxDisabled: () => this.device.config.intxDisabled,
       onUnmask: () => this.device.interrupts.resample(),
     })
-    this.device = new Device({
+    this.device = new VirtualCard({
       mac: options.mac,
       wire: options.wire,
       strict: options.strict,

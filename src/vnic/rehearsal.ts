@@ -6,7 +6,7 @@
 import { offsetOf, put, type Register } from '../driver/intel/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
-import { Device } from './model/device.ts'
+import { VirtualCard } from './model/virtual-card.ts'
 import { BAR0_BYTES } from './model/registers.ts'
 import { DESCRIPTOR_BYTES } from './model/ring.ts'
 import { RxStatus } from './model/rx-queue.ts'
@@ -51,7 +51,7 @@ function rehearseWith(rate: number | null, waits: boolean): number {
   const memory = space.take(BYTES)
   const options = { sizes: [FRAME], flows: 1, rate, waits, count: null }
   const ledger = new Ledger()
-  const device = new Device({
+  const device = new VirtualCard({
     mac: Uint8Array.of(2, 0, 0, 0, 0, 0),
     wire: new GenWire('gen', options, ledger, true),
     strict: true,
@@ -74,7 +74,7 @@ function rehearseWith(rate: number | null, waits: boolean): number {
 }
 
 /** What a driver does (82599 §4.6.3), without waiting for anything. */
-function initialise(device: Device): void {
+function initialise(device: VirtualCard): void {
   const write = (register: Register, value: number): void => device.registers.write(offsetOf(register), value)
   device.config.write(4, Uint8Array.of(0x06, 0x00))
   device.update()
@@ -104,12 +104,12 @@ function setAddress(words: Uint32Array, at: number, offset: number): void {
 
 /** Sends what has arrived out of the same buffers. */
 class Forwarder {
-  private readonly device: Device
+  private readonly device: VirtualCard
   /** The receive ring, then the transmit ring. */
   private readonly words: Uint32Array
   private index = 0
 
-  constructor(device: Device, words: Uint32Array) {
+  constructor(device: VirtualCard, words: Uint32Array) {
     this.device = device
     this.words = words
   }

@@ -3,10 +3,10 @@ import { Region } from '../pci/vfio-user/protocol.ts'
 import type { Doorbells, ServedDevice, ServedRegion } from './vfio-user/served-device.ts'
 import type { InterruptLines } from './vfio-user/interrupt-lines.ts'
 import { BAR4_BYTES, CONFIG_BYTES, PBA_OFFSET } from './model/config-space.ts'
-import type { Device } from './model/device.ts'
+import type { VirtualCard } from './model/virtual-card.ts'
 import { BAR0_BYTES } from './model/registers.ts'
 
-export function serve(device: Device, lines: InterruptLines, doorbells: Doorbells): ServedDevice {
+export function serve(device: VirtualCard, lines: InterruptLines, doorbells: Doorbells): ServedDevice {
   const regions: (ServedRegion | null)[] = []
   regions[Region.BAR0] = new RegisterRegion(device)
   regions[Region.BAR4] = {
@@ -37,11 +37,11 @@ export function serve(device: Device, lines: InterruptLines, doorbells: Doorbell
 
 class RegisterRegion implements ServedRegion {
   readonly bytes = BAR0_BYTES
-  private readonly device: Device
+  private readonly device: VirtualCard
   private readonly scratch = new Uint8Array(4)
   private readonly view = new DataView(this.scratch.buffer)
 
-  constructor(device: Device) {
+  constructor(device: VirtualCard) {
     this.device = device
   }
 

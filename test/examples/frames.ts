@@ -4,12 +4,12 @@ import {
   EthernetFrame,
   EtherType,
   formatIpv4,
-  formatMacAddress,
+  formatMac,
   IcmpMessage,
   IpProtocol,
   Ipv4Packet,
   parseIpv4,
-  parseMacAddress,
+  parseMac,
   UdpDatagram,
 } from '../../src/index.ts'
 
@@ -23,8 +23,8 @@ export interface Ends {
 function ethernet(frame: Uint8Array, { fromMac, toMac }: Ends, type: number): number {
   const header = new EthernetFrame()
   header.wrap(frame)
-  header.source = parseMacAddress(fromMac)
-  header.destination = parseMacAddress(toMac)
+  header.setSource(parseMac(fromMac))
+  header.setDestination(parseMac(toMac))
   header.type = type
   return header.payloadOffset
 }
@@ -33,7 +33,7 @@ export function arpRequest(ends: Ends): Uint8Array {
   const frame = new Uint8Array(60)
   const arp = new ArpPacket()
   arp.create(frame, ethernet(frame, { ...ends, toMac: 'ff:ff:ff:ff:ff:ff' }, EtherType.ARP), 28)
-  arp.ask(parseMacAddress(ends.fromMac), parseIpv4(ends.from), parseIpv4(ends.to))
+  arp.ask(parseMac(ends.fromMac), parseIpv4(ends.from), parseIpv4(ends.to))
   return frame
 }
 
@@ -42,11 +42,11 @@ export function arpReply(request: Uint8Array, mac: string): Uint8Array {
   const frame = request.slice()
   const arp = new ArpPacket()
   arp.wrap(frame, 14)
-  arp.answer(parseMacAddress(mac))
+  arp.answer(parseMac(mac))
   const header = new EthernetFrame()
   header.wrap(frame)
-  header.destination = header.source
-  header.source = parseMacAddress(mac)
+  header.swapAddresses()
+  header.setSource(parseMac(mac))
   return frame
 }
 
@@ -93,12 +93,12 @@ export function udp(ends: Ends, payloadLength = 20): Uint8Array {
 export function describeFrame(frame: Uint8Array): string {
   const [header, arp, ip, icmp] = [new EthernetFrame(), new ArpPacket(), new Ipv4Packet(), new IcmpMessage()]
   header.wrap(frame)
-  const ends = `${formatMacAddress(header.source)} > ${formatMacAddress(header.destination)}`
+  const ends = `${formatMac(frame, 6)} > ${formatMac(frame)}`
   if (arp.wrap(frame, 14) && header.type === EtherType.ARP) {
-    const sender = `${formatIpv4(arp.senderIp)} (${formatMacAddress(arp.senderMac)})`
+    const sender = `${formatIpv4(arp.senderIp)} (${formatMac(frame, 14 + 8)})`
     return arp.operation === 1
       ? `${ends} who has ${formatIpv4(arp.targetIp)}? tell ${sender}`
-      : `${ends} ${sender} tells ${formatIpv4(arp.targetIp)} (${formatMacAddress(arp.targetMac)})`
+      : `${ends} ${sender} tells ${formatIpv4(arp.targetIp)} (${formatMac(frame, 14 + 18)})`
   }
   if (header.type !== EtherType.IPV4 || !ip.wrap(frame, 14)) return `${ends} something else`
   expect(ip.checksumOk).toBe(true)

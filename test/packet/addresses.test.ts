@@ -1,14 +1,7 @@
 import fc from 'fast-check'
-import { formatIpv4, parseIpv4 } from '../../src/packet/ipv4.ts'
+import { formatIpv4, isIpv4Host, parseIpv4, parseIpv4Prefix } from '../../src/packet/ipv4.ts'
 import { formatIpv6, parseIpv6 } from '../../src/packet/ipv6.ts'
-import {
-  BROADCAST_MAC,
-  formatMac,
-  formatMacAddress,
-  parseMac,
-  parseMacAddress,
-  parseUnicastMac,
-} from '../../src/packet/mac.ts'
+import { formatMac, parseMac, parseUnicastMac } from '../../src/packet/mac.ts'
 
 const usage = expect.objectContaining({ code: 'IXY_ERR_USAGE' })
 
@@ -51,9 +44,9 @@ describe('MAC addresses', () => {
 })
 
 describe('IPv4 addresses', () => {
-  test('are numbers in network order', () => {
+  test('are signed numbers in network order', () => {
     expect(parseIpv4('10.0.0.1')).toBe(0x0a000001)
-    expect(parseIpv4('255.255.255.255')).toBe(0xffffffff)
+    expect(parseIpv4('255.255.255.255')).toBe(-1)
     expect(formatIpv4(0xc0a80a14)).toBe('192.168.10.20')
   })
 
@@ -65,19 +58,32 @@ describe('IPv4 addresses', () => {
   )
 
   test('come back from their text', () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 0xffffffff }), (ip) => parseIpv4(formatIpv4(ip)) === ip))
+    fc.assert(
+      fc.property(
+        fc.integer(),
+        (ip) => parseIpv4(formatIpv4(ip)) === ip && formatIpv4(ip >>> 0) === formatIpv4(ip),
+      ),
+    )
   })
 })
 
-test('MAC addresses as numbers', () => {
-  expect(parseMacAddress('52:54:00:00:00:01')).toBe(0x5254_0000_0001)
-  expect(formatMacAddress(BROADCAST_MAC)).toBe('ff:ff:ff:ff:ff:ff')
-  expect(() => parseMacAddress('52:54')).toThrow('not a MAC address')
-  fc.assert(
-    fc.property(fc.nat(2 ** 48 - 1), (address) => {
-      expect(parseMacAddress(formatMacAddress(address))).toBe(address)
-    }),
-  )
+test('the prefix of an address', () => {
+  expect(parseIpv4Prefix('200.0.1.1/24')).toEqual({
+    address: parseIpv4('200.0.1.1'),
+    network: parseIpv4('200.0.1.0'),
+    mask: parseIpv4('255.255.255.0'),
+  })
+  expect(parseIpv4Prefix('10.0.1.1/0')).toMatchObject({ network: 0, mask: 0 })
+  expect(parseIpv4Prefix('10.0.1.1/32').mask).toBe(-1)
+  for (const wrong of ['10.0.1.1', '10.0.1.1/33', '10.0.1/24', '/24', '10.0.1.1/', '10.0.1.1/-1'])
+    expect(() => parseIpv4Prefix(wrong)).toThrow(usage)
+})
+
+test('addresses of hosts', () => {
+  for (const host of ['1.0.0.1', '10.0.0.1', '126.255.255.255', '128.0.0.1', '223.255.255.255'])
+    expect(isIpv4Host(parseIpv4(host))).toBe(true)
+  for (const other of ['0.0.0.0', '0.1.2.3', '127.0.0.1', '224.0.0.1', '255.255.255.255'])
+    expect(isIpv4Host(parseIpv4(other))).toBe(false)
 })
 
 describe('IPv6 addresses', () => {

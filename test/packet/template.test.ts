@@ -1,6 +1,6 @@
 import { EthernetFrame, EtherType } from '../../src/packet/ethernet.ts'
 import { formatIpv4, IpProtocol, Ipv4Packet } from '../../src/packet/ipv4.ts'
-import { formatMacAddress, parseMac } from '../../src/packet/mac.ts'
+import { formatMac, parseMac } from '../../src/packet/mac.ts'
 import {
   buildFrame,
   checkTemplate,
@@ -86,10 +86,7 @@ test('everything that can be set is', () => {
       7,
     ),
   )
-  expect([ethernet.source, ethernet.destination].map(formatMacAddress)).toEqual([
-    '52:54:00:00:00:01',
-    '52:54:00:00:00:02',
-  ])
+  expect([6, 0].map((at) => formatMac(ethernet.u8, at))).toEqual(['52:54:00:00:00:01', '52:54:00:00:00:02'])
   expect([ip.source, ip.destination].map(formatIpv4)).toEqual(['192.168.0.1', '192.168.0.2'])
   expect(ip.checksumOk).toBe(true)
   expect([udp.sourcePort, udp.destinationPort]).toEqual([1007, 65535])

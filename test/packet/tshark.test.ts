@@ -10,7 +10,7 @@ import { EthernetFrame, EtherType } from '../../src/packet/ethernet.ts'
 import { IcmpMessage } from '../../src/packet/icmp.ts'
 import { formatIpv4, IpProtocol, Ipv4Packet } from '../../src/packet/ipv4.ts'
 import { formatIpv6, Ipv6Packet } from '../../src/packet/ipv6.ts'
-import { formatMacAddress } from '../../src/packet/mac.ts'
+import { formatMac } from '../../src/packet/mac.ts'
 import { TcpSegment } from '../../src/packet/tcp.ts'
 import { UdpDatagram } from '../../src/packet/udp.ts'
 import { VlanTag } from '../../src/packet/vlan.ts'
@@ -23,8 +23,8 @@ interface Built {
 }
 
 const u16 = fc.nat(0xffff)
-const u32 = fc.nat(0xffff_ffff)
-const mac = fc.nat(2 ** 48 - 1)
+const u32 = fc.integer()
+const mac = fc.uint8Array({ minLength: 6, maxLength: 6 })
 /** Some addresses and ports mean more to tshark than numbers. */
 const port = fc.integer({ min: 20_000, max: 20_200 })
 
@@ -38,15 +38,17 @@ const outer = fc.record({
 /** Writes Ethernet header and tag; returns where the payload goes, and what is expected of what is written. */
 function begin(
   frame: Uint8Array,
-  { source, destination, tag }: { source: number; destination: number; tag: object | null },
+  { source, destination, tag }: { source: Uint8Array; destination: Uint8Array; tag: object | null },
   type: number,
 ): { at: number; expected: Record<string, string> } {
   const ethernet = new EthernetFrame()
   ethernet.wrap(frame)
-  Object.assign(ethernet, { source, destination, type: tag === null ? type : EtherType.VLAN })
+  ethernet.setSource(source)
+  ethernet.setDestination(destination)
+  ethernet.type = tag === null ? type : EtherType.VLAN
   const expected: Record<string, string> = {
-    'eth.src': formatMacAddress(source),
-    'eth.dst': formatMacAddress(destination),
+    'eth.src': formatMac(source),
+    'eth.dst': formatMac(destination),
   }
   if (tag === null) return { at: ethernet.payloadOffset, expected }
   const vlan = new VlanTag()
@@ -74,15 +76,18 @@ const arp = fc
     const { at, expected } = begin(frame, ends, EtherType.ARP)
     const packet = new ArpPacket()
     packet.create(frame, at)
-    Object.assign(packet, fields)
+    const { senderMac, targetMac, ...numbers } = fields
+    packet.setSenderMac(senderMac)
+    packet.setTargetMac(targetMac)
+    Object.assign(packet, numbers)
     return {
       frame,
       expected: {
         ...expected,
         'arp.opcode': String(fields.operation),
-        'arp.src.hw_mac': formatMacAddress(fields.senderMac),
+        'arp.src.hw_mac': formatMac(fields.senderMac),
         'arp.src.proto_ipv4': formatIpv4(fields.senderIp),
-        'arp.dst.hw_mac': formatMacAddress(fields.targetMac),
+        'arp.dst.hw_mac': formatMac(fields.targetMac),
         'arp.dst.proto_ipv4': formatIpv4(fields.targetIp),
       },
     }
@@ -112,15 +117,15 @@ const udp: Transport = (ip, payload, [sourcePort, destinationPort]) => {
 const tcp: Transport = (ip, payload, [sourcePort, destinationPort], word) => {
   const view = new TcpSegment()
   view.create(ip.u8, ip.payloadOffset, ip.payloadLength, 4)
-  const fields = { sequence: word, acknowledgement: ~word >>> 0, flags: word & 0xff, window: word >>> 16 }
+  const fields = { sequence: word, acknowledgement: ~word, flags: word & 0xff, window: word >>> 16 }
   Object.assign(view, { ...fields, sourcePort, destinationPort })
   ip.u8.set(payload.subarray(0, view.payloadLength), view.payloadOffset)
   view.fillChecksum(ip)
   return {
     'tcp.srcport': String(sourcePort),
     'tcp.dstport': String(destinationPort),
-    'tcp.seq_raw': String(view.sequence),
-    'tcp.ack_raw': String(view.acknowledgement),
+    'tcp.seq_raw': String(view.sequence >>> 0),
+    'tcp.ack_raw': String(view.acknowledgement >>> 0),
     'tcp.flags': `0x${fields.flags.toString(16).padStart(4, '0')}`,
     'tcp.window_size_value': String(fields.window),
     'tcp.hdr_len': '24',

@@ -1,16 +1,18 @@
 import fc from 'fast-check'
+import { ArpPacket } from '../../src/packet/arp.ts'
 import { EthernetFrame } from '../../src/packet/ethernet.ts'
 import { IcmpMessage } from '../../src/packet/icmp.ts'
 import { Ipv4Packet } from '../../src/packet/ipv4.ts'
 import { Ipv6Packet } from '../../src/packet/ipv6.ts'
 import { TcpSegment } from '../../src/packet/tcp.ts'
 import { UdpDatagram } from '../../src/packet/udp.ts'
-import { type AnyView, type Kind, KINDS, read, settable } from './views.ts'
+import { type AnyView, callAddress, I32, type Kind, KINDS, read, settable } from './views.ts'
 
 /** Values for all fields of a kind that can be set. */
 function values({ booleans = [], most, units = {} }: Kind): fc.Arbitrary<Record<string, number | boolean>> {
   const numbers = Object.entries(most).map(([name, max]): [string, fc.Arbitrary<number | boolean>] => {
     const unit = units[name] ?? 1
+    if (max === I32) return [name, fc.integer()]
     return [name, fc.oneof(fc.constant(0), fc.maxSafeNat()).map((n) => (n % (max / unit + 1)) * unit)]
   })
   return fc.record(Object.fromEntries([...numbers, ...booleans.map((name) => [name, fc.boolean()])]))
@@ -59,9 +61,15 @@ function writeAll(view: AnyView, value: number): void {
     view.decrementTimeToLive()
     view.updateChecksum32(1, 2)
   }
-  if (view instanceof Ipv6Packet) {
+  if (view instanceof EthernetFrame || view instanceof Ipv6Packet) {
     view.setSource(new Uint8Array(20).fill(value), 2)
     view.setDestination(new Uint8Array(3).fill(value))
+  }
+  if (view instanceof EthernetFrame) view.swapAddresses()
+  if (view instanceof ArpPacket) {
+    view.setTargetMac(new Uint8Array(3).fill(value))
+    view.ask(new Uint8Array(6).fill(value), value, value)
+    view.answer(new Uint8Array(6).fill(value))
   }
   if (view instanceof UdpDatagram || view instanceof TcpSegment) {
     view.fillChecksum(ip)
@@ -71,7 +79,7 @@ function writeAll(view: AnyView, value: number): void {
 }
 
 describe.each(KINDS)('$name', (kind) => {
-  const { make, headerBytes, most, booleans = [] } = kind
+  const { make, headerBytes, most, booleans = [], addresses = [], addressBytes = 0 } = kind
 
   test('all fields are known to this test', () => {
     expect(settable(make()).sort()).toEqual([...Object.keys(most), ...booleans].sort())
@@ -142,6 +150,31 @@ describe.each(KINDS)('$name', (kind) => {
           expect(memory.subarray(0, offset).every((byte) => byte === 0xee)).toBe(true)
         },
       ),
+    )
+  })
+
+  test('addresses: set, copied and compared as the bytes they are, and each apart', () => {
+    if (addresses.length === 0) return
+    const address = fc.uint8Array({ minLength: addressBytes, maxLength: addressBytes })
+    fc.assert(
+      fc.property(fc.tuple(address, address), fc.nat(9), (values, at) => {
+        const memory = new Uint8Array(100)
+        const view = make()
+        if (view.create) view.create(memory, 3, 90)
+        else view.wrap(memory, 3, 90)
+        const given = values.map((value) => surrounded(value, at, 0xee))
+        addresses.forEach((name, i) => callAddress(view, `set${name}`, given[i], at))
+        addresses.forEach((name, i) => {
+          const copy = new Uint8Array(100).fill(0xee)
+          callAddress(view, `copy${name}`, copy, at)
+          expect(copy.subarray(0, given[i].length)).toEqual(given[i].subarray(0, 100))
+          const test = `${name[0].toLowerCase()}${name.slice(1)}Is`
+          if (!(test in view)) return
+          expect(callAddress(view, test, given[i], at)).toBe(true)
+          given[i][at + (at % addressBytes)] ^= 1
+          expect(callAddress(view, test, given[i], at)).toBe(false)
+        })
+      }),
     )
   })
 

@@ -21,12 +21,15 @@ export interface Kind {
   /** Fields that are booleans, and the values that others can hold. */
   readonly booleans?: readonly string[]
   readonly most: Readonly<Record<string, number>>
+  /** Fields that are bytes: names as in `setSource`, and how many they have. */
+  readonly addresses?: readonly string[]
+  readonly addressBytes?: number
   /** Fields in units larger than one. */
   readonly units?: Readonly<Record<string, number>>
 }
 
-const MAC = 2 ** 48 - 1
-const U32 = 2 ** 32 - 1
+/** Signed ones have all 32 bits. */
+export const I32 = 2 ** 31 - 1
 const U16 = 0xffff
 
 export const KINDS: readonly Kind[] = [
@@ -34,7 +37,9 @@ export const KINDS: readonly Kind[] = [
     name: 'EthernetFrame',
     make: () => new EthernetFrame(),
     headerBytes: 14,
-    most: { destination: MAC, source: MAC, type: U16 },
+    most: { type: U16 },
+    addresses: ['Source', 'Destination'],
+    addressBytes: 6,
   },
   {
     name: 'VlanTag',
@@ -47,7 +52,9 @@ export const KINDS: readonly Kind[] = [
     name: 'ArpPacket',
     make: () => new ArpPacket(),
     headerBytes: 28,
-    most: { operation: U16, senderMac: MAC, senderIp: U32, targetMac: MAC, targetIp: U32 },
+    most: { operation: U16, senderIp: I32, targetIp: I32 },
+    addresses: ['SenderMac', 'TargetMac'],
+    addressBytes: 6,
   },
   {
     name: 'Ipv4Packet',
@@ -62,8 +69,8 @@ export const KINDS: readonly Kind[] = [
       timeToLive: 255,
       protocol: 255,
       checksum: U16,
-      source: U32,
-      destination: U32,
+      source: I32,
+      destination: I32,
     },
   },
   {
@@ -71,6 +78,8 @@ export const KINDS: readonly Kind[] = [
     make: () => new Ipv6Packet(),
     headerBytes: 40,
     most: { trafficClass: 255, flowLabel: 0xfffff, nextHeader: 255, hopLimit: 255 },
+    addresses: ['Source', 'Destination'],
+    addressBytes: 16,
   },
   {
     name: 'UdpDatagram',
@@ -85,8 +94,8 @@ export const KINDS: readonly Kind[] = [
     most: {
       sourcePort: U16,
       destinationPort: U16,
-      sequence: U32,
-      acknowledgement: U32,
+      sequence: I32,
+      acknowledgement: I32,
       flags: 255,
       window: U16,
       urgentPointer: U16,
@@ -117,4 +126,10 @@ export function settable(view: AnyView): string[] {
   return accessors(view)
     .filter(([, { set }]) => set !== undefined)
     .map(([name]) => name)
+}
+
+/** Calls `copyX`, `setX` or `XIs` of a view, whose names its kind tells. */
+export function callAddress(view: AnyView, method: string, bytes: Uint8Array, at: number): unknown {
+  const call = Reflect.get(view, method) as (bytes: Uint8Array, at: number) => unknown
+  return call.call(view, bytes, at)
 }

@@ -32,15 +32,17 @@ export interface ReceiveQueueOptions {
   readonly dropEnable: boolean
 }
 
+/**
+ * When the card fetches transmit descriptors (82599 §7.2.3.4.1): once fewer than `prefetch` are in its cache and at least
+ * `host` wait in memory. The caches differ from card to card.
+ */
+export interface FetchThresholds {
+  readonly prefetch: number
+  readonly host: number
+}
+
 /** SRRCTL.DESCTYPE: advanced descriptors, one buffer (82599 §8.2.3.8.7). */
 const DESCTYPE_ONE_BUFFER = 0b001
-
-/**
- * When the card fetches and writes back transmit descriptors (82599 §7.2.3.4.1, §7.2.3.5): it fetches once fewer than
- * PTHRESH are in its cache and at least HTHRESH wait in memory. WTHRESH must be 0, as not every descriptor has RS set.
- */
-const PTHRESH = 36
-const HTHRESH = 8
 
 /** Milliseconds that all queues together may take to stop. */
 const STOP_DEADLINE = 1000
@@ -70,12 +72,16 @@ export function startReceiveQueue(
   regs.waitFor(RXDCTL, ENABLE.mask, true, { index: queue })
 }
 
-/** Points transmit queue `queue` at its ring and enables it, empty (82599 §4.6.8.1). Throws IXY_ERR_REGISTER. */
+/**
+ * Points transmit queue `queue` at its ring and enables it, empty (82599 §4.6.8.1). Descriptors are written back at once
+ * (WTHRESH 0, §7.2.3.5), as not every one of them has RS set. Throws IXY_ERR_REGISTER.
+ */
 export function startTransmitQueue(
   regs: RegisterFile,
   table: TransmitQueueTable,
   queue: number,
   ring: DmaBlock,
+  { prefetch, host }: FetchThresholds,
 ): void {
   const { TDBAL, TDBAH, TDLEN, TDH, TDT, TXDCTL } = table
   const { low, high } = splitAddress(ring.iova)
@@ -85,9 +91,9 @@ export function startTransmitQueue(
   regs.write(TDH, 0, queue)
   regs.write(TDT, 0, queue)
 
-  const { PTHRESH: prefetch, HTHRESH: host, WTHRESH: writeBack, ENABLE } = TXDCTL.fields
-  const clear = prefetch.mask | host.mask | writeBack.mask
-  const set = put(prefetch, PTHRESH) | put(host, HTHRESH) | ENABLE.mask
+  const { PTHRESH, HTHRESH, WTHRESH, ENABLE } = TXDCTL.fields
+  const clear = PTHRESH.mask | HTHRESH.mask | WTHRESH.mask
+  const set = put(PTHRESH, prefetch) | put(HTHRESH, host) | ENABLE.mask
   regs.modify(TXDCTL, { clear, set }, queue)
   regs.waitFor(TXDCTL, ENABLE.mask, true, { index: queue })
 }

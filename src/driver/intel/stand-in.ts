@@ -8,7 +8,8 @@ const FRAME = 60
 
 /**
  * Owns the descriptors from head to tail of both rings, as the datasheet has it (82599 §7.1.9, §7.2.3.3), writes back and
- * moves on. Rehearsals and the rings' tests work against it.
+ * moves on. Rehearsals and the rings' tests work against it. The benchmark has one in C (bench/c/nic.c): it plays the card for
+ * drivers in C as well, and its own time is not to be measured.
  */
 export class StandInCard implements StandIn {
   /** What stands for RDT and TDT, in this order. */

@@ -24,7 +24,7 @@ import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
 import { disableInterrupts, globalReset, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
-import { disableTransmit, initTransmit, stopTransmitQueues } from './transmit.ts'
+import { FETCH, disableTransmit, initTransmit, stopTransmitQueues } from './transmit.ts'
 
 /** The BAR with the registers (82599 §8.1.1). */
 export const BAR = 0
@@ -81,7 +81,7 @@ export class IxgbeDevice implements Device {
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       prepareReceiveQueue(regs, queue)
       startReceiveQueue(regs, REG, queue, rx, receive)
-      startTransmitQueue(regs, REG, queue, tx)
+      startTransmitQueue(regs, REG, queue, tx, FETCH)
       queues.push({
         driver: 'ixgbe',
         rx: this.ringSpec(rx, REG.RDT, queue),

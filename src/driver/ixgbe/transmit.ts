@@ -1,7 +1,7 @@
 import type { RegisterFile } from '../intel/register-file.ts'
 import { put } from '../intel/register.ts'
 import { REG } from './registers.ts'
-import { disableQueues } from '../intel/queue-setup.ts'
+import { type FetchThresholds, disableQueues } from '../intel/queue-setup.ts'
 
 /** TXPBSIZE of packet buffer 0 when it is the only one: all 160 KiB (82599 §4.6.11.3.4). */
 const ALL_OF_THE_PACKET_BUFFER = 160
@@ -9,6 +9,9 @@ const ALL_OF_THE_PACKET_BUFFER = 160
 const PACKET_BUFFER_THRESHOLD = 150
 /** Most bytes of read requests outstanding without DCB; the bits above are reserved (82599 §8.2.3.9.1). */
 const MAX_REQUESTS = 0xfff
+
+/** When this card fetches transmit descriptors. */
+export const FETCH: FetchThresholds = { prefetch: 36, host: 8 }
 
 /** Sets the transmit path up, all but the queues (82599 §4.6.8). */
 export function initTransmit(regs: RegisterFile): void {

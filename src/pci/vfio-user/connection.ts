@@ -129,9 +129,9 @@ export class Connection {
       }
       if ((answer.flags & MessageFlag.ERROR) === 0) return reply
       reply.fds.forEach(closeInBackground)
-      throw new Refusal(this.name, command, answer.error)
+      throw new CommandRefused(this.name, command, answer.error)
     } catch (error) {
-      if (error instanceof Refusal) throw error
+      if (error instanceof CommandRefused) throw error
       this.failure = this.explain(error, command, performance.now() - begin)
       throw this.failure
     }
@@ -248,7 +248,7 @@ export class Connection {
 }
 
 /** The server answered with an error; the connection lives. */
-class Refusal extends IxyError {
+class CommandRefused extends IxyError {
   constructor(name: string, command: number, errno: number) {
     super(
       'IXY_ERR_PROTOCOL',

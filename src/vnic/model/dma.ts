@@ -3,7 +3,7 @@
  *
  * The client shares pieces of its memory at I/O virtual addresses (iova). Every DMA goes through find(); an address
  * outside is a fault, counted and reported, never followed. Views handed out are valid until something is removed: whoever
- * keeps one must look it up again then (Device.invalidate), because the memory behind it may be gone.
+ * keeps one must look it up again then (VirtualCard.invalidate), because the memory behind it may be gone.
  */
 import { type Bytes, bytesOver } from '../../packet/bytes.ts'
 import type { Strict } from './strict.ts'

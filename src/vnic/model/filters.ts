@@ -1,7 +1,7 @@
 /** Which frames the host wants (82599 §7.1.1): addresses and VLANs. */
 import { get, type Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import type { Strict } from './strict.ts'
 
 /** First bit of the 12 address bits that select a bit of MTA, by MCSTCTRL.MO, from bit 32 of the address. */
@@ -14,7 +14,7 @@ export class Filters {
   byVlan = false
   /** VLNCTRL.VET. */
   vlanType = 0x8100
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private unicastAll = false
   private multicastAll = false
   private broadcast = false
@@ -24,7 +24,7 @@ export class Filters {
   private readonly low: number[] = []
   private readonly high: number[] = []
 
-  constructor(registers: RegisterFile, strict: Strict) {
+  constructor(registers: CardRegisters, strict: Strict) {
     this.registers = registers
     const store = (register: Register): void =>
       registers.onWrite(register, (value, index) => {

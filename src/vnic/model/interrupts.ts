@@ -6,7 +6,7 @@
  * vector of the others; without, everything goes to the one interrupt there is.
  */
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 
 /** Where interrupts go: eventfds of the client. `vector` is 0 for INTx and MSI. */
 export interface InterruptSink {
@@ -24,7 +24,7 @@ const ITR_UNIT_MS = 0.002
 const GPIE = REG.GPIE.fields
 
 export class Interrupts {
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly sink: InterruptSink
   /** Queue causes 0 to 63. */
   private readonly queueCauses = new Uint32Array(2)
@@ -38,7 +38,7 @@ export class Interrupts {
   private readonly deferred = new Uint32Array(2)
   private now = 0
 
-  constructor(registers: RegisterFile, sink: InterruptSink) {
+  constructor(registers: CardRegisters, sink: InterruptSink) {
     this.registers = registers
     this.sink = sink
 

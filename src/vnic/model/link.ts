@@ -7,7 +7,7 @@
 import { get, put } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { I2cSlave } from './i2c.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { makeSfpModule } from './sfp.ts'
 
 /** As Intel's boards have them in their EEPROM: 10 Gbit/s serial over SFI. */
@@ -27,7 +27,7 @@ const MODULE_PRESENT = REG.ESDP.fields.SDP2_DATA.mask
 
 export class Link {
   up = false
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly changed: (up: boolean) => void
   private plugged = true
   /** When the link comes up, on the clock of tick(); NaN: as soon as tick() is called next plus the bring-up time. */
@@ -35,7 +35,7 @@ export class Link {
   private readonly module = new I2cSlave(makeSfpModule())
 
   /** `changed` is called after LINKS has changed. */
-  constructor(registers: RegisterFile, changed: (up: boolean) => void) {
+  constructor(registers: CardRegisters, changed: (up: boolean) => void) {
     this.registers = registers
     this.changed = changed
 

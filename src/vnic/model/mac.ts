@@ -3,7 +3,7 @@ import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import { LONGEST_FRAME } from '../wires/wire.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import type { Statistics } from './statistics.ts'
 
 /** Longest frame without jumbo frames, FCS included (82599 §8.2.3.22.13). */
@@ -26,12 +26,12 @@ export class Mac {
   maxFrame = STANDARD_FRAME - FCS_BYTES
   /** Frames and bytes (without FCS) since the last flush(): for TPR, TOR. */
   readonly arrivals = new Int32Array(2)
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly statistics: Statistics
   /** The link partner asks for silence. */
   private readonly onPause: (milliseconds: number) => void
 
-  constructor(registers: RegisterFile, statistics: Statistics, onPause: (milliseconds: number) => void) {
+  constructor(registers: CardRegisters, statistics: Statistics, onPause: (milliseconds: number) => void) {
     this.registers = registers
     this.statistics = statistics
     this.onPause = onPause

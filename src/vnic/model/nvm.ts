@@ -2,7 +2,7 @@
 import { get, put } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { EEPROM_SIZE_CODE, EEPROM_WORDS, makeEeprom } from './eeprom.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { SpiEeprom } from './spi.ts'
 import type { Strict } from './strict.ts'
 
@@ -21,10 +21,10 @@ const EEC_DONE =
 
 export class Nvm {
   readonly words: Uint16Array
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly spi: SpiEeprom
 
-  constructor(registers: RegisterFile, strict: Strict, mac: Uint8Array) {
+  constructor(registers: CardRegisters, strict: Strict, mac: Uint8Array) {
     this.registers = registers
     this.words = makeEeprom(mac)
     this.spi = new SpiEeprom(this.words)

@@ -11,7 +11,7 @@ import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
 import { Mac } from './mac.ts'
 import { PacketInfo } from './packet-info.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
 import { Rss } from './rss.ts'
 import { verifyChecksums } from './rx-checksum.ts'
@@ -44,7 +44,7 @@ export class Receive {
 
   /** Verify IP and TCP/UDP checksums and report packet types, as a card always does (82599 §7.1.11). */
   private readonly inspectAll: boolean
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
   private readonly info = new PacketInfo()
@@ -60,7 +60,7 @@ export class Receive {
   private pcsd = false
 
   constructor(
-    registers: RegisterFile,
+    registers: CardRegisters,
     dma: DmaMap,
     statistics: Statistics,
     interrupts: Interrupts,

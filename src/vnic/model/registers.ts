@@ -25,7 +25,7 @@ interface Entry {
   write: WriteHook | undefined
 }
 
-export class RegisterFile {
+export class CardRegisters {
   readonly words: Uint32Array
   private readonly strict: Strict
   private readonly entries: Entry[]

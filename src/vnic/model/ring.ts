@@ -14,7 +14,7 @@ import { offsetOf, type Register } from '../../driver/intel/register.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import type { DmaMap, Region } from './dma.ts'
 import { sharedSpace } from '../space.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { SUMS } from './statistics.ts'
 import type { Strict } from './strict.ts'
 
@@ -62,14 +62,14 @@ export class Ring {
   bufferEnd = -Infinity
   bufferBase = Infinity
 
-  protected readonly registers: RegisterFile
+  protected readonly registers: CardRegisters
   protected readonly dma: DmaMap
   protected readonly strict: Strict
   private readonly names: RingRegisters
   private readonly tailWord: number
   private readonly headWord: number
 
-  constructor(names: RingRegisters, index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
+  constructor(names: RingRegisters, index: number, registers: CardRegisters, dma: DmaMap, strict: Strict) {
     this.names = names
     this.index = index
     this.registers = registers
@@ -199,7 +199,7 @@ export class Ring {
 export function hookRings<Q extends Ring>(
   names: RingRegisters,
   queues: readonly Q[],
-  registers: RegisterFile,
+  registers: CardRegisters,
   strict: Strict,
   controlled: (queue: Q) => void,
 ): void {

@@ -7,7 +7,7 @@
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Register } from '../../driver/intel/register.ts'
 import { type PacketInfo, PacketType } from './packet-info.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 
 /** IPv6 addresses and ports. */
 const INPUT_BYTES = 36
@@ -28,13 +28,13 @@ export class Rss {
   /** False: every packet goes to queue 0 without a hash. */
   enabled = false
 
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly table = new Uint32Array(INPUT_BYTES * 256)
   private readonly redirection = new Uint8Array(128)
   private tableIsCurrent = false
   private mrqc = 0
 
-  constructor(registers: RegisterFile) {
+  constructor(registers: CardRegisters) {
     this.registers = registers
     const store = (register: Register, after: () => void): void =>
       registers.onWrite(register, (value, index) => {

@@ -12,7 +12,7 @@ import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import type { Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
 import type { DmaMap } from './dma.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
 import { SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
@@ -62,7 +62,7 @@ export class RxQueue extends Ring {
   private pairs = NO_PAIRS
   private readonly loops = sharedLoops()
 
-  constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict) {
+  constructor(index: number, registers: CardRegisters, dma: DmaMap, strict: Strict) {
     super(RX_REGISTERS, index, registers, dma, strict)
   }
 

@@ -1,20 +1,20 @@
 /** The security blocks, through which all frames pass. They are fused off and hold none, so they stop at once (82599 §4.6.7). */
 import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import type { Strict } from './strict.ts'
 
 const { RX_DIS } = REG.SECRXCTRL.fields
 const { SECRX_RDY } = REG.SECRXSTAT.fields
 
 export class SecurityBlocks {
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly strict: Strict
   /** The host has read SECRXSTAT.SECRX_RDY since it has last written SECRXCTRL. */
   private seenEmpty = false
 
   /** `changed`: called when a path has been opened or closed. */
-  constructor(registers: RegisterFile, strict: Strict, changed: () => void) {
+  constructor(registers: CardRegisters, strict: Strict, changed: () => void) {
     this.registers = registers
     this.strict = strict
     const gate = (control: Register, status: Register, disable: number): void =>

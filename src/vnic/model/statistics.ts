@@ -9,7 +9,7 @@ import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { FCS_BYTES } from '../../packet/ethernet.ts'
 import { LONGEST_FRAME } from '../wires/wire.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 
 const MAX_32 = 2 ** 32 - 1
 const MAX_36 = 2 ** 36 - 1
@@ -99,7 +99,7 @@ export class Statistics {
   /** What the host has read, and so cleared, or reset. */
   private readonly taken = new Float64Array(slotCount)
 
-  constructor(registers: RegisterFile) {
+  constructor(registers: CardRegisters) {
     const { counters, taken } = this
     for (const register of NARROW) {
       const slot = slotOf(register)

@@ -1,6 +1,6 @@
 /** What a virtual card has counted since it was made, whatever the host has read and so cleared. */
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { Device } from './device.ts'
+import type { VirtualCard } from './virtual-card.ts'
 
 /** Seen from the host: RX is what reached its memory. Bytes without FCS. */
 export interface CardTotals {
@@ -11,7 +11,7 @@ export interface CardTotals {
 }
 
 /** Complete between two polls of the device. */
-export function totalsOf({ statistics, receive, transmit }: Device): CardTotals {
+export function totalsOf({ statistics, receive, transmit }: VirtualCard): CardTotals {
   return {
     rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
     tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },

@@ -3,7 +3,7 @@ import { REG } from '../../driver/ixgbe/registers.ts'
 import { Burst } from '../burst.ts'
 import type { DmaMap } from './dma.ts'
 import type { Interrupts } from './interrupts.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
 import { type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
@@ -15,7 +15,7 @@ export class Transmit {
   open = false
   /** The link partner doesn't want frames before then, milliseconds on the clock of poll(). */
   pausedUntil = 0
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly dma: DmaMap
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
@@ -25,7 +25,7 @@ export class Transmit {
   private turn = 0
 
   constructor(
-    registers: RegisterFile,
+    registers: CardRegisters,
     dma: DmaMap,
     statistics: Statistics,
     interrupts: Interrupts,

@@ -6,7 +6,7 @@ import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import type { Strict } from './strict.ts'
 import * as D from './tx-descriptor.ts'
 import { MAX_PACKET, Offloader } from './tx-offload.ts'
@@ -30,7 +30,7 @@ export class TxPacket {
   /** The frame that is to be sent now; valid while `pending`. */
   memory: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
   length = 0
-  private readonly registers: RegisterFile
+  private readonly registers: CardRegisters
   private readonly strict: Strict
   private readonly fetch: Fetch
   private readonly contexts = [D.newContext(), D.newContext()]
@@ -48,7 +48,7 @@ export class TxPacket {
   /** Length of the packet by PAYLEN. Legacy descriptors have none. */
   private expected = 0
 
-  constructor(registers: RegisterFile, strict: Strict, fetch: Fetch) {
+  constructor(registers: CardRegisters, strict: Strict, fetch: Fetch) {
     this.registers = registers
     this.strict = strict
     this.fetch = fetch

@@ -7,7 +7,7 @@ import { LONGEST_FRAME } from '../wires/wire.ts'
 import { BURST, type Burst } from '../burst.ts'
 import { sharedLoops } from '../loops.ts'
 import type { DmaMap } from './dma.ts'
-import type { RegisterFile } from './registers.ts'
+import type { CardRegisters } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
 import { castSum, SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
@@ -56,7 +56,7 @@ export class TxQueue extends Ring {
   /** Descriptors of a packet, not yet complete, that have been read already. */
   private fed = 0
 
-  constructor(index: number, registers: RegisterFile, dma: DmaMap, strict: Strict, burst: Burst) {
+  constructor(index: number, registers: CardRegisters, dma: DmaMap, strict: Strict, burst: Burst) {
     super(TX_REGISTERS, index, registers, dma, strict)
     this.burst = burst
     this.packet = new TxPacket(registers, strict, (iova, bytes, target, offset) =>

@@ -80,14 +80,14 @@ test('a receive queue', () => {
 
 test('a transmit queue', () => {
   registers.write32(0x2028, 0x7f7f7f)
-  startTransmitQueue(regs, VF, 0, ring)
+  startTransmitQueue(regs, VF, 0, ring, { prefetch: 8, host: 1 })
   expect(written()).toEqual({
     0x2000: 0x34567800,
     0x2004: 0x12,
     0x2008: 8192,
     0x2010: 0,
     0x2018: 0,
-    0x2028: (1 << 25) | (8 << 8) | 36,
+    0x2028: (1 << 25) | (1 << 8) | 8,
   })
 })
 

@@ -2,7 +2,7 @@
 import { mmap, munmap, PROT_READ, PROT_WRITE, viewOf } from '../../../src/linux/mapping.ts'
 import type { DmaSegment } from '../../../src/memory/arena.ts'
 import type { ConfigSpace, Doorbell, RegisterWindow, Transport } from '../../../src/pci/transport.ts'
-import { Device } from '../../../src/vnic/model/device.ts'
+import { VirtualCard } from '../../../src/vnic/model/virtual-card.ts'
 import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
 import { sharedSpace } from '../../../src/vnic/space.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
@@ -18,7 +18,7 @@ export class ModelTransport implements Transport {
   readonly access = 'vfio-user'
   readonly numaNode = -1
   readonly needsPhysicalAddresses = false
-  readonly model: Device
+  readonly model: VirtualCard
   readonly signals: number[] = []
   /** Writes to registers, in order, as `offset=value` in hexadecimal. */
   readonly writes: string[] = []
@@ -35,7 +35,7 @@ export class ModelTransport implements Transport {
   /** `inSpace`: the host's memory is where the loops of src/vnic/wasm reach it. */
   constructor(wire: Wire, inSpace = false) {
     this.inSpace = inSpace
-    this.model = new Device({
+    this.model = new VirtualCard({
       mac: Uint8Array.of(0x02, 0x11, 0x22, 0x33, 0x44, 0x55),
       wire,
       strict: true,

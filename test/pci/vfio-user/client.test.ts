@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DRIVERS } from '../../../src/driver/registry.ts'
 import { closing } from '../../../src/linux/background-close.ts'
+import { IxyError } from '../../../src/errors.ts'
 import { drainEventFd } from '../../../src/linux/file.ts'
 import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
@@ -381,6 +382,51 @@ test('descriptors that come with any reply are closed', async () => {
   expect(openFds()).toBe(before)
   transport.close()
 })
+
+const SEED = Number(process.env['IXY_HOSTILE_SEED'] ?? 82599)
+const SESSIONS = Number(process.env['IXY_HOSTILE_SESSIONS'] ?? 100)
+
+test(
+  `a server whose replies are damaged (seed ${SEED}) fails with a reason, and leaves nothing open`,
+  async () => {
+    const { events } = await serve({ hostile: SEED, vectors: 8 })
+    const arena = allocateShared(2 ** 21)
+    const outcomes = new Set<string>()
+    let replies = 0
+    let before = 0
+    for (let session = 0; session < SESSIONS; session++) {
+      try {
+        const transport = openVfioUser(path, { known: DRIVERS, force: true })
+        try {
+          transport.mapDma({ ...arena, iova: 2 ** 32, fdOffset: 0 })
+          transport.enableInterrupts(8)
+          for (let register = 0; register < 64; register += 4)
+            transport.bar(0).write32(register, transport.bar(0).read32(register))
+          transport.doorbell(0, 0x1018)
+          transport.assertAlive()
+          outcomes.add('open')
+        } finally {
+          transport.close()
+        }
+      } catch (error) {
+        if (!(error instanceof IxyError)) throw error
+        outcomes.add(error.code)
+      }
+      await settle()
+      replies += events().filter(({ event }) => event === 'command').length
+      if (session === 0) before = openFds()
+    }
+    await server?.stop()
+    server = undefined
+    releaseBlock(arena)
+    // The server's own, and the arena, are closed now.
+    expect(openFds()).toBeLessThanOrEqual(before + 1)
+    expect(replies).toBeGreaterThan(SESSIONS)
+    expect(outcomes).toContain('IXY_ERR_PROTOCOL')
+    expect(outcomes).not.toContain('IXY_ERR_INTERNAL')
+  },
+  30_000 + SESSIONS * 500,
+)
 
 test('a command of the server in between is refused politely, and the reply is found behind it', async () => {
   const { events } = await serve({ interject: Command.DEVICE_RESET })

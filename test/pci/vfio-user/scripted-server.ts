@@ -5,6 +5,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
 import {
   close,
+  createEventFd,
   createMemfd,
   createSealedMemfd,
   pread,
@@ -15,6 +16,7 @@ import { sleepMilliseconds } from '../../../src/linux/clock.ts'
 import { isErrno } from '../../../src/linux/libc.ts'
 import { pollOne, POLLIN } from '../../../src/linux/poll.ts'
 import { UnixListener, type UnixSocket } from '../../../src/linux/unix-socket.ts'
+import { Random } from '../../../src/vnic/wires/random.ts'
 import * as vfio from '../../../src/pci/vfio-user/protocol.ts'
 
 export interface Script {
@@ -52,6 +54,8 @@ export interface Script {
   readonly interject?: number
   /** Announces a message of 4 GiB in reply to this command. */
   readonly huge?: number
+  /** Damages replies at random, with this seed: one in five. */
+  readonly hostile?: number
   /** Where events go. */
   readonly port: MessagePort
   /** An Int32 the parent sets to 1 to end the server. */
@@ -67,6 +71,9 @@ export type Event =
   | { readonly event: 'closed' }
 
 const script = workerData as Script
+const random = new Random(script.hostile ?? 0)
+/** Milliseconds in which a client that has got a damaged reply says something; then it waits for more than it will get. */
+const PATIENCE = 20
 const report = (event: Event): void => script.port.postMessage(event)
 
 const BAR_BYTES = 512 * 1024
@@ -191,7 +198,32 @@ function serve(socket: UnixSocket): void {
       flags: refused ? vfio.MessageFlag.REPLY | vfio.MessageFlag.ERROR : vfio.MessageFlag.REPLY,
       error: refused ? 22 : 0,
     }
-    socket.send([vfio.encodeHeader(reply), data], out)
+    if (script.hostile === undefined || random.below(5) > 0) {
+      socket.send([vfio.encodeHeader(reply), data], out)
+      continue
+    }
+    const stray = Array.from({ length: random.below(3) }, () => strays[random.below(strays.length)])
+    socket.send([damaged(vfio.encodeHeader(reply), data)], random.below(2) === 0 ? out : stray)
+    if (pollOne(socket.fd, POLLIN, PATIENCE) === 0) break
+  }
+}
+
+/** Neither pages of registers nor memory: what a client must not take for either. */
+const strays = [createMemfd('empty', 0), createMemfd('unsealed', BAR_BYTES), createEventFd(), registers]
+
+/** The message with bytes changed, cut off, added or sent twice. */
+function damaged(header: Uint8Array, payload: Uint8Array): Uint8Array {
+  const message = Uint8Array.of(...header, ...payload)
+  for (let i = random.below(4); i > 0; i--) message[random.below(message.length)] = random.below(256)
+  switch (random.below(4)) {
+    case 0:
+      return message.subarray(0, 1 + random.below(message.length))
+    case 1:
+      return Uint8Array.of(...message, ...message)
+    case 2:
+      return Uint8Array.of(...message, ...Array.from({ length: random.below(64) }, () => random.below(256)))
+    default:
+      return message
   }
 }
 

@@ -4,7 +4,7 @@ import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { type Bytes, bytesOver } from '../../../src/packet/bytes.ts'
 import { plainAccount, type WireAccount } from '../../../src/vnic/wires/account.ts'
 import { Burst } from '../../../src/vnic/burst.ts'
-import { Device } from '../../../src/vnic/model/device.ts'
+import { VirtualCard } from '../../../src/vnic/model/virtual-card.ts'
 import { BAR0_BYTES } from '../../../src/vnic/model/registers.ts'
 import { sharedSpace } from '../../../src/vnic/space.ts'
 import type { Port, Wire, WireReport } from '../../../src/vnic/wires/wire.ts'
@@ -95,7 +95,7 @@ export class Host {
   readonly wire: TestWire
   readonly memory: Bytes
   readonly signals: number[] = []
-  readonly device: Device
+  readonly device: VirtualCard
   now = 1000
 
   /** `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. */
@@ -112,7 +112,7 @@ export class Host {
       ? bytesOver(space.memory.buffer, at, MEMORY_BYTES)
       : bytesOver(new ArrayBuffer(MEMORY_BYTES))
     this.memory.u8.fill(0)
-    this.device = new Device({
+    this.device = new VirtualCard({
       mac: MAC,
       wire: this.wire,
       strict,

@@ -1,11 +1,11 @@
 import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
-import { BAR0_BYTES, RegisterFile } from '../../../src/vnic/model/registers.ts'
+import { BAR0_BYTES, CardRegisters } from '../../../src/vnic/model/registers.ts'
 import { Statistics } from '../../../src/vnic/model/statistics.ts'
 import { Strict } from '../../../src/vnic/model/strict.ts'
 
 test('totals outlive what the host reads and resets', () => {
-  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const registers = new CardRegisters(new ArrayBuffer(BAR0_BYTES), new Strict(true))
   const statistics = new Statistics(registers)
   statistics.add(REG.GPTC, 5)
   expect(registers.read(offsetOf(REG.GPTC))).toBe(5)
@@ -18,7 +18,7 @@ test('totals outlive what the host reads and resets', () => {
 })
 
 test('the total of an array of counters is that of all its elements', () => {
-  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const registers = new CardRegisters(new ArrayBuffer(BAR0_BYTES), new Strict(true))
   const statistics = new Statistics(registers)
   statistics.add(REG.MPC, 3, 0)
   statistics.add(REG.MPC, 4, 7)
@@ -27,7 +27,7 @@ test('the total of an array of counters is that of all its elements', () => {
 })
 
 test('wide counters keep what sticks out of 32 bits', () => {
-  const registers = new RegisterFile(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const registers = new CardRegisters(new ArrayBuffer(BAR0_BYTES), new Strict(true))
   const statistics = new Statistics(registers)
   statistics.add(REG.GORCL, 2 ** 33 + 1)
   expect(registers.read(offsetOf(REG.GORCL))).toBe(1)

@@ -14,7 +14,7 @@ import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
 import { Nvm } from './nvm.ts'
 import { Receive } from './receive.ts'
-import { RegisterFile } from './registers.ts'
+import { CardRegisters } from './registers.ts'
 import { SecurityBlocks } from './security.ts'
 import { Statistics } from './statistics.ts'
 import { Strict } from './strict.ts'
@@ -42,9 +42,9 @@ export interface ModelOptions {
   readonly bar0: ArrayBufferLike
 }
 
-export class Device implements Port, Egress {
+export class VirtualCard implements Port, Egress {
   readonly strict: Strict
-  readonly registers: RegisterFile
+  readonly registers: CardRegisters
   readonly config: ConfigSpace
   readonly dma: DmaMap
   readonly interrupts: Interrupts
@@ -72,7 +72,7 @@ export class Device implements Port, Egress {
     this.wire = options.wire
     this.mac = options.mac
     this.strict = new Strict(options.strict)
-    this.registers = new RegisterFile(options.bar0, this.strict)
+    this.registers = new CardRegisters(options.bar0, this.strict)
     this.dma = new DmaMap(this.strict)
     this.interrupts = new Interrupts(this.registers, options.interrupts)
     this.config = new ConfigSpace(
