@@ -2,6 +2,7 @@
 import type { Driver } from '../driver/driver.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
+import { poolShiftFor } from '../memory/pool-size.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import type { Transport } from '../pci/transport.ts'
 import type { RunOptions } from './types.ts'
@@ -9,16 +10,16 @@ import type { RunOptions } from './types.ts'
 /** How the packet memory of each worker is divided, see PacketMemorySpec. */
 export type PacketShape = Pick<PacketMemorySpec, 'bufferShift' | 'poolShift' | 'pools'>
 
-/** For a session of so many devices. */
+/** For a session of so many devices. Throws IXY_ERR_USAGE if that is more than a worker can have. */
 export function shapeOf(
-  { mtu, ringSize }: Pick<RunOptions, 'mtu' | 'ringSize'>,
+  { mtu, ringSize, batchSize, held }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & { held: number },
   devices: number,
 ): PacketShape {
+  const pools = Math.max(2, devices)
   return {
     bufferShift: bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + mtu),
-    // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
-    poolShift: Math.log2(ringSize) + 2,
-    pools: Math.max(2, devices),
+    poolShift: poolShiftFor({ ports: devices, ringSize, batchSize, held }, pools),
+    pools,
   }
 }
 

@@ -24,7 +24,10 @@ export type SessionOptions = Pick<
   RunOptions,
   'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
 > &
-  Partial<Pick<RunOptions, 'inspect'>>
+  Partial<Pick<RunOptions, 'inspect' | 'batchSize'>> & {
+    /** Packets of one port that the app keeps beyond a batch. Default 0; of `batchSize` the most that a ring has. */
+    readonly held?: number
+  }
 
 type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
@@ -89,6 +92,8 @@ export class Session {
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const addresses = options.devices.map(parseDevice)
+    const { batchSize = options.ringSize - 1, held = 0 } = options
+    const shape = shapeOf({ ...options, batchSize, held }, addresses.length)
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, {
       log,
@@ -107,7 +112,6 @@ export class Session {
         return transport
       })
       const drivers = transports.map((transport) => driverOf(transport, options))
-      const shape = shapeOf(options, transports.length)
       const placement = place(transports, options.cpus)
       const memory = allocateAt(placement, () => allocate(options, shape, drivers))
       arena = memory
