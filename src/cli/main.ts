@@ -8,7 +8,7 @@ import { LOG_LEVELS, type Log, createLog } from './log.ts'
 import { failedEnd } from './output/json.ts'
 import { dataOutlet } from './output/stdout.ts'
 import { createProgram } from './program.ts'
-import { usageError } from './usage.ts'
+import { usageError } from '../option-values.ts'
 
 const argv = process.argv.slice(2)
 if (argv[0] === '--dump-registers') argv[0] = 'dump-registers'

@@ -9,16 +9,16 @@ import type { RunOptions } from './types.ts'
 /** How the packet memory of each worker is divided, see PacketMemorySpec. */
 export type PacketShape = Pick<PacketMemorySpec, 'bufferShift' | 'poolShift' | 'pools'>
 
-/** For a session of so many devices. */
+/** For a session of so many devices; `extraPools` come on top of one for each of them. */
 export function shapeOf(
-  { mtu, ringSize }: Pick<RunOptions, 'mtu' | 'ringSize'>,
+  { mtu, ringSize, extraPools }: Pick<RunOptions, 'mtu' | 'ringSize'> & { readonly extraPools: number },
   devices: number,
 ): PacketShape {
   return {
     bufferShift: bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + mtu),
     // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
     poolShift: Math.log2(ringSize) + 2,
-    pools: Math.max(2, devices),
+    pools: devices + extraPools,
   }
 }
 

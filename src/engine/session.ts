@@ -14,17 +14,23 @@ import { type Model, readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import { type PacketShape, allocate, shapeOf } from './session-memory.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
 
-export type SessionOptions = Pick<
-  RunOptions,
-  'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
-> &
-  Partial<Pick<RunOptions, 'inspect'>>
+/** What isn't given is as in DEFAULTS (settings.ts). */
+export type SessionOptions = Pick<RunOptions, 'devices'> &
+  Partial<
+    Pick<RunOptions, 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'>
+  > & {
+    /** Buffer pools besides one per device. Default 0. */
+    readonly extraPools?: number
+  }
+
+type CompleteOptions = Required<SessionOptions>
 
 type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
@@ -35,7 +41,7 @@ export interface Attendants {
   /** Ends the wait for virtual devices: IXY_ERR_STOP. */
   readonly stop?: AbortSignal
   /** Guards cards that would go on with DMA without this process. */
-  readonly watchdog?: Watchdog
+  readonly watchdog?: Pick<Watchdog, 'guard'>
 }
 
 const NOBODY: Observer = { warning: () => undefined, progress: () => undefined }
@@ -85,14 +91,15 @@ export class Session {
    * fails. No packet comes in before Device.start().
    */
   static async open(
-    options: SessionOptions,
+    given: SessionOptions,
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
+    const options = { ...DEFAULTS, extraPools: 0, ...given }
     const addresses = options.devices.map(parseDevice)
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, {
       log,
-      inspect: options.inspect === true,
+      inspect: options.inspect,
       ...(stop && { stop }),
     })
     const undo = new Undo()
@@ -202,7 +209,7 @@ async function startVirtual(
 function openOne(
   address: DeviceAddress,
   socket: string | undefined,
-  { access, force }: SessionOptions,
+  { access, force }: CompleteOptions,
   observer: Observer,
 ): Transport {
   const target: DeviceAddress =
@@ -217,7 +224,11 @@ function openOne(
 }
 
 /** With VFIO the kernel resets the card when this process has ended; without, somebody else has to. */
-function guard(address: DeviceAddress, { access }: Transport, watchdog: Watchdog | undefined): void {
+function guard(
+  address: DeviceAddress,
+  { access }: Transport,
+  watchdog: Pick<Watchdog, 'guard'> | undefined,
+): void {
   if (address.kind === 'pci' && access === 'sysfs')
     watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
 }
@@ -229,7 +240,7 @@ interface Found {
   readonly model: Model
 }
 
-function driverOf(transport: Transport, options: SessionOptions): Found {
+function driverOf(transport: Transport, options: CompleteOptions): Found {
   const { name, config } = transport
   const found = DRIVERS.driverOf(name, readIds(config, name), options.force)
   requireWithinLimits(name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
@@ -243,7 +254,7 @@ function wantsInterrupts({ mode }: SessionOptions): boolean {
 function openDevice(
   { transport, driver, model }: Found,
   arena: DmaArena,
-  options: SessionOptions,
+  options: CompleteOptions,
   { bufferShift }: PacketShape,
   observer: Observer,
 ): Device {

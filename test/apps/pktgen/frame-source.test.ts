@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { GeneratedFrames } from '../../src/apps/frame-source.ts'
-import { DEFAULT_TEMPLATE, buildFrame, planFrames } from '../../src/packet/template.ts'
+import { GeneratedFrames } from '../../../src/apps/pktgen/frame-source.ts'
+import { DEFAULT_TEMPLATE, buildFrame, planFrames } from '../../../src/packet/template.ts'
 import { POOL, POOL_SHIFT, makeMemory, packet } from './memory.ts'
 
 const sizes = fc.array(fc.integer({ min: 60, max: 1514 }), { minLength: 1, maxLength: 5 })

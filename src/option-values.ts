@@ -1,6 +1,6 @@
 /** Strict readers for option values. Each throws IXY_ERR_USAGE with one line that says what is allowed. */
-import { usageError } from '../errors.ts'
-import * as quantity from '../quantity.ts'
+import { usageError } from './errors.ts'
+import * as quantity from './quantity.ts'
 
 export { usageError }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { LogHistogram } from '../../src/engine/log-histogram.ts'
+import { LogHistogram } from '../../../src/apps/pktgen/log-histogram.ts'
 
 const duration = fc.oneof(
   fc.nat(5000),

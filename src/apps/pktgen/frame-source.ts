@@ -1,7 +1,7 @@
-import type { Share } from '../engine/worker-spec.ts'
-import type { PacketMemory } from '../memory/packets.ts'
-import { type Bytes, bytesOver, copyBytes } from '../packet/bytes.ts'
-import type { FramePlan } from '../packet/template.ts'
+import type { Share } from './options.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { type Bytes, bytesOver, copyBytes } from '../../packet/bytes.ts'
+import type { FramePlan } from '../../packet/template.ts'
 
 const SEQUENCE_BYTES = 4
 

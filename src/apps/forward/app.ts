@@ -1,27 +1,33 @@
-import type { DataPlane, DataPort } from '../engine/data-plane.ts'
-import { specialise } from '../specialise.ts'
-import type { RxQueue, TxQueue } from '../driver/device.ts'
-import type { PacketMemory } from '../memory/packets.ts'
+import type { RxQueue, TxQueue } from '../../driver/device.ts'
+import type { App, AppPort } from '../../engine/app.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { specialise } from '../../specialise.ts'
 
 /** The byte that the ixy papers' workload changes: it makes the CPU touch each packet. */
 const TOUCHED_BYTE = 48
 
-/**
- * An app that moves everything from the first port out of the second and back, until told to stop; then what is left in
- * the rings. Make it once and run it first in the rehearsal: its code is compiled for these ports alone.
- */
-export function makeForward(
-  memory: PacketMemory,
-  [a, b]: readonly DataPort[],
-  batchSize: number,
-  touch: boolean,
-): (plane: DataPlane) => void {
-  const there = makeMover(memory, a, b, batchSize, touch)
-  const back = makeMover(memory, b, a, batchSize, touch)
-  return (plane) => {
-    while (plane.running()) plane.rest(there() + back())
-    plane.drain(() => there() + back())
-  }
+export interface ForwardOptions {
+  /** Increment byte 48 of each packet. */
+  readonly touch: boolean
+}
+
+/** Moves everything from the first port out of the second and back. */
+export const forward: App<ForwardOptions, ForwardOptions> = {
+  name: 'forward',
+  ports: { min: 2, max: 2 },
+  passes: [
+    [0, 1],
+    [1, 0],
+  ],
+  make({ memory, ports: [a, b], batchSize }, { touch }) {
+    const there = makeMover(memory, a, b, batchSize, touch)
+    const back = makeMover(memory, b, a, batchSize, touch)
+    return {
+      step: () => there() + back(),
+      // It remembers nothing, and its code is compiled for these ports alone.
+      reset: () => undefined,
+    }
+  },
 }
 
 /**
@@ -30,8 +36,8 @@ export function makeForward(
  */
 export function makeMover(
   memory: PacketMemory,
-  from: DataPort,
-  to: DataPort,
+  from: AppPort,
+  to: AppPort,
   batchSize: number,
   touch: boolean,
 ): () => number {

@@ -1,8 +1,8 @@
-import { BlockProgress, CaptureBlock } from '../captures/blocks.ts'
-import type { SharedCapture } from '../captures/messages.ts'
-import type { Share } from '../engine/worker-spec.ts'
-import type { PacketMemory } from '../memory/packets.ts'
-import { type Bytes, copyBytes } from '../packet/bytes.ts'
+import { BlockProgress, CaptureBlock } from '../../captures/blocks.ts'
+import type { SharedCapture } from '../../captures/messages.ts'
+import type { Share } from './options.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { type FrameSource, bytesOf } from './frame-source.ts'
 
 /** Bytes of each frame that are copied in a rehearsal: the loop is what matters. */

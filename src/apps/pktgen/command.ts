@@ -1,7 +1,6 @@
-import { type Command, Option } from 'commander'
-import { NOMINAL_MBIT } from '../../engine/jobs.ts'
-import { run } from '../../engine/run.ts'
-import type { PktgenOptions } from '../../engine/types.ts'
+import type { Command } from 'commander'
+import type { PollMode } from '../../engine/types.ts'
+import { usageError } from '../../errors.ts'
 import {
   HEADER_BYTES as ETHERNET_HEADER_BYTES,
   MAX_FRAME_BYTES,
@@ -11,13 +10,15 @@ import { parseIpv4 } from '../../packet/ipv4.ts'
 import { parseMac } from '../../packet/mac.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
-import { checkDevices } from '../device-argument.ts'
-import { addLatencyLimit } from '../expect-latency.ts'
-import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
-import { counted } from '../output/layout.ts'
-import type { Finish } from '../finish.ts'
-import { runApp } from '../run-app.ts'
-import { byteSize, count, usageError, wholeNumber } from '../usage.ts'
+import { byteSize, count, wholeNumber } from '../../option-values.ts'
+import { rate } from '../../quantity.ts'
+import type { AppCommand } from '../command.ts'
+import { pktgen } from './app.ts'
+import { type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
+import { findingsOf } from './findings.ts'
+import type { Latency } from './latency.ts'
+import type { PktgenOptions } from './options.ts'
+import { NOMINAL_MBIT } from './plan.ts'
 
 const EXAMPLES = `
 The default packet is IPv4/UDP, 10.0.0.1:42 to 10.0.0.2:1337, payload "ixy", and a 32-bit little-endian
@@ -34,7 +35,10 @@ Examples:
 
 const MAX_SIZE = MAX_FRAME_BYTES + VLAN_TAG_BYTES
 
-interface PktgenFlags extends RunFlags {
+/** Its own, and those of every run that it has something to say about. */
+interface PktgenFlags {
+  readonly mode: PollMode
+  readonly mtu: number
   readonly size: number
   readonly imix?: true
   readonly rate?: string
@@ -49,24 +53,36 @@ interface PktgenFlags extends RunFlags {
   readonly vlan?: number
   readonly pcap?: string
   readonly latency: boolean
+  readonly expectLatency?: readonly LatencyLimit[]
 }
 
 /** Options that say what a generated packet looks like; none of them goes with --pcap. */
 const SHAPE = ['size', 'imix', 'flows', 'srcMac', 'dstMac', 'srcIp', 'dstIp', 'srcPort', 'dstPort', 'vlan']
 
-export function addPktgen(program: Command, finish: Finish): void {
-  const command = program
-    .command('pktgen')
-    .alias('generate')
-    .description('Generate packets')
-    .argument('<device>', 'PCI address, vfio-user:<socket> or virtual:<wire>')
+export const pktgenCommand: AppCommand<PktgenOptions, PktgenFlags> = {
+  app: pktgen,
+  alias: 'generate',
+  description: 'Generate packets',
+  devices: [['device', 'PCI address, vfio-user:<socket> or virtual:<wire>']],
+  examples: EXAMPLES,
+  addOptions,
+  options: pktgenOptions,
+  reads: ({ pcap }) => (pcap === null ? null : { option: '--pcap', file: pcap }),
+  flatOut: (options) => options.rate !== null && rate(options.rate).of === 'max',
+  headline: ({ packets }) => `sent ${packets}`,
+  findings: (result) => findingsOf(result as Latency | null),
+  unmet: (result, { expectLatency = [] }) => unmetLatency(result as Latency | null, expectLatency),
+}
+
+function addOptions(command: Command): void {
+  command
     .option(
       '--size <bytes>',
       'packet size without FCS, up to --mtu + 14',
       byteSize('--size', 60, MAX_SIZE),
       60,
     )
-    .addOption(new Option('--imix', 'sizes 60, 566 and 1514 in the ratio 7:4:1').conflicts('size'))
+    .addOption(command.createOption('--imix', 'sizes 60, 566 and 1514 in the ratio 7:4:1').conflicts('size'))
     .option(
       '--rate <rate>',
       'rate to keep: 1.5Mpps, 500kpps, 2Gbit, 10% of the link, max (default: line rate)',
@@ -86,7 +102,8 @@ export function addPktgen(program: Command, finish: Finish): void {
     .option('--dst-port <port>', 'UDP destination port', wholeNumber('--dst-port', 0, 65_535))
     .option('--vlan <id>', 'VLAN tag', wholeNumber('--vlan', 1, 4094))
     .addOption(
-      new Option('--latency', 'measure the round trip of packets that come back')
+      command
+        .createOption('--latency', 'measure the round trip of packets that come back')
         .conflicts('pcap')
         .default(false),
     )
@@ -95,23 +112,11 @@ export function addPktgen(program: Command, finish: Finish): void {
       'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
       addLatencyLimit,
     )
-    .addOption(new Option('--pcap <file>', 'send the packets of this capture over and over').conflicts(SHAPE))
-    .addHelpText('after', EXAMPLES)
-  addRunOptions(command).action(async (device: string, flags: PktgenFlags) => {
-    const options = {
-      ...commonRunOptions(flags),
-      devices: checkDevices([device], flags.pcap),
-      app: pktgenOptions(flags),
-    }
-    finish(
-      await runApp(
-        run,
-        options,
-        flags,
-        ({ devices }) => `sent ${counted(devices[0]?.tx.packets ?? 0, 'packet')}`,
-      ),
+    .addOption(
+      command
+        .createOption('--pcap <file>', 'send the packets of this capture over and over')
+        .conflicts(SHAPE),
     )
-  })
 }
 
 function pktgenOptions(flags: PktgenFlags): PktgenOptions {
@@ -135,7 +140,6 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
     )
   }
   return {
-    kind: 'pktgen',
     size: flags.size,
     imix: flags.imix ?? false,
     rate: flags.rate ?? null,

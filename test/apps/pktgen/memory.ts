@@ -1,5 +1,5 @@
 /** Packet memory for tests of what fills and reads packets. */
-import { PacketMemory, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { PacketMemory, packetMemoryBytes } from '../../../src/memory/packets.ts'
 
 export const POOL = 1
 export const POOL_SHIFT = 5

@@ -18,12 +18,12 @@
  * and ports. That also makes the count of copies exact although each worker keeps its own: RSS takes all copies of a packet
  * to the same queue, and without RSS all packets come in by the first.
  */
-import { DAMAGED, DUPLICATED, FOREIGN, LATE, type LatencyBook, SENT } from '../engine/latency.ts'
-import type { PacketMemory } from '../memory/packets.ts'
-import type { Bytes } from '../packet/bytes.ts'
-import { internetChecksum } from '../packet/checksum.ts'
-import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
-import { HEADER_BYTES as IP_HEADER_BYTES } from '../packet/ipv4.ts'
+import { DAMAGED, DUPLICATED, FOREIGN, LATE, type LatencyBook, SENT } from './latency.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import type { Bytes } from '../../packet/bytes.ts'
+import { internetChecksum } from '../../packet/checksum.ts'
+import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { HEADER_BYTES as IP_HEADER_BYTES } from '../../packet/ipv4.ts'
 import { bytesOf } from './frame-source.ts'
 
 /** From the payload back to the fields of IPv4 and UDP in front of it. */
@@ -63,21 +63,24 @@ export class LatencyProbe {
   private readonly key: number
   private readonly nonce: number
   /** When the run began, nanoseconds. */
-  private readonly start: number
+  private start = 0
   /** Which sequence numbers have come back. A word is cleared when the newest one enters it. */
   private readonly seen: Uint32Array
   private newest = 0
 
-  /** `startedAt`: milliseconds of CLOCK_MONOTONIC, as are all times here. */
-  constructor(memory: PacketMemory, book: LatencyBook, key: number, startedAt: number) {
+  constructor(memory: PacketMemory, book: LatencyBook, key: number) {
     this.memory = memory
     this.bytes = bytesOf(memory)
     this.u8 = memory.u8
     this.book = book
     this.key = key & 0xffffff
     this.nonce = key >>> 24 === 0 ? 1 : key >>> 24 // 0 is what packets have there that are no probes
-    this.start = Math.round(startedAt * 1e6)
     this.seen = new Uint32Array(WINDOW_WORDS)
+  }
+
+  /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC, as are all times here. */
+  begin(startedAt: number): void {
+    this.start = Math.round(startedAt * 1e6)
   }
 
   /** Makes probes of the first `count` packets of `ids`, which are pktgen's and numbered. */

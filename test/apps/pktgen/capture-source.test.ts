@@ -1,10 +1,10 @@
 import fc from 'fast-check'
-import { CaptureFrames } from '../../src/apps/capture-source.ts'
-import { BLOCKS, BlockProgress, CaptureBlock } from '../../src/captures/blocks.ts'
-import type { SharedCapture } from '../../src/captures/messages.ts'
-import type { Share } from '../../src/engine/worker-spec.ts'
-import type { PacketMemory } from '../../src/memory/packets.ts'
-import { bytesOver } from '../../src/packet/bytes.ts'
+import { CaptureFrames } from '../../../src/apps/pktgen/capture-source.ts'
+import { BLOCKS, BlockProgress, CaptureBlock } from '../../../src/captures/blocks.ts'
+import type { SharedCapture } from '../../../src/captures/messages.ts'
+import type { Share } from '../../../src/apps/pktgen/options.ts'
+import type { PacketMemory } from '../../../src/memory/packets.ts'
+import { bytesOver } from '../../../src/packet/bytes.ts'
 import { POOL, makeMemory, packet } from './memory.ts'
 
 const quiet = { onBlock: () => undefined, rehearsal: false }

@@ -1,6 +1,5 @@
 /** What workers find out about round trips, in memory that the main thread reads at any time. */
 import { LogHistogram } from './log-histogram.ts'
-import type { Latency } from './types.ts'
 
 /** Probes handed to the card. */
 export const SENT = 0
@@ -19,6 +18,35 @@ export const SHORTEST = 6
 export const LONGEST = 7
 export const SUM = 8
 const FIELDS = 9
+
+/** What `pktgen --latency` has found out: packets by fate, and round-trip times in microseconds. */
+export interface Latency {
+  readonly sent: number
+  /** Came back intact, each counted once. */
+  readonly returned: number
+  /** Further copies of those. */
+  readonly duplicated: number
+  /** Of this run, but changed on their way: not measured. */
+  readonly damaged: number
+  /** Whatever else came in. */
+  readonly foreign: number
+  /** Came back too late to be told from a copy: not measured, and not among the returned. */
+  readonly late: number
+  /** sent - returned */
+  readonly lost: number
+  /** Measured: those returned. */
+  readonly count: number
+  /** From here on null if nothing was measured. */
+  readonly min: number | null
+  readonly mean: number | null
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+  readonly p999: number | null
+  readonly p9999: number | null
+  readonly p99999: number | null
+  readonly max: number | null
+}
 
 /** One worker's; written by it only. */
 export class LatencyBook {

@@ -1,8 +1,7 @@
 /** `--expect-latency p99=50us`: what round trips may take at most. */
-import type { Latency } from '../engine/types.ts'
-import { IxyError } from '../errors.ts'
-import * as quantity from '../quantity.ts'
-import { usageError } from './usage.ts'
+import { IxyError, usageError } from '../../errors.ts'
+import * as quantity from '../../quantity.ts'
+import type { Latency } from './latency.ts'
 
 export interface LatencyLimit {
   /** As the user wrote it. */

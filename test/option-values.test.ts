@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { IxyError } from '../../src/errors.ts'
+import { IxyError } from '../src/errors.ts'
 import {
   byteSize,
   count,
@@ -9,7 +9,7 @@ import {
   seconds,
   share,
   wholeNumber,
-} from '../../src/cli/usage.ts'
+} from '../src/option-values.ts'
 
 function refusal(read: () => unknown): IxyError {
   try {

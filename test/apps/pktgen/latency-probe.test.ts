@@ -1,11 +1,10 @@
 import fc from 'fast-check'
-import { GeneratedFrames } from '../../src/apps/frame-source.ts'
-import { LatencyProbe } from '../../src/apps/latency-probe.ts'
-import { LatencyBook, latencyOf } from '../../src/engine/latency.ts'
-import type { Latency } from '../../src/engine/types.ts'
-import type { PacketMemory } from '../../src/memory/packets.ts'
-import { internetChecksum } from '../../src/packet/checksum.ts'
-import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
+import { GeneratedFrames } from '../../../src/apps/pktgen/frame-source.ts'
+import { LatencyProbe } from '../../../src/apps/pktgen/latency-probe.ts'
+import { type Latency, LatencyBook, latencyOf } from '../../../src/apps/pktgen/latency.ts'
+import type { PacketMemory } from '../../../src/memory/packets.ts'
+import { internetChecksum } from '../../../src/packet/checksum.ts'
+import { DEFAULT_TEMPLATE, planFrames } from '../../../src/packet/template.ts'
 import { POOL, makeMemory, packet } from './memory.ts'
 
 const KEY = 0xdeadbeef
@@ -31,7 +30,8 @@ function bench({
 } = {}): Bench {
   const memory = makeMemory()
   const book = new LatencyBook(LatencyBook.allocate())
-  const probe = new LatencyProbe(memory, book, key, START)
+  const probe = new LatencyProbe(memory, book, key)
+  probe.begin(START)
   const plan = planFrames({ ...DEFAULT_TEMPLATE, vlanId }, [size], flows)
   const source = new GeneratedFrames(memory, POOL, plan, { index, of })
   const one = new Int32Array(1)
