@@ -32,6 +32,12 @@ export interface Finding {
   readonly givenAt: string | null
 }
 
+/** What an error of --check is about, wherever it comes from: between threads it becomes another error's cause. */
+export function findingOf(error: Error): Finding | null {
+  if ('finding' in error) return error.finding as Finding
+  return error.cause instanceof Error ? findingOf(error.cause) : null
+}
+
 /** IXY_ERR_CHECK, with the finding as a property of its own. */
 export function errorOf(finding: Finding, what: string): IxyError {
   const place = finding.at === null ? '' : `${finding.at}: `

@@ -1,7 +1,5 @@
 /** Places in an app, as numbers: one for each line that has called. */
-
-/** Of the frames of a stack, innermost first: `file:line:column`. */
-const FRAME = /(?:^|[ (])((?:file:\/\/)?\/[^():]+):(\d+):(\d+)\)?$/
+import { placeIn } from '../../stack-place.ts'
 
 /** Deep enough for an app with layers of its own. */
 const DEPTH = 40
@@ -22,13 +20,8 @@ export class Places {
     Error.stackTraceLimit = DEPTH
     const { stack = '' } = new Error()
     Error.stackTraceLimit = before
-    for (const line of stack.split('\n')) {
-      const frame = FRAME.exec(line)
-      if (frame === null) continue
-      const file = frame[1].replace(/^file:\/\//, '')
-      if (!this.isOurs(file)) return this.numberOf(`${file}:${frame[2]}:${frame[3]}`)
-    }
-    return -1
+    const name = placeIn(stack, this.isOurs)
+    return name === null ? -1 : this.numberOf(name)
   }
 
   nameOf(place: number): string | null {
