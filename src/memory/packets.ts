@@ -83,7 +83,7 @@ export class PacketMemory {
   readonly allocate: (pool: number, ids: Int32Array, count: number) => number
   /**
    * Gives `ids[from … from + count - 1]` back, each to its own pool, as far as the array goes. The caller must own them,
-   * which is not looked at: a packet freed twice will be given away twice.
+   * which only --check looks at: a packet freed twice will be given away twice.
    *
    * With a `from` that is no index of the array, or a `count` as in allocate(), nothing is freed. Throws IXY_ERR_BUFFER if
    * one of the ids is no buffer's (then none is freed), and if a pool would get more than it ever had (then it takes what

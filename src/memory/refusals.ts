@@ -4,7 +4,7 @@
  */
 import { IxyError } from '../errors.ts'
 
-const FIX = 'correct what the app hands over'
+const FIX = 'correct what the app hands over; --check finds the line, also of mistakes that show nowhere else'
 
 function refuse(what: string): never {
   throw new IxyError('IXY_ERR_BUFFER', what, FIX)
