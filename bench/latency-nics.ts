@@ -3,7 +3,7 @@
  * measured when it has.
  */
 import { VirtualNic } from '../src/vnic/nic.ts'
-import { runLoop } from '../src/vnic/loop.ts'
+import { runLoop } from '../src/vnic/poll-loop.ts'
 import { Ledger } from '../src/vnic/wires/ledger.ts'
 import { TimeBook, TimedWire } from './lib/timed-wire.ts'
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const scale = Number(process.env.SCALE ?? 1)
-const chosen = process.env.PARTS?.split(',') ?? ['balance', 'kills', 'hostile', 'packets', 'guests']
+const chosen = process.env.PARTS?.split(',') ?? ['balance', 'kills', 'hostile', 'race', 'packets', 'guests']
 const first = Number(process.env.SEED ?? Math.floor(Date.now() / 1000))
 
 const times = (count) => Math.max(1, Math.round(count * scale))
@@ -63,6 +63,13 @@ const parts = {
           IXY_HOSTILE_SEED: String(seed),
         },
       )
+  },
+  // The card's side of 10^7 polls, frames and packets, against a guest that rewrites what is read.
+  race() {
+    run(`race: seed ${first}`, jest('test/vnic/race'), {
+      IXY_RACE_OPERATIONS: String(times(10_000_000)),
+      IXY_RACE_SEED: String(first),
+    })
   },
   // Past 2^32 packets per generator, and past the wrap of the sequence numbers.
   packets() {

@@ -1,6 +1,7 @@
 /** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
 import { CommanderError } from 'commander'
 import type { IxyError } from '../errors.ts'
+import { strayMistake } from '../engine/app-mistake.ts'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { reportFailure } from './failure.ts'
 import { leave } from './leave.ts'
@@ -52,7 +53,7 @@ function asUsageError(error: CommanderError): IxyError {
 
 process.on('uncaughtException', (error) => {
   stopAtOnce()
-  fail(error, AFTER_A_BUG)
+  fail(strayMistake(error), AFTER_A_BUG)
 })
 if (debug) process.setSourceMapsEnabled(true)
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { IxyError } from '../errors.ts'
 import type { App } from './app.ts'
-import { mistake } from './app-mistake.ts'
+import { mistake, rememberApp } from './app-mistake.ts'
 import { provideLibrary } from './library-hook.ts'
 
 /** From this version on Node.js runs TypeScript by itself. */
@@ -27,6 +27,7 @@ export async function loadApp(file: string): Promise<App> {
       `use Node.js ${STRIPS_TYPES} or newer, or JavaScript: a .mjs or .js file`,
     )
   provideLibrary()
+  rememberApp(real)
   let exported: unknown
   try {
     exported = ((await import(pathToFileURL(real).href)) as { default?: unknown }).default
@@ -68,14 +69,14 @@ function placeOfSyntaxError(file: string): string | null {
 function problemOf(exported: unknown): string | null {
   if (typeof exported !== 'object' || exported === null) return 'it has no app as its default export'
   const app = exported as Partial<Record<keyof App, unknown>>
-  const { name, ports, pools = 0, counters = [], passes = [] } = app
+  const { name, ports, pools = 0, held = 0, counters = [], passes = [] } = app
   if (typeof name !== 'string' || !/^[a-z][a-z0-9-]*$/.test(name))
     return 'its app needs a name of lower-case letters, digits and -'
   if (!hasPorts(ports)) return `app ${name} needs ports: { min, max }, whole numbers from 1`
   if (typeof app.make !== 'function') return `app ${name} has no make()`
   for (const key of ['options', 'plan'] as const)
     if (app[key] !== undefined && typeof app[key] !== 'function') return `app ${name}: ${key} is no function`
-  if (!isWhole(pools, 0)) return `app ${name}: pools is no whole number`
+  if (!isWhole(pools, 0) || !isWhole(held, 0)) return `app ${name}: pools and held are whole numbers`
   if (!Array.isArray(counters) || !counters.every((one) => typeof one === 'string' && one !== ''))
     return `app ${name}: counters is no list of names`
   if (new Set(counters).size !== counters.length) return `app ${name} names a counter twice`

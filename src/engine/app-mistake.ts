@@ -24,6 +24,21 @@ export async function asApp<T>(file: string | null, work: () => Promise<T>): Pro
   }
 }
 
+/** The files of apps that were loaded. */
+const files = new Set<string>()
+
+/** From now on what this file throws at a moment when nobody has called it is known to be its mistake. */
+export function rememberApp(file: string): void {
+  files.add(file)
+}
+
+/** What nobody has caught, told as a mistake of an app if one has a part in it. */
+export function strayMistake(error: unknown): unknown {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const file = [...files].find((one) => stack.includes(one))
+  return file === undefined || isIxyError(error) ? error : mistake(error, file)
+}
+
 function told(error: unknown, file: string | null): unknown {
   return file === null || isIxyError(error) ? error : mistake(error, file)
 }

@@ -104,6 +104,8 @@ export interface App<Options = unknown, Job = Options> {
   readonly ports: { readonly min: number; readonly max: number }
   /** Buffer pools besides one per port: packets that the app makes itself need one. Default 0. */
   readonly pools?: number
+  /** Received packets of one port that it keeps from step to step, at most: so many buffers more. Default 0. */
+  readonly held?: number
   /** Names of its counters, which are printed and served beside those of the devices. */
   readonly counters?: readonly string[]
   /**

@@ -7,6 +7,7 @@ import { Links } from './links.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
+import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { aborted, sleep } from './wait.ts'
@@ -57,10 +58,7 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open(
-      { ...options, extraPools: options.app.app.pools ?? 0 },
-      { observer, stop, watchdog },
-    )
+    session = await Session.open({ ...options, ...buffersOf(options.app.app) }, { observer, stop, watchdog })
   } catch (error) {
     workload?.close()
     // What was under way has failed because it was to be given up.
@@ -262,4 +260,8 @@ class Run {
     }
     await still
   }
+}
+
+function buffersOf({ pools = 0, held = 0 }: App): { extraPools: number; held: number } {
+  return { extraPools: pools, held }
 }

@@ -2,6 +2,7 @@
 import type { Driver } from '../driver/driver.ts'
 import { DmaArena } from '../memory/arena.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
+import { poolShiftFor } from '../memory/pool-size.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
 import type { Transport } from '../pci/transport.ts'
 import type { RunOptions } from './types.ts'
@@ -9,16 +10,25 @@ import type { RunOptions } from './types.ts'
 /** How the packet memory of each worker is divided, see PacketMemorySpec. */
 export type PacketShape = Pick<PacketMemorySpec, 'bufferShift' | 'poolShift' | 'pools'>
 
-/** For a session of so many devices; `extraPools` come on top of one for each of them. */
+/**
+ * For a session of so many devices; `extraPools` come on top of one for each of them. Throws IXY_ERR_USAGE if that is more than a
+ * worker can have.
+ */
 export function shapeOf(
-  { mtu, ringSize, extraPools }: Pick<RunOptions, 'mtu' | 'ringSize'> & { readonly extraPools: number },
+  {
+    mtu,
+    ringSize,
+    batchSize,
+    held,
+    extraPools,
+  }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & { held: number; extraPools: number },
   devices: number,
 ): PacketShape {
+  const pools = devices + extraPools
   return {
     bufferShift: bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + mtu),
-    // A packet is in a receive ring, in a transmit ring or in a batch: twice the rings is never too few.
-    poolShift: Math.log2(ringSize) + 2,
-    pools: devices + extraPools,
+    poolShift: poolShiftFor({ ports: devices, ringSize, batchSize, held }, pools),
+    pools,
   }
 }
 

@@ -21,11 +21,16 @@ import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
 
-/** What isn't given is as in DEFAULTS (settings.ts). */
+/** What isn't given is as in DEFAULTS (settings.ts), but for `batchSize`: of it the most that a ring has. */
 export type SessionOptions = Pick<RunOptions, 'devices'> &
   Partial<
-    Pick<RunOptions, 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'>
+    Pick<
+      RunOptions,
+      'access' | 'batchSize' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'
+    >
   > & {
+    /** Packets of one port that the app keeps beyond a batch. Default 0. */
+    readonly held?: number
     /** Buffer pools besides one per device. Default 0. */
     readonly extraPools?: number
   }
@@ -94,8 +99,10 @@ export class Session {
     given: SessionOptions,
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
-    const options = { ...DEFAULTS, extraPools: 0, ...given }
+    const ringSize = given.ringSize ?? DEFAULTS.ringSize
+    const options = { ...DEFAULTS, batchSize: ringSize - 1, extraPools: 0, held: 0, ...given }
     const addresses = options.devices.map(parseDevice)
+    const shape = shapeOf(options, addresses.length)
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, {
       log,
@@ -114,7 +121,6 @@ export class Session {
         return transport
       })
       const drivers = transports.map((transport) => driverOf(transport, options))
-      const shape = shapeOf(options, transports.length)
       const placement = place(transports, options.cpus)
       const memory = allocateAt(placement, () => allocate(options, shape, drivers))
       arena = memory

@@ -144,6 +144,7 @@ const MISTAKES: readonly (readonly [string, string, number | null, RegExp])[] = 
   ['wrong-import', "import { nothing } from 'ixy-ts'\nexport default nothing\n", 1, /'nothing'/],
   ['missing-import', "import './gone.mjs'\n", null, /Cannot find module '.*gone\.mjs'/],
   ['top-level', "\nthrow new Error('at the top')\n", 2, /Error: at the top/],
+  ['stray', `${appWith({})}\nsetTimeout(() => { throw new Error('stray') }, 300)\n`, 14, /Error: stray/],
   ['no-export', 'export const app = 1\n', null, /it has no app as its default export; .*docs/],
   ['no-ports', "export default { name: 'x', make() {} }\n", null, /app x needs ports/],
   ['two-names', appWith({ rest: "counters: ['a', 'a']," }), null, /names a counter twice/],

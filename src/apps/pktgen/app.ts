@@ -48,32 +48,13 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const source = makeSource(memory, pool, job, pacer, rehearsal)
   const probe =
     job.probe === null ? null : new LatencyProbe(memory, new LatencyBook(job.probe.book), job.probe.key)
+  const { receive } = rx
+  const { room, transmit } = tx
   const received = memory.batch(batchSize)
   const batch = memory.batch(batchSize)
   /** [0]: packets that the pacer has allowed and that are not sent yet. In an array, as a variable would be an object per step. */
   const allowed = new Float64Array([pacer === null ? Infinity : 0])
   let quiet = false
-
-  function takeIn(): number {
-    const count = rx.receive(received, batchSize)
-    if (probe !== null && count > 0) probe.collect(received, count, clock.now())
-    memory.free(received, 0, count)
-    return count
-  }
-
-  function send(): number {
-    // The clock is asked only when there is too little left for a batch.
-    if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
-    const wanted = Math.min(batchSize, limit - source.sent, tx.room(), allowed[0])
-    if (wanted <= 0) return 0
-    const count = source.next(batch, wanted)
-    if (count === 0) return 0
-    if (probe !== null) probe.stamp(batch, count, clock.now())
-    tx.transmit(batch, 0, count)
-    allowed[0] -= count
-    pacer?.spend(count)
-    return count
-  }
 
   return {
     begin(startedAt) {
@@ -81,7 +62,23 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
       if (pacer !== null && job.rate !== null) pacer.begin(startedAt + (share.index / job.rate) * 1000)
       probe?.begin(startedAt)
     },
-    step: () => takeIn() + (quiet ? 0 : send()),
+    step() {
+      const taken = receive(received, batchSize)
+      if (probe !== null && taken > 0) probe.collect(received, taken, clock.now())
+      memory.free(received, 0, taken)
+      if (quiet) return taken
+      // The clock is asked only when there is too little left for a batch.
+      if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
+      const wanted = Math.min(batchSize, limit - source.sent, room(), allowed[0])
+      if (wanted <= 0) return taken
+      const count = source.next(batch, wanted)
+      if (count === 0) return taken
+      if (probe !== null) probe.stamp(batch, count, clock.now())
+      transmit(batch, 0, count)
+      allowed[0] -= count
+      pacer?.spend(count)
+      return taken + count
+    },
     quiet: () => {
       quiet = true
     },

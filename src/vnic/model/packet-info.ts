@@ -34,6 +34,8 @@ export class PacketInfo {
   /** Offsets from the frame's first byte; 0 if there is no such header. */
   l3 = 0
   l4 = 0
+  /** Of the IP header, if it is one of IPv4. Whoever needs it takes this: the frame itself may say something else by now. */
+  headerBytes = 0
   /** Where the IP packet ends, padding excluded. */
   end = 0
   fragment = false
@@ -44,6 +46,7 @@ export class PacketInfo {
     this.vlan = -1
     this.l3 = 0
     this.l4 = 0
+    this.headerBytes = 0
     this.end = 0
     this.fragment = false
     let at = 12
@@ -66,6 +69,7 @@ export class PacketInfo {
     const end = at + ((u8[offset + at + 2] << 8) | u8[offset + at + 3])
     if (end > length || end < at + headerBytes) return
     this.l3 = at
+    this.headerBytes = headerBytes
     this.end = end
     this.type = PacketType.IPV4 | (headerBytes > 20 ? PacketType.IPV4_EXTENSIONS : 0)
     this.fragment = (((u8[offset + at + 6] & 0x3f) << 8) | u8[offset + at + 7]) !== 0

@@ -124,13 +124,21 @@ export class Ring {
   }
 
   private base(): number {
-    const { registers, index, names } = this
-    return registers.get(names.baseLow, index) + registers.get(names.baseHigh, index) * 2 ** 32
+    const { names } = this
+    return this.raw(names.baseLow) + this.raw(names.baseHigh) * 2 ** 32
+  }
+
+  /**
+   * A register that may stand in a page that the host writes to by itself: it holds whatever the host likes, also in bits
+   * that are reserved, and the next read may give something else.
+   */
+  private raw(register: Register): number {
+    return (this.registers.get(register, this.index) & ~register.reserved) >>> 0
   }
 
   /** Finds the ring's memory. Returns false if there is none. */
   protected resolve(): boolean {
-    const bytes = this.registers.get(this.names.length, this.index)
+    const bytes = this.raw(this.names.length)
     const base = this.base()
     if (bytes === 0 || bytes % RING_UNIT !== 0 || this.head >= bytes / DESCRIPTOR_BYTES) return false
     const region = this.dma.access(base, bytes, true, `${this.names.kind} descriptor ring`)

@@ -9,12 +9,11 @@ const PROTOCOL_UDP = 17
 
 /** Checks IP, TCP, UDP and SCTP checksums of the frame that `info` has parsed; returns status and error bits. */
 export function verifyChecksums(u8: Uint8Array, offset: number, info: PacketInfo): number {
-  const { l3, l4, end, type } = info
+  const { l3, l4, headerBytes, end, type } = info
   if (l3 === 0) return 0
   const v6 = (type & PacketType.IPV6) !== 0
   let status = 0
   if (!v6) {
-    const headerBytes = (u8[offset + l3] & 0xf) << 2
     status = RxStatus.IPCS
     if (fold(sumWords(u8, offset + l3, headerBytes)) !== 0xffff) return status | RxStatus.IPE
   }

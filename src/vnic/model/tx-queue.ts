@@ -5,7 +5,7 @@ import { type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import { LONGEST_FRAME } from '../wires/wire.ts'
 import { BURST, type Burst } from '../burst.ts'
-import { sharedLoops } from '../loops.ts'
+import { sharedLoops } from '../wasm-loops.ts'
 import type { DmaMap } from './dma.ts'
 import type { CardRegisters } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
@@ -55,6 +55,8 @@ export class TxQueue extends Ring {
   private packetEnd = 0
   /** Descriptors of a packet, not yet complete, that have been read already. */
   private fed = 0
+  /** What is written into word 3 of each descriptor that has been read; 0: nothing. */
+  private answers = new Uint32Array(0)
 
   constructor(index: number, registers: CardRegisters, dma: DmaMap, strict: Strict, burst: Burst) {
     super(TX_REGISTERS, index, registers, dma, strict)
@@ -85,6 +87,12 @@ export class TxQueue extends Ring {
   override disable(): void {
     this.forgetPacket()
     super.disable()
+  }
+
+  protected override resolve(): boolean {
+    if (!super.resolve()) return false
+    if (this.answers.length !== this.entries) this.answers = new Uint32Array(this.entries)
+    return true
   }
 
   private forgetPacket(): void {
@@ -177,12 +185,11 @@ export class TxQueue extends Ring {
 
   /** Writes DD into those of `count` descriptors from the head on that asked for it. */
   private report(count: number): void {
-    const { words, first, entries, head } = this
+    const { words, first, entries, head, answers } = this
     for (let i = 0; i < count; i++) {
-      const word = first + (((head + i) % entries) << 2)
-      if ((words[word + 2] & D.RS) === 0) continue
-      // A legacy descriptor keeps what else is in that word.
-      store(words, word + 3, D.DD | ((words[word + 2] & D.DEXT) === 0 ? words[word + 3] : 0))
+      const index = (head + i) % entries
+      if (answers[index] === 0) continue
+      store(words, first + (index << 2) + 3, answers[index])
       this.statusReported = true
     }
   }
@@ -218,10 +225,15 @@ export class TxQueue extends Ring {
   /** Gives the packet its next descriptor. */
   private feed(pad: boolean): Fed {
     const { words, first, entries } = this
-    const word = first + (((this.head + this.fed++) % entries) << 2)
+    const index = (this.head + this.fed++) % entries
+    const word = first + (index << 2)
+    // Each word is read once: the host may change it meanwhile.
     const command = words[word + 2]
+    const options = words[word + 3]
+    // A legacy descriptor keeps what else is in that word.
+    this.answers[index] = (command & D.RS) === 0 ? 0 : D.DD | ((command & D.DEXT) === 0 ? options : 0)
     this.spent += 1 + ((command & 0xffff) >> KIB_SHIFT)
-    return this.packet.feed(words[word], words[word + 1], command, words[word + 3], pad)
+    return this.packet.feed(words[word], words[word + 1], command, options, pad)
   }
 
   private fetch(iova: number, bytes: number, target: Bytes, offset: number): boolean {

@@ -5,9 +5,9 @@
  * takes interrupts, and calls poll() as often as possible.
  */
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { Bytes } from '../../packet/bytes.ts'
+import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import type { Burst } from '../burst.ts'
-import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
+import { deliverEach, LONGEST_FRAME, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
@@ -62,6 +62,7 @@ export class VirtualCard implements Port, Egress {
   private readonly mac: Uint8Array
   /** HLREG0.LPBK: what is sent is received again and the wire sees nothing (82599 §3.7.6). */
   private loopback = false
+  private readonly looped = allocateBytes(LONGEST_FRAME)
   private intxDisabled = false
   private now = 0
   private timers = Infinity
@@ -246,7 +247,10 @@ export class VirtualCard implements Port, Egress {
 
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
     if (!this.loopback) return this.wire.send(memory, offset, length, now)
-    this.receive.deliver(memory, offset, length)
+    // The receive path looks into it more than once, and meanwhile the host could change what is still in its own memory.
+    const { looped } = this
+    copyBytes(memory, offset, looped, 0, length)
+    this.receive.deliver(looped, 0, length)
     return true
   }
 

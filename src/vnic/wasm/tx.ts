@@ -2,10 +2,16 @@
 import { DD, PAYLEN_SHIFT, RS, SIMPLE, SIMPLE_MASK } from '../model/tx-descriptor'
 import { countAll, countGroup, countSize } from './sums'
 
+/** What gather() notes of a frame. RS is a bit of the descriptor. */
+const GROUP: u8 = 1
+const REPORT: u8 = 2
+const REPORT_SHIFT = 26
+
 /**
  * Collects frames that are one descriptor each and ask for nothing, from `descriptor` on: up to `count`, or the first that
- * is something else. Addresses as in put(). `starts` gets the first byte of each frame, and so the CPU waits for the
- * frames of the whole burst at once, where otherwise each would make it wait.
+ * is something else. Addresses as in put(). `starts` gets what finish() needs: whether a frame goes to a group, by its
+ * first byte, and so the CPU waits for the frames of the whole burst at once, where otherwise each would make it wait; and whether
+ * its descriptor is to be reported. Everything is read once, as the host may change it meanwhile.
  */
 export function gather(
   descriptor: usize,
@@ -38,7 +44,7 @@ export function gather(
     const offset = first + <i32>place
     store<i32>(offsets, offset)
     store<i32>(lengths, length)
-    store<u8>(starts, load<u8>(<usize>offset))
+    store<u8>(starts, (load<u8>(<usize>offset) & GROUP) | (<u8>((command & RS) >> REPORT_SHIFT)))
     offsets += 4
     lengths += 4
     starts++
@@ -61,8 +67,9 @@ export function finish(
     const length = load<i32>(lengths + (i << 2))
     bytes += length
     countSize(sums, length)
-    if ((load<u8>(starts + i) & 1) !== 0) countGroup(sums, load<u32>(offsets + (i << 2)))
-    if ((load<u32>(descriptor, 8) & RS) === 0) continue
+    const start = load<u8>(starts + i)
+    if ((start & GROUP) !== 0) countGroup(sums, load<u32>(offsets + (i << 2)))
+    if ((start & REPORT) === 0) continue
     atomic.store<u32>(descriptor + 12, DD)
     reported = 1
   }

@@ -2,7 +2,7 @@ import type { Bytes } from '../../packet/bytes.ts'
 import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
 import type { Ledger } from './ledger.ts'
 import { Burst, BURST } from '../burst.ts'
-import { sharedLoops } from '../loops.ts'
+import { sharedLoops } from '../wasm-loops.ts'
 import { sharedSpace } from '../space.ts'
 import { buildTestFrame } from './test-frame.ts'
 import {

@@ -50,12 +50,12 @@ function onesComplementSum(bytes: Buffer): number {
   return ~sum & 0xffff
 }
 
-const TCP = 6
+/** Protocols, by their numbers. */
+export const PROTOCOL = { tcp: 6, udp: 17, sctp: 132, experiment: 253 }
+export type Protocol = keyof typeof PROTOCOL
 
-/** A TCP segment without data; its checksum is left 0. */
-function tcp(fromPort: number, toPort: number): Buffer {
-  return Buffer.concat([u16(fromPort, toPort, 0, 0, 0, 0), u16(0x5000, 0, 0, 0)])
-}
+/** What stands where a checksum should. */
+const WRONG = 0xdead
 
 export interface Flow {
   readonly from: string
@@ -64,21 +64,41 @@ export interface Flow {
   readonly toPort: number
 }
 
-/** An IP packet of this flow with its ethertype; `ports` false leaves the transport header out (protocol 253). */
-export function ipPacket(flow: Flow, ports: boolean): { type: number; payload: Buffer } {
-  const segment = ports ? tcp(flow.fromPort, flow.toPort) : Buffer.alloc(20)
-  const protocol = ports ? TCP : 253
+/** What IP carries: a header whose checksum is wrong, and data. */
+function segment(protocol: Protocol, { fromPort, toPort }: Flow, data: Uint8Array): Buffer {
+  const ports = u16(fromPort, toPort)
+  switch (protocol) {
+    case 'tcp':
+      return Buffer.concat([ports, u16(0, 1, 0, 0, 0x5010, 1000, WRONG, 0), data])
+    case 'udp':
+      return Buffer.concat([ports, u16(8 + data.length, WRONG), data])
+    // One chunk of data, which begins and ends its message. For the checksum a card wants zero there.
+    case 'sctp':
+      return Buffer.concat([ports, u16(0, 1, 0, 0, 3, 16 + data.length, 0, 1, 0, 0, 0, 0), data])
+    case 'experiment':
+      return Buffer.from(data)
+  }
+}
+
+/** An IP packet of this flow with its ethertype. The checksum in it is wrong, and so is IPv4's, if `wrong`. */
+export function ipPacket(
+  flow: Flow,
+  protocol: Protocol,
+  { data = Buffer.alloc(20), wrong = false }: { data?: Uint8Array; wrong?: boolean } = {},
+): { type: number; payload: Buffer } {
+  const carried = segment(protocol, flow, data)
+  const number = PROTOCOL[protocol]
   if (flow.from.includes(':')) {
-    const header = Buffer.concat([u16(0x6000, 0, segment.length), Buffer.from([protocol, 64])])
+    const header = Buffer.concat([u16(0x6000, 0, carried.length), Buffer.from([number, 64])])
     return {
       type: 0x86dd,
-      payload: Buffer.concat([header, ipv6Address(flow.from), ipv6Address(flow.to), segment]),
+      payload: Buffer.concat([header, ipv6Address(flow.from), ipv6Address(flow.to), carried]),
     }
   }
   const header = Buffer.concat([
-    u16(0x4500, 20 + segment.length, 0, 0, (64 << 8) | protocol, 0),
+    u16(0x4500, 20 + carried.length, 0, 0, (64 << 8) | number, 0),
     ...[ipv4Address(flow.from), ipv4Address(flow.to)],
   ])
-  header.writeUInt16BE(onesComplementSum(header), 10)
-  return { type: 0x0800, payload: Buffer.concat([header, segment]) }
+  header.writeUInt16BE(wrong ? WRONG : onesComplementSum(header), 10)
+  return { type: 0x0800, payload: Buffer.concat([header, carried]) }
 }

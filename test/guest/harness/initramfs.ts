@@ -14,7 +14,7 @@ const AGENT_MODULES = ['virtio_pci', 'virtio_console']
 const MODULES = [
   ...AGENT_MODULES,
   ...['ixgbe', 'e1000e', 'igb', 'virtio_net', 'vfio-pci', 'vfio_iommu_type1', 'uio_pci_generic'],
-  ...['tun', 'veth', '8021q', 'af_packet', 'vxlan', 'ip_gre', 'ipip', 'sit', 'sctp'],
+  ...['tun', 'veth', '8021q', 'af_packet', 'vxlan', 'ip_gre', 'ipip', 'sit', 'crc32c_generic', 'sctp'],
 ]
 
 /** What ixy-ts needs at run time: the launcher, the bundle and koffi without its sources and other platforms. */

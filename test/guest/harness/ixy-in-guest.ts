@@ -129,7 +129,9 @@ export async function passes(
     }
     const arrived = (await to.collect()).filter((frame) => frame.readUInt16BE(12) === EXPERIMENTAL)
     for (const frame of arrived) {
-      assert.ok(frames[received]?.equals(frame), `frame ${received} came out changed or out of order`)
+      const number = frame.readUInt32BE(14)
+      assert.equal(number, received, 'the number of the frame that came out next')
+      assert.ok(frames[received]?.equals(frame), `frame ${received} came out changed`)
       received++
     }
     const now = performance.now()

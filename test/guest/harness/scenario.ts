@@ -137,6 +137,7 @@ async function saveKernelLog(guest: Guest, path: string): Promise<void> {
 /** Runs one scenario to its end or its deadline, and cleans up after it. */
 export async function runScenario(environment: Environment, scenario: Scenario): Promise<void> {
   const context = new ScenarioContext(environment, scenario.name)
+  const started = performance.now()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     const message = `not finished within its deadline of ${scenario.deadline} s`
@@ -149,5 +150,6 @@ export async function runScenario(environment: Environment, scenario: Scenario):
   } finally {
     clearTimeout(timer)
     await context.cleanUp()
+    context.note(`${scenario.name} took ${((performance.now() - started) / 1000).toFixed(0)} s`)
   }
 }

@@ -1,4 +1,5 @@
 import type { Scenario } from '../harness/scenario.ts'
+import { dpdk } from './dpdk.ts'
 import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
@@ -8,6 +9,7 @@ import { linuxCable } from './linux-cable.ts'
 import { linuxFrames } from './linux-frames.ts'
 import { linuxIntx } from './linux-intx.ts'
 import { linuxIxgbe } from './linux-ixgbe.ts'
+import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
@@ -19,8 +21,10 @@ export const scenarios: readonly Scenario[] = [
   linuxIntx,
   linuxFrames,
   linuxCable,
+  linuxTunnels,
   serverKilled,
   ipxe,
+  dpdk,
   ixySysfs,
   ixyVfio,
   ixyAndLinux,

@@ -110,7 +110,7 @@ async function receiveSideScaling(test: ScenarioContext, nic: LinuxNic, farEnd: 
       `RSS, ${kind}: Microsoft's vectors land on the queue that their hash names`,
       async () => {
         for (const vector of VECTORS) {
-          const { type, payload } = ipPacket(vector, ports)
+          const { type, payload } = ipPacket(vector, ports ? 'tcp' : 'experiment')
           const frame = ethernet(mac, FAR_MAC, type, payload)
           const grown = await growth(nic, farEnd, [frame, frame, frame])
           const queue = ((ports ? vector.hashWithPorts : vector.hash) & 127) % QUEUES

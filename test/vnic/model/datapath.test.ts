@@ -1,3 +1,4 @@
+import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { BASE, copy, frameOf, MEMORY_AT, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
 
@@ -12,6 +13,18 @@ describe.each([
   const runningHost = (options: { strict?: boolean } = {}) => startHost({ ...options, fast })
 
   describe('receive', () => {
+    test('does with a ring that a host has moved by memory what it would have done by message', () => {
+      const host = runningHost()
+      // As a client that maps the page writes it: no mask, no report.
+      host.device.registers.words[offsetOf(REG.RDBAL) >> 2] += 4
+      host.device.registers.words[offsetOf(REG.RDLEN) >> 2] += 4
+      host.device.invalidate()
+      const frame = frameOf(60)
+      host.wire.waiting.push(frame)
+      host.poll()
+      expect(host.received(0).data).toEqual(frame)
+    })
+
     test('puts a frame into the buffer, then hands the descriptor back', () => {
       const host = runningHost()
       const frame = frameOf(61)
@@ -185,6 +198,24 @@ describe.each([
   })
 
   describe('transmit', () => {
+    test('reads a descriptor once: what the host changes while its frame is sent comes too late', () => {
+      for (const asked of [true, false]) {
+        const host = runningHost()
+        const frame = frameOf(60)
+        host.queueFrame(0, frame, asked)
+        const { wire } = host
+        const send = wire.send.bind(wire)
+        wire.send = (memory, offset, length) => {
+          host.queueFrame(0, frame, !asked)
+          return send(memory, offset, length)
+        }
+        host.write(REG.TDT, 1)
+        host.poll()
+        expect(wire.sent).toEqual([frame])
+        expect(host.transmitStatus(0) & DD).toBe(asked ? DD : 0)
+      }
+    })
+
     test('sends what the tail covers and writes DD where status was asked for', () => {
       const host = runningHost()
       const frames = [60, 61, 1514].map((length) => frameOf(length))

@@ -1,5 +1,5 @@
 import { close, createEventFd, drainEventFd, signalEventFd } from '../../src/linux/file.ts'
-import { type Pollable, runLoop } from '../../src/vnic/loop.ts'
+import { type Pollable, runLoop } from '../../src/vnic/poll-loop.ts'
 
 /** A NIC that has nothing to do unless it is told, and remembers when it was asked. */
 class FakeNic implements Pollable {

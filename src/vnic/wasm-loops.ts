@@ -2,7 +2,7 @@
 import { REORDERS } from './model/write-back.ts'
 import { SIZE_CLASS, Sum } from './model/statistics.ts'
 import { sharedSpace } from './space.ts'
-import code from './wasm/loops.wasm'
+import code from './wasm/entry.wasm'
 
 /** What they do is told in the files there. */
 export interface Loops {
