@@ -17,7 +17,7 @@
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { specialise } from '../specialise.ts'
-import { refusePool, refuseStranger, refuseSurplus } from './refusals.ts'
+import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
 import { whole } from './whole.ts'
 import { WasmSpace } from './wasm-space.ts'
@@ -132,9 +132,7 @@ export class PacketMemory {
     }
 
     const { allocate, free } = specialise(makePools)(this.freeStack, this.freeTop, poolShift, {
-      refusePool,
-      refuseStranger,
-      refuseSurplus,
+      ...REFUSALS,
       whole,
     })
     this.allocate = allocate
@@ -199,12 +197,7 @@ function makePools(
   freeStack: Uint16Array,
   freeTop: Int32Array,
   poolShift: number,
-  helpers: {
-    refusePool: typeof refusePool
-    refuseStranger: typeof refuseStranger
-    refuseSurplus: typeof refuseSurplus
-    whole(n: number): number
-  },
+  helpers: Refusals & { whole(n: number): number },
 ): Pools {
   const { refusePool, refuseStranger, refuseSurplus, whole } = helpers
   const buffers = freeStack.length

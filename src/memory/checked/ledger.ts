@@ -12,6 +12,7 @@
  * them.
  */
 import type { PacketMemory } from '../packets.ts'
+import { Copies } from './copies.ts'
 import { type Kind, errorOf } from './findings.ts'
 import type { Places } from './places.ts'
 
@@ -20,8 +21,6 @@ export const APP = 1
 export const RECEIVE_RING = 2
 export const TRANSMIT_RING = 3
 
-/** What stands in buffers that hold nothing. */
-const POISON = 0xdb
 /** A card may write its cache line full, and the FCS. */
 const LINE = 64
 const FCS = 4
@@ -29,8 +28,7 @@ const FCS = 4
 export class Ledger {
   readonly memory: PacketMemory
   private readonly places: Places
-  private readonly now: Buffer
-  private readonly copy: Buffer
+  private readonly copies: Copies
   private readonly state: Uint8Array
   private readonly uses: Uint32Array
   /** Numbers of places: where the app got a packet, and where it gave it away. */
@@ -52,11 +50,10 @@ export class Ledger {
 
   /** `fed`: numbers of the pools that receive rings take from. */
   constructor(memory: PacketMemory, fed: readonly number[], places: Places) {
-    const { u8, size, pools } = memory
+    const { size, pools } = memory
     this.memory = memory
     this.places = places
-    this.now = Buffer.from(u8.buffer, u8.byteOffset, u8.length)
-    this.copy = Buffer.alloc(u8.length)
+    this.copies = new Copies(memory)
     this.state = new Uint8Array(size.length)
     this.uses = new Uint32Array(size.length)
     this.taken = new Int32Array(size.length).fill(-1)
@@ -71,8 +68,7 @@ export class Ledger {
 
   /** All buffers are free. Before the receive rings are armed. */
   poison(): void {
-    this.now.fill(POISON)
-    this.copy.fill(POISON)
+    this.copies.poison()
   }
 
   /** What isn't free is in receive rings. After they were armed. */
@@ -138,11 +134,11 @@ export class Ledger {
     const start = id << memory.bufferShift
     const end = (id + 1) << memory.bufferShift
     const reach = data + Math.max(size, extent[id])
-    if (!this.same(start, data))
+    if (!this.copies.same(start, data))
       this.fail('out-of-bounds', id, `${call}: there are bytes written before its begin`)
-    if (!this.same(data + longest, end))
+    if (!this.copies.same(data + longest, end))
       this.fail('out-of-bounds', id, `${call}: there are bytes written behind its buffer`)
-    if (!this.same(reach, end))
+    if (!this.copies.same(reach, end))
       this.fail('out-of-bounds', id, `${call}: there are bytes written behind its end, at ${reach - data}`)
   }
 
@@ -159,10 +155,13 @@ export class Ledger {
     const length = memory.size[id] + FCS
     const end = (id + 1) << memory.bufferShift
     const reach = Math.min(end, data + Math.ceil(length / LINE) * LINE)
-    if (this.used[id] === 0 && !(this.same(id << memory.bufferShift, data) && this.same(reach, end)))
+    if (
+      this.used[id] === 0 &&
+      !(this.copies.same(id << memory.bufferShift, data) && this.copies.same(reach, end))
+    )
       this.failWritten(id)
     this.used[id] = 0
-    this.seal(id)
+    this.copies.seal(id)
     this.own(id, memory.size[id])
   }
 
@@ -171,8 +170,8 @@ export class Ledger {
     this.state[id] = state
     this.sent[id] = state === TRANSMIT_RING ? 1 : 0
     this.given[id] = this.here()
-    if (state === FREE && this.fed[id >> this.memory.poolShift] === 1) this.wipe(id)
-    this.seal(id)
+    if (state === FREE && this.fed[id >> this.memory.poolShift] === 1) this.copies.wipe(id)
+    this.copies.seal(id)
     this.recent.push(id)
   }
 
@@ -189,8 +188,8 @@ export class Ledger {
         if (this.state[id] === FREE) continue
         this.verifyAway(id)
         this.state[id] = FREE
-        if (this.fed[pool] === 1) this.wipe(id)
-        this.seal(id)
+        if (this.fed[pool] === 1) this.copies.wipe(id)
+        this.copies.seal(id)
       }
       freeStack.copyWithin(base + more, base, base + before)
       freeStack.set(fresh, base)
@@ -215,13 +214,10 @@ export class Ledger {
     const from = base + this.tops[pool] - next.length
     for (const id of next) this.state[id] = RECEIVE_RING
     for (const id of freeStack.subarray(from, base + freeTop[pool])) {
-      if (next.includes(id)) {
-        this.state[id] = FREE
-        continue
-      }
-      this.wipe(id)
-      this.seal(id)
       this.state[id] = FREE
+      if (next.includes(id)) continue
+      this.copies.wipe(id)
+      this.copies.seal(id)
     }
   }
 
@@ -274,15 +270,14 @@ export class Ledger {
     const state = this.state[id]
     if (state !== FREE && state !== TRANSMIT_RING) return
     const { bufferShift } = this.memory
-    if (!this.same(id << bufferShift, (id + 1) << bufferShift)) this.failWritten(id)
+    if (!this.copies.same(id << bufferShift, (id + 1) << bufferShift)) this.failWritten(id)
   }
 
   private failWritten(id: number): never {
     const { memory } = this
     const data = memory.dataOffset(id)
     const end = (id + 1) << memory.bufferShift
-    let at = id << memory.bufferShift
-    while (at < end && this.now[at] === this.copy[at]) at++
+    const at = this.copies.difference(id << memory.bufferShift, end)
     const before = this.places.nameOf(this.here())
     const ending = `written to at byte ${at - data}${before === null ? '' : `, before ${before}`}`
     if (this.given[id] < 0) this.fail('out-of-bounds', id, `it isn't the app's, but was ${ending}`)
@@ -301,19 +296,5 @@ export class Ledger {
   private here(): number {
     if (this.place === -2) this.place = this.places.here()
     return this.place
-  }
-
-  private same(from: number, to: number): boolean {
-    return from >= to || this.now.compare(this.copy, from, to, from, to) === 0
-  }
-
-  private seal(id: number): void {
-    const { bufferShift } = this.memory
-    this.now.copy(this.copy, id << bufferShift, id << bufferShift, (id + 1) << bufferShift)
-  }
-
-  private wipe(id: number): void {
-    const { bufferShift } = this.memory
-    this.now.fill(POISON, id << bufferShift, (id + 1) << bufferShift)
   }
 }
