@@ -6,11 +6,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bundle } from '../bundles.ts'
-import { IxyError, asIxyError } from '../errors.ts'
+import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
 import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
-import { StartWatch } from './start-watch.ts'
+import { StartWatch, cantStart } from './start-watch.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -300,10 +300,4 @@ export class VirtualNics {
     this.failure ??= error
     for (const settle of [...this.requests.values()]) settle(this.failure)
   }
-}
-
-function cantStart(program: string, cause: unknown): IxyError {
-  const error = asIxyError(cause)
-  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
-  return new IxyError(code, `can't start ${program}: ${error.message}`, '', { cause })
 }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { mixedFrames } from '../harness/ixy-in-guest.ts'
 import { PRODUCT_FOLDER } from '../harness/initramfs.ts'
 import { until } from '../harness/processes.ts'
-import type { DpdkBench } from './dpdk.ts'
+import { type DpdkBench, MAC_A, MAC_B } from './dpdk-bench.ts'
 
 const ROUNDS = 10
 
@@ -79,7 +79,7 @@ export async function receiveInterrupts({ test, guest, farA }: DpdkBench, addres
        (NODE_PATH=${PRODUCT_FOLDER}/node_modules node --single-threaded /tmp/sleeper.cjs ${address} >/tmp/sleeper.out 2>&1; echo rc $? >>/tmp/sleeper.out) >/dev/null 2>&1 &`,
       )
       const output = (): Promise<string> => guest.sh('cat /tmp/sleeper.out')
-      const [frame] = mixedFrames('02:00:00:00:09:0b', '02:00:00:00:09:0a', 1)
+      const [frame] = mixedFrames(MAC_B, MAC_A, 1)
       assert.ok(frame !== undefined)
       for (let round = 0; round < ROUNDS; round++) {
         await until(`armed, round ${round}`, 30, async () => {

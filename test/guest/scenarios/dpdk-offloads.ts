@@ -6,11 +6,8 @@ import type { FarEnd } from '../harness/host-network.ts'
 import { until } from '../harness/processes.ts'
 import { Testpmd } from '../harness/testpmd.ts'
 import { toeplitz } from '../harness/toeplitz.ts'
-import type { DpdkBench } from './dpdk.ts'
+import { type DpdkBench, MAC_A, MAC_B, through } from './dpdk-bench.ts'
 import { MICROSOFT_KEY, VECTORS } from './toeplitz-vectors.ts'
-
-const MAC_A = '02:00:00:00:09:0a'
-const MAC_B = '02:00:00:00:09:0b'
 
 /** `count` flows, IPv4 and IPv6 in turn. */
 function flows(count: number): Flow[] {
@@ -149,23 +146,6 @@ async function segmentation({ test, farA, farB }: DpdkBench, testpmd: Testpmd): 
 function tagged(frame: Buffer, vlan: number): Buffer {
   const tag = Buffer.from([0x81, 0x00, vlan >> 8, vlan & 255])
   return Buffer.concat([frame.subarray(0, 12), tag, frame.subarray(12)])
-}
-
-/** Sends frames; what comes out but for the MAC addresses, which testpmd rewrites. */
-async function through(
-  from: FarEnd,
-  to: FarEnd,
-  frames: readonly Buffer[],
-  count: number,
-): Promise<string[]> {
-  await to.collect()
-  await from.send(frames)
-  const out: Buffer[] = []
-  await until(`${count} frames come out`, 20, async () => {
-    out.push(...(await to.collect()).filter((frame) => frame.includes('the payload')))
-    return out.length >= count
-  })
-  return out.map((frame) => frame.toString('hex', 12))
 }
 
 async function vlans({ test, farA, farB }: DpdkBench, testpmd: Testpmd): Promise<void> {
