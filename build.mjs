@@ -1,6 +1,8 @@
 // Bundles the sources into dist/: one file for the command line, one for the data-plane worker threads; or, if files are
 // named, each of them: `node build.mjs docs/examples/reflect.ts` makes dist/reflect.cjs. OUTDIR: another folder than dist.
 // koffi stays outside: it loads a .node file that lies beside its own package.
+import { createRequire } from 'node:module'
+import path from 'node:path'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 import { esbuildPlugin } from './assemblyscript.mjs'
@@ -14,7 +16,9 @@ const { metafile } = await build({
       ? named
       : {
           cli: 'src/cli/main.ts',
+          index: 'src/index.ts',
           worker: 'src/apps/worker.ts',
+          'vnic-child': 'src/vnic/child-main.ts',
           captures: 'src/captures/thread.ts',
           watchdog: 'src/engine/watchdog-thread.ts',
         },
@@ -47,4 +51,14 @@ function licences() {
     })
     .join('\n\n')
 }
-if (named.length === 0) writeFileSync(`${outdir}/LICENSES.txt`, licences())
+
+/** The library for `import`: the same as for require(), with every name spelled out, so that a wrong one is told as such. */
+function asModule() {
+  const names = Object.keys(createRequire(import.meta.url)(path.resolve(outdir, 'index.cjs')))
+  return `export { ${names.sort().join(', ')} } from './index.cjs'\n`
+}
+
+if (named.length === 0) {
+  writeFileSync(`${outdir}/LICENSES.txt`, licences())
+  writeFileSync(`${outdir}/index.mjs`, asModule())
+}

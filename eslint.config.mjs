@@ -1,5 +1,6 @@
 import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
+import { specialisedIsClosed } from './eslint-closed.mjs'
 
 export default tseslint.config(
   { ignores: ['dist/', 'coverage/', '.cache/', 'node_modules/'] },
@@ -7,7 +8,9 @@ export default tseslint.config(
   ...tseslint.configs.strict,
   {
     files: ['**/*.ts'],
+    plugins: { 'ixy-ts': { rules: { 'specialised-is-closed': specialisedIsClosed } } },
     rules: {
+      'ixy-ts/specialised-is-closed': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
@@ -34,6 +37,7 @@ export default tseslint.config(
         module: 'writable',
         require: 'readonly',
         URL: 'readonly',
+        globalThis: 'readonly',
       },
     },
   },

@@ -2,8 +2,8 @@
  * The driver's share: nanoseconds per packet of receive and transmit code alone, on two device pairs, beside drivers
  * in C on the same work.
  */
-import { makeMover } from '../src/apps/forward.ts'
-import { GeneratedFrames } from '../src/apps/frame-source.ts'
+import { makeMover } from '../src/apps/forward/app.ts'
+import { GeneratedFrames } from '../src/apps/pktgen/frame-source.ts'
 import { makeRings } from '../src/driver/intel/queues.ts'
 import { DataPort } from '../src/engine/data-plane.ts'
 import type { Backend } from '../src/engine/types.ts'

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FromNics } from './latency-nics.ts'
 import { ccdf } from './lib/ccdf-svg.ts'
-import { LogHistogram } from '../src/engine/log-histogram.ts'
+import { LogHistogram } from '../src/apps/pktgen/log-histogram.ts'
 import { runTool } from './lib/tool.ts'
 
 /** Set by run.mjs. */

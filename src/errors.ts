@@ -42,10 +42,14 @@ export const EXIT_CODES = {
   IXY_ERR_OUTPUT: 1,
   /** A capture could be opened but not be read to its end: damaged, or changed while it was played. */
   IXY_ERR_INPUT: 1,
+  /** An app of the user's made a mistake: an exception, a step that never ends, a plan that can't be carried out. */
+  IXY_ERR_APP: 1,
   /** A worker thread or child process died. */
   IXY_ERR_WORKER: 1,
   /** An app broke the rules of packet buffers: an id that is no buffer's, one given back twice. */
   IXY_ERR_BUFFER: 1,
+  /** --check has found a mistake of an app's with its packet buffers. */
+  IXY_ERR_CHECK: 1,
   /** A run did not end in order: a second signal came, or its end took too long. */
   IXY_ERR_STOP: 1,
   /** A bug in ixy-ts. */
@@ -90,12 +94,19 @@ const KINDS = {
   file: 'IXY_ERR_FILE',
 } as const
 
+/** One of this class, whichever copy of it has made it: between threads it loses its class, but not its code. */
+export function isIxyError(error: unknown): error is Error & { readonly code: ErrorCode } {
+  return error instanceof Error && error.name === 'IxyError' && 'code' in error && isErrorCode(error.code)
+}
+
 /**
  * Anything thrown, as an IxyError with the original as cause. What the system refused gets the name of the limit;
  * what is left is a bug of ours, IXY_ERR_INTERNAL.
  */
 export function asIxyError(error: unknown): IxyError {
   if (error instanceof IxyError) return error
+  // Of another thread, or of another copy of this file: the library that an app imports has one.
+  if (isIxyError(error)) return new IxyError(error.code, error.message, '', { cause: error })
   const failure = systemFailureOf(error)
   if (failure !== null) {
     return new IxyError(KINDS[failure.kind], failure.reason, failure.fix, { cause: error })

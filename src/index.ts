@@ -2,6 +2,13 @@
 
 // Apps
 export type { App, AppPort, AppSteps, Plan, PlanContext, WorkerContext } from './engine/app.ts'
+export { run } from './library/run.ts'
+export type { RunSettings } from './library/run.ts'
+export type { DeviceCounters, DeviceInfo, IntervalEvent, RunObserver, RunResult } from './engine/types.ts'
+
+// Devices in a thread of one's own
+export { open } from './library/open.ts'
+export type { OpenDevices, OpenSettings } from './library/open.ts'
 
 // Queues and packet buffers
 export type { RxQueue, TxQueue } from './driver/device.ts'

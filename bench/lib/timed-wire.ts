@@ -12,7 +12,7 @@ import {
   SEQUENCE_WORD,
 } from '../../src/vnic/wires/test-frame-layout.ts'
 import type { Port } from '../../src/vnic/wires/wire.ts'
-import { LogHistogram } from '../../src/engine/log-histogram.ts'
+import { LogHistogram } from '../../src/apps/pktgen/log-histogram.ts'
 
 /** Frames of one generator that may be under way at once: far more than rings hold. */
 const WINDOW = 65536

@@ -8,9 +8,9 @@
  */
 import type { QueuePair, StandIn } from '../driver/queues.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
-import { CONTROL_BYTES, COUNTERS, type WorkerSpec } from '../engine/worker-spec.ts'
+import type { AppSteps } from '../engine/app.ts'
+import { COUNTERS, MOMENTS, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
-import type { PacketMemory } from '../memory/packets.ts'
 
 /** Polls of the app, and after how many of them it pauses, for how many milliseconds: V8 compiles in threads of its own. */
 const POLLS = 20_000
@@ -39,19 +39,11 @@ class StandIns implements Rehearsal {
   }
 }
 
-/** Runs `app` on a plane like the one `spec` describes. Afterwards memory and rings have to be started anew. */
-export function warmUp(
-  spec: WorkerSpec,
-  memory: PacketMemory,
-  pairs: readonly QueuePair[],
-  app: (plane: DataPlane) => void,
-): void {
-  const shared = {
-    control: new SharedArrayBuffer(CONTROL_BYTES),
-    counters: new SharedArrayBuffer(pairs.length * COUNTERS * 8),
-    batchSize: spec.batchSize,
-  }
+/** Runs `steps` on a plane like the one `spec` describes. Afterwards memory and queues have to be started anew. */
+export function warmUp(spec: WorkerSpec, pairs: readonly QueuePair[], steps: AppSteps): void {
+  const counters = new SharedArrayBuffer((pairs.length * COUNTERS + MOMENTS) * 8)
   const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const rehearsal = new StandIns(pairs, spec.batchSize)
-  app(new DataPlane(shared, memory, ports, () => undefined, { rehearsal }))
+  // Its polls count, so that an app that doesn't come back is noticed; orders are for the run.
+  new DataPlane({ control: spec.control, counters }, ports, steps, () => undefined, { rehearsal }).run()
 }

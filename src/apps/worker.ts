@@ -1,77 +1,134 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { isOurs } from '../bundles.ts'
+import { checkedRx, checkedTx } from '../driver/checked-queues.ts'
 import { attach } from '../driver/queue-registry.ts'
+import type { QueuePair } from '../driver/queues.ts'
+import type { App, AppSteps, WorkerContext } from '../engine/app.ts'
+import { loadApp } from '../engine/app-file.ts'
+import { asAppNow } from '../engine/app-mistake.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
-import { LatencyBook } from '../engine/latency.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
   COMMAND_WAIT,
+  COUNTERS,
   type FromWorker,
-  type PktgenJob,
+  IN_APP,
+  MOMENTS,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
 import { pinThread } from '../linux/affinity.ts'
+import { Ledger } from '../memory/checked/ledger.ts'
+import { checkedMemory } from '../memory/checked/memory.ts'
+import { Places } from '../memory/checked/places.ts'
 import { PacketMemory } from '../memory/packets.ts'
 import { WasmSpace } from '../memory/wasm-space.ts'
-import { makeForward } from './forward.ts'
-import { pktgen } from './pktgen.ts'
+import { BUILT_IN } from './built-in.ts'
 import { warmUp } from './warm-up.ts'
 
-type App = (plane: DataPlane) => void
-
-/** The app as it is rehearsed, and as it is run afterwards. */
-function makeApps(spec: WorkerSpec, memory: PacketMemory, ports: readonly DataPort[]): [App, App] {
-  const { job, batchSize, latency } = spec
-  if (job.kind === 'forward') {
-    const app = makeForward(memory, ports, batchSize, job.touch)
-    return [app, app]
-  }
-  return [
-    (plane) => pktgen(plane, rehearsalOf(job), latency && new LatencyBook(LatencyBook.allocate()), true),
-    (plane) => pktgen(plane, job, latency && new LatencyBook(latency), false),
-  ]
-}
-
-/** Never at its end, and at a rate that doesn't hold it up. No whole number, see packet/pacer.ts. */
-function rehearsalOf(job: PktgenJob): PktgenJob {
-  return { ...job, count: null, rate: job.rate === null ? null : 1e9 + 0.5 }
-}
-
-type Tell = (message: FromWorker) => void
+const tell = (message: FromWorker): void => parentPort?.postMessage(message)
 
 /** The memory for the WebAssembly loops; null: there is to be none, or there is no address space for it (ulimit -v). */
-function reserveSpace({ wasm, wasmOnly }: WorkerSpec, tell: Tell): WasmSpace | null {
+function reserveSpace({ wasm, wasmOnly }: WorkerSpec): WasmSpace | null {
   if (wasm === null) return null
   try {
     return new WasmSpace(wasm)
   } catch (error) {
     if (wasmOnly || !(error instanceof IxyError)) throw error
-    tell({ warning: 'too little address space (ulimit -v) for --backend wasm: using ts, which is slower' })
+    const text = 'too little address space (ulimit -v) for --backend wasm: using ts, which is slower'
+    tell({ type: 'warning', text })
     return null
   }
 }
 
-function main(spec: WorkerSpec): void {
-  const tell: Tell = (message) => parentPort?.postMessage(message)
+async function findApp({ name, file }: WorkerSpec['app']): Promise<App> {
+  if (file !== null) return loadApp(file)
+  const found = BUILT_IN.find(({ app }) => app.name === name)
+  if (found === undefined) throw new IxyError('IXY_ERR_INTERNAL', `no app is called ${name}`)
+  return found.app
+}
+
+async function main(spec: WorkerSpec): Promise<void> {
   if (spec.cpu !== null) pinThread([spec.cpu])
-  const memory = new PacketMemory(spec.memory, reserveSpace(spec, tell))
-  const pairs = spec.ports.map((port, i) => attach(port, memory, i))
-  const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
-  const [rehearsed, app] = makeApps(spec, memory, ports)
-  warmUp(spec, memory, pairs, rehearsed)
-  memory.reset()
-  for (const pair of pairs) pair.start()
+  const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
+  const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
+  const ledger = spec.check ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs)) : null
+  const memory = ledger === null ? buffers : checkedMemory(ledger)
+  const ports = pairs.map(({ rx, tx }, i) =>
+    ledger === null ? new DataPort(rx, tx) : new DataPort(checkedRx(rx, ledger, i), checkedTx(tx, ledger)),
+  )
+  const control = new Int32Array(spec.control)
+  const { file } = spec.app
+  control[IN_APP] = 1
+  const app = await findApp(spec.app)
+  const context: Omit<WorkerContext, 'rehearsal'> = {
+    ports,
+    memory,
+    pools: Array.from({ length: app.pools ?? 0 }, (_, i) => ports.length + i),
+    batchSize: spec.batchSize,
+    counters: new Float64Array(spec.counters, (ports.length * COUNTERS + MOMENTS) * 8),
+    worker: spec.worker,
+    workers: spec.workers,
+  }
+  const start = (): void => pairs.forEach((pair) => pair.start())
+  const steps = asAppNow(file, () => {
+    if (ledger !== null) return makeChecked(app, { ...context, rehearsal: false }, spec, ledger, start)
+    const rehearsed = rehearse(app, { ...context, rehearsal: true }, spec, pairs)
+    start()
+    return rehearsed
+  })
+  control[IN_APP] = 0
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = new Sleeper(eventfds, spec.mode)
-  const plane = new DataPlane(spec, memory, ports, () => tell('finished'), { sleeper })
-  tell('armed')
-  const control = new Int32Array(spec.control)
+  const plane = new DataPlane(spec, ports, steps, () => tell({ type: 'finished' }), { sleeper })
+  tell({ type: 'armed' })
   Atomics.wait(control, COMMAND, COMMAND_WAIT)
+  control[IN_APP] = 1
   // Also if it is to stop at once: what has come in by now is counted then.
-  app(plane)
+  asAppNow(file, () => {
+    plane.run()
+    ledger?.close()
+    tell({ type: 'result', result: steps.result?.() })
+  })
+  control[IN_APP] = 0
 }
 
-main(workerData as WorkerSpec)
+/** The app as it goes into the run, after its rehearsal. Queues have to be started anew. */
+function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: readonly QueuePair[]): AppSteps {
+  const steps = checked(app, app.make(context, spec.job))
+  warmUp(spec, pairs, steps)
+  context.memory.reset()
+  context.counters.fill(0)
+  if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
+  steps.reset()
+  return steps
+}
+
+/** Not rehearsed: nobody measures it, and pretended packets are nobody's. */
+function makeChecked(
+  app: App,
+  context: WorkerContext,
+  spec: WorkerSpec,
+  ledger: Ledger,
+  start: () => void,
+): AppSteps {
+  ledger.poison()
+  start()
+  ledger.open()
+  return checked(app, app.make(context, spec.job))
+}
+
+function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps {
+  if (typeof steps?.step === 'function') return steps as AppSteps
+  throw new TypeError(`make() of app ${name} returns no step()`)
+}
+
+main(workerData as WorkerSpec).catch((error: unknown) => {
+  // Whatever Node.js is told to do about rejections.
+  setImmediate(() => {
+    throw error
+  })
+})

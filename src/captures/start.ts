@@ -1,7 +1,6 @@
 /** Starting and ending the threads of captures. */
-import { accessSync, constants } from 'node:fs'
-import path from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { bundle } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
 import type { CaptureTask, FromCaptureThread } from './messages.ts'
 
@@ -17,7 +16,7 @@ export class CaptureThread {
     died: (error: IxyError) => void,
   ) {
     // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    this.worker = new Worker(threadFile(), { workerData: task, stdout: true, stderr: true })
+    this.worker = new Worker(bundle('captures.cjs'), { workerData: task, stdout: true, stderr: true })
     this.worker.on('message', receive)
     this.worker.on('error', (cause: Error) => {
       const what = `the thread of ${task.spec.name} died: ${cause.message}`
@@ -30,30 +29,5 @@ export class CaptureThread {
   end(): void {
     this.ended = true
     void this.worker.terminate()
-  }
-}
-
-/** dist/captures.cjs, seen from the bundle as well as from the sources. */
-function threadFile(): string {
-  for (let folder = __dirname; ; folder = path.dirname(folder)) {
-    for (const file of [path.join(folder, 'captures.cjs'), path.join(folder, 'dist', 'captures.cjs')])
-      if (isReadable(file)) return file
-    if (folder === path.dirname(folder))
-      throw new IxyError('IXY_ERR_SYSTEM', `dist/captures.cjs is not above ${__dirname}`, 'run make build')
-  }
-}
-
-/** Throws IXY_ERR_PERMISSION where root has become somebody else, who may not enter the folder. */
-function isReadable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') return false
-    throw new IxyError(
-      'IXY_ERR_PERMISSION',
-      `this user may not read ${file}`,
-      'install ixy-ts where they may, as in /opt',
-    )
   }
 }

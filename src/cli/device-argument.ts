@@ -1,21 +1,24 @@
 /** Checks of the `<device>` arguments that need no device: syntax, and the same thing named twice. */
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import type { RunOptions } from '../engine/types.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import { keepsToLineRate, validateWire, wireClaims } from '../vnic/wires/parse.ts'
-import { rate } from '../quantity.ts'
-import { usageError } from './usage.ts'
+import { usageError } from '../option-values.ts'
 
 /**
- * The devices under the names that every output shows. `reads`: a capture that is read besides. Throws IXY_ERR_USAGE for
- * what can't work whatever the system.
+ * The devices under the names that every output shows. `reads`: a capture that an option reads besides. Throws
+ * IXY_ERR_USAGE for what can't work whatever the system.
  */
-export function checkDevices(texts: readonly string[], reads?: string): string[] {
+export function checkDevices(
+  texts: readonly string[],
+  reads: { readonly option: string; readonly file: string } | null = null,
+): string[] {
   const addresses = texts.map(parseDevice)
   for (const address of addresses) if (address.kind === 'virtual') validateWire(address.wire)
   const claims = addresses.flatMap((address, i) => claimsOf(address, texts[i]))
-  refuseSharing(reads === undefined ? claims : [...claims, fileClaim('read', reads, `--pcap ${reads}`)])
+  refuseSharing(
+    reads === null ? claims : [...claims, fileClaim('read', reads.file, `${reads.option} ${reads.file}`)],
+  )
   return addresses.map(formatDevice)
 }
 
@@ -24,10 +27,12 @@ export function deviceName(text: string): string {
   return formatDevice(parseDevice(text))
 }
 
-/** Nothing exceeds the rate of a link in this run: all that sends keeps to it, or is held to it by a real link. */
-export function lineRateLimited({ devices, app }: Pick<RunOptions, 'devices' | 'app'>): boolean {
+/**
+ * Nothing exceeds the rate of a link in this run: all that sends keeps to it, or is held to it by a real link. `flatOut`: the app
+ * itself doesn't.
+ */
+export function lineRateLimited(devices: readonly string[], flatOut: boolean): boolean {
   const addresses = devices.map(parseDevice)
-  const flatOut = app.kind === 'pktgen' && app.rate !== null && rate(app.rate).of === 'max'
   if (flatOut && addresses.some(({ kind }) => kind !== 'pci')) return false
   // What another process's wire sends can't be known.
   return addresses.every(

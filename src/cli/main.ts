@@ -1,6 +1,7 @@
 /** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
 import { CommanderError } from 'commander'
 import type { IxyError } from '../errors.ts'
+import { strayMistake } from '../engine/app-mistake.ts'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { reportFailure } from './failure.ts'
 import { leave } from './leave.ts'
@@ -8,7 +9,7 @@ import { LOG_LEVELS, type Log, createLog } from './log.ts'
 import { failedEnd } from './output/json.ts'
 import { dataOutlet } from './output/stdout.ts'
 import { createProgram } from './program.ts'
-import { usageError } from './usage.ts'
+import { usageError } from '../option-values.ts'
 
 const argv = process.argv.slice(2)
 if (argv[0] === '--dump-registers') argv[0] = 'dump-registers'
@@ -52,7 +53,7 @@ function asUsageError(error: CommanderError): IxyError {
 
 process.on('uncaughtException', (error) => {
   stopAtOnce()
-  fail(error, AFTER_A_BUG)
+  fail(strayMistake(error), AFTER_A_BUG)
 })
 if (debug) process.setSourceMapsEnabled(true)
 

@@ -1,12 +1,20 @@
 /** The options several commands share, in one place. */
 import { type Command, Option } from 'commander'
 import { DRIVERS } from '../driver/registry.ts'
-import type { Backend, PollMode, RunOptions } from '../engine/types.ts'
+import { DEFAULTS, type Settings } from '../engine/settings.ts'
+import type { Backend, PollMode } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
-import { DEFAULT_MTU } from '../packet/ethernet.ts'
-import type { LatencyLimit } from './expect-latency.ts'
 import { LOG_LEVELS } from './log.ts'
-import { byteSize, cpuList, megapackets, ringSize, seconds, share, usageError, wholeNumber } from './usage.ts'
+import {
+  byteSize,
+  cpuList,
+  megapackets,
+  ringSize,
+  seconds,
+  share,
+  usageError,
+  wholeNumber,
+} from '../option-values.ts'
 
 /** Timers of Node.js hold 31 bits of milliseconds: 24 days. */
 const MAX_SECONDS = 2_147_483
@@ -34,11 +42,10 @@ export interface RunFlags extends WatchFlags {
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
+  readonly check: boolean
   readonly inspect: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
-  /** Of pktgen only. */
-  readonly expectLatency?: readonly LatencyLimit[]
 }
 
 /** Options of every command that prints. */
@@ -69,7 +76,7 @@ export function addWatchOptions(command: Command): Command {
         '-i, --interval <time>',
         'time between two reports: 1 (second), 100ms, 1m',
         seconds('--interval', 0.01, MAX_SECONDS),
-        1,
+        DEFAULTS.interval,
       )
       .option('--quiet', 'print the summary only', false),
   )
@@ -84,33 +91,33 @@ export function addRunOptions(command: Command): Command {
         '-b, --batch-size <packets>',
         'packets per batch',
         wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
-        32,
+        DEFAULTS.batchSize,
       )
       .option(
         '-q, --queues <n>',
         'receive/transmit queue pairs per device, a worker each; they share out flows',
         wholeNumber('--queues', 1, limits.queues),
-        1,
+        DEFAULTS.queues,
       )
       .option('--per-queue', 'print a line for each queue as well', false)
       .option(
         '--ring-size <n>',
         `descriptors per ring: a power of two from ${limits.ringSize.min} to ${limits.ringSize.max}`,
         ringSize(limits.ringSize),
-        512,
+        DEFAULTS.ringSize,
       )
       .option(
         '--mtu <bytes>',
         'largest packet after the Ethernet header',
-        byteSize('--mtu', DEFAULT_MTU, limits.mtu),
-        DEFAULT_MTU,
+        byteSize('--mtu', DEFAULTS.mtu, limits.mtu),
+        DEFAULTS.mtu,
       )
       .addOption(
         new Option(
           '--mode <mode>',
           'poll: always; interrupt: sleep until one; adaptive: poll under load (pktgen: poll only)',
         )
-          .default('poll')
+          .default(DEFAULTS.mode)
           .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),
       )
       .addOption(
@@ -119,13 +126,18 @@ export function addRunOptions(command: Command): Command {
           'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its address space is too small)',
         ).argParser(choice('--backend', ['wasm', 'ts'])),
       )
-      .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, [])
+      .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, DEFAULTS.cpus)
       .addOption(
         new Option('--access <path>', 'way to a PCI device: sysfs or vfio (default: what the system offers)')
           // Listed by hand: commander's own message would not follow this program's style.
           .argParser(choice('--access', ['sysfs', 'vfio'])),
       )
       .option('--force', 'take a NIC that is in use or of an unknown model', false)
+      .option(
+        '--check',
+        'check who owns each packet buffer, and all that is written to it; slow (also: IXY_TS_CHECK=1)',
+        DEFAULTS.check,
+      )
       .option(
         '--inspect',
         'virtual:<wire> devices verify checksums and name packet types, as ixy-ts vnic and cards do (slower)',
@@ -145,7 +157,7 @@ export function addRunOptions(command: Command): Command {
 }
 
 /** The part of RunOptions that is the same for every app. */
-export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'devices'> {
+export function commonRunOptions(flags: RunFlags): Settings {
   if (flags.batchSize >= flags.ringSize) {
     throw usageError(
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
@@ -169,6 +181,7 @@ export function commonRunOptions(flags: RunFlags): Omit<RunOptions, 'app' | 'dev
     backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
+    check: flags.check,
     inspect: flags.inspect,
   }
 }

@@ -1,10 +1,9 @@
 import { Command, Help, type Option } from 'commander'
+import { addBuiltIn } from './commands/built-in.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
-import { addForward } from './commands/forward.ts'
-import { addPktgen } from './commands/pktgen.ts'
+import { addRun } from './commands/run.ts'
 import { addStats } from './commands/stats.ts'
-import { addVnicChild } from './commands/vnic-child.ts'
 import { addVnic } from './commands/vnic.ts'
 import type { Finish } from './finish.ts'
 import { stdout } from './output/outlet.ts'
@@ -28,13 +27,12 @@ export function createProgram(finish: Finish): Command {
     .showSuggestionAfterError(true)
     .configureHelp({ optionDescription })
     .addHelpText('after', HELP)
-  addForward(program, finish)
-  addPktgen(program, finish)
+  addBuiltIn(program, finish)
+  addRun(program, finish)
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)
   addDumpRegisters(program, finish)
-  addVnicChild(program)
   return program
 }
 

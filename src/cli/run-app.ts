@@ -1,33 +1,49 @@
-/** Runs an app and shows what happens: shared by forward and pktgen. */
-import type { DeviceCounters, Run, RunOptions, RunResult, VirtualReport } from '../engine/types.ts'
+/** Runs an app and shows what happens: shared by all commands that run one. */
+import type { AppCommand, Findings } from '../apps/command.ts'
+import { run } from '../engine/run.ts'
+import type { DeviceCounters, RunOptions, RunResult, VirtualReport } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
 import { lineRateLimited, takesStdout } from './device-argument.ts'
-import { unmetLatency } from './expect-latency.ts'
 import { exitCodeOf, reportFailure } from './failure.ts'
 import { createLog } from './log.ts'
 import type { RunFlags } from './options.ts'
-import { counted, labels } from './output/layout.ts'
+import { labels } from './output/layout.ts'
+import { counted } from '../wording.ts'
 import { createReporter } from './output/create.ts'
 import { lendStdout, openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
-import type { Headline } from './output/summary.ts'
+import { packetRate } from './output/rates.ts'
 import { Tally, sum } from './output/tally.ts'
 import { listenForStop } from './stop.ts'
 
+/** What there is to say about an app besides what it does. */
+export interface Wording {
+  readonly headline: AppCommand['headline']
+  /** It may send more than a link carries. */
+  readonly flatOut: boolean
+  findings(result: unknown, counters: Readonly<Record<string, number>>): Findings | null
+  /** The first expectation of its own that the run has not met. */
+  unmet?(result: unknown): IxyError | null
+}
+
+const NO_FINDINGS: Findings = { json: {}, text: null, warnings: [], loss: null }
+
 /** Returns the exit code. Never rejects. */
-export async function runApp(
-  run: Run,
-  options: RunOptions,
-  flags: RunFlags,
-  headline: Headline,
-): Promise<number> {
+export async function runApp(options: RunOptions, flags: RunFlags, wording: Wording): Promise<number> {
   const stop = listenForStop()
   if (takesStdout(options.devices)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
-  const reporter = createReporter(options.app.kind, flags, output, headline)
+  const { app } = options.app
+  const reporter = createReporter(app.name, flags, output, ({ devices }) => {
+    const whole = devices.filter(({ queue }) => queue === null)
+    return wording.headline({
+      packets: counted(sum(whole.map(({ tx }) => tx.packets)), 'packet'),
+      rate: packetRate({ mpps: sum(whole.map(({ tx }) => tx.average.mpps)) }),
+    })
+  })
   const log = createLog(flags.logLevel, flags.color)
   const tally = new Tally()
-  const limited = lineRateLimited(options)
+  const limited = lineRateLimited(options.devices, wording.flatOut)
   const hinted = new Set<string>()
   let names: readonly string[] = []
   const hint = (devices: readonly DeviceCounters[]): void => {
@@ -68,10 +84,11 @@ export async function runApp(
   for (const text of kernelDropHints(result.virtual)) log.warn(text)
   if (output.dropped > 0)
     log.warn(`${counted(output.dropped, 'line')} of intervals left out: stdout was not read`)
-  if (result.latency !== null && result.latency.returned === 0)
-    log.warn('no packet came back whose round trip could be measured (--latency)')
+  const findings = wording.findings(result.result, result.counters) ?? NO_FINDINGS
+  for (const text of findings.warnings) log.warn(text)
+  const loss = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
   const error =
-    result.error ?? unmetExpectation(result, flags) ?? unmetLatency(result.latency, flags.expectLatency ?? [])
+    result.error ?? unmetExpectation({ ...result, loss }, flags) ?? wording.unmet?.(result.result) ?? null
   reporter.end({
     elapsed: result.elapsed,
     active: result.active,
@@ -79,9 +96,9 @@ export async function runApp(
     reason: result.reason,
     devices: tally.summarize(result.devices, result.active),
     virtual: result.virtual,
-    latency: result.latency,
     balance: result.balance,
-    loss: result.loss,
+    loss,
+    app: { name: app.name, counters: result.counters, json: findings.json, text: findings.text },
     error,
   })
   if (error === null) return 0

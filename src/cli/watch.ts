@@ -1,8 +1,9 @@
 /** Follows the counters of every running ixy-ts: the work behind `ixy-ts stats`. */
-import { type Hello, type Sample, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
-import type { DeviceCounters, DeviceInfo, Traffic } from '../engine/types.ts'
+import { type Sample, difference, everyInterval, intervalBetween } from '../engine/intervals.ts'
+import { type Hello, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
+import type { DeviceCounters, DeviceInfo } from '../engine/types.ts'
 import type { Reporter } from './output/reporter.ts'
-import { type DeviceSummary, type Owner, Tally, type Total } from './output/tally.ts'
+import { type AppSummary, type DeviceSummary, type Owner, Tally, type Total } from './output/tally.ts'
 
 export interface SearchOptions {
   /** Where running processes have their sockets. */
@@ -26,6 +27,7 @@ export interface WatchResult {
   readonly reason: 'duration' | 'done' | 'signal'
   /** What was counted while watching. */
   readonly devices: readonly DeviceSummary[]
+  readonly apps: readonly AppSummary[]
 }
 
 /** One process that is watched. */
@@ -51,7 +53,6 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
   const { stop } = options
   const begin = performance.now()
   const elapsed = (): number => (performance.now() - begin) / 1000
-  const end = options.duration ?? Infinity
   const found: Found = { live: [], strangers: [], told: new Set() }
   const all: Watched[] = []
   try {
@@ -61,14 +62,12 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
       all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices)),
       all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices).map(() => ownerOf(hello))),
     )
-    for (let tick = 1; ; tick++) {
-      const due = Math.min(tick * options.interval, end)
-      await sleepUntil(begin + due * 1000, stop)
-      if (stop.aborted) break
+    const { interval: seconds, duration } = options
+    await everyInterval({ start: begin, seconds, duration: duration ?? Infinity }, stop, async () => {
       found.live = await sampled(found.live, options, reporter, elapsed)
       all.push(...(await newcomers(options, found)))
-      if (found.live.length === 0 || due >= end) break
-    }
+      return found.live.length > 0
+    })
   } finally {
     closeAll(found)
   }
@@ -76,17 +75,26 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
     elapsed: elapsed(),
     reason: stop.aborted ? 'signal' : found.live.length === 0 ? 'done' : 'duration',
     devices: all.flatMap((watched) => summaryOf(watched, options.devices)),
+    apps: all.flatMap(({ hello, first, newest }) => {
+      const { app } = intervalBetween(first, newest, 0)
+      return app === undefined ? [] : [{ name: app.name, counters: app.counters, owner: ownerOf(hello) }]
+    }),
   }
 }
 
 /** What every running ixy-ts has counted so far, for `stats --once`. */
-export async function totals(options: SearchOptions): Promise<Total[]> {
+export async function totals(options: SearchOptions): Promise<{ devices: Total[]; apps: AppSummary[] }> {
   const found: Found = { live: [], strangers: [], told: new Set() }
   try {
     const all = await newcomers(options, found)
-    return all.flatMap(({ hello, first }) =>
-      wantedOf(first.devices, options.devices).map((counters) => ({ ...counters, owner: ownerOf(hello) })),
-    )
+    return {
+      devices: all.flatMap(({ hello, first }) =>
+        wantedOf(first.devices, options.devices).map((counters) => ({ ...counters, owner: ownerOf(hello) })),
+      ),
+      apps: all.flatMap(({ hello, first: { app } }) =>
+        app === undefined ? [] : [{ ...app, owner: ownerOf(hello) }],
+      ),
+    }
   } finally {
     closeAll(found)
   }
@@ -147,10 +155,9 @@ async function sampled(
       if (watched.client.ended) watched.client.close()
       return !watched.client.ended
     }
-    const seconds = sample.time - watched.newest.time
-    const devices = wantedOf(difference(sample.devices, watched.newest.devices), options.devices)
-    const totals = wantedOf(sample.devices, options.devices)
-    const event = { time: Date.now(), elapsed: elapsed(), seconds, devices, totals }
+    const whole = intervalBetween(watched.newest, sample, elapsed())
+    const [devices, totals] = [whole.devices, whole.totals].map((all) => wantedOf(all, options.devices))
+    const event = { ...whole, devices, totals }
     watched.newest = sample
     watched.tally.add(event)
     reporter.interval(
@@ -173,42 +180,4 @@ function wantedOf<T extends DeviceInfo | DeviceCounters>(all: readonly T[], want
 
 function ownerOf({ pid, command }: Hello): Owner {
   return { pid, command }
-}
-
-/** What was counted between two samples of one process. */
-export function difference(
-  now: readonly DeviceCounters[],
-  before: readonly DeviceCounters[],
-): DeviceCounters[] {
-  return now.map((counters) => {
-    const old = before.find(({ index, queue }) => index === counters.index && queue === counters.queue)
-    if (old === undefined) return counters
-    const dropped = Object.entries(counters.dropped).map(
-      ([cause, packets]) => [cause, packets - (old.dropped[cause] ?? 0)] as const,
-    )
-    return {
-      ...counters,
-      rx: less(counters.rx, old.rx),
-      tx: less(counters.tx, old.tx),
-      dropped: Object.fromEntries(dropped),
-    }
-  })
-}
-
-function less(now: Traffic, before: Traffic): Traffic {
-  return { packets: now.packets - before.packets, bytes: now.bytes - before.bytes }
-}
-
-/** Resolves at `time` (milliseconds, performance.now()) or when `stop` is aborted. */
-export function sleepUntil(time: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stop.aborted) return resolve()
-    const done = (): void => {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, Math.max(0, time - performance.now()))
-    stop.addEventListener('abort', done)
-  })
 }

@@ -46,7 +46,7 @@ export interface TxQueue {
    * many. Those now belong to the ring, which gives them back to their pools once they are sent; the rest stays the
    * caller's. Packets too short for the card (below 17 bytes) are filled up with zeros.
    *
-   * The caller must own the packets, which is not looked at: one that is transmitted twice is sent twice,
+   * The caller must own the packets, which only --check looks at: one that is transmitted twice is sent twice,
    * then given away twice. With a `from` that is no index of the array nothing is sent; `count` as `limit` in receive().
    * Throws IXY_ERR_BUFFER, and sends none of them, if one of the ids is no packet's or a packet is longer than its buffer.
    */

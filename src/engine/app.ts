@@ -18,6 +18,8 @@ export interface AppPort {
 export interface PlanContext {
   /** As the user wrote them: `0000:03:00.0`, `virtual:gen`. Port i of each worker is a queue pair of device i. */
   readonly devices: readonly string[]
+  /** Of each device, whether it is a card in this machine, which its link holds to line rate. Nothing holds the others. */
+  readonly physical: readonly boolean[]
   /** Queue pairs per device, and so workers, and so jobs. */
   readonly queues: number
   /** Largest packet, bytes after the Ethernet header. */
@@ -26,6 +28,13 @@ export interface PlanContext {
   readonly log: (level: 'warning' | 'progress', text: string) => void
   /** Aborted when the run is to end. */
   readonly stop: AbortSignal
+}
+
+/** An app, and where a worker finds it. */
+export interface LoadedApp {
+  readonly app: App
+  /** Path of the file whose default export it is; null: it is one of those that ixy-ts brings along. */
+  readonly file: string | null
 }
 
 /** A plan for those that must know the links first, or that hold something open during the run. */
@@ -58,8 +67,6 @@ export interface WorkerContext {
   /** This worker's number, from 0, and how many there are. */
   readonly worker: number
   readonly workers: number
-  /** When the run began, milliseconds of CLOCK_MONOTONIC, the same for all workers; 0 in a rehearsal. */
-  readonly startedAt: number
   /** This is a rehearsal: packets are pretended ones, and whatever outlives the app must not learn of them. */
   readonly rehearsal: boolean
 }
@@ -71,6 +78,8 @@ export interface AppSteps {
    * and over; it allocates nothing, as the collector would stop the worker.
    */
   step(): number
+  /** Packets flow from now on. `startedAt`: milliseconds of CLOCK_MONOTONIC, the same for all workers; 0 in a rehearsal. */
+  begin?(startedAt: number): void
   /** The run is about to end: from now on step() sends nothing of its own accord, and goes on with what still comes in. */
   quiet?(): void
   /** True once all is done that was asked for: the run ends when every worker has. Asked now and then, between two steps. */
@@ -95,6 +104,8 @@ export interface App<Options = unknown, Job = Options> {
   readonly ports: { readonly min: number; readonly max: number }
   /** Buffer pools besides one per port: packets that the app makes itself need one. Default 0. */
   readonly pools?: number
+  /** Received packets of one port that it keeps from step to step, at most: so many buffers more. Default 0. */
+  readonly held?: number
   /** Names of its counters, which are printed and served beside those of the devices. */
   readonly counters?: readonly string[]
   /**

@@ -2,7 +2,7 @@
 import type { NicReport } from '../vnic/child-protocol.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
 import { type Span, activeSeconds } from './activity.ts'
-import { type Balance, type PortCounts, balanceOf } from './balance.ts'
+import { type Balance, type Passage, type PortCounts, balanceOf } from './balance.ts'
 import type { Crew } from './crew.ts'
 import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
 import type { Session } from './session.ts'
@@ -35,7 +35,7 @@ export class Audit {
    */
   static async take(
     session: Session,
-    app: 'forward' | 'pktgen',
+    app: Passage,
     crew: Crew | null,
     board: StatisticsBoard | null,
     late: Late,

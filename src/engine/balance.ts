@@ -11,6 +11,7 @@
  */
 import type { NicReport } from '../vnic/child-protocol.ts'
 import { framesOf, type Loss } from '../vnic/wires/account.ts'
+import type { App } from './app.ts'
 
 /** What was counted at one device, frames since the start. */
 export interface PortCounts {
@@ -179,9 +180,22 @@ function endOf(app: string, port: PortCounts | null): End {
   return port === null ? { device: app, index: null } : { device: port.device, index: port.index }
 }
 
-/** The balance of each direction: both of a forwarder's, and what a generator sends and takes in. */
-export function balanceOf(app: 'forward' | 'pktgen', ports: readonly PortCounts[]): Balance[] {
-  const [a, b] = ports
-  if (app === 'pktgen') return [direction(app, null, a), direction(app, a, null)]
-  return [direction(app, a, b), direction(app, b, a)]
+/** What of an app tells where its packets go. */
+export type Passage = Pick<App, 'name' | 'passes'>
+
+/** Those of the pairs whose ports are there. */
+export function passesOf({ passes = [] }: Passage, ports: number): readonly (readonly [number, number])[] {
+  return passes.filter((pair) => pair.every((port) => port < ports))
+}
+
+/** The balance of each direction: through the app where it passes everything on; else from it, and to it. */
+export function balanceOf(app: Passage, ports: readonly PortCounts[]): Balance[] {
+  const passes = passesOf(app, ports.length)
+  return [
+    ...passes.map(([from, to]) => direction(app.name, ports[from], ports[to])),
+    ...ports.flatMap((port, i) => [
+      ...(passes.some(([, to]) => to === i) ? [] : [direction(app.name, null, port)]),
+      ...(passes.some(([from]) => from === i) ? [] : [direction(app.name, port, null)]),
+    ]),
+  ]
 }

@@ -1,37 +1,28 @@
 /** The data-plane workers of a run, from the main thread's side. */
-import path from 'node:path'
-import { Worker } from 'node:worker_threads'
-import { IxyError, asIxyError, isErrorCode } from '../errors.ts'
+import type { IxyError } from '../errors.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { fitsWasm } from '../memory/wasm-space.ts'
+import type { LoadedApp } from './app.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
-import { LatencyBook, latencyOf } from './latency.ts'
-import type { Running } from './emergency.ts'
+import { Member } from './member.ts'
+import { LOOK_EVERY } from './step-watch.ts'
 import type { QueueSet } from './session.ts'
 import type { Watchdog } from './watchdog.ts'
 import {
-  COMMAND,
   COMMAND_QUIET,
-  COMMAND_RUN,
   COMMAND_STOP,
-  CONTROL_BYTES,
   COUNTERS,
   DROP_CAUSES,
   FIRST_DROP,
   FIRST_MOVED,
-  type FromWorker,
-  type Job,
   LAST_MOVED,
-  MOMENTS,
   RX_BYTES,
   RX_PACKETS,
-  STARTED,
   TX_BYTES,
   TX_PACKETS,
-  type WorkerSpec,
 } from './worker-spec.ts'
-import type { Latency, RunOptions, Traffic } from './types.ts'
+import type { RunOptions, Traffic } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
 const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
@@ -47,7 +38,12 @@ export class Crew {
   readonly finished: Promise<void>
   /** Rejects when a worker dies; never resolves. */
   readonly failed: Promise<never>
+  /** The name of the app if it has counters of its own, else null. */
+  readonly app: string | null
+  /** Of these counters. */
+  private readonly names: readonly string[]
   private readonly members: readonly Member[]
+  private readonly looks: NodeJS.Timeout | undefined
 
   /**
    * Starts one worker per queue set. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
@@ -55,8 +51,15 @@ export class Crew {
    */
   constructor(
     queueSets: readonly QueueSet[],
-    jobs: readonly Job[],
-    { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
+    { app, file }: LoadedApp,
+    jobs: readonly unknown[],
+    {
+      batchSize,
+      mode,
+      backend,
+      cpus,
+      check,
+    }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus' | 'check'>,
     warn: (message: string) => void,
     watchdog: Watchdog,
   ) {
@@ -65,13 +68,18 @@ export class Crew {
       if (!warned.has(message)) warn(message)
       warned.add(message)
     }
+    const names = app.counters ?? []
+    this.names = names
+    this.app = names.length === 0 ? null : app.name
     const members: Member[] = []
     try {
       queueSets.forEach(({ memory, ports, arena }, i) => {
         const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
         const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
-        const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', job: jobs[i], batchSize, mode, cpu }
-        const member = new Member(spec, warnOnce)
+        const place = { worker: i, workers: queueSets.length, cpu }
+        const work = { app: { name: app.name, file }, job: jobs[i], batchSize, mode, check }
+        const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', ...work, ...place }
+        const member = new Member(spec, names.length, warnOnce)
         members.push(member)
         watchdog.guard(member.guarded)
       })
@@ -84,6 +92,12 @@ export class Crew {
     this.failed = Promise.race(this.members.map((member) => member.failed))
     // Whoever waits for it sees it; nobody has to.
     this.failed.catch(() => undefined)
+    // Ours come back from every step.
+    if (file !== null) this.looks = setInterval(() => this.look(), LOOK_EVERY)
+  }
+
+  private look(): void {
+    for (const member of this.members) member.look()
   }
 
   /** Resolves when all rings are armed. */
@@ -107,13 +121,25 @@ export class Crew {
    * counted last is lost, see `counted`. Never rejects.
    */
   async stop(milliseconds: number): Promise<void> {
+    clearInterval(this.looks)
     for (const member of this.members) member.command(COMMAND_STOP)
     await Promise.all(this.members.map((member) => member.end(milliseconds)))
   }
 
-  /** Round trips so far, of all workers together; null if they aren't measured. */
-  latency(): Latency | null {
-    return latencyOf(this.members.flatMap(({ latency }) => (latency === null ? [] : [latency])))
+  /** Why the last counts are missing; null if they aren't. After stop(). */
+  lateness(): IxyError | null {
+    return this.members.find(({ counted }) => !counted)?.failure ?? null
+  }
+
+  /** What the app has found out in each worker, of those that have ended by themselves. */
+  results(): unknown[] {
+    return this.members.filter(({ counted }) => counted).map(({ result }) => result)
+  }
+
+  /** The app's own counters, of all workers together; {} if it has none. */
+  appCounters(): Record<string, number> {
+    const at = (i: number): number => this.members.reduce((sum, { own }) => sum + own[i], 0)
+    return Object.fromEntries(this.names.map((name, i) => [name, at(i)]))
   }
 
   /** True if every worker has ended by itself: its counters are final. After stop(). */
@@ -149,8 +175,7 @@ export class Crew {
 
   /** When each worker has seen packets move, to some 64 polls. */
   moved(): Span[] {
-    return this.members.map(({ counters }) => {
-      const moments = counters.subarray(-MOMENTS)
+    return this.members.map(({ moments }) => {
       return moments[FIRST_MOVED] === 0 ? null : { first: moments[FIRST_MOVED], last: moments[LAST_MOVED] }
     })
   }
@@ -165,89 +190,4 @@ export class Crew {
       dropped: Object.fromEntries(DROP_CAUSES.map((cause, i) => [cause, at(FIRST_DROP + i)])),
     }
   }
-}
-
-class Member {
-  readonly counters: Float64Array
-  readonly guarded: Running
-  readonly armed: Promise<void>
-  readonly finished: Promise<void>
-  readonly failed: Promise<never>
-  readonly latency: LatencyBook | null
-  /** The worker has ended by itself, its counters are its last. */
-  counted = false
-  private readonly control: Int32Array
-  private readonly worker: Worker
-  private readonly exited: Promise<void>
-
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters' | 'latency'>, warn: (message: string) => void) {
-    const control = new SharedArrayBuffer(CONTROL_BYTES)
-    const counters = new SharedArrayBuffer((spec.ports.length * COUNTERS + MOMENTS) * 8)
-    const measures = spec.job.kind === 'pktgen' && spec.job.probeKey !== null
-    const latency = measures ? LatencyBook.allocate() : null
-    this.latency = latency === null ? null : new LatencyBook(latency)
-    this.control = new Int32Array(control)
-    this.counters = new Float64Array(counters)
-    const workerData: WorkerSpec = { ...spec, control, counters, latency }
-    this.guarded = { control }
-    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    const own = { stdout: true, stderr: true }
-    try {
-      this.worker = new Worker(path.join(__dirname, 'worker.cjs'), { workerData, ...own })
-    } catch (error) {
-      throw failureOf(error)
-    }
-    let armed = (): void => undefined
-    let finished = (): void => undefined
-    this.armed = new Promise((resolve) => (armed = resolve))
-    this.finished = new Promise((resolve) => (finished = resolve))
-    this.worker.on('message', (message: FromWorker) => {
-      if (message === 'armed') armed()
-      else if (message === 'finished') finished()
-      else warn(message.warning)
-    })
-    this.exited = new Promise((resolve) =>
-      this.worker.once('exit', (code) => {
-        this.counted = code === 0
-        resolve()
-      }),
-    )
-    this.failed = new Promise((_, reject) => {
-      this.worker.once('error', (error) => {
-        reject(failureOf(error))
-      })
-    })
-    this.failed.catch(() => undefined)
-  }
-
-  /** `startedAt`: milliseconds of CLOCK_MONOTONIC. */
-  run(startedAt: number): void {
-    new Float64Array(this.control.buffer)[STARTED] = startedAt
-    this.command(COMMAND_RUN)
-  }
-
-  command(command: number): void {
-    Atomics.store(this.control, COMMAND, command)
-    Atomics.notify(this.control, COMMAND)
-  }
-
-  /** For one that has not been told to run. */
-  abandon(): void {
-    void this.worker.terminate()
-  }
-
-  async end(milliseconds: number): Promise<void> {
-    const deadline = setTimeout(() => void this.worker.terminate(), milliseconds)
-    await this.exited
-    clearTimeout(deadline)
-  }
-}
-
-/** What a worker died of. An IxyError loses its class on the way between threads, but not its code. */
-function failureOf(cause: unknown): IxyError {
-  if (cause instanceof Error && cause.name === 'IxyError' && 'code' in cause && isErrorCode(cause.code))
-    return new IxyError(cause.code, cause.message, '', { cause })
-  const { code, message } = asIxyError(cause)
-  const own = code === 'IXY_ERR_INTERNAL' ? 'IXY_ERR_WORKER' : code
-  return new IxyError(own, `a data-plane worker failed: ${message}`, '', { cause })
 }

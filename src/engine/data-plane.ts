@@ -1,12 +1,15 @@
-/** The worker's side of a run: what an app gets to work with. */
+/** The worker's side of a run: the loop around an app's steps. */
 import type { QueueSpec, RxQueue, TxQueue } from '../driver/device.ts'
 import { attach } from '../driver/queue-registry.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import type { PacketMemory } from '../memory/packets.ts'
+import type { AppSteps } from './app.ts'
 import type { Sleeper } from './sleeper.ts'
 import {
+  BEAT,
   COMMAND,
   COMMAND_QUIET,
+  COMMAND_RUN,
   COMMAND_STOP,
   COUNTERS,
   FIRST_MOVED,
@@ -24,8 +27,8 @@ import {
   type WorkerSpec,
 } from './worker-spec.ts'
 
-/** Polls between two updates of the published counters. */
-const PUBLISH_EVERY = 64
+/** Polls between two updates of the published counters, less one: a mask. */
+const PUBLISH_EVERY = 63
 /** How long to wait at the end for the card to send what is in the rings, milliseconds. */
 const DRAIN_DEADLINE = 200
 
@@ -56,75 +59,88 @@ export interface Rehearsal {
   next(): boolean
 }
 
+/** Runs an app's steps in one worker: when to rest, when to stop, what to publish. */
 export class DataPlane {
-  readonly memory: PacketMemory
-  readonly ports: readonly DataPort[]
-  readonly batchSize: number
+  private readonly ports: readonly DataPort[]
+  private readonly steps: AppSteps
   private readonly control: Int32Array
   private readonly counters: Float64Array
-  /** Send no packets of one's own any more. Renewed by running(). */
-  quiet = false
+  /** Polls so far, modulo 2^32. */
   private polls = 0
+  private quiet = false
+  private done = false
   private readonly clock = new MonotonicClock()
   /** Packets in and out at the last publication, in an array as in FrameSource. */
   private readonly before = new Float64Array(1)
   private readonly rehearsal: Rehearsal | null
   private readonly sleeper: Sleeper | null
-  /** Tells the main thread that everything asked for has been sent. Once per run. */
-  readonly finished: () => void
+  private readonly finished: () => void
 
-  /** `rehearsal` stands in for the cards and the main thread, see warm-up.ts. Without `sleeper` it never rests. */
+  /**
+   * `finished` tells the main thread that the app is done; it is called once. `rehearsal` stands in for the cards and the main
+   * thread, see warm-up.ts. Without `sleeper` it never rests.
+   */
   constructor(
-    spec: Pick<WorkerSpec, 'control' | 'counters' | 'batchSize'>,
-    memory: PacketMemory,
+    spec: Pick<WorkerSpec, 'control' | 'counters'>,
     ports: readonly DataPort[],
+    steps: AppSteps,
     finished: () => void,
     { rehearsal = null, sleeper = null }: { rehearsal?: Rehearsal | null; sleeper?: Sleeper | null } = {},
   ) {
     this.finished = finished
     this.rehearsal = rehearsal
     this.sleeper = sleeper
-    this.memory = memory
     this.ports = ports
-    this.batchSize = spec.batchSize
+    this.steps = steps
     this.control = new Int32Array(spec.control)
     this.counters = new Float64Array(spec.counters)
   }
 
-  /** When the run began, milliseconds of CLOCK_MONOTONIC: the same for all of its workers. */
-  get startedAt(): number {
-    return new Float64Array(this.control.buffer)[STARTED]
+  /** Steps until the run is to end; then until nothing moves any more. */
+  run(): void {
+    const { steps } = this
+    steps.begin?.(new Float64Array(this.control.buffer)[STARTED])
+    while (this.running()) this.rest(steps.step())
+    this.beQuiet()
+    this.drain()
   }
 
   /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */
-  running(): boolean {
-    if (++this.polls === PUBLISH_EVERY) {
-      this.polls = 0
-      this.publish()
-    }
+  private running(): boolean {
+    const polls = (this.polls + 1) | 0
+    this.polls = polls
+    this.control[BEAT] = polls
+    if ((polls & PUBLISH_EVERY) === 0) this.publish()
     // Asked in a rehearsal too, so that the code compiled there fits the real run.
     const command = Atomics.load(this.control, COMMAND)
     if (this.rehearsal !== null) return this.rehearsal.next()
-    this.quiet = command === COMMAND_QUIET
+    if (command === COMMAND_RUN) return true
+    if (command === COMMAND_QUIET) this.beQuiet()
     return command !== COMMAND_STOP
   }
 
+  private beQuiet(): void {
+    if (!this.quiet) this.steps.quiet?.()
+    this.quiet = true
+  }
+
   /** Called once per poll with the number of packets moved by it: lets the worker rest when there is nothing to do. */
-  rest(moved: number): void {
+  private rest(moved: number): void {
     if (this.sleeper === null) return
     if (moved > 0) this.sleeper.busy()
     else this.sleeper.idle(this.pending, this.publish)
   }
 
   /**
-   * Ends the app: calls `step` until it moves nothing more (it returns how many packets it moved) and the card has sent
-   * what the rings hold. What it doesn't send in time is counted.
+   * Steps on until that moves nothing more and the card has sent what the rings hold. What it doesn't send in time is
+   * counted.
    */
-  drain(step: () => number): void {
+  private drain(): void {
     const deadline = performance.now() + DRAIN_DEADLINE
     let pending = 1
     while (pending > 0 && performance.now() < deadline) {
-      pending = step() + this.pending()
+      this.control[BEAT]++
+      pending = this.steps.step() + this.pending()
     }
     for (const port of this.ports) {
       port.txUnsent = port.tx.pending()
@@ -155,6 +171,10 @@ export class DataPlane {
       counters[base + TX_UNSENT] = txUnsent
       counters[base + RX_UNTAKEN] = rxUntaken
       packets += rx.packets + tx.packets
+    }
+    if (!this.done && this.steps.done?.() === true) {
+      this.done = true
+      this.finished()
     }
     if (packets === before[0]) return
     before[0] = packets

@@ -10,10 +10,10 @@ const LOOK_EVERY = 100
 
 export class Links {
   private readonly session: Session
-  private readonly observer: RunObserver
+  private readonly observer: Pick<RunObserver, 'warning' | 'progress' | 'link'>
   private states: readonly LinkState[] = []
 
-  constructor(session: Session, observer: RunObserver) {
+  constructor(session: Session, observer: Pick<RunObserver, 'warning' | 'progress' | 'link'>) {
     this.session = session
     this.observer = observer
   }

@@ -1,6 +1,6 @@
 /** What of a run was lost: the verdict behind `--expect-loss`. */
 import { framesOf } from '../vnic/wires/account.ts'
-import type { Balance, PortCounts } from './balance.ts'
+import { type Balance, type Passage, type PortCounts, passesOf } from './balance.ts'
 
 export interface LossVerdict {
   /** False if nobody here can know; then the numbers are what is known. */
@@ -32,9 +32,9 @@ function isChecked(near: PortCounts, far: PortCounts): boolean {
 }
 
 /** For each port, whether what its generators have sent is checked by sequence number where it comes out. */
-export function checkedGenerators(app: 'forward' | 'pktgen', ports: readonly PortCounts[]): boolean[] {
-  if (app !== 'forward') return ports.map(() => false)
-  return ports.map((port, i) => isChecked(port, ports[1 - i]))
+export function checkedGenerators(app: Passage, ports: readonly PortCounts[]): boolean[] {
+  const passes = passesOf(app, ports.length)
+  return ports.map((port, i) => passes.some(([from, to]) => from === i && isChecked(port, ports[to])))
 }
 
 /**
@@ -42,7 +42,7 @@ export function checkedGenerators(app: 'forward' | 'pktgen', ports: readonly Por
  * every frame that is missing counts, a copy made by a fault like an original: nobody can tell them apart.
  */
 export function lossOf(
-  app: 'forward' | 'pktgen',
+  app: Passage,
   ports: readonly PortCounts[],
   balances: readonly Balance[],
 ): Omit<LossVerdict, 'judged' | 'reason'> {
@@ -70,14 +70,6 @@ export function lossOf(
     unaccounted,
     bySequence: false,
   }
-}
-
-/** With `--latency`, what was sent and has not come back intact is lost, wherever it ended. */
-export function roundTripLoss(
-  loss: LossVerdict,
-  probes: { readonly sent: number; readonly lost: number } | null,
-): LossVerdict {
-  return probes === null ? loss : { ...loss, lost: probes.lost, corrupted: 0, of: probes.sent }
 }
 
 function sum(values: readonly number[]): number {

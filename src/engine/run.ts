@@ -1,17 +1,17 @@
 /** One run of an app from first register to last: the control plane. */
-import { IxyError, asIxyError } from '../errors.ts'
+import { type IxyError, asIxyError } from '../errors.ts'
 import { Crew } from './crew.ts'
 import { Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
-import { Workload } from './jobs.ts'
 import { Links } from './links.ts'
-import { roundTripLoss } from './loss.ts'
 import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
+import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { aborted, sleep } from './wait.ts'
+import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
 
@@ -58,7 +58,7 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open(options, { observer, stop, watchdog })
+    session = await Session.open({ ...options, ...buffersOf(options.app.app) }, { observer, stop, watchdog })
   } catch (error) {
     workload?.close()
     // What was under way has failed because it was to be given up.
@@ -113,11 +113,11 @@ class Run {
     let error: IxyError | null = null
     try {
       await this.links.untilUp(this.stop)
-      const jobs = this.workload.jobs(this.links.mbit(0))
+      const jobs = this.workload.jobs(session.devices.map((_, i) => this.links.mbit(i)))
       const { cpus, warnings } = session.placement
       for (const warning of warnings) observer.warning(warning)
       const warn = (message: string): void => observer.warning(message)
-      crew = new Crew(session.queueSets, jobs, { ...options, cpus }, warn, this.ending.watchdog)
+      crew = new Crew(session.queueSets, options.app, jobs, { ...options, cpus }, warn, this.ending.watchdog)
       board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
       const armed = this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)
@@ -137,11 +137,10 @@ class Run {
       error ??= await this.explain(cause)
     }
     await crew?.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
-    if (crew?.counted === false && this.startedAt !== null) error ??= lateWorker()
+    if (this.startedAt !== null) error ??= crew?.lateness() ?? null
     if (error !== null) reason = 'error'
-    const latency = crew?.latency() ?? null
     const late = (): boolean => this.ending.late(REPORTED_BY)
-    const audit = await Audit.take(session, options.app.kind, crew, board, late)
+    const audit = await Audit.take(session, options.app.app, crew, board, late)
     const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
     return {
       elapsed,
@@ -150,8 +149,9 @@ class Run {
       devices: audit.devices,
       virtual: audit.virtual,
       balance: audit.balance,
-      loss: roundTripLoss(audit.loss, latency),
-      latency,
+      loss: audit.loss,
+      counters: crew?.appCounters() ?? {},
+      result: crew === null ? null : this.workload.result(crew.results()),
       error,
     }
   }
@@ -160,15 +160,15 @@ class Run {
     const { session, options, observer } = this
     // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
     const devices = session.infos()
-    const hello = { command: options.app.kind, version: VERSION, devices }
-    const telemetry = await offerTelemetry(hello, board.totals, (message) => observer.warning(message))
+    const hello = { command: options.app.app.name, version: VERSION, devices }
+    const telemetry = await offerTelemetry(hello, board.sample, (message) => observer.warning(message))
     undo.push(() => telemetry.close())
     observer.started(devices)
     for (const device of session.devices) device.start()
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    undo.push(reportIntervals(board, observer, options.interval, this.startedAt))
+    undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }
 
@@ -226,7 +226,7 @@ class Run {
 
   /** True when the wires that have an end (there is at least one) have sent all they have. */
   private wiresAreDone(): boolean {
-    if (this.options.app.kind !== 'forward') return false
+    if (this.options.app.app.generates === true) return false
     const finite = (this.session.virtual?.latest() ?? []).filter((nic) => nic.finite)
     return finite.length > 0 && finite.every((nic) => nic.ended)
   }
@@ -262,7 +262,6 @@ class Run {
   }
 }
 
-function lateWorker(): IxyError {
-  const what = 'a worker did not end in time: what it counted last is missing'
-  return new IxyError('IXY_ERR_WORKER', what, 'run again on a less busy machine')
+function buffersOf({ pools = 0, held = 0 }: App): { extraPools: number; held: number } {
+  return { extraPools: pools, held }
 }

@@ -10,12 +10,21 @@ import type { RunOptions } from './types.ts'
 /** How the packet memory of each worker is divided, see PacketMemorySpec. */
 export type PacketShape = Pick<PacketMemorySpec, 'bufferShift' | 'poolShift' | 'pools'>
 
-/** For a session of so many devices. Throws IXY_ERR_USAGE if that is more than a worker can have. */
+/**
+ * For a session of so many devices; `extraPools` come on top of one for each of them. Throws IXY_ERR_USAGE if that is more than a
+ * worker can have.
+ */
 export function shapeOf(
-  { mtu, ringSize, batchSize, held }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & { held: number },
+  {
+    mtu,
+    ringSize,
+    batchSize,
+    held,
+    extraPools,
+  }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & { held: number; extraPools: number },
   devices: number,
 ): PacketShape {
-  const pools = Math.max(2, devices)
+  const pools = devices + extraPools
   return {
     bufferShift: bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + mtu),
     poolShift: poolShiftFor({ ports: devices, ringSize, batchSize, held }, pools),

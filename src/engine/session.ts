@@ -14,20 +14,28 @@ import { type Model, readIds } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import { type PacketShape, allocate, shapeOf } from './session-memory.ts'
 import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
 
-export type SessionOptions = Pick<
-  RunOptions,
-  'devices' | 'access' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode'
-> &
-  Partial<Pick<RunOptions, 'inspect' | 'batchSize'>> & {
-    /** Packets of one port that the app keeps beyond a batch. Default 0; of `batchSize` the most that a ring has. */
+/** What isn't given is as in DEFAULTS (settings.ts), but for `batchSize`: of it the most that a ring has. */
+export type SessionOptions = Pick<RunOptions, 'devices'> &
+  Partial<
+    Pick<
+      RunOptions,
+      'access' | 'batchSize' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'
+    >
+  > & {
+    /** Packets of one port that the app keeps beyond a batch. Default 0. */
     readonly held?: number
+    /** Buffer pools besides one per device. Default 0. */
+    readonly extraPools?: number
   }
+
+type CompleteOptions = Required<SessionOptions>
 
 type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
@@ -38,7 +46,7 @@ export interface Attendants {
   /** Ends the wait for virtual devices: IXY_ERR_STOP. */
   readonly stop?: AbortSignal
   /** Guards cards that would go on with DMA without this process. */
-  readonly watchdog?: Watchdog
+  readonly watchdog?: Pick<Watchdog, 'guard'>
 }
 
 const NOBODY: Observer = { warning: () => undefined, progress: () => undefined }
@@ -88,16 +96,17 @@ export class Session {
    * fails. No packet comes in before Device.start().
    */
   static async open(
-    options: SessionOptions,
+    given: SessionOptions,
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
+    const ringSize = given.ringSize ?? DEFAULTS.ringSize
+    const options = { ...DEFAULTS, batchSize: ringSize - 1, extraPools: 0, held: 0, ...given }
     const addresses = options.devices.map(parseDevice)
-    const { batchSize = options.ringSize - 1, held = 0 } = options
-    const shape = shapeOf({ ...options, batchSize, held }, addresses.length)
+    const shape = shapeOf(options, addresses.length)
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, {
       log,
-      inspect: options.inspect === true,
+      inspect: options.inspect,
       ...(stop && { stop }),
     })
     const undo = new Undo()
@@ -206,7 +215,7 @@ async function startVirtual(
 function openOne(
   address: DeviceAddress,
   socket: string | undefined,
-  { access, force }: SessionOptions,
+  { access, force }: CompleteOptions,
   observer: Observer,
 ): Transport {
   const target: DeviceAddress =
@@ -221,7 +230,11 @@ function openOne(
 }
 
 /** With VFIO the kernel resets the card when this process has ended; without, somebody else has to. */
-function guard(address: DeviceAddress, { access }: Transport, watchdog: Watchdog | undefined): void {
+function guard(
+  address: DeviceAddress,
+  { access }: Transport,
+  watchdog: Pick<Watchdog, 'guard'> | undefined,
+): void {
   if (address.kind === 'pci' && access === 'sysfs')
     watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
 }
@@ -233,7 +246,7 @@ interface Found {
   readonly model: Model
 }
 
-function driverOf(transport: Transport, options: SessionOptions): Found {
+function driverOf(transport: Transport, options: CompleteOptions): Found {
   const { name, config } = transport
   const found = DRIVERS.driverOf(name, readIds(config, name), options.force)
   requireWithinLimits(name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
@@ -247,7 +260,7 @@ function wantsInterrupts({ mode }: SessionOptions): boolean {
 function openDevice(
   { transport, driver, model }: Found,
   arena: DmaArena,
-  options: SessionOptions,
+  options: CompleteOptions,
   { bufferShift }: PacketShape,
   observer: Observer,
 ): Device {

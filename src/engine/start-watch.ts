@@ -1,7 +1,7 @@
-/** Why a child process that was started isn't ready yet. */
+/** Why a child process can't be started, or isn't ready yet. */
 import { spawnSync } from 'node:child_process'
 import os from 'node:os'
-import type { ErrorCode } from '../errors.ts'
+import { type ErrorCode, IxyError, asIxyError } from '../errors.ts'
 import { processState } from '../linux/process-state.ts'
 import { remedyFor } from '../system-errors.ts'
 
@@ -68,4 +68,10 @@ export class StartWatch {
 function noMoreProcesses(): boolean {
   const { error } = spawnSync('/')
   return error !== undefined && 'code' in error && error.code === 'EAGAIN'
+}
+
+export function cantStart(program: string, cause: unknown): IxyError {
+  const error = asIxyError(cause)
+  const code = error.code === 'IXY_ERR_SYSTEM' ? error.code : 'IXY_ERR_WORKER'
+  return new IxyError(code, `can't start ${program}: ${error.message}`, '', { cause })
 }

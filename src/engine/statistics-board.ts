@@ -1,7 +1,8 @@
 import type { Device, DeviceStatistics } from '../driver/device.ts'
 import type { CardTotals } from '../vnic/model/totals.ts'
 import type { Crew } from './crew.ts'
-import type { DeviceCounters, Traffic } from './types.ts'
+import type { Sample } from './intervals.ts'
+import type { DeviceCounters } from './types.ts'
 
 /** Seconds until the cards are read again whatever the interval: their counters are registers of 32 and 36 bits. */
 const READ_EVERY = 4
@@ -16,8 +17,6 @@ export class StatisticsBoard {
   private readonly devices: readonly Device[]
   private readonly crew: Crew
   private readonly queues: number
-  /** Totals at the last interval, by device and queue. */
-  private readonly before = new Map<string, DeviceCounters>()
   private readonly warn: (message: string) => void
   private latest: DeviceStatistics[] = []
   /** When the cards were read, and what the workers had counted by then. */
@@ -41,6 +40,17 @@ export class StatisticsBoard {
   readonly totals = (): DeviceCounters[] => {
     this.readCards()
     return this.summarize()
+  }
+
+  /** The same, and the app's own counters, at this moment. */
+  readonly sample = (): Sample => {
+    const { app } = this.crew
+    const time = performance.now() / 1000
+    return {
+      time,
+      devices: this.totals(),
+      ...(app === null ? {} : { app: { name: app, counters: this.crew.appCounters() } }),
+    }
   }
 
   /** Reads the cards if it is time: before a counter can stick. To be called ten times a second; it costs next to nothing. */
@@ -107,24 +117,6 @@ export class StatisticsBoard {
     }
   }
 
-  /** Totals, and what has changed since the last call. */
-  interval(): { readonly totals: readonly DeviceCounters[]; readonly devices: readonly DeviceCounters[] } {
-    const totals = this.totals()
-    const devices = totals.map((total) => {
-      const key = `${total.index} ${total.queue ?? ''}`
-      const before = this.before.get(key)
-      this.before.set(key, total)
-      if (before === undefined) return total
-      return {
-        ...total,
-        rx: difference(total.rx, before.rx),
-        tx: difference(total.tx, before.tx),
-        dropped: mapValues(total.dropped, (count, cause) => count - (before.dropped[cause] ?? 0)),
-      }
-    })
-    return { totals, devices }
-  }
-
   private summarize(): DeviceCounters[] {
     return this.devices.flatMap((device, index) => {
       const queues = Array.from({ length: this.queues }, (_, queue) => ({
@@ -152,10 +144,6 @@ export class StatisticsBoard {
 
 function statisticsOf(device: Device): DeviceStatistics {
   return device.statistics()
-}
-
-function difference(now: Traffic, before: Traffic): Traffic {
-  return { packets: now.packets - before.packets, bytes: now.bytes - before.bytes }
 }
 
 function mapValues(

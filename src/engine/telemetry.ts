@@ -15,21 +15,15 @@ import path from 'node:path'
 import { asIxyError } from '../errors.ts'
 import { isStopped } from '../linux/process-state.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { DeviceCounters, DeviceInfo } from './types.ts'
+import type { Sample } from './intervals.ts'
+import type { DeviceInfo } from './types.ts'
 
 export interface Hello {
   readonly pid: number
-  /** `forward`, `pktgen`, `vnic` */
+  /** `vnic`, or the name of the app */
   readonly command: string
   readonly version: string
   readonly devices: readonly DeviceInfo[]
-}
-
-export interface Sample {
-  /** Seconds on the monotonic clock of the sender: only differences mean something. */
-  readonly time: number
-  /** Totals since its start. */
-  readonly devices: readonly DeviceCounters[]
 }
 
 export interface TelemetryServer {
@@ -49,7 +43,7 @@ const YOUTH = 1000
  */
 export async function offerTelemetry(
   hello: Omit<Hello, 'pid'>,
-  sample: () => readonly DeviceCounters[],
+  sample: () => Sample,
   warn: (message: string) => void,
 ): Promise<TelemetryServer> {
   try {
@@ -64,7 +58,7 @@ export async function offerTelemetry(
 export async function serveTelemetry(
   directory: string,
   hello: Omit<Hello, 'pid'>,
-  sample: () => readonly DeviceCounters[],
+  sample: () => Sample,
 ): Promise<TelemetryServer> {
   const file = path.join(directory, `${process.pid}-${randomBytes(4).toString('hex')}.sock`)
   const clients = new Set<Socket>()
@@ -75,9 +69,7 @@ export async function serveTelemetry(
     client.on('error', () => client.destroy())
     client.write(`${JSON.stringify({ pid: process.pid, ...hello } satisfies Hello)}\n`)
     onLine(client, () => {
-      client.write(
-        `${JSON.stringify({ time: performance.now() / 1000, devices: sample() } satisfies Sample)}\n`,
-      )
+      client.write(`${JSON.stringify(sample())}\n`)
     })
   })
   await Promise.all(socketsIn(directory).map(removeIfDead))

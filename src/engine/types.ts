@@ -1,14 +1,17 @@
 /** What the command line hands to the engine, and what the engine tells it back. */
 import type { IxyError } from '../errors.ts'
 import type { AccessPath } from '../pci/transport.ts'
+import type { LoadedApp } from './app.ts'
 import type { Balance } from './balance.ts'
 import { type LossVerdict, NO_LOSS } from './loss.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
 
 /** Everything a run needs. The command line has checked syntax and ranges; only the system can still say no. */
 export interface RunOptions {
-  readonly app: ForwardOptions | PktgenOptions
-  /** As the user wrote them: `0000:03:00.0`, `vfio-user:/run/a.sock`, `virtual:gen`. Two for forward, one for pktgen. */
+  readonly app: LoadedApp
+  /** What its App.options has made of the command line, or what stands for that. */
+  readonly appOptions: unknown
+  /** As the user wrote them: `0000:03:00.0`, `vfio-user:/run/a.sock`, `virtual:gen`. As many as the app takes. */
   readonly devices: readonly string[]
   /** null: by what the system offers. */
   readonly access: 'sysfs' | 'vfio' | null
@@ -31,6 +34,8 @@ export interface RunOptions {
   readonly cpus: readonly number[]
   /** Take a NIC that is in use, or of an unknown model. */
   readonly force: boolean
+  /** Check every packet buffer: who owns it, what is written to it. A mistake of the app's ends the run with IXY_ERR_CHECK. Slow. */
+  readonly check: boolean
   /** `virtual:<wire>` devices verify checksums and report packet types, as every other virtual 82599 does. */
   readonly inspect: boolean
 }
@@ -40,36 +45,6 @@ export type Backend = 'ts' | 'wasm'
 
 /** What a worker with nothing to do does: go on polling, sleep until an interrupt, or the one and after a while the other. */
 export type PollMode = 'poll' | 'interrupt' | 'adaptive'
-
-export interface ForwardOptions {
-  readonly kind: 'forward'
-  /** Increment byte 48 of each packet. */
-  readonly touch: boolean
-}
-
-export interface PktgenOptions {
-  readonly kind: 'pktgen'
-  /** Bytes without FCS; with `imix` or `pcap` not used. */
-  readonly size: number
-  readonly imix: boolean
-  /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`, `max`; null: line rate. */
-  readonly rate: string | null
-  /** Packets to send, null: without end. */
-  readonly count: number | null
-  readonly flows: number
-  /** What differs from the default packet, as written and checked. */
-  readonly srcMac: string | null
-  readonly dstMac: string | null
-  readonly srcIp: string | null
-  readonly dstIp: string | null
-  readonly srcPort: number | null
-  readonly dstPort: number | null
-  readonly vlan: number | null
-  /** Stamp packets, and report the round-trip times of those that come back. */
-  readonly latency: boolean
-  /** Send the frames of this capture over and over instead of generated packets. */
-  readonly pcap: string | null
-}
 
 /** Packets and bytes (without FCS) in one direction. */
 export interface Traffic {
@@ -90,6 +65,7 @@ export interface DeviceCounters {
   readonly dropped: Readonly<Record<string, number>>
 }
 
+/** A device that is up. */
 export interface DeviceInfo {
   readonly index: number
   readonly device: string
@@ -102,6 +78,7 @@ export interface DeviceInfo {
   readonly linkMbit: number
 }
 
+/** What was counted between two reports. */
 export interface IntervalEvent {
   /** Its end, milliseconds since 1970. */
   readonly time: number
@@ -113,6 +90,17 @@ export interface IntervalEvent {
   readonly devices: readonly DeviceCounters[]
   /** Totals since the start, in the order of `devices`. */
   readonly totals: readonly DeviceCounters[]
+  /** Only if the app has counters of its own. */
+  readonly app?: AppInterval
+}
+
+/** An app's own counters, of all workers together, by name. */
+export interface AppInterval {
+  readonly name: string
+  /** What has changed in the interval. */
+  readonly counters: Readonly<Record<string, number>>
+  /** Since the start. */
+  readonly total: Readonly<Record<string, number>>
 }
 
 export interface LinkEvent {
@@ -154,35 +142,7 @@ export interface RunObserver {
 
 export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'
 
-/** What `pktgen --latency` has found out: packets by fate, and round-trip times in microseconds. */
-export interface Latency {
-  readonly sent: number
-  /** Came back intact, each counted once. */
-  readonly returned: number
-  /** Further copies of those. */
-  readonly duplicated: number
-  /** Of this run, but changed on their way: not measured. */
-  readonly damaged: number
-  /** Whatever else came in. */
-  readonly foreign: number
-  /** Came back too late to be told from a copy: not measured, and not among the returned. */
-  readonly late: number
-  /** sent - returned */
-  readonly lost: number
-  /** Measured: those returned. */
-  readonly count: number
-  /** From here on null if nothing was measured. */
-  readonly min: number | null
-  readonly mean: number | null
-  readonly p50: number | null
-  readonly p90: number | null
-  readonly p99: number | null
-  readonly p999: number | null
-  readonly p9999: number | null
-  readonly p99999: number | null
-  readonly max: number | null
-}
-
+/** Everything that a run has counted and found out. */
 export interface RunResult {
   /** Seconds the data plane ran; 0 if it never started. */
   readonly elapsed: number
@@ -195,8 +155,10 @@ export interface RunResult {
   /** Where every frame has gone, for each direction; [] if no device came up. */
   readonly balance: readonly Balance[]
   readonly loss: LossVerdict
-  /** null without `pktgen --latency`, and if the run never started. */
-  readonly latency: Latency | null
+  /** Totals of the app's own counters, by name, of all workers together; {} if it has none. */
+  readonly counters: Readonly<Record<string, number>>
+  /** What the app has found out, see App; null if it has nothing to tell. */
+  readonly result: unknown
   /** With reason `error`, else null. */
   readonly error: IxyError | null
 }
@@ -212,7 +174,8 @@ export function neverStarted(error: IxyError | null): RunResult {
     virtual: [],
     balance: [],
     loss: { judged: false, reason, ...NO_LOSS },
-    latency: null,
+    counters: {},
+    result: null,
     error,
   }
 }

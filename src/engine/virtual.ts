@@ -5,12 +5,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bundle } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
 import { remedyForLastWords } from '../system-errors.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
-import { cantStart, findLauncher } from './launcher.ts'
-import { StartWatch } from './start-watch.ts'
+import { StartWatch, cantStart } from './start-watch.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -42,7 +42,8 @@ export interface StartOptions {
   readonly inspect?: boolean
   /** Told what is noteworthy about captures. */
   readonly log?: NicLog
-  readonly launcher?: string
+  /** What the child runs; by default what this package has for it. */
+  readonly program?: string
   readonly stop?: AbortSignal
 }
 
@@ -75,13 +76,13 @@ export class VirtualNics {
     directory: PrivateDirectory,
     specs: readonly VirtualSpec[],
     log: NicLog,
-    launcher: string,
+    program: string,
   ) {
     this.log = log
     this.directory = directory
     this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
     this.sockets = specs.map((_, i) => path.join(directory.path, `${i}.sock`))
-    const child = fork(launcher, ['vnic-child'], {
+    const child = fork(program, [], {
       // Its own options, not ours: two processes can't both be debugged on one port.
       execArgv: [],
       // Wires may read a capture from our stdin or write one to our stdout; the child itself prints nothing there.
@@ -95,7 +96,7 @@ export class VirtualNics {
     child.on('message', (message: FromChild) => this.receive(message))
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => {
-        this.fail(cantStart(launcher, error))
+        this.fail(cantStart(program, error))
         resolve()
       })
       // `close` rather than `exit`: all messages and last words have arrived by then.
@@ -125,15 +126,15 @@ export class VirtualNics {
   static async start(
     runtime: string | null,
     specs: readonly VirtualSpec[],
-    { inspect = false, log = () => undefined, launcher = findLauncher(), stop }: StartOptions = {},
+    { inspect = false, log = () => undefined, program = bundle('vnic-child.cjs'), stop }: StartOptions = {},
   ): Promise<VirtualNics> {
     const directory = takePrivateDirectory(runtime, specs.length)
     let nics: VirtualNics
     try {
-      nics = new VirtualNics(directory, specs, log, launcher)
+      nics = new VirtualNics(directory, specs, log, program)
     } catch (error) {
       directory.release()
-      throw cantStart(launcher, error)
+      throw cantStart(program, error)
     }
     const stopped = (): void =>
       nics.fail(new IxyError('IXY_ERR_STOP', `stopped before ${nics.names} was there`))

@@ -9,6 +9,7 @@ export function aborted(stop: AbortSignal): Promise<void> {
 /** Resolves after `milliseconds`, or at once when `stop` is aborted. */
 export function sleep(milliseconds: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (stop.aborted) return resolve()
     const done = (): void => {
       clearTimeout(timer)
       stop.removeEventListener('abort', done)

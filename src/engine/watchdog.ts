@@ -4,8 +4,8 @@
  *
  * It is the second line. The first is that nothing the main thread does takes long.
  */
-import path from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { bundle } from '../bundles.ts'
 import { signalPipe } from '../linux/signal-pipe.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
 import { type Running, forget, remember } from './emergency.ts'
@@ -50,7 +50,7 @@ export class Watchdog {
       port: port2,
       every: idle ? EVERY_IDLE : EVERY,
     }
-    const worker = new Worker(path.join(__dirname, 'watchdog.cjs'), {
+    const worker = new Worker(bundle('watchdog.cjs'), {
       workerData,
       transferList: [port2],
       // Else Node.js would open ours, and make pipes non-blocking for all who share them.

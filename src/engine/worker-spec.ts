@@ -1,9 +1,7 @@
 /** What the main thread tells a worker, and the memory both look at while it runs. */
-import type { SharedCapture } from '../captures/messages.ts'
 import type { QueueSpec } from '../driver/device.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
-import type { FramePlan } from '../packet/template.ts'
 import type { PollMode } from './types.ts'
 
 /** The worker's orders, in the 32-bit word `control[COMMAND]`; the main thread writes it and wakes the worker. */
@@ -17,7 +15,11 @@ export const COMMAND_QUIET = 2
 export const COMMAND_STOP = 3
 /** The double `control[STARTED]`: when the run began, milliseconds of CLOCK_MONOTONIC. Written before COMMAND_RUN. */
 export const STARTED = 1
-export const CONTROL_BYTES = 16
+/** The 32-bit word `control[BEAT]`: counts the worker's polls, so that one that doesn't come back from a step is noticed. */
+export const BEAT = 1
+/** The 32-bit word `control[IN_APP]`: 1 while the worker is in code of the app's. */
+export const IN_APP = 4
+export const CONTROL_BYTES = 24
 
 /** Counters of one port of one worker, in `counters[port * COUNTERS + …]`: exact doubles, written by the worker only. */
 export const RX_PACKETS = 0
@@ -37,43 +39,10 @@ export const RX_UNTAKEN = FIRST_DROP + 3
 export const BAD_LENGTH = FIRST_DROP + 4
 export const COUNTERS = FIRST_DROP + DROP_CAUSES.length
 
-/** Behind the counters of all ports: when the worker first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */
+/** Behind the counters of all ports, then the app's own: when the worker first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */
 export const FIRST_MOVED = 0
 export const LAST_MOVED = 1
 export const MOMENTS = 2
-
-export interface ForwardJob {
-  readonly kind: 'forward'
-  readonly touch: boolean
-}
-
-/** Which packets of a run are a worker's: packet k is for the worker whose `index` is k mod `of`. */
-export interface Share {
-  readonly index: number
-  readonly of: number
-}
-
-/** The same for every worker of a run but for `share`. */
-export interface PktgenJob {
-  readonly kind: 'pktgen'
-  readonly share: Share
-  /** Packets made after a plan and numbered, or those of a capture, over and over. */
-  readonly frames:
-    | { readonly kind: 'plan'; readonly plan: FramePlan }
-    | { readonly kind: 'capture'; readonly capture: SharedCapture }
-  /** Packets per second of all workers together, null: as many as the rings take. */
-  readonly rate: number | null
-  /** If bits and not packets are to be kept to: the average frame, bytes without FCS, for which `rate` is right. */
-  readonly rateFrameBytes: number | null
-  /** `rate` is line rate, and nobody has asked for it: what couldn't be sent in time isn't made up for. */
-  readonly limitOnly: boolean
-  /** Packets to send, all workers together; null: without end. */
-  readonly count: number | null
-  /** To measure round trips: what tells this run's packets from others. A random number of 32 bits. */
-  readonly probeKey: number | null
-}
-
-export type Job = ForwardJob | PktgenJob
 
 export interface WorkerSpec {
   /** CPU to pin to, null: leave it to the scheduler. */
@@ -85,22 +54,30 @@ export interface WorkerSpec {
   readonly wasmOnly: boolean
   /** One queue pair per device; its received packets take the buffers of the pool of the same number. */
   readonly ports: readonly QueueSpec[]
-  /** CONTROL_BYTES: COMMAND, STARTED. */
+  /** CONTROL_BYTES: COMMAND, BEAT, STARTED, IN_APP. */
   readonly control: SharedArrayBuffer
-  /** Float64: COUNTERS per port, then MOMENTS. */
+  /** Float64: COUNTERS per port, then MOMENTS, then the app's own. */
   readonly counters: SharedArrayBuffer
-  /** For round trips, see latency.ts; null: they are not measured. */
-  readonly latency: SharedArrayBuffer | null
   readonly batchSize: number
   readonly mode: PollMode
-  readonly job: Job
+  /** Go by the books of memory/checked. */
+  readonly check: boolean
+  /** Which app: its name, and the path of its file, null if ixy-ts brings it along. */
+  readonly app: { readonly name: string; readonly file: string | null }
+  /** What the app is to do here. */
+  readonly job: unknown
+  /** This worker's number, and how many there are. */
+  readonly worker: number
+  readonly workers: number
 }
 
 /** What a worker posts to the main thread. */
 export type FromWorker =
   /** Something is not as it should be, but the worker goes on. */
-  | { readonly warning: string }
+  | { readonly type: 'warning'; readonly text: string }
   /** Rings are armed; the devices may start. */
-  | 'armed'
-  /** The app has sent all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
-  | 'finished'
+  | { readonly type: 'armed' }
+  /** The app has done all it was asked to (pktgen --count); it goes on receiving until it is stopped. */
+  | { readonly type: 'finished' }
+  /** The last message: what the app has found out. */
+  | { readonly type: 'result'; readonly result: unknown }

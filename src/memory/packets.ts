@@ -17,7 +17,7 @@
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { specialise } from '../specialise.ts'
-import { refusePool, refuseStranger, refuseSurplus } from './refusals.ts'
+import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
 import { whole } from './whole.ts'
 import { WasmSpace } from './wasm-space.ts'
@@ -83,7 +83,7 @@ export class PacketMemory {
   readonly allocate: (pool: number, ids: Int32Array, count: number) => number
   /**
    * Gives `ids[from … from + count - 1]` back, each to its own pool, as far as the array goes. The caller must own them,
-   * which is not looked at: a packet freed twice will be given away twice.
+   * which only --check looks at: a packet freed twice will be given away twice.
    *
    * With a `from` that is no index of the array, or a `count` as in allocate(), nothing is freed. Throws IXY_ERR_BUFFER if
    * one of the ids is no buffer's (then none is freed), and if a pool would get more than it ever had (then it takes what
@@ -132,9 +132,7 @@ export class PacketMemory {
     }
 
     const { allocate, free } = specialise(makePools)(this.freeStack, this.freeTop, poolShift, {
-      refusePool,
-      refuseStranger,
-      refuseSurplus,
+      ...REFUSALS,
       whole,
     })
     this.allocate = allocate
@@ -199,12 +197,7 @@ function makePools(
   freeStack: Uint16Array,
   freeTop: Int32Array,
   poolShift: number,
-  helpers: {
-    refusePool: typeof refusePool
-    refuseStranger: typeof refuseStranger
-    refuseSurplus: typeof refuseSurplus
-    whole(n: number): number
-  },
+  helpers: Refusals & { whole(n: number): number },
 ): Pools {
   const { refusePool, refuseStranger, refuseSurplus, whole } = helpers
   const buffers = freeStack.length

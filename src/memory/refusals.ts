@@ -4,7 +4,7 @@
  */
 import { IxyError } from '../errors.ts'
 
-const FIX = 'correct what the app hands over'
+const FIX = 'correct what the app hands over; --check finds the line, also of mistakes that show nowhere else'
 
 function refuse(what: string): never {
   throw new IxyError('IXY_ERR_BUFFER', what, FIX)
@@ -28,3 +28,7 @@ export function refuseSurplus(id: number): never {
 export function refusePool(pool: number, pools: number): never {
   refuse(`allocate: there is no pool ${pool}: they go from 0 to ${pools - 1}`)
 }
+
+/** For loops that are specialised, which get everything as parameters. */
+export const REFUSALS = { refusePool, refuseStranger, refuseSurplus, refuseTooLong }
+export type Refusals = typeof REFUSALS

@@ -1,5 +1,5 @@
 /**
- * The messages between a command that uses `virtual:<wire>` devices and its one child process (`ixy-ts vnic-child`)
+ * The messages between a command that uses `virtual:<wire>` devices and its one child process (child-main.ts)
  * that plays all of those NICs. They travel over Node's IPC channel; registers and packets go through the sockets.
  *
  * The child ignores SIGINT and SIGTERM (a terminal sends them to both) and exits when the channel closes, so nothing

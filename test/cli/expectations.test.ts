@@ -19,7 +19,8 @@ function result(tx: number[], dropped = 0): RunResult {
     virtual: [],
     balance: [],
     loss: { ...NO_LOSS, judged: true, reason: '', lost: dropped, of: sum(tx) + dropped },
-    latency: null,
+    counters: {},
+    result: null,
     error: null,
   }
 }

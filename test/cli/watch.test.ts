@@ -3,7 +3,8 @@ import os from 'node:os'
 import path from 'node:path'
 import type { Reporter } from '../../src/cli/output/reporter.ts'
 import type { Owner } from '../../src/cli/output/tally.ts'
-import { type WatchOptions, difference, watch } from '../../src/cli/watch.ts'
+import { type WatchOptions, watch } from '../../src/cli/watch.ts'
+import { difference } from '../../src/engine/intervals.ts'
 import { type TelemetryServer, serveTelemetry } from '../../src/engine/telemetry.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent } from '../../src/engine/types.ts'
 
@@ -47,7 +48,10 @@ describe('watch', () => {
     const devices = [info(0, 'virtual:gen'), info(1, '0000:03:00.0')]
     server = await serveTelemetry(directory, { command: 'forward', version: '1', devices }, () => {
       total += 100
-      return devices.map(({ index, device }) => counters(index, device, total))
+      return {
+        time: performance.now() / 1000,
+        devices: devices.map(({ index, device }) => counters(index, device, total)),
+      }
     })
   })
   afterEach(() => {

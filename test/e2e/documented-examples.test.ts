@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { REFLECT, writeApp } from './apps.ts'
 import { writeCapture } from './captures.ts'
 import { type Example, commands, findExamples } from './examples.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
@@ -50,6 +51,8 @@ const isPci = (command: string): boolean => command.search(PCI) >= 0
 const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !isPci(command)
 const obstacle = (example: Example): string | null => {
   if (/\beth\d/.test(example.command)) return "an example with the machine's own interface"
+  if (/\brun \S+\.ts\b/.test(example.command) && !('typescript' in process.features))
+    return 'this Node.js runs no TypeScript'
   return missing(
     needsRoot(example.command)
       ? { root: true, tap: /\btap[=:]/.test(example.command), programs: [...programs(example), 'ip'] }
@@ -94,6 +97,8 @@ describeIf(missing({ programs: PACKING }) ?? nodeObstacle(), 'examples', () => {
     for (const [, name] of text.matchAll(/(?:replay=|--pcap[ =])((?:\\.|[^\s,'"/\\])+)/g)) {
       if (name !== '-') writeCapture(path.join(folder, name.replaceAll(/\\(.)/g, '$1')), frames)
     }
+    for (const [, name] of text.matchAll(/\bixy-ts run \.\/([\w-]+\.m?[jt]s)/g))
+      writeApp(folder, name, REFLECT)
     chmodSync(folder, 0o777)
     return folder
   }

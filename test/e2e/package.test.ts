@@ -8,10 +8,12 @@ import {
   readFileSync,
   readdirSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { describeIf, missing, temporaryDirectory } from './support.ts'
+import { REFLECT, writeApp } from './apps.ts'
+import { describeIf, missing, sh, temporaryDirectory } from './support.ts'
 import { ORDINARY_USER, PACKING, ROOT, nodeObstacle, unpackPackage } from './unpacked.ts'
 
 describeIf(missing({ programs: PACKING }), 'the package', () => {
@@ -20,10 +22,11 @@ describeIf(missing({ programs: PACKING }), 'the package', () => {
   const home = path.join(directory, 'home')
 
   beforeAll(() => {
+    sh(process.execPath, path.join(ROOT, 'types.mjs'))
     unpackPackage(directory)
     mkdirSync(home)
     chmodSync(home, 0o777)
-  }, 60_000)
+  }, 120_000)
 
   test('has the tool, its documentation and nothing else', () => {
     const files = readdirSync(unpacked, { recursive: true, encoding: 'utf8' })
@@ -32,11 +35,156 @@ describeIf(missing({ programs: PACKING }), 'the package', () => {
     expect(files.sort()).toEqual(
       expect.arrayContaining([
         ...['LICENSE', 'README.md', 'bin/ixy-ts', 'bin/node-version.cjs', 'dist/LICENSES.txt'],
-        ...['dist/cli.cjs', 'dist/worker.cjs', 'package.json', 'setup-hugetlbfs.sh'],
+        ...['dist/cli.cjs', 'dist/worker.cjs', 'dist/vnic-child.cjs', 'package.json', 'setup-hugetlbfs.sh'],
+        ...['dist/index.cjs', 'dist/index.mjs', 'dist/types/index.d.ts'],
       ]),
     )
-    for (const name of files) expect(name).toMatch(/^(bin|dist)\/[\w.-]+$|^[\w.-]+$/)
+    for (const name of files)
+      expect(name).toMatch(/^(bin|dist)\/[\w.-]+$|^[\w.-]+$|^dist\/types\/[\w./-]+\.d\.ts$/)
     expect(files.filter((name) => /\.map$|\.test\.|tsconfig/.test(name))).toEqual([])
+  })
+
+  describe('the library, where somebody has installed the package', () => {
+    const project = path.join(directory, 'project')
+    beforeAll(() => {
+      mkdirSync(path.join(project, 'node_modules'), { recursive: true })
+      symlinkSync(unpacked, path.join(project, 'node_modules', 'ixy-ts'))
+      chmodSync(project, 0o777)
+      writeApp(project, 'reflect.mjs', REFLECT)
+    })
+    const script = (name: string, text: string) => {
+      writeFileSync(path.join(project, name), text)
+      const result = spawnSync(process.execPath, [path.join(project, name)], {
+        ...(nodeObstacle() === null ? ORDINARY_USER : {}),
+        cwd: project,
+        encoding: 'utf8',
+        timeout: 60_000,
+        env: { PATH: process.env['PATH'], HOME: home, IXY_TS_RUNTIME_DIR: path.join(home, 'run') },
+      })
+      expect(result).toMatchObject({ status: 0, stderr: '' })
+      return JSON.parse(result.stdout) as Record<string, unknown>
+    }
+
+    /** What both kinds of modules do with it. */
+    const USE = `
+async function main() {
+  const intervals = []
+  const result = await run(app, {
+    devices: ['virtual:gen,count=3000'],
+    appOptions: { limit: 0 },
+    observer: { interval: (event) => intervals.push(event) },
+  })
+  const wrong = await run(app, { devices: ['virtual:gen', 'virtual:gen'] }).catch((error) => error)
+  const settings = await run(app, { devices: ['virtual:gen'], ringSize: 100 }).catch((error) => error)
+  const { counters, loss, reason, devices } = result
+  console.log(JSON.stringify({
+    reason, lost: loss.lost, of: loss.of, sent: devices[0].tx.packets, reflected: counters.reflected,
+    worker: result.result[0].worker,
+    wrong: [wrong instanceof IxyError, wrong.code, settings.code],
+  }))
+}
+main()
+`
+    const REFLECTED = {
+      reason: 'done',
+      ...{ lost: 0, of: 3000, sent: 3000, reflected: 3000, worker: 0 },
+      wrong: [true, 'IXY_ERR_USAGE', 'IXY_ERR_USAGE'],
+    }
+
+    test('run() runs an app: ES modules', () => {
+      const head = `import { IxyError, run } from 'ixy-ts'\nconst app = new URL('./reflect.mjs', import.meta.url)\n`
+      expect(script('esm.mjs', head + USE)).toEqual(REFLECTED)
+    })
+
+    test('run() runs an app: CommonJS', () => {
+      const head = `const { IxyError, run } = require('ixy-ts')\nconst app = __dirname + '/reflect.mjs'\n`
+      expect(script('common.cjs', head + USE)).toEqual(REFLECTED)
+    })
+
+    test.each(['wasm', 'ts'])('open() gives rings in one’s own thread: --backend %s', (backend) => {
+      const text = `import { open } from 'ixy-ts'
+const { ports: [port], memory, pools, devices, statistics, close } =
+  await open({ devices: ['virtual:loop'], pools: 1, backend: '${backend}' })
+const batch = memory.batch(32)
+let sent = 0
+let received = 0
+const end = Date.now() + 20_000
+while (received < 1000 && Date.now() < end) {
+  const count = memory.allocate(pools[0], batch, Math.min(32, 1000 - sent, port.tx.room()))
+  for (let i = 0; i < count; i++) memory.size[batch[i]] = 60
+  sent += port.tx.transmit(batch, 0, count)
+  const taken = port.rx.receive(batch, 32)
+  memory.free(batch, 0, taken)
+  received += taken
+}
+const { rxPackets, txPackets } = statistics(0)
+await close()
+await close()
+console.log(JSON.stringify({ sent, received, rxPackets, txPackets, model: devices[0].model }))
+`
+      expect(script(`open-${backend}.mjs`, text)).toEqual({
+        ...{ sent: 1000, received: 1000, rxPackets: 1000, txPackets: 1000 },
+        model: expect.stringContaining('82599') as unknown,
+      })
+    })
+
+    test('its types fit an app, and a mistake in one is found', () => {
+      for (const name of ['@types', 'undici-types'])
+        symlinkSync(path.join(ROOT, 'node_modules', name), path.join(project, 'node_modules', name))
+      const app = (
+        body: string,
+      ) => `import { type App, EthernetFrame, IxyError, internetChecksum, run } from 'ixy-ts'
+const app: App<{ limit: number }> = {
+  name: 'typed',
+  ports: { min: 1, max: 1 },
+  options: (argv) => ({ limit: argv.length }),
+  make({ ports: [port], memory, batchSize, counters }, { limit }) {
+    const batch = memory.batch(batchSize)
+    return {
+      step() {
+        counters[0] += limit
+        return port.tx.transmit(batch, 0, port.rx.receive(batch, batchSize))
+      },
+    }
+  },
+}
+export default app
+export const sum: number = internetChecksum(new Uint8Array(20), 0, 20)
+export const view = EthernetFrame
+export async function start(): Promise<number> {
+  try {
+    return (await run('./typed.ts', { devices: ['virtual:gen'], duration: 1 })).elapsed
+  } catch (error) {
+    ${body}
+  }
+}
+`
+      const good = app('return error instanceof IxyError ? error.exitCode : 1')
+      const files = {
+        'typed.mts': good,
+        'typed.cts': good,
+        'wrong.mts': app('return error instanceof IxyError ? error.message : 1'),
+      }
+      for (const [name, text] of Object.entries(files)) writeFileSync(path.join(project, name), text)
+      const compiler = path.join(ROOT, 'node_modules/typescript/bin/tsc')
+      const options = [
+        '--noEmit',
+        '--strict',
+        '--target',
+        'es2023',
+        '--types',
+        'node',
+        '--module',
+        'nodenext',
+      ]
+      const { stdout } = spawnSync(process.execPath, [compiler, ...options, ...Object.keys(files)], {
+        cwd: project,
+        encoding: 'utf8',
+      })
+      expect(stdout).toBe(
+        "wrong.mts(23,40): error TS2322: Type 'string' is not assignable to type 'number'.\n",
+      )
+    }, 60_000)
   })
 
   describeIf(nodeObstacle(), 'as an ordinary user', () => {

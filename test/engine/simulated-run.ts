@@ -2,14 +2,16 @@
  * A forwarder or a generator on virtual 82599s in one thread: the driver, the rings, the models and the wires are the real
  * ones; a test turns the handle. Time is made up, so a run is the same each time.
  */
-import { GeneratedFrames } from '../../src/apps/frame-source.ts'
-import { makeMover } from '../../src/apps/forward.ts'
+import { pktgen } from '../../src/apps/pktgen/app.ts'
+import { GeneratedFrames } from '../../src/apps/pktgen/frame-source.ts'
+import { forward, makeMover } from '../../src/apps/forward/app.ts'
+import type { App } from '../../src/engine/app.ts'
 import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
 import type { Device } from '../../src/driver/device.ts'
 import { ixgbe } from '../../src/driver/ixgbe/driver.ts'
 import { type DataPort, attachPort } from '../../src/engine/data-plane.ts'
 import { lossOf } from '../../src/engine/loss.ts'
-import type { Share } from '../../src/engine/worker-spec.ts'
+import type { Share } from '../../src/apps/pktgen/options.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
 import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
@@ -33,7 +35,7 @@ const RING = 64
 const BATCH = 16
 
 export class SimulatedRun {
-  readonly app: 'forward' | 'pktgen'
+  readonly app: App
   private now = 1000
   private readonly wires: readonly Wire[]
   private readonly work: FileWork[] = []
@@ -48,7 +50,7 @@ export class SimulatedRun {
 
   /** Call ready() before anything else. */
   constructor({ wires, queues, mtu, fast }: SimulatedRunOptions) {
-    this.app = wires.length === 2 ? 'forward' : 'pktgen'
+    this.app = wires.length === 2 ? forward : pktgen
     const ledger = new Ledger(0x1234)
     this.wires = wires.map((text) =>
       parseWires(text, { ledger, linkMbit: 10_000, work: this.work, log: () => undefined }),
@@ -76,7 +78,7 @@ export class SimulatedRun {
     })
     this.ports = attached.map(({ ports }) => ports)
     this.steps = attached.map(({ memory, ports }, index) =>
-      this.app === 'forward'
+      this.app === forward
         ? forwarder(memory, ports)
         : this.generator(memory, ports[0], { index, of: queues }),
     )

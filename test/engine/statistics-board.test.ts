@@ -1,5 +1,6 @@
 import type { Device, DeviceStatistics } from '../../src/driver/device.ts'
 import type { Crew, QueueCounters } from '../../src/engine/crew.ts'
+import { intervalBetween } from '../../src/engine/intervals.ts'
 import { StatisticsBoard } from '../../src/engine/statistics-board.ts'
 
 const NOTHING = { packets: 0, bytes: 0 }
@@ -31,7 +32,7 @@ function bench() {
   const devices = cards.map((card, i) => ({ name: `card ${i}`, statistics: () => card.statistics() }))
   const board = new StatisticsBoard(
     devices as unknown as Device[],
-    { counters, totals: (index: number) => counters(0, index) } as unknown as Crew,
+    { app: null, counters, totals: (index: number) => counters(0, index) } as unknown as Crew,
     1,
     (text) => warnings.push(text),
   )
@@ -66,11 +67,11 @@ test('at 86 GB/s nothing sticks: a card is read before 2^36 octets, by what the 
 test('an interval has what has changed, and the totals', () => {
   const { board, send } = bench()
   send(0, 100)
-  board.interval()
+  const before = board.sample()
   send(0, 11)
   board.keepUp(Infinity)
   send(0, 22)
-  const { devices, totals } = board.interval()
+  const { devices, totals } = intervalBetween(before, board.sample(), 1)
   expect([devices[0].tx.bytes, totals[0].tx.bytes]).toEqual([33, 133])
 })
 

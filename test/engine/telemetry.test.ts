@@ -27,6 +27,8 @@ function counters(packets: number): DeviceCounters {
   }
 }
 
+const sampleOf = (devices: readonly DeviceCounters[]) => ({ time: performance.now() / 1000, devices })
+
 describe('telemetry', () => {
   let directory: string
   beforeEach(() => {
@@ -37,7 +39,7 @@ describe('telemetry', () => {
   test('a client gets the description once and the newest totals whenever it asks', async () => {
     let packets = 0
     const hello = { command: 'forward', version: '1.2.3', devices: [INFO] }
-    const server = await serveTelemetry(directory, hello, () => [counters((packets += 10))])
+    const server = await serveTelemetry(directory, hello, () => sampleOf([counters((packets += 10))]))
     const [client] = await findTelemetry(directory)
     expect(client.hello).toEqual({ pid: process.pid, ...hello })
     expect((await client.sample())?.devices).toEqual([counters(10)])
@@ -47,9 +49,9 @@ describe('telemetry', () => {
   })
 
   test('several clients each get their own answers', async () => {
-    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [
-      counters(1),
-    ])
+    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () =>
+      sampleOf([counters(1)]),
+    )
     const clients = [...(await findTelemetry(directory)), ...(await findTelemetry(directory))]
     const samples = await Promise.all(clients.map((client) => client.sample()))
     expect(samples.map((sample) => sample?.devices)).toEqual([[counters(1)], [counters(1)]])
@@ -58,7 +60,9 @@ describe('telemetry', () => {
   })
 
   test('a closed server leaves no socket, and its clients learn of it', async () => {
-    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
+    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () =>
+      sampleOf([]),
+    )
     const [client] = await findTelemetry(directory)
     server.close()
     expect(await client.sample()).toBeNull()
@@ -67,7 +71,9 @@ describe('telemetry', () => {
   })
 
   test('what is known already is not connected to again', async () => {
-    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
+    const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () =>
+      sampleOf([]),
+    )
     const [client] = await findTelemetry(directory)
     expect(await findTelemetry(directory, new Set([client.file]))).toEqual([])
     client.close()
@@ -106,7 +112,9 @@ describe('telemetry', () => {
     await Promise.all(servers.map((server) => once(server, 'listening')))
     const dead = await leaveSocket(`${process.ppid}-01234567.sock`)
     await untilRemoved(dead, async () => {
-      const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () => [])
+      const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () =>
+        sampleOf([]),
+      )
       server.close()
     })
     for (const file of alive) expect(existsSync(file)).toBe(true)
@@ -163,7 +171,7 @@ describe('telemetry', () => {
       const hello = { command: 'forward', version: '', devices: [] }
       const server = await offerTelemetry(
         hello,
-        () => [],
+        () => sampleOf([]),
         (message) => warnings.push(message),
       )
       server.close()

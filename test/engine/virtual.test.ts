@@ -113,10 +113,10 @@ describe('VirtualNics', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
-  test('a launcher that is not there is an error, not a wait', async () => {
+  test('a program that is not there is an error, not a wait', async () => {
     const missing = path.join(directory, 'ixy-ts')
     const error = await failure(
-      VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], { launcher: missing }),
+      VirtualNics.start(directory, [{ name: 'virtual:gen', wire: 'gen' }], { program: missing }),
     )
     expect(['IXY_ERR_DEVICE_GONE', 'IXY_ERR_WORKER']).toContain(error.code)
     expect(readdirSync(directory)).toEqual([])

@@ -88,6 +88,7 @@ describe('sources', () => {
     }
     const context = {
       devices: ['a'],
+      physical: [false, false],
       queues: 2,
       mtu: 1500,
       log: () => undefined,

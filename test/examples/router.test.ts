@@ -228,6 +228,7 @@ test.each([
 test('an address per device, and one queue', () => {
   const context = {
     devices: ['a', 'b'],
+    physical: [false, false],
     queues: 1,
     mtu: 1500,
     log: () => undefined,

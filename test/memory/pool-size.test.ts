@@ -17,7 +17,10 @@ class Worker {
   private readonly arena: DmaArena
 
   constructor(ports: number, ringSize: number, batchSize: number, held: number, wasm: boolean) {
-    const { bufferShift, poolShift, pools } = shapeOf({ mtu: MTU, ringSize, batchSize, held }, ports)
+    const { bufferShift, poolShift, pools } = shapeOf(
+      { mtu: MTU, ringSize, batchSize, held, extraPools: 0 },
+      ports,
+    )
     const bytes = packetMemoryBytes(bufferShift, poolShift, pools)
     this.arena = new DmaArena(bytes + (1 << bufferShift) + 2 * ports * ringSize * 16, false)
     const packets = this.arena.takePackets(bufferShift, poolShift, pools)

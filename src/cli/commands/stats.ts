@@ -11,7 +11,7 @@ import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { stdout } from '../output/outlet.ts'
 import { openStdout } from '../output/stdout.ts'
-import { counted } from '../output/layout.ts'
+import { counted } from '../../wording.ts'
 import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
@@ -53,7 +53,7 @@ export function addStats(program: Command, finish: Finish): void {
 async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
   const search = searchFor(devices, createLog(flags.logLevel, flags.color))
   const found = await totals(search)
-  if (found.length === 0) return failed(nothingToShow(devices, search), flags)
+  if (found.devices.length === 0) return failed(nothingToShow(devices, search), flags)
   const output = openStdout(flags.color, () => undefined)
   if (flags.json) output.line(totalsObject(found))
   else for (const line of totalsLines(found, output.chalk)) output.line(line)

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { cardBalance } from '../../engine/balance.ts'
 import { withoutVerdict } from '../../engine/audit.ts'
+import { type Sample, everyInterval, intervalBetween } from '../../engine/intervals.ts'
 import { Ending } from '../../engine/ending.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
 import { activeSeconds } from '../../engine/activity.ts'
@@ -25,11 +26,10 @@ import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { lendStdout, openStdout } from '../output/stdout.ts'
 import { Tally, sum } from '../output/tally.ts'
-import { counted } from '../output/layout.ts'
+import { counted } from '../../wording.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
-import { usageError } from '../usage.ts'
-import { difference, sleepUntil } from '../watch.ts'
+import { usageError } from '../../option-values.ts'
 
 const EXAMPLES = `
 Seen from the host that uses the NIC: RX is what reaches its memory, TX what it sends.
@@ -146,16 +146,18 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   const lineRateLimited = flags.wire !== undefined && keepsToLineRate(flags.wire)
   const infos = sockets.map((_, index) => infoOf(host, index))
   const totals = (): DeviceCounters[] => sockets.map((_, index) => countersOf(host, index))
+  const sample = (): Sample => ({ time: performance.now() / 1000, devices: totals() })
   const begin = performance.now()
   const elapsed = (): number => (performance.now() - begin) / 1000
   const end = flags.duration ?? Infinity
   let failure: IxyError | null = null
   let started = false
+  const ended = new AbortController()
   let telemetry: TelemetryServer | null = null
   try {
     telemetry = await offerTelemetry(
       { command: 'vnic', version: VERSION, devices: infos },
-      totals,
+      sample,
       (message) => log.warn(message),
     )
     const confined = confinement.seal()
@@ -165,25 +167,20 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     ending.started()
     started = true
     const failed = host.run()
-    let before = { time: 0, devices: totals() }
-    for (let tick = 1; !stop.signal.aborted && elapsed() < end; tick++) {
-      const due = Math.min(tick * flags.interval, end)
-      await Promise.race([failed, sleepUntil(begin + due * 1000, stop.signal)])
+    failed.catch(() => ended.abort())
+    stop.signal.addEventListener('abort', () => ended.abort())
+    if (stop.signal.aborted) ended.abort()
+    let before = sample()
+    await everyInterval({ start: begin, seconds: flags.interval, duration: end }, ended.signal, (kind) => {
       // A rest shorter than the interval counts for the summary only, as in forward.
-      if (stop.signal.aborted || due < tick * flags.interval) break
-      const now = { time: elapsed(), devices: totals() }
-      const seconds = now.time - before.time
-      const event = {
-        time: Date.now(),
-        elapsed: now.time,
-        seconds,
-        devices: difference(now.devices, before.devices),
-        totals: now.devices,
-      }
+      if (kind === 'rest') return
+      const now = sample()
+      const event = intervalBetween(before, now, elapsed())
       before = now
       tally.add(event)
       reporter.interval(event)
-    }
+    })
+    if (ended.signal.aborted && !stop.signal.aborted) await failed
   } catch (error) {
     failure = asIxyError(error)
   }

@@ -1,4 +1,5 @@
 /** NDJSON, as the contract has it: start, interval, link, end. */
+import { type Finding, findingOf } from '../../memory/checked/findings.ts'
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { lossRatio } from './loss.ts'
@@ -44,9 +45,7 @@ export class JsonReporter implements Reporter {
     event.devices.forEach((counters, i) => {
       const object = {
         event: 'interval',
-        time: new Date(event.time).toISOString(),
-        elapsed: round(event.elapsed, 3),
-        seconds: digits(event.seconds),
+        ...timesOf(event),
         device: counters.device,
         index: counters.index,
         queue: counters.queue,
@@ -58,6 +57,12 @@ export class JsonReporter implements Reporter {
       }
       this.output.intervalLine(JSON.stringify(object))
     })
+    const { app } = event
+    if (app === undefined) return
+    const { name, ...counted } = app
+    this.output.intervalLine(
+      JSON.stringify({ event: 'app', ...timesOf(event), app: name, ...counted, ...owners[0] }),
+    )
   }
 
   link(event: LinkEvent): void {
@@ -88,7 +93,10 @@ export class JsonReporter implements Reporter {
       error: errorObject(report.error),
       ...(intervalsDropped > 0 ? { intervalsDropped } : {}),
       ...(report.virtual.length > 0 ? { virtual: report.virtual } : {}),
-      ...(report.latency ? { latencyMicroseconds: report.latency } : {}),
+      ...report.app?.json,
+      ...(report.apps === undefined || report.apps.length === 0
+        ? {}
+        : { apps: report.apps.map(({ name, counters, owner }) => ({ name, counters, ...owner })) }),
       ...(report.balance === undefined ? {} : { balance: report.balance }),
       ...(loss === null ? {} : { loss: { ...loss, ratio: lossRatio(loss) } }),
     })
@@ -112,8 +120,18 @@ export function failedEnd(error: unknown): string {
   })
 }
 
-function errorObject(error: IxyError | null): { code: string; message: string } | null {
-  return error === null ? null : { code: error.code, message: error.message }
+function errorObject(error: IxyError | null): { code: string; message: string; finding?: Finding } | null {
+  if (error === null) return null
+  const finding = findingOf(error)
+  return { code: error.code, message: error.message, ...(finding === null ? {} : { finding }) }
+}
+
+function timesOf({ time, elapsed, seconds }: IntervalEvent): {
+  time: string
+  elapsed: number
+  seconds: number
+} {
+  return { time: new Date(time).toISOString(), elapsed: round(elapsed, 3), seconds: digits(seconds) }
 }
 
 function traffic(counted: Traffic, seconds: number): object {

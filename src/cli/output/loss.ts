@@ -3,7 +3,7 @@ import type { Balance, End } from '../../engine/balance.ts'
 import type { LossVerdict } from '../../engine/loss.ts'
 import type { VirtualReport } from '../../engine/types.ts'
 import { sum } from './tally.ts'
-import { grouped, words } from './layout.ts'
+import { grouped, words } from '../../wording.ts'
 
 /** The share that has not arrived as it was sent; 0 if nothing was offered. */
 export function lossRatio({ lost, corrupted, of }: LossVerdict): number {

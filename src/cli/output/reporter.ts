@@ -1,16 +1,10 @@
 /** What a command tells stdout about, whatever its form. */
 import type { Balance } from '../../engine/balance.ts'
 import type { LossVerdict } from '../../engine/loss.ts'
+import type { Findings } from '../../apps/command.ts'
 import type { IxyError } from '../../errors.ts'
-import type {
-  DeviceInfo,
-  EndReason,
-  IntervalEvent,
-  Latency,
-  LinkEvent,
-  VirtualReport,
-} from '../../engine/types.ts'
-import type { DeviceSummary, Owner } from './tally.ts'
+import type { DeviceInfo, EndReason, IntervalEvent, LinkEvent, VirtualReport } from '../../engine/types.ts'
+import type { AppSummary, DeviceSummary, Owner } from './tally.ts'
 
 /** Where lines go. */
 export interface Lines {
@@ -19,6 +13,16 @@ export interface Lines {
   intervalLine(text: string): void
   /** How many lines of intervals were left out. */
   readonly dropped: number
+}
+
+/** What the app itself has to tell. */
+export interface AppReport {
+  readonly name: string
+  /** Totals of its counters; {} if it has none. */
+  readonly counters: Readonly<Record<string, number>>
+  /** What goes into the `end` object besides. */
+  readonly json: Findings['json']
+  readonly text: Findings['text']
 }
 
 export interface EndReport {
@@ -34,8 +38,10 @@ export interface EndReport {
   readonly balance?: readonly Balance[]
   /** null where nobody asks (`stats`). */
   readonly loss: LossVerdict | null
-  /** Only where it was measured. */
-  readonly latency?: Latency | null
+  /** Only of a run of its own. */
+  readonly app?: AppReport
+  /** Only of `stats`: what the apps that it has watched have counted meanwhile. */
+  readonly apps?: readonly AppSummary[]
   readonly error: IxyError | null
 }
 

@@ -1,10 +1,11 @@
 /** The summary at the end of a command, for people. */
 import type { ChalkInstance } from 'chalk'
-import type { Latency, VirtualReport } from '../../engine/types.ts'
-import { counted, grouped, labels, words, wrap } from './layout.ts'
+import type { VirtualReport } from '../../engine/types.ts'
+import { labels, wrap } from './layout.ts'
+import { countersText, grouped, counted, words } from '../../wording.ts'
 import { balanceLines, verdictOf } from './loss.ts'
 import { bitRate, exceedsLink, packetRate } from './rates.ts'
-import type { EndReport } from './reporter.ts'
+import type { AppReport, EndReport } from './reporter.ts'
 import { type DeviceSummary, type DirectionSummary, type Owner, sum } from './tally.ts'
 
 /** The first words of a summary: what this command did with how many packets. */
@@ -37,7 +38,9 @@ export function summaryLines(
     lines.push(`  ${dropLine(device, chalk)}`)
     if (virtual !== undefined) lines.push(...virtualLines(virtual, chalk).map((line) => `  ${line}`))
   })
-  if (report.latency) lines.push('', ...latencyLines(report.latency, chalk))
+  if (report.app) lines.push(...appLines(report.app, chalk))
+  for (const { name, counters, owner } of report.apps ?? [])
+    lines.push('', `${countersLine(name, counters, chalk)}${ownerText(owner, chalk)}`)
   return lines.flatMap((line) => wrap(line, columns))
 }
 
@@ -56,17 +59,20 @@ function span(seconds: number): string {
   return seconds >= 1e-3 ? `${(seconds * 1e3).toFixed(2)} ms` : `${(seconds * 1e6).toFixed(2)} µs`
 }
 
-function latencyLines(latency: Latency, chalk: ChalkInstance): string[] {
-  const { sent, returned, duplicated, damaged, foreign, late, lost } = latency
-  const fates = countersText({ returned, lost, duplicated, damaged, foreign, late })
-  const lines = [`${chalk.bold('round trip')} of ${counted(sent, 'packet')}: ${fates}`]
-  const { min, p50, p99, p999, p9999, p99999, max } = latency
-  const parts = { min, p50, p99, 'p99.9': p999, 'p99.99': p9999, 'p99.999': p99999, max }
-  const texts = Object.entries(parts).flatMap(([name, value]) =>
-    value === null ? [] : [`${name} ${value.toFixed(1)} µs`],
-  )
-  if (texts.length > 0) lines.push(`  ${texts.join(', ')}`)
-  return lines
+/** A paragraph of the app's own, and its counters. */
+function appLines({ name, counters, text }: AppReport, chalk: ChalkInstance): string[] {
+  const lines = Object.keys(counters).length === 0 ? [] : ['', countersLine(name, counters, chalk)]
+  if (text === null) return lines
+  return [...lines, '', `${chalk.bold(text.title)}${text.first}`, ...text.lines.map((line) => `  ${line}`)]
+}
+
+/** `[router] routed 1,234, no route 5` */
+export function countersLine(
+  name: string,
+  counters: Readonly<Record<string, number>>,
+  chalk: ChalkInstance,
+): string {
+  return `${chalk.cyan(`[${name}]`)} ${countersText(counters)}`
 }
 
 /** `: lost 0, duplicated 0, …` */
@@ -138,10 +144,4 @@ function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {
     lines.push(chalk.red(`breach of the datasheet, ${grouped(count)} ×: ${rule}`))
   }
   return lines
-}
-
-function countersText(counters: Readonly<Record<string, number>>): string {
-  return Object.entries(counters)
-    .map(([name, count]) => `${words(name)} ${grouped(count)}`)
-    .join(', ')
 }

@@ -31,23 +31,30 @@ export interface DeviceSummary {
   readonly owner?: Owner
 }
 
+/** An app's own counters. */
+export interface AppSummary {
+  readonly name: string
+  readonly counters: Readonly<Record<string, number>>
+  readonly owner: Owner
+}
+
 interface Peaks {
   rx: Rate
   tx: Rate
 }
 
 export class Tally {
-  private readonly peaks = new Map<string, Peaks>()
+  /** By the place of the entry, which is the same in every interval and in the totals. */
+  private readonly peaks: Peaks[] = []
 
   add(event: IntervalEvent): void {
-    for (const counters of event.devices) {
-      const key = keyOf(counters)
-      const before = this.peaks.get(key) ?? { rx: NO_RATE, tx: NO_RATE }
-      this.peaks.set(key, {
-        rx: higher(before.rx, rateOf(counters.rx, event.seconds)),
-        tx: higher(before.tx, rateOf(counters.tx, event.seconds)),
-      })
-    }
+    event.devices.forEach(({ rx, tx }, place) => {
+      const before = this.peaks[place] ?? { rx: NO_RATE, tx: NO_RATE }
+      this.peaks[place] = {
+        rx: higher(before.rx, rateOf(rx, event.seconds)),
+        tx: higher(before.tx, rateOf(tx, event.seconds)),
+      }
+    })
   }
 
   /**
@@ -55,8 +62,8 @@ export class Tally {
    * interval.
    */
   summarize(totals: readonly DeviceCounters[], seconds: number): DeviceSummary[] {
-    return totals.map((counters) => {
-      const peaks = this.peaks.get(keyOf(counters))
+    return totals.map((counters, place) => {
+      const peaks = this.peaks[place]
       const direction = (name: 'rx' | 'tx'): DirectionSummary => {
         const average = rateOf(counters[name], seconds)
         return { ...counters[name], average, peak: higher(average, peaks?.[name] ?? NO_RATE) }
@@ -75,8 +82,4 @@ export class Tally {
 
 export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
-}
-
-function keyOf(counters: DeviceCounters): string {
-  return `${counters.index} ${counters.queue ?? ''}`
 }

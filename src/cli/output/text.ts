@@ -1,6 +1,7 @@
 /** Lines for people, in the ixy family's format, and the summary at the end. */
 import type { ChalkInstance } from 'chalk'
 import type { DeviceInfo, IntervalEvent } from '../../engine/types.ts'
+import { countersText } from '../../wording.ts'
 import { COLUMNS, labels, shorten } from './layout.ts'
 import { exceedsLink, intervalRate, rateOf } from './rates.ts'
 import type { EndReport, Lines, Reporter } from './reporter.ts'
@@ -61,6 +62,10 @@ export class TextReporter implements Reporter {
         this.output.intervalLine(this.chalk.cyan(this.fitting(`[${names[i]}]`, rest)) + rest)
       }
     })
+    if (event.app === undefined) return
+    const { name, counters } = event.app
+    const rest = ` ${countersText(counters)}${ownerText(owners[0], this.chalk)}`
+    this.output.intervalLine(this.chalk.cyan(`[${name}]`) + rest)
   }
 
   end(report: EndReport): void {

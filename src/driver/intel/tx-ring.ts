@@ -10,7 +10,7 @@ import {
   TX_SHORTEST,
 } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
-import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
+import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
@@ -42,8 +42,7 @@ export class TxRing implements TxQueue {
   constructor(memory: PacketMemory, ring: ArrayBufferLike) {
     const make = specialise(makeTransmit)
     const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
-    const refusals = { refuseStranger, refuseSurplus, refuseTooLong, whole }
-    const loops = make(memory, ring, this.counters, { ...names, ...refusals })
+    const loops = make(memory, ring, this.counters, { ...names, ...REFUSALS, whole })
     this.transmit = loops.transmit
     this.room = loops.room
     this.pending = loops.pending
@@ -80,13 +79,11 @@ function makeTransmit(
   counters: Float64Array,
   names: Readonly<
     Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'TX_SHORTEST' | 'PACKETS' | 'BYTES', number>
-  > & {
-    PLAIN_DOORBELL: boolean
-    refuseStranger: typeof refuseStranger
-    refuseSurplus: typeof refuseSurplus
-    refuseTooLong: typeof refuseTooLong
-    whole(n: number): number
-  },
+  > &
+    Refusals & {
+      PLAIN_DOORBELL: boolean
+      whole(n: number): number
+    },
 ): TransmitLoops {
   const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL } = names
   const { refuseStranger, refuseSurplus, refuseTooLong, whole } = names

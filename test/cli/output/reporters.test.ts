@@ -1,3 +1,4 @@
+import { findingsOf } from '../../../src/apps/pktgen/findings.ts'
 import { Chalk } from 'chalk'
 import { IxyError } from '../../../src/errors.ts'
 import { NO_LOSS } from '../../../src/engine/loss.ts'
@@ -5,7 +6,7 @@ import type { DeviceCounters, IntervalEvent } from '../../../src/engine/types.ts
 import { JsonReporter, failedEnd } from '../../../src/cli/output/json.ts'
 import type { EndReport, Lines, Reporter } from '../../../src/cli/output/reporter.ts'
 import { Tally } from '../../../src/cli/output/tally.ts'
-import { grouped } from '../../../src/cli/output/layout.ts'
+import { grouped } from '../../../src/wording.ts'
 import { TextReporter } from '../../../src/cli/output/text.ts'
 
 const DEVICE = '0000:03:00.0'
@@ -264,7 +265,14 @@ describe('text', () => {
     [80, 80],
     [60, 60],
   ])('with %s columns no line is longer than %i', (columns, longest) => {
-    const report = endReport({ devices: new Tally().summarize(busy, 400), virtual, balance, latency })
+    const { json, text } = findingsOf(latency)
+    const app = {
+      name: 'pktgen',
+      counters: { looked_at: 4_400_000_000, passed_over: 4_400_000_000, not_understood: 3 },
+      json,
+      text,
+    }
+    const report = endReport({ devices: new Tally().summarize(busy, 400), virtual, balance, app })
     const use = (reporter: Reporter): void => {
       reporter.start(busy.map((one) => ({ ...info, index: one.index, device: gen })))
       reporter.interval(intervalOf(...twins))

@@ -1,0 +1,6 @@
+/** The apps that ixy-ts brings along: the one list of them. */
+import type { AppCommand } from './command.ts'
+import { forwardCommand } from './forward/command.ts'
+import { pktgenCommand } from './pktgen/command.ts'
+
+export const BUILT_IN: readonly AppCommand[] = [forwardCommand, pktgenCommand]

@@ -1,0 +1,48 @@
+/** What makes a command of an app that ixy-ts brings along. */
+import type { Command } from 'commander'
+import type { App } from '../engine/app.ts'
+import type { IxyError } from '../errors.ts'
+
+/** What a run has moved, in words. */
+export interface Moved {
+  /** `1,234 packets`: sent by all devices together. */
+  readonly packets: string
+  /** `9.85 Mpps`: the average of that. */
+  readonly rate: string
+}
+
+/** What the app's result means. */
+export interface Findings {
+  /** Goes into the `end` object. */
+  readonly json: Readonly<Record<string, unknown>>
+  /** A paragraph of the summary: how its first line begins, the rest of it, and further lines. */
+  readonly text: { readonly title: string; readonly first: string; readonly lines: readonly string[] } | null
+  /** Lines for the log. */
+  readonly warnings: readonly string[]
+  /** What has been lost, where the app knows it better than the balance. */
+  readonly loss: { readonly lost: number; readonly of: number } | null
+}
+
+export interface AppCommand<Options = unknown, Flags = unknown> {
+  readonly app: App<Options, unknown>
+  readonly alias?: string
+  /** One line. */
+  readonly description: string
+  /** The device arguments, a name and a description each. */
+  readonly devices: readonly (readonly [string, string])[]
+  /** What --help ends with. */
+  readonly examples: string
+  addOptions(command: Command): void
+  /** `flags` are the command's own, and those of every run. Throws IXY_ERR_USAGE. */
+  options(flags: Flags): Options
+  /** A capture that is read besides those of the devices: the option, and its file. */
+  reads?(options: Options): { readonly option: string; readonly file: string } | null
+  /** Nothing but a real link holds it to line rate. */
+  flatOut?(options: Options): boolean
+  /** The first words of the summary. */
+  headline(moved: Moved): string
+  /** `result`: null if the run has not come to one. */
+  findings?(result: unknown): Findings
+  /** The first expectation of its own that the run has not met. */
+  unmet?(result: unknown, flags: Flags): IxyError | null
+}

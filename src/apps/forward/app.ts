@@ -1,0 +1,69 @@
+import type { RxQueue, TxQueue } from '../../driver/device.ts'
+import type { App, AppPort } from '../../engine/app.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { specialise } from '../../specialise.ts'
+
+/** The byte that the ixy papers' workload changes: it makes the CPU touch each packet. */
+const TOUCHED_BYTE = 48
+
+export interface ForwardOptions {
+  /** Increment byte 48 of each packet. */
+  readonly touch: boolean
+}
+
+/** Moves everything from the first port out of the second and back. */
+export const forward: App<ForwardOptions, ForwardOptions> = {
+  name: 'forward',
+  ports: { min: 2, max: 2 },
+  passes: [
+    [0, 1],
+    [1, 0],
+  ],
+  make({ memory, ports: [a, b], batchSize }, { touch }) {
+    const there = makeMover(memory, a, b, batchSize, touch)
+    const back = makeMover(memory, b, a, batchSize, touch)
+    return {
+      step: () => there() + back(),
+      // It remembers nothing, and its code is compiled for these ports alone.
+      reset: () => undefined,
+    }
+  },
+}
+
+/**
+ * A function that moves up to one batch and returns its size. It takes only what the other side has room for: the rest
+ * waits in the card, whose packet buffer is larger than any ring, and what overflows there is counted there (MPC).
+ */
+export function makeMover(
+  memory: PacketMemory,
+  from: AppPort,
+  to: AppPort,
+  batchSize: number,
+  touch: boolean,
+): () => number {
+  const batch = memory.batch(batchSize)
+  return specialise(mover)(memory, from.rx.receive, to.tx, batch, touch ? TOUCHED_BYTE : null)
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each direction. */
+function mover(
+  memory: PacketMemory,
+  receive: RxQueue['receive'],
+  { room, transmit }: TxQueue,
+  batch: Int32Array,
+  touched: number | null,
+): () => number {
+  const { u8 } = memory
+  const size = batch.length
+
+  return () => {
+    const free = room()
+    const received = receive(batch, free < size ? free : size)
+    if (received === 0) return 0
+    if (touched !== null) {
+      for (let i = 0; i < received; i++) u8[memory.dataOffset(batch[i]) + touched]++
+    }
+    return transmit(batch, 0, received)
+  }
+}

@@ -1,0 +1,108 @@
+import type { App, AppSteps, WorkerContext } from '../../engine/app.ts'
+import { MonotonicClock } from '../../linux/monotonic.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
+import { wireBits } from '../../packet/rate.ts'
+import { CaptureFrames } from './capture-source.ts'
+import { type FrameSource, GeneratedFrames } from './frame-source.ts'
+import { LatencyBook } from './latency.ts'
+import { LatencyProbe } from './latency-probe.ts'
+import type { PktgenJob, PktgenOptions } from './options.ts'
+import { planPktgen } from './plan.ts'
+
+/** Sends packets out of its port, and takes in what comes back. What is received must not overwrite what is to be sent: two pools. */
+export const pktgen: App<PktgenOptions, PktgenJob> = {
+  name: 'pktgen',
+  ports: { min: 1, max: 1 },
+  pools: 1,
+  generates: true,
+  plan: planPktgen,
+  make: (context, job) => makePktgen(context, context.rehearsal ? rehearsalOf(job) : job),
+}
+
+/** Never at its end, at a rate that doesn't hold it up (no whole number, see packet/pacer.ts), and with a book of its own. */
+function rehearsalOf(job: PktgenJob): PktgenJob {
+  const { rate, probe } = job
+  return {
+    ...job,
+    count: null,
+    rate: rate === null ? null : 1e9 + 0.5,
+    probe: probe === null ? null : { ...probe, book: LatencyBook.allocate() },
+  }
+}
+
+/** Sends this worker's share of the job's packets. With `probe`, they are stamped, and what becomes of them is written there. */
+function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
+  const {
+    memory,
+    batchSize,
+    ports: [{ rx, tx }],
+    pools: [pool],
+    rehearsal,
+  } = context
+  const { share } = job
+  const limit =
+    job.count === null ? Infinity : Math.floor((job.count + share.of - 1 - share.index) / share.of)
+  const pacer = makePacer(job)
+  const clock = new MonotonicClock()
+  const source = makeSource(memory, pool, job, pacer, rehearsal)
+  const probe =
+    job.probe === null ? null : new LatencyProbe(memory, new LatencyBook(job.probe.book), job.probe.key)
+  const { receive } = rx
+  const { room, transmit } = tx
+  const received = memory.batch(batchSize)
+  const batch = memory.batch(batchSize)
+  /** [0]: packets that the pacer has allowed and that are not sent yet. In an array, as a variable would be an object per step. */
+  const allowed = new Float64Array([pacer === null ? Infinity : 0])
+  let quiet = false
+
+  return {
+    begin(startedAt) {
+      // Packet k of the run is due k / rate after its start, whichever worker sends it.
+      if (pacer !== null && job.rate !== null) pacer.begin(startedAt + (share.index / job.rate) * 1000)
+      probe?.begin(startedAt)
+    },
+    step() {
+      const taken = receive(received, batchSize)
+      if (probe !== null && taken > 0) probe.collect(received, taken, clock.now())
+      memory.free(received, 0, taken)
+      if (quiet) return taken
+      // The clock is asked only when there is too little left for a batch.
+      if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
+      const wanted = Math.min(batchSize, limit - source.sent, room(), allowed[0])
+      if (wanted <= 0) return taken
+      const count = source.next(batch, wanted)
+      if (count === 0) return taken
+      if (probe !== null) probe.stamp(batch, count, clock.now())
+      transmit(batch, 0, count)
+      allowed[0] -= count
+      pacer?.spend(count)
+      return taken + count
+    },
+    quiet: () => {
+      quiet = true
+    },
+    done: () => source.sent === limit,
+  }
+}
+
+function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {
+  if (rate === null) return null
+  return limitOnly ? new Pacer(rate / share.of, LINE_RATE_MEMORY) : new Pacer(rate / share.of)
+}
+
+function makeSource(
+  memory: PacketMemory,
+  pool: number,
+  { frames, share, rate, rateFrameBytes }: PktgenJob,
+  pacer: Pacer | null,
+  rehearsal: boolean,
+): FrameSource {
+  if (frames.kind === 'plan') return new GeneratedFrames(memory, pool, frames.plan, share)
+  // A rate in bits is kept from block to block, as a long capture isn't the same throughout.
+  const onBlock = (averageFrameBytes: number): void => {
+    if (pacer === null || rate === null || rateFrameBytes === null) return
+    pacer.change((rate * wireBits(1, rateFrameBytes)) / wireBits(1, averageFrameBytes) / share.of)
+  }
+  return new CaptureFrames(memory, pool, frames.capture, share, { onBlock, rehearsal })
+}

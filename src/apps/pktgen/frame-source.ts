@@ -1,0 +1,142 @@
+import type { Share } from './options.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { type Bytes, bytesOver, copyBytes } from '../../packet/bytes.ts'
+import type { FramePlan } from '../../packet/template.ts'
+
+const SEQUENCE_BYTES = 4
+
+/** Packets ready to be sent, those of one worker. */
+export interface FrameSource {
+  /** Packets made so far. */
+  readonly sent: number
+  /**
+   * Puts the ids of up to `wanted` packets into `batch[0…]`; returns how many, which may be fewer, or none for now. They are
+   * the caller's.
+   */
+  next(batch: Int32Array, wanted: number): number
+}
+
+/** The packet memory as bytes and as words. */
+export function bytesOf({ u8 }: PacketMemory): Bytes {
+  return bytesOver(u8.buffer, u8.byteOffset, u8.length)
+}
+
+/** Of the packets of a plan those that are this worker's share, each with its number in the run. */
+export class GeneratedFrames implements FrameSource {
+  private readonly memory: PacketMemory
+  private readonly bytes: Bytes
+  private readonly pool: number
+  private readonly plan: FramePlan
+  private readonly templates: readonly Bytes[]
+  private readonly sizes: Uint16Array
+  private readonly turns: Uint8Array
+  /** Which template each buffer holds, so that it is copied only when it changes. */
+  private readonly holds: Int8Array
+  /** How far number, turn and flow go on from one packet to this worker's next. */
+  private readonly step: number
+  private readonly turnStep: number
+  private readonly flowStep: number
+  /** One size, one flow: nothing but numbers to be written. */
+  private readonly uniform: boolean
+  private nextNumber: number
+  private nextTurn: number
+  private nextFlow: number
+  /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
+  private readonly count = new Float64Array(1)
+
+  constructor(memory: PacketMemory, pool: number, plan: FramePlan, { index, of }: Share) {
+    const { templates, turns, flows } = plan
+    this.memory = memory
+    this.bytes = bytesOf(memory)
+    this.pool = pool
+    this.plan = plan
+    this.templates = templates.map((frame) => bytesOver(paddedToWords(frame).buffer))
+    this.sizes = Uint16Array.from(templates, (frame) => frame.length)
+    this.turns = Uint8Array.from(turns)
+    this.holds = new Int8Array(memory.size.length).fill(-1)
+    this.step = of
+    this.turnStep = of % turns.length
+    this.flowStep = of % flows
+    this.uniform = flows === 1 && turns.length === 1
+    this.nextNumber = index
+    this.nextTurn = index % turns.length
+    this.nextFlow = index % flows
+  }
+
+  get sent(): number {
+    return this.count[0]
+  }
+
+  next(batch: Int32Array, wanted: number): number {
+    const count = this.memory.allocate(this.pool, batch, wanted)
+    if (this.uniform) this.number(batch, count)
+    else this.make(batch, count)
+    this.count[0] += count
+    return count
+  }
+
+  /** Packets that differ by their numbers only. */
+  private number(batch: Int32Array, count: number): void {
+    const { memory, holds, step } = this
+    const { u8 } = memory
+    const tail = this.sizes[0] - SEQUENCE_BYTES
+    let number = this.nextNumber
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      if (holds[id] !== 0) this.place(id, 0)
+      writeSequence(u8, (memory.dataOffset(id) + tail) | 0, number)
+      number = (number + step) | 0
+    }
+    this.nextNumber = number
+  }
+
+  private make(batch: Int32Array, count: number): void {
+    const { memory, sizes, turns, holds, step, turnStep, flowStep } = this
+    const { flows, firstPort, portOffset } = this.plan
+    const { u8 } = memory
+    const period = turns.length
+    let number = this.nextNumber
+    let turn = this.nextTurn
+    let flow = this.nextFlow
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      const offset = memory.dataOffset(id)
+      const template = turns[turn]
+      if (holds[id] !== template) this.place(id, template)
+      const port = firstPort + flow
+      u8[(offset + portOffset) | 0] = port >>> 8
+      u8[(offset + portOffset + 1) | 0] = port
+      writeSequence(u8, (offset + sizes[template] - SEQUENCE_BYTES) | 0, number)
+      number = (number + step) | 0
+      turn += turnStep
+      if (turn >= period) turn -= period
+      flow += flowStep
+      if (flow >= flows) flow -= flows
+    }
+    this.nextNumber = number
+    this.nextTurn = turn
+    this.nextFlow = flow
+  }
+
+  /** Copies a template into buffer `id`. */
+  private place(id: number, template: number): void {
+    const { memory, sizes } = this
+    copyBytes(this.templates[template], 0, this.bytes, memory.dataOffset(id), sizes[template])
+    memory.size[id] = sizes[template]
+    this.holds[id] = template
+  }
+}
+
+function paddedToWords(frame: Uint8Array): Uint8Array {
+  const padded = new Uint8Array((frame.length + 3) & ~3)
+  padded.set(frame)
+  return padded
+}
+
+/** 32 bits, little-endian, wrapping around after 2^32 packets. */
+function writeSequence(u8: Uint8Array, offset: number, value: number): void {
+  u8[offset] = value
+  u8[offset + 1] = value >>> 8
+  u8[offset + 2] = value >>> 16
+  u8[offset + 3] = value >>> 24
+}

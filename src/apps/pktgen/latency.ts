@@ -1,0 +1,123 @@
+/** What workers find out about round trips, in memory that the main thread reads at any time. */
+import { LogHistogram } from './log-histogram.ts'
+
+/** Probes handed to the card. */
+export const SENT = 0
+/** Probes that came back intact, each counted once. */
+export const RETURNED = 1
+/** Further copies of those. */
+export const DUPLICATED = 2
+/** Probes of this run that something has changed: what their stamps say is not believed. */
+export const DAMAGED = 3
+/** What came in besides: no probes, or another run's. */
+export const FOREIGN = 4
+/** Intact, but so late that nobody knows any more whether a copy came before. */
+export const LATE = 5
+/** Of the round trips, nanoseconds. */
+export const SHORTEST = 6
+export const LONGEST = 7
+export const SUM = 8
+const FIELDS = 9
+
+/** What `pktgen --latency` has found out: packets by fate, and round-trip times in microseconds. */
+export interface Latency {
+  readonly sent: number
+  /** Came back intact, each counted once. */
+  readonly returned: number
+  /** Further copies of those. */
+  readonly duplicated: number
+  /** Of this run, but changed on their way: not measured. */
+  readonly damaged: number
+  /** Whatever else came in. */
+  readonly foreign: number
+  /** Came back too late to be told from a copy: not measured, and not among the returned. */
+  readonly late: number
+  /** sent - returned */
+  readonly lost: number
+  /** Measured: those returned. */
+  readonly count: number
+  /** From here on null if nothing was measured. */
+  readonly min: number | null
+  readonly mean: number | null
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+  readonly p999: number | null
+  readonly p9999: number | null
+  readonly p99999: number | null
+  readonly max: number | null
+}
+
+/** One worker's; written by it only. */
+export class LatencyBook {
+  /** By the names above: exact doubles. */
+  readonly fields: Float64Array
+  readonly histogram: LogHistogram
+
+  static allocate(): SharedArrayBuffer {
+    return new SharedArrayBuffer(FIELDS * 8 + LogHistogram.BYTES)
+  }
+
+  constructor(memory: SharedArrayBuffer) {
+    this.fields = new Float64Array(memory, 0, FIELDS)
+    this.histogram = new LogHistogram(new Float64Array(memory, FIELDS * 8))
+  }
+
+  /** A probe has come back for the first time, after so many nanoseconds. */
+  measured(nanoseconds: number): void {
+    const { fields } = this
+    if (fields[RETURNED] === 0 || nanoseconds < fields[SHORTEST]) fields[SHORTEST] = nanoseconds
+    if (nanoseconds > fields[LONGEST]) fields[LONGEST] = nanoseconds
+    fields[SUM] += nanoseconds
+    fields[RETURNED]++
+    this.histogram.record(nanoseconds)
+  }
+}
+
+/** All workers' books together; null if there are none. */
+export function latencyOf(books: readonly LatencyBook[]): Latency | null {
+  if (books.length === 0) return null
+  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const counts = {
+    sent: sum(SENT),
+    returned: sum(RETURNED),
+    duplicated: sum(DUPLICATED),
+    damaged: sum(DAMAGED),
+    foreign: sum(FOREIGN),
+    late: sum(LATE),
+    lost: sum(SENT) - sum(RETURNED),
+    count: sum(RETURNED),
+  }
+  const used = books.filter(({ fields }) => fields[RETURNED] > 0)
+  if (used.length === 0) return { ...counts, ...NOTHING_MEASURED }
+  const histogram = new LogHistogram()
+  for (const book of used) histogram.add(book.histogram)
+  const shortest = Math.min(...used.map(({ fields }) => fields[SHORTEST]))
+  const longest = Math.max(...used.map(({ fields }) => fields[LONGEST]))
+  /** Rounded up to the end of a bucket, but not beyond what was measured. */
+  const microseconds = (share: number): number => Math.min(histogram.quantile(share), longest) / 1000
+  return {
+    ...counts,
+    min: shortest / 1000,
+    mean: Math.round(sum(SUM) / counts.returned) / 1000,
+    p50: microseconds(0.5),
+    p90: microseconds(0.9),
+    p99: microseconds(0.99),
+    p999: microseconds(0.999),
+    p9999: microseconds(0.9999),
+    p99999: microseconds(0.99999),
+    max: longest / 1000,
+  }
+}
+
+const NOTHING_MEASURED = {
+  min: null,
+  mean: null,
+  p50: null,
+  p90: null,
+  p99: null,
+  p999: null,
+  p9999: null,
+  p99999: null,
+  max: null,
+}

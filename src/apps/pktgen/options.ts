@@ -1,0 +1,58 @@
+/** What pktgen is asked for, and what it asks of each worker. */
+import type { SharedCapture } from '../../captures/messages.ts'
+import type { FramePlan } from '../../packet/template.ts'
+
+export interface PktgenOptions {
+  /** Bytes without FCS; with `imix` or `pcap` not used. */
+  readonly size: number
+  readonly imix: boolean
+  /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`, `max`; null: line rate. */
+  readonly rate: string | null
+  /** Packets to send, null: without end. */
+  readonly count: number | null
+  readonly flows: number
+  /** What differs from the default packet, as written and checked. */
+  readonly srcMac: string | null
+  readonly dstMac: string | null
+  readonly srcIp: string | null
+  readonly dstIp: string | null
+  readonly srcPort: number | null
+  readonly dstPort: number | null
+  readonly vlan: number | null
+  /** Stamp packets, and report the round-trip times of those that come back. */
+  readonly latency: boolean
+  /** Send the frames of this capture over and over instead of generated packets. */
+  readonly pcap: string | null
+}
+
+/** Which packets of a run are a worker's: packet k is for the worker whose `index` is k mod `of`. */
+export interface Share {
+  readonly index: number
+  readonly of: number
+}
+
+/** To measure round trips. */
+export interface ProbeJob {
+  /** What tells this run's packets from others. A random number of 32 bits, the same for all workers. */
+  readonly key: number
+  /** The worker's LatencyBook. */
+  readonly book: SharedArrayBuffer
+}
+
+/** The same for every worker of a run but for `share` and the book of its probes. */
+export interface PktgenJob {
+  readonly share: Share
+  /** Packets made after a plan and numbered, or those of a capture, over and over. */
+  readonly frames:
+    | { readonly kind: 'plan'; readonly plan: FramePlan }
+    | { readonly kind: 'capture'; readonly capture: SharedCapture }
+  /** Packets per second of all workers together, null: as many as the rings take. */
+  readonly rate: number | null
+  /** If bits and not packets are to be kept to: the average frame, bytes without FCS, for which `rate` is right. */
+  readonly rateFrameBytes: number | null
+  /** `rate` is line rate, and nobody has asked for it: what couldn't be sent in time isn't made up for. */
+  readonly limitOnly: boolean
+  /** Packets to send, all workers together; null: without end. */
+  readonly count: number | null
+  readonly probe: ProbeJob | null
+}

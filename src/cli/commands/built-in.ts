@@ -1,0 +1,36 @@
+/** A command for each app that ixy-ts brings along. */
+import type { Command } from 'commander'
+import { BUILT_IN } from '../../apps/built-in.ts'
+import type { AppCommand } from '../../apps/command.ts'
+import { checkDevices } from '../device-argument.ts'
+import type { Finish } from '../finish.ts'
+import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
+import { runApp } from '../run-app.ts'
+
+export function addBuiltIn(program: Command, finish: Finish): void {
+  for (const one of BUILT_IN) addApp(program, one, finish)
+}
+
+function addApp(program: Command, one: AppCommand, finish: Finish): void {
+  const command = program.command(one.app.name).description(one.description)
+  if (one.alias !== undefined) command.alias(one.alias)
+  for (const [name, description] of one.devices) command.argument(`<${name}>`, description)
+  one.addOptions(command)
+  command.addHelpText('after', one.examples)
+  addRunOptions(command).action(async () => {
+    const flags = command.opts<RunFlags>()
+    const common = commonRunOptions(flags)
+    // The capture that an option names is looked at together with the devices.
+    const appOptions = one.options(flags)
+    const devices = checkDevices(command.args, one.reads?.(appOptions))
+    const options = { ...common, devices, app: { app: one.app, file: null }, appOptions }
+    finish(
+      await runApp(options, flags, {
+        headline: (moved) => one.headline(moved),
+        flatOut: one.flatOut?.(appOptions) ?? false,
+        findings: (result) => one.findings?.(result) ?? null,
+        unmet: (result) => one.unmet?.(result, flags) ?? null,
+      }),
+    )
+  })
+}

@@ -1,0 +1,66 @@
+/** What a run has to do: the app's plan. */
+import { IxyError } from '../errors.ts'
+import { parseDevice } from '../pci/address.ts'
+import { counted } from '../wording.ts'
+import type { LoadedApp, Plan } from './app.ts'
+import { asApp, asAppNow } from './app-mistake.ts'
+import type { RunObserver, RunOptions } from './types.ts'
+
+export class Workload {
+  /** Rejects when the plan can't go on; never resolves. */
+  readonly failed: Promise<never>
+  private readonly app: LoadedApp
+  private readonly queues: number
+  private readonly plan: Plan<unknown>
+
+  private constructor({ app, queues }: RunOptions, plan: Plan<unknown>) {
+    this.app = app
+    this.queues = queues
+    this.plan = plan
+    this.failed = plan.failed ?? new Promise<never>(() => undefined)
+  }
+
+  /**
+   * Lets the app make its plan; null if `stop` is aborted meanwhile. Rejects with what the app throws: a file that can't be
+   * used, a rate that no card can have. Close it afterwards.
+   */
+  static async prepare(
+    options: RunOptions,
+    observer: RunObserver,
+    stop: AbortSignal,
+  ): Promise<Workload | null> {
+    const { app, appOptions, devices, queues, mtu } = options
+    const physical = devices.map((device) => parseDevice(device).kind === 'pci')
+    const log = (level: 'warning' | 'progress', text: string): void => observer[level](text)
+    const made = await asApp(app.file, async () =>
+      app.app.plan?.(appOptions, { devices, physical, queues, mtu, log, stop }),
+    )
+    const workload = new Workload(options, planOf(made ?? Array.from({ length: queues }, () => appOptions)))
+    if (!stop.aborted) return workload
+    workload.close()
+    return null
+  }
+
+  /** One job per queue. */
+  jobs(linkMbit: readonly number[]): readonly unknown[] {
+    const jobs: unknown = asAppNow(this.app.file, () => this.plan.jobs(linkMbit))
+    if (Array.isArray(jobs) && jobs.length === this.queues) return jobs
+    const { file, app } = this.app
+    const found = Array.isArray(jobs) ? counted(jobs.length, 'job') : 'no jobs'
+    const what = `${file ?? app.name}: plan() has ${found} for ${counted(this.queues, 'worker')}`
+    throw new IxyError('IXY_ERR_APP', what, 'return one job per queue')
+  }
+
+  /** What the app has found out, for the result of the run; null if it says nothing. */
+  result(results: readonly unknown[]): unknown {
+    return asAppNow(this.app.file, () => this.plan.result?.(results) ?? null)
+  }
+
+  close(): void {
+    this.plan.close?.()
+  }
+}
+
+function planOf(made: readonly unknown[] | Plan<unknown>): Plan<unknown> {
+  return !Array.isArray(made) && 'jobs' in made ? made : { jobs: () => made, result: (results) => results }
+}

@@ -1,0 +1,23 @@
+/** Numbers and names as people read them. */
+
+/** tx_ring_full → tx ring full, inDropped → in dropped */
+export function words(name: string): string {
+  return name.replaceAll('_', ' ').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
+
+/** 1 packet, 2 packets */
+export function counted(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** 1234567 → 1,234,567 */
+export function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** `returned 5, lost 0` */
+export function countersText(counters: Readonly<Record<string, number>>): string {
+  return Object.entries(counters)
+    .map(([name, count]) => `${words(name)} ${grouped(count)}`)
+    .join(', ')
+}

@@ -1,0 +1,69 @@
+import { makeJobs } from '../../../src/apps/pktgen/plan.ts'
+import type { PktgenOptions } from '../../../src/apps/pktgen/options.ts'
+import { lineRate } from '../../../src/packet/rate.ts'
+
+function paceOf(physical: boolean, rate: string | null, linkMbit = 10_000, size = 60) {
+  const app = {
+    size,
+    rate,
+    imix: false,
+    count: null,
+    flows: 1,
+    pcap: null,
+  } as Partial<PktgenOptions>
+  const shape = {
+    srcMac: null,
+    dstMac: null,
+    srcIp: null,
+    dstIp: null,
+    srcPort: null,
+    dstPort: null,
+    vlan: null,
+  }
+  const options = { ...shape, ...app, latency: false } as PktgenOptions
+  const [job] = makeJobs(options, { physical: [physical], queues: 1 }, null, linkMbit)
+  return { rate: job.rate, limitOnly: job.limitOnly }
+}
+
+test('pktgen keeps to line rate by itself where no real link does', () => {
+  expect(paceOf(false, null)).toEqual({ rate: lineRate(60, 10_000), limitOnly: true })
+  expect(paceOf(false, null, 1000, 1514)).toEqual({
+    rate: lineRate(1514, 1000),
+    limitOnly: true,
+  })
+  expect(paceOf(false, null, 0)).toEqual({ rate: lineRate(60, 10_000), limitOnly: true })
+  expect(paceOf(true, null)).toMatchObject({ rate: null })
+})
+
+test('max is flat out, a rate is kept', () => {
+  expect(paceOf(false, 'max')).toEqual({ rate: null, limitOnly: false })
+  expect(paceOf(false, '100%')).toEqual({ rate: lineRate(60, 10_000), limitOnly: false })
+  expect(() => paceOf(false, '5Gbit', 1000)).toThrow(/more than the link carries/)
+})
+
+test('queues have the same job, but for their share', () => {
+  const shape = {
+    srcMac: null,
+    dstMac: null,
+    srcIp: null,
+    dstIp: null,
+    srcPort: null,
+    dstPort: null,
+    vlan: null,
+  }
+  const app = {
+    ...shape,
+    size: 60,
+    rate: '1kpps',
+    imix: true,
+    count: 10,
+    flows: 3,
+    pcap: null,
+  }
+  const options = { ...app, size: 60, latency: true }
+  const jobs = makeJobs(options, { physical: [false], queues: 3 }, null, 0)
+  expect(jobs.map((job) => job.share)).toEqual([0, 1, 2].map((index) => ({ index, of: 3 })))
+  expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
+  expect(new Set(jobs.map((job) => job.probe?.key)).size).toBe(1)
+  expect(new Set(jobs.map((job) => job.probe?.book)).size).toBe(3)
+})
