@@ -46,6 +46,10 @@ export const EXIT_CODES = {
   IXY_ERR_APP: 1,
   /** A worker thread or child process died. */
   IXY_ERR_WORKER: 1,
+  /** An app broke the rules of packet buffers: an id that is no buffer's, one given back twice. */
+  IXY_ERR_BUFFER: 1,
+  /** --check has found a mistake of an app's with its packet buffers. */
+  IXY_ERR_CHECK: 1,
   /** A run did not end in order: a second signal came, or its end took too long. */
   IXY_ERR_STOP: 1,
   /** A bug in ixy-ts. */

@@ -1,5 +1,7 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { isOurs } from '../bundles.ts'
+import { checkedRx, checkedTx } from '../driver/checked-queues.ts'
 import { attach } from '../driver/queue-registry.ts'
 import type { QueuePair } from '../driver/queues.ts'
 import type { App, AppSteps, WorkerContext } from '../engine/app.ts'
@@ -18,6 +20,9 @@ import {
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
 import { pinThread } from '../linux/affinity.ts'
+import { Ledger } from '../memory/checked/ledger.ts'
+import { checkedMemory } from '../memory/checked/memory.ts'
+import { Places } from '../memory/checked/places.ts'
 import { PacketMemory } from '../memory/packets.ts'
 import { WasmSpace } from '../memory/wasm-space.ts'
 import { BUILT_IN } from './built-in.ts'
@@ -47,9 +52,13 @@ async function findApp({ name, file }: WorkerSpec['app']): Promise<App> {
 
 async function main(spec: WorkerSpec): Promise<void> {
   if (spec.cpu !== null) pinThread([spec.cpu])
-  const memory = new PacketMemory(spec.memory, reserveSpace(spec))
-  const pairs = spec.ports.map((port, i) => attach(port, memory, i))
-  const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
+  const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
+  const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
+  const ledger = spec.check ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs)) : null
+  const memory = ledger === null ? buffers : checkedMemory(ledger)
+  const ports = pairs.map(({ rx, tx }, i) =>
+    ledger === null ? new DataPort(rx, tx) : new DataPort(checkedRx(rx, ledger, i), checkedTx(tx, ledger)),
+  )
   const control = new Int32Array(spec.control)
   const { file } = spec.app
   control[IN_APP] = 1
@@ -63,9 +72,14 @@ async function main(spec: WorkerSpec): Promise<void> {
     worker: spec.worker,
     workers: spec.workers,
   }
-  const steps = asAppNow(file, () => rehearse(app, { ...context, rehearsal: true }, spec, pairs))
+  const start = (): void => pairs.forEach((pair) => pair.start())
+  const steps = asAppNow(file, () => {
+    if (ledger !== null) return makeChecked(app, { ...context, rehearsal: false }, spec, ledger, start)
+    const rehearsed = rehearse(app, { ...context, rehearsal: true }, spec, pairs)
+    start()
+    return rehearsed
+  })
   control[IN_APP] = 0
-  for (const pair of pairs) pair.start()
 
   const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
   const sleeper = new Sleeper(eventfds, spec.mode)
@@ -76,6 +90,7 @@ async function main(spec: WorkerSpec): Promise<void> {
   // Also if it is to stop at once: what has come in by now is counted then.
   asAppNow(file, () => {
     plane.run()
+    ledger?.close()
     tell({ type: 'result', result: steps.result?.() })
   })
   control[IN_APP] = 0
@@ -90,6 +105,20 @@ function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: rea
   if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
   steps.reset()
   return steps
+}
+
+/** Not rehearsed: nobody measures it, and pretended packets are nobody's. */
+function makeChecked(
+  app: App,
+  context: WorkerContext,
+  spec: WorkerSpec,
+  ledger: Ledger,
+  start: () => void,
+): AppSteps {
+  ledger.poison()
+  start()
+  ledger.open()
+  return checked(app, app.make(context, spec.job))
 }
 
 function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps {

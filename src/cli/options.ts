@@ -42,6 +42,7 @@ export interface RunFlags extends WatchFlags {
   readonly cpus: readonly number[]
   readonly access?: 'sysfs' | 'vfio'
   readonly force: boolean
+  readonly check: boolean
   readonly inspect: boolean
   readonly expectMpps?: number
   readonly expectLoss?: number
@@ -133,6 +134,11 @@ export function addRunOptions(command: Command): Command {
       )
       .option('--force', 'take a NIC that is in use or of an unknown model', false)
       .option(
+        '--check',
+        'check who owns each packet buffer, and all that is written to it; slow (also: IXY_TS_CHECK=1)',
+        DEFAULTS.check,
+      )
+      .option(
         '--inspect',
         'virtual:<wire> devices verify checksums and name packet types, as ixy-ts vnic and cards do (slower)',
         false,
@@ -175,6 +181,7 @@ export function commonRunOptions(flags: RunFlags): Settings {
     backend: flags.backend ?? null,
     cpus: flags.cpus,
     force: flags.force,
+    check: flags.check,
     inspect: flags.inspect,
   }
 }

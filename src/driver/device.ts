@@ -25,7 +25,12 @@ export interface RxQueue {
   readonly fragments: number
   /** Received, then dropped: the device says that they are empty, or longer than the buffer it was given. */
   readonly badLength: number
-  /** Puts the ids of up to `limit` packets into `batch[0…]` and returns how many. They are the caller's until freed or transmitted. */
+  /**
+   * Puts the ids of up to `limit` packets into `batch[0…]`, no more than the array holds, and returns how many. They are the
+   * caller's until freed or transmitted. What stands in the array beyond them, up to `limit`, means nothing.
+   *
+   * A `limit` that is not a number, or less than 1, is none; a fraction counts as the whole number below it.
+   */
   readonly receive: (batch: Int32Array, limit: number) => number
   /** Packets that are in the ring and have not been taken out. For the end of a run: it looks through the whole ring. */
   readonly untaken: () => number
@@ -36,11 +41,22 @@ export interface TxQueue {
   /** Packets and bytes (without FCS) handed to the card since the queue was made. */
   readonly packets: number
   readonly bytes: number
-  /** Sends `batch[from…]`, in order, as far as there is room; returns how many. The rest stays the caller's. */
+  /**
+   * Hands `batch[from … from + count - 1]` to the card, in order, as far as the array goes and the ring has room; returns how
+   * many. Those now belong to the ring, which gives them back to their pools once they are sent; the rest stays the
+   * caller's. Packets too short for the card (below 17 bytes) are filled up with zeros.
+   *
+   * The caller must own the packets, which only --check looks at: one that is transmitted twice is sent twice,
+   * then given away twice. With a `from` that is no index of the array nothing is sent; `count` as `limit` in receive().
+   * Throws IXY_ERR_BUFFER, and sends none of them, if one of the ids is no packet's or a packet is longer than its buffer.
+   */
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
-  /** Frees what the card has sent and returns how many packets transmit() would take now. */
+  /**
+   * Frees what the card has sent and returns how many packets transmit() would take now. Throws IXY_ERR_BUFFER if a pool
+   * would get more than it ever had, as something has been freed or transmitted twice; the rest is freed.
+   */
   readonly room: () => number
-  /** Packets not known to be sent yet. */
+  /** As room(), but returns how many packets are not known to be sent yet. */
   readonly pending: () => number
 }
 

@@ -1,10 +1,7 @@
 /** Mistakes in an app of the user's own: told in one line, with file and line. */
-import { fileURLToPath } from 'node:url'
 import { isOurs } from '../bundles.ts'
 import { IxyError, isIxyError } from '../errors.ts'
-
-/** A place in a file, as a stack trace names it. */
-const FRAME = /(?:^|[ (])((?:file:\/\/)?\/[^():]+):(\d+):(\d+)\)?$/
+import { placeIn } from '../stack-place.ts'
 
 /**
  * Calls code of the app in `file` (null: one that ixy-ts brings along). What that throws is told with its place, unless it says
@@ -50,24 +47,12 @@ function told(error: unknown, file: string | null): unknown {
 export function mistake(error: unknown, file: string, place: string | null = null): IxyError {
   const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
   const name = error instanceof Error ? `${error.name}: ` : ''
-  const where = place ?? placeIn(error instanceof Error ? (error.stack ?? '') : '') ?? file
+  const where = place ?? placeOf(error instanceof Error ? (error.stack ?? '') : '') ?? file
   return new IxyError('IXY_ERR_APP', `${where}: ${name}${message}`, '', { cause: error })
 }
 
-/** Of the frames of a stack, innermost first, the first that is neither of ixy-ts nor of Node.js: `file:line:column`. */
-function placeIn(stack: string): string | null {
-  const lines = stack.split('\n')
-  // The text of a syntax error begins with its place.
-  const syntax = /^(?:file:\/\/)?(\/.*:\d+)$/.exec(lines[0])
-  if (syntax !== null) return syntax[1]
-  for (const line of lines) {
-    const frame = FRAME.exec(line.trim())
-    if (frame === null || isOurs(pathOf(frame[1]))) continue
-    return `${pathOf(frame[1])}:${frame[2]}:${frame[3]}`
-  }
-  return null
-}
-
-export function pathOf(url: string): string {
-  return url.startsWith('file://') ? fileURLToPath(url) : url
+/** As placeIn(); the text of a syntax error begins with its place. */
+function placeOf(stack: string): string | null {
+  const syntax = /^(?:file:\/\/)?(\/.*:\d+)$/m.exec(stack.split('\n', 1)[0])
+  return syntax === null ? placeIn(stack, isOurs) : syntax[1]
 }

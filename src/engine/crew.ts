@@ -53,7 +53,13 @@ export class Crew {
     queueSets: readonly QueueSet[],
     { app, file }: LoadedApp,
     jobs: readonly unknown[],
-    { batchSize, mode, backend, cpus }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus'>,
+    {
+      batchSize,
+      mode,
+      backend,
+      cpus,
+      check,
+    }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus' | 'check'>,
     warn: (message: string) => void,
     watchdog: Watchdog,
   ) {
@@ -71,7 +77,7 @@ export class Crew {
         const cpu = cpus.length > 0 ? cpus[i % cpus.length] : null
         const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm' ? arena : null
         const place = { worker: i, workers: queueSets.length, cpu }
-        const work = { app: { name: app.name, file }, job: jobs[i], batchSize, mode }
+        const work = { app: { name: app.name, file }, job: jobs[i], batchSize, mode, check }
         const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', ...work, ...place }
         const member = new Member(spec, names.length, warnOnce)
         members.push(member)

@@ -16,5 +16,7 @@ export const DEFAULTS = {
   interval: 1,
   cpus: [],
   force: false,
+  /** $IXY_TS_CHECK: for programs whose command line is somebody else's. */
+  check: process.env['IXY_TS_CHECK'] === '1',
   inspect: false,
 } as const satisfies Settings

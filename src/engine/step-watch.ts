@@ -1,7 +1,7 @@
 /** Notices a worker that doesn't come back from a step of its app, and finds out where it is. */
 import { Session, url as debuggerUrl } from 'node:inspector'
 import { isOurs } from '../bundles.ts'
-import { pathOf } from './app-mistake.ts'
+import { pathOf } from '../stack-place.ts'
 import { BEAT, IN_APP } from './worker-spec.ts'
 
 /** Milliseconds between two looks. */

@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly cpus: readonly number[]
   /** Take a NIC that is in use, or of an unknown model. */
   readonly force: boolean
+  /** Check every packet buffer: who owns it, what is written to it. A mistake of the app's ends the run with IXY_ERR_CHECK. Slow. */
+  readonly check: boolean
   /** `virtual:<wire>` devices verify checksums and report packet types, as every other virtual 82599 does. */
   readonly inspect: boolean
 }

@@ -60,6 +60,8 @@ export interface WorkerSpec {
   readonly counters: SharedArrayBuffer
   readonly batchSize: number
   readonly mode: PollMode
+  /** Go by the books of memory/checked. */
+  readonly check: boolean
   /** Which app: its name, and the path of its file, null if ixy-ts brings it along. */
   readonly app: { readonly name: string; readonly file: string | null }
   /** What the app is to do here. */

@@ -17,7 +17,9 @@
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { specialise } from '../specialise.ts'
+import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
+import { whole } from './whole.ts'
 import { WasmSpace } from './wasm-space.ts'
 
 /** Free bytes in front of every packet at least, room for one more header. */
@@ -71,11 +73,22 @@ export class PacketMemory {
   /** @internal Number of free ids of each pool. */
   readonly freeTop: Int32Array
   /**
-   * Takes `count` buffers out of `pool` into `ids[0…]`. Returns how many there were. The caller owns them until it
-   * transmits or frees them.
+   * Takes up to `count` buffers out of `pool` into `ids[0…]`: no more than the pool has and the array holds. Returns how
+   * many. The caller owns them until it transmits or frees them. A pool that no receive ring takes from gives them back
+   * as they were when they were freed: content and `size` are still there.
+   *
+   * A `count` that is not a number, or less than 1, is none; a fraction counts as the whole number below it. Throws
+   * IXY_ERR_BUFFER if there is no such pool.
    */
   readonly allocate: (pool: number, ids: Int32Array, count: number) => number
-  /** Gives `ids[from … from + count - 1]` back, each to its own pool. Freeing an id twice corrupts the pool. */
+  /**
+   * Gives `ids[from … from + count - 1]` back, each to its own pool, as far as the array goes. The caller must own them,
+   * which only --check looks at: a packet freed twice will be given away twice.
+   *
+   * With a `from` that is no index of the array, or a `count` as in allocate(), nothing is freed. Throws IXY_ERR_BUFFER if
+   * one of the ids is no buffer's (then none is freed), and if a pool would get more than it ever had (then it takes what
+   * it has room for).
+   */
   readonly free: (ids: Int32Array, from: number, count: number) => void
   /** @internal As in the spec. */
   readonly bufferShift: number
@@ -118,7 +131,10 @@ export class PacketMemory {
       this.freeTop = new Int32Array(buffer, FREE_TOP, pools)
     }
 
-    const { allocate, free } = specialise(makePools)(this.freeStack, this.freeTop, poolShift)
+    const { allocate, free } = specialise(makePools)(this.freeStack, this.freeTop, poolShift, {
+      ...REFUSALS,
+      whole,
+    })
     this.allocate = allocate
     this.free = free
 
@@ -177,10 +193,26 @@ interface Pools {
 
 /* istanbul ignore next: counters would be foreign names in it */
 /** Specialised for each memory. */
-function makePools(freeStack: Uint16Array, freeTop: Int32Array, poolShift: number): Pools {
+function makePools(
+  freeStack: Uint16Array,
+  freeTop: Int32Array,
+  poolShift: number,
+  helpers: Refusals & { whole(n: number): number },
+): Pools {
+  const { refusePool, refuseStranger, refuseSurplus, whole } = helpers
+  const buffers = freeStack.length
+  const pools = freeTop.length
+  const poolSize = 1 << poolShift
+
   function allocate(pool: number, ids: Int32Array, count: number): number {
+    if (!(pool >= 0 && pool < pools) || (pool | 0) !== pool) refusePool(pool, pools)
     let top = freeTop[pool]
-    const taken = count < top ? count : top
+    let taken = count | 0
+    if (taken !== count) taken = whole(count)
+    const held = ids.length | 0
+    if (taken > held) taken = held
+    if (taken > top) taken = top
+    if (taken <= 0) return 0
     const base = pool << poolShift
     for (let i = 0; i < taken; i++) {
       top = (top - 1) | 0
@@ -191,23 +223,46 @@ function makePools(freeStack: Uint16Array, freeTop: Int32Array, poolShift: numbe
   }
 
   function free(ids: Int32Array, from: number, count: number): void {
-    if (count === 0) return
-    const end = from + count
-    let pool = ids[from] >> poolShift
-    let base = pool << poolShift
-    let top = freeTop[pool]
+    let start = from | 0
+    if (start !== from) start = whole(from)
+    let most = count | 0
+    if (most !== count) most = whole(count)
+    const held = ((ids.length | 0) - start) | 0
+    if (most > held) most = held
+    if (start < 0 || most <= 0) return
+    const end = (start + most) | 0
+    const pool = ids[start] >> poolShift
+    if (pool >= 0 && pool < pools) {
+      const base = pool << poolShift
+      let top = freeTop[pool]
+      if (((top + most) | 0) <= poolSize) {
+        let strangers = 0
+        for (let i = start; i < end; i++) {
+          const id = ids[i]
+          strangers |= (id >> poolShift) ^ pool
+          freeStack[(base + top) | 0] = id
+          top = (top + 1) | 0
+        }
+        if (strangers === 0) {
+          freeTop[pool] = top
+          return
+        }
+      }
+    }
+    freeOneByOne(ids, start, end)
+  }
+
+  /** The same for ids of several pools, or for more than a pool has room for. What free() has written is above the tops. */
+  function freeOneByOne(ids: Int32Array, from: number, end: number): void {
+    for (let i = from; i < end; i++) if (ids[i] >>> 0 >= buffers) refuseStranger('free', ids[i], buffers)
+    let surplus = -1
     for (let i = from; i < end; i++) {
       const id = ids[i]
-      if (id >> poolShift !== pool) {
-        freeTop[pool] = top
-        pool = id >> poolShift
-        base = pool << poolShift
-        top = freeTop[pool]
-      }
-      freeStack[(base + top) | 0] = id
-      top = (top + 1) | 0
+      const pool = id >> poolShift
+      if (freeTop[pool] === poolSize) surplus = id
+      else freeStack[(pool << poolShift) + freeTop[pool]++] = id
     }
-    freeTop[pool] = top
+    if (surplus !== -1) refuseSurplus(surplus)
   }
 
   return { allocate, free }

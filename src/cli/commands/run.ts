@@ -18,6 +18,7 @@ one JavaScript does (.mjs, .js). What follows -- is for the app.
 Examples:
   ixy-ts run ./reflect.ts virtual:gen --duration 10
   ixy-ts run ./reflect.mjs virtual:gen -d 10 --json --expect-mpps 0.1
+  ixy-ts run ./reflect.mjs virtual:gen -d 10 --check
   sudo ixy-ts run ./reflect.mjs 0000:03:00.0 --queues 2
   ixy-ts run <app-file> virtual:tap=a virtual:tap=b -- <options of the app>`
 

@@ -1,4 +1,5 @@
 /** NDJSON, as the contract has it: start, interval, link, end. */
+import { type Finding, findingOf } from '../../memory/checked/findings.ts'
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { lossRatio } from './loss.ts'
@@ -119,8 +120,10 @@ export function failedEnd(error: unknown): string {
   })
 }
 
-function errorObject(error: IxyError | null): { code: string; message: string } | null {
-  return error === null ? null : { code: error.code, message: error.message }
+function errorObject(error: IxyError | null): { code: string; message: string; finding?: Finding } | null {
+  if (error === null) return null
+  const finding = findingOf(error)
+  return { code: error.code, message: error.message, ...(finding === null ? {} : { finding }) }
 }
 
 function timesOf({ time, elapsed, seconds }: IntervalEvent): {

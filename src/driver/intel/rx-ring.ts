@@ -1,6 +1,7 @@
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
+import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
@@ -19,10 +20,7 @@ import type { RxQueue } from '../device.ts'
  * One stays ours: head = tail means that the card has none (82599 §7.1.9).
  */
 export class RxRing implements RxQueue {
-  /**
-   * Takes up to `limit` received packets and puts their ids into `batch[0…]`; returns how many. The caller owns them.
-   * At most `limit` descriptors are looked at: fewer packets may come out than there are if some had to be dropped.
-   */
+  /** At most `limit` descriptors are looked at: fewer packets may come out than there are if some had to be dropped. */
   readonly receive: (batch: Int32Array, limit: number) => number
   readonly untaken: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
@@ -40,6 +38,7 @@ export class RxRing implements RxQueue {
       FRAGMENTS,
       BAD_LENGTH,
       PLAIN_DOORBELL,
+      whole,
     })
     this.receive = loops.receive
     const words = new Uint32Array(ring)
@@ -110,9 +109,10 @@ function makeReceive(
     Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS' | 'BAD_LENGTH', number>
   > & {
     PLAIN_DOORBELL: boolean
+    whole(n: number): number
   },
 ): ReceiveLoops {
-  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, PLAIN_DOORBELL } = names
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, PLAIN_DOORBELL, whole } = names
   const { size, iova, freeStack, freeTop, longest } = memory
   const bottom = pool << memory.poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
@@ -127,17 +127,28 @@ function makeReceive(
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
 
+  /** Apart from take(), as V8 inlines functions up to a certain size only. */
+  function receive(batch: Int32Array, limit: number): number {
+    let most = limit | 0
+    if (most !== limit) most = whole(limit)
+    const held = batch.length | 0
+    if (most > held) most = held
+    // One descriptor is never the card's: more than the others it can't have finished.
+    if (most > mask) most = mask
+    return take(batch, most)
+  }
+
   /**
    * First counts the descriptors that are done, by plain loads. Then an acquiring load of the last of them: the card
    * writes back in order, so whatever is read after it (lengths, packet data) is what the card wrote, on machines that
    * reorder loads as well. One such load per batch, none in a poll that finds nothing.
    */
-  function receive(batch: Int32Array, limit: number): number {
+  function take(batch: Int32Array, most: number): number {
     const first = index[0] & mask
     let at = first
     let count = 0
     let all = RX_EOP
-    while (count < limit) {
+    while (count < most) {
       const status = words[(at << 2) + 2] | 0
       if ((status & RX_DD) === 0) break
       all &= status

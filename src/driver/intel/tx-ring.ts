@@ -10,6 +10,8 @@ import {
   TX_SHORTEST,
 } from './descriptors.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
+import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
+import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
@@ -30,15 +32,8 @@ const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
  * Head is never read: the last descriptor written back decides (82599 §7.2.3.5.2).
  */
 export class TxRing implements TxQueue {
-  /**
-   * Hands `batch[from … from + count - 1]` to the card, in order, as far as the ring has room; returns how many it
-   * took. Those now belong to the ring, which frees them once they are sent; the rest stays the caller's. Packets that
-   * are too short for the card are filled up with zeros.
-   */
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
-  /** Frees what the card has sent and returns how many packets transmit() would take now. */
   readonly room: () => number
-  /** Frees what the card has sent; returns how many packets were handed to it and are not known to be sent. */
   readonly pending: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
   private readonly counters = new Float64Array(2)
@@ -47,7 +42,7 @@ export class TxRing implements TxQueue {
   constructor(memory: PacketMemory, ring: ArrayBufferLike) {
     const make = specialise(makeTransmit)
     const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
-    const loops = make(memory, ring, this.counters, names)
+    const loops = make(memory, ring, this.counters, { ...names, ...REFUSALS, whole })
     this.transmit = loops.transmit
     this.room = loops.room
     this.pending = loops.pending
@@ -84,12 +79,17 @@ function makeTransmit(
   counters: Float64Array,
   names: Readonly<
     Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'TX_SHORTEST' | 'PACKETS' | 'BYTES', number>
-  > & {
-    PLAIN_DOORBELL: boolean
-  },
+  > &
+    Refusals & {
+      PLAIN_DOORBELL: boolean
+      whole(n: number): number
+    },
 ): TransmitLoops {
   const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL } = names
-  const { size, iova, freeStack, freeTop, poolShift } = memory
+  const { refuseStranger, refuseSurplus, refuseTooLong, whole } = names
+  const { size, iova, freeStack, freeTop, poolShift, longest } = memory
+  const buffers = size.length
+  const poolSize = 1 << poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
   const words = new Uint32Array(ring)
   const quads = new Float64Array(ring)
@@ -103,45 +103,71 @@ function makeTransmit(
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
 
+  /** Apart from fill(), as V8 inlines functions up to a certain size only. */
   function transmit(batch: Int32Array, from: number, count: number): number {
+    let start = from | 0
+    if (start !== from) start = whole(from)
+    let most = count | 0
+    if (most !== count) most = whole(count)
+    const held = ((batch.length | 0) - start) | 0
+    if (most > held) most = held
+    return start < 0 || most <= 0 ? 0 : fill(batch, start, most)
+  }
+
+  function fill(batch: Int32Array, start: number, most: number): number {
     const first = state[0] & mask
     let accepted = (state[1] - first - 1) & mask
-    if (accepted < count) accepted = room()
-    if (accepted > count) accepted = count
+    if (accepted < most) accepted = room()
+    if (accepted > most) accepted = most
     if (accepted === 0) return 0
 
-    const end = (from + accepted) | 0
+    const end = (start + accepted) | 0
     let at = first
     let last = first
-    let command = 0
     let bytes = 0
-    let short = 0
-    for (let i = from | 0; i < end; i++) {
+    let odd = 0
+    for (let i = start; i < end; i++) {
       const id = batch[i]
       const length = size[id]
-      command = COMMAND | length
       ids[at] = id
       quads[at << 1] = iova[id]
-      words[(at << 2) + 2] = command
+      words[(at << 2) + 2] = COMMAND | length
       words[(at << 2) + 3] = length << TX_PAYLEN_SHIFT // clears DD
-      bytes = (bytes + length) | 0
-      short |= length - TX_SHORTEST
+      bytes += length // not a number from a packet on that is none
+      odd |= length - TX_SHORTEST
       last = at
       at = (at + 1) & mask
     }
-    if (short < 0) {
-      bytes += pad(first, accepted)
-      command = words[(last << 2) + 2]
+    // No bit in any of them, so all of them fit; otherwise one of them may not.
+    if (odd >>> 0 > longest - TX_SHORTEST || !(bytes >= 0)) bytes = sortOut(batch, start, accepted, first)
+    return handOver(first, last, accepted, bytes)
+  }
+
+  /** What the card hasn't been told of is as good as not done, so this can still refuse. Returns the packets' bytes. */
+  function sortOut(batch: Int32Array, start: number, count: number, first: number): number {
+    let bytes = 0
+    let short = 0
+    for (let i = start; i < start + count; i++) {
+      const id = batch[i]
+      if (id >>> 0 >= buffers) refuseStranger('transmit', id, buffers)
+      if (size[id] > longest) refuseTooLong(id, size[id], longest)
+      bytes += size[id]
+      short |= size[id] - TX_SHORTEST
     }
-    words[(last << 2) + 2] = command | TX_RS
+    return short < 0 ? bytes + pad(first, count) : bytes
+  }
+
+  function handOver(first: number, last: number, count: number, bytes: number): number {
+    const end = (last + 1) & mask
+    words[(last << 2) + 2] |= TX_RS
     batchEnd[first] = last
-    state[0] = at
-    counters[PACKETS] += accepted
+    state[0] = end
+    counters[PACKETS] += count
     counters[BYTES] += bytes
     // The card sees it after the descriptors and the packets: see doorbell.ts.
-    if (PLAIN_DOORBELL) tail[tailIndex] = at
-    else Atomics.store(tail, tailIndex, at)
-    return accepted
+    if (PLAIN_DOORBELL) tail[tailIndex] = end
+    else Atomics.store(tail, tailIndex, end)
+    return count
   }
 
   /** Brings those of `count` packets from descriptor `at` on that are too short to the least length; returns the bytes added. */
@@ -168,9 +194,12 @@ function makeTransmit(
     if (oldest === index || (words[((batchEnd[oldest] & mask) << 2) + 3] & TX_DD) === 0) {
       return (oldest - index - 1) & mask
     }
+    // A pool with more free buffers may have no room for what is in the ring.
+    const most = (poolSize - ((index - oldest) & mask)) | 0
     let pool = ids[oldest] >> poolShift
     let base = pool << poolShift
     let top = freeTop[pool]
+    if (top > most) return freeOneByOne(oldest, oldest)
     do {
       const end = (batchEnd[oldest] + 1) & mask
       do {
@@ -180,6 +209,7 @@ function makeTransmit(
           pool = id >> poolShift
           base = pool << poolShift
           top = freeTop[pool]
+          if (top > most) return freeOneByOne(oldest, end)
         }
         freeStack[(base + top) | 0] = id
         top = (top + 1) | 0
@@ -191,12 +221,31 @@ function makeTransmit(
     return (oldest - index - 1) & mask
   }
 
+  /** The rest of it: from `at` on to the end of a batch that is done, and further batches. */
+  function freeOneByOne(at: number, end: number): number {
+    const index = state[0] & mask
+    let surplus = -1
+    for (;;) {
+      for (; at !== end; at = (at + 1) & mask) {
+        const id = ids[at]
+        const pool = id >> poolShift
+        if (freeTop[pool] === poolSize) surplus = id
+        else freeStack[(pool << poolShift) + freeTop[pool]++] = id
+      }
+      if (at === index || (words[((batchEnd[at] & mask) << 2) + 3] & TX_DD) === 0) break
+      end = (batchEnd[at] + 1) & mask
+    }
+    state[1] = at
+    if (surplus !== -1) refuseSurplus(surplus)
+    return (at - index - 1) & mask
+  }
+
   function pending(): number {
     room()
     return (state[0] - state[1]) & mask
   }
 
-  function start(newTail: Int32Array, newTailIndex: number): void {
+  function begin(newTail: Int32Array, newTailIndex: number): void {
     tail = newTail
     tailIndex = newTailIndex
     state.fill(0)
@@ -204,5 +253,5 @@ function makeTransmit(
     quads.fill(0)
   }
 
-  return { transmit, room, pending, start }
+  return { transmit, room, pending, start: begin }
 }

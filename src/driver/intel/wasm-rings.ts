@@ -1,10 +1,13 @@
 /** The rings of rx-ring.ts and tx-ring.ts with their loops in WebAssembly (wasm/rx.ts, wasm/tx.ts). */
 import type { PacketMemory } from '../../memory/packets.ts'
+import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from './doorbell.ts'
+import { BatchPlaces, Counters } from './wasm-tables.ts'
 import { countPackets } from './rx-ring.ts'
+import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
@@ -30,35 +33,32 @@ interface TxLoops {
     counters: number,
     entries: number,
     poolShift: number,
+    buffers: number,
+    longest: number,
   ): void
   transmit(batch: number, count: number): number
   room(): number
   pending(): number
 }
 
-/** Each ring has an instance of its own, whose globals are the ring's state. */
-function instantiate(code: Uint8Array<ArrayBuffer>, { memory }: WasmSpace, packets: PacketMemory): unknown {
-  const padPacket = (id: number, length: number): void => packets.pad(id, length)
-  const imports = { env: { memory }, tx: { padPacket } }
-  return new WebAssembly.Instance(new WebAssembly.Module(code), imports).exports
+/** What the transmit loop calls when something is not as usual. */
+function importsOfTx(packets: PacketMemory): Record<string, unknown> {
+  const { size, longest } = packets
+  return {
+    padPacket: (id: number, length: number) => packets.pad(id, length),
+    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
+    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
+    refuseSurplus,
+  }
 }
 
-/**
- * 64-bit counters in the memory. Read by words: a number that a WebAssembly function returns is an object on the heap, and
- * the data plane publishes its counters all the time.
- */
-class Counters {
-  readonly at: number
-  private readonly words: Uint32Array
-
-  constructor(space: WasmSpace, count: number) {
-    this.at = space.take(count * 8)
-    this.words = new Uint32Array(space.buffer, this.at, count * 2)
-  }
-
-  get(counter: number): number {
-    return this.words[counter * 2] + this.words[counter * 2 + 1] * 4294967296
-  }
+/** Each ring has an instance of its own, whose globals are the ring's state. */
+function instantiate(
+  code: Uint8Array<ArrayBuffer>,
+  { memory }: WasmSpace,
+  tx: Record<string, unknown> = {},
+): unknown {
+  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, tx }).exports
 }
 
 export class WasmRxRing implements RxQueue {
@@ -70,7 +70,7 @@ export class WasmRxRing implements RxQueue {
 
   /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
   constructor(space: WasmSpace, memory: PacketMemory, pool: number, ring: number, entries: number) {
-    const loops = instantiate(rxCode, space, memory) as RxLoops
+    const loops = instantiate(rxCode, space) as RxLoops
     const ids = space.take(entries * 2)
     const make = specialise(makeReceive)
     const { receive, next, start } = make(
@@ -78,6 +78,7 @@ export class WasmRxRing implements RxQueue {
       new BatchPlaces(space, entries),
       entries - 1,
       PLAIN_DOORBELL,
+      whole,
     )
     this.receive = receive
     const words = new Uint32Array(space.buffer, ring, entries * 4)
@@ -126,7 +127,7 @@ export class WasmTxRing implements TxQueue {
 
   /** `ring`: offset of the descriptors in `space`; their number is a power of two. */
   constructor(space: WasmSpace, memory: PacketMemory, ring: number, entries: number) {
-    const loops = instantiate(txCode, space, memory) as TxLoops
+    const loops = instantiate(txCode, space, importsOfTx(memory)) as TxLoops
     const ids = space.take(entries * 2)
     const batches = space.take(entries * 4)
     const make = specialise(makeTransmit)
@@ -135,6 +136,7 @@ export class WasmTxRing implements TxQueue {
       new BatchPlaces(space, entries),
       entries - 1,
       PLAIN_DOORBELL,
+      whole,
     )
     this.transmit = transmit
     this.room = loops.room
@@ -142,7 +144,8 @@ export class WasmTxRing implements TxQueue {
     this.ring = start
     const counters = new Counters(space, BYTES + 1)
     this.counters = counters
-    this.begin = () => loops.start(ring, ids, batches, counters.at, entries, memory.poolShift)
+    const { poolShift, size, longest } = memory
+    this.begin = () => loops.start(ring, ids, batches, counters.at, entries, poolShift, size.length, longest)
   }
 
   /** As TxRing.start(). */
@@ -160,23 +163,6 @@ export class WasmTxRing implements TxQueue {
   }
 }
 
-/** Finds the caller's arrays in the memory. */
-class BatchPlaces {
-  /** Stands in for arrays that are not in the memory. No more than a ring ever comes or goes at once. */
-  readonly copy: Int32Array
-  private readonly space: WasmSpace
-
-  constructor(space: WasmSpace, entries: number) {
-    this.space = space
-    this.copy = new Int32Array(space.buffer, space.take(entries * 4), entries)
-  }
-
-  /** Offset of the array in the memory, -1 if it is elsewhere. */
-  find(batch: Int32Array): number {
-    return batch.buffer === this.space.buffer ? batch.byteOffset : -1
-  }
-}
-
 /* istanbul ignore next: counters would be foreign names in it */
 /** Specialised for each ring, so that V8 knows which instance is called. */
 function makeReceive(
@@ -184,6 +170,7 @@ function makeReceive(
   places: BatchPlaces,
   mask: number,
   plainDoorbell: boolean,
+  whole: (n: number) => number,
 ): {
   receive(batch: Int32Array, limit: number): number
   next(): number
@@ -203,9 +190,14 @@ function makeReceive(
       known = batch
       place = places.find(batch)
     }
-    if (limit > batch.length) limit = batch.length
-    if (place < 0) return receiveCopy(batch, limit)
-    return finish(loop(place, limit))
+    let most = limit | 0
+    if (most !== limit) most = whole(limit)
+    const held = batch.length | 0
+    if (most > held) most = held
+    // One descriptor is never the card's: more than the others it can't have finished.
+    if (most > mask) most = mask
+    if (place < 0) return receiveCopy(batch, most)
+    return finish(loop(place, most))
   }
 
   function receiveCopy(batch: Int32Array, limit: number): number {
@@ -244,6 +236,7 @@ function makeTransmit(
   places: BatchPlaces,
   mask: number,
   plainDoorbell: boolean,
+  whole: (n: number) => number,
 ): {
   transmit(batch: Int32Array, from: number, count: number): number
   start(tail: Int32Array, tailIndex: number): void
@@ -261,12 +254,19 @@ function makeTransmit(
       known = batch
       place = places.find(batch)
     }
-    if (place < 0) return transmitCopy(batch, from, count)
-    return finish(loop(place + (from << 2), count))
+    let start = from | 0
+    if (start !== from) start = whole(from)
+    let most = count | 0
+    if (most !== count) most = whole(count)
+    const held = ((batch.length | 0) - start) | 0
+    if (most > held) most = held
+    if (start < 0) return 0
+    if (place < 0) return transmitCopy(batch, start, most)
+    return finish(loop(place + (start << 2), most))
   }
 
   function transmitCopy(batch: Int32Array, from: number, count: number): number {
-    const copied = Math.min(count, copy.length)
+    const copied = Math.max(0, Math.min(count, copy.length))
     copy.set(batch.subarray(from, from + copied))
     return finish(loop(copy.byteOffset, copied))
   }
@@ -280,11 +280,11 @@ function makeTransmit(
     return accepted
   }
 
-  function start(newTail: Int32Array, newTailIndex: number): void {
+  function begin(newTail: Int32Array, newTailIndex: number): void {
     tail = newTail
     tailIndex = newTailIndex
     index[0] = 0
   }
 
-  return { transmit, start }
+  return { transmit, start: begin }
 }

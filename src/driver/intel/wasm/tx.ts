@@ -34,9 +34,17 @@ let ringMask: i32 = 0
 let index: i32 = 0
 let oldest: i32 = 0
 let poolShift: i32 = 0
+/** How many there are. */
+let buffers: u32 = 0
+/** Bytes of the longest packet that fits a buffer. */
+let longest: i32 = 0
 
 /** PacketMemory.pad(), imported from JavaScript. */
 declare function padPacket(id: i32, length: i32): void
+/** These throw (memory/refusals.ts). */
+declare function refuseStranger(id: i32): void
+declare function refuseTooLong(id: i32): void
+declare function refuseSurplus(id: i32): void
 
 /** Two counters of 64 bits: packets, bytes. */
 let countersAt: usize = 0
@@ -48,12 +56,16 @@ export function start(
   counters: usize,
   entries: i32,
   shift: i32,
+  bufferCount: i32,
+  maxLength: i32,
 ): void {
   ringAt = ring
   idsAt = ids
   batchesAt = batches
   ringMask = entries - 1
   poolShift = shift
+  buffers = bufferCount
+  longest = maxLength
   index = 0
   oldest = 0
   countersAt = counters
@@ -61,7 +73,10 @@ export function start(
   memory.fill(ring, 0, (<usize>entries) << 4)
 }
 
-/** Fills descriptors for the up to `count` ids in the 32-bit words at `batch`; returns how many. */
+/**
+ * Fills descriptors for the up to `count` ids in the 32-bit words at `batch`; returns how many. Ids have 16 bits: with what
+ * is above them, whatever it is, nothing is done until it is refused.
+ */
 export function transmit(batch: usize, count: i32): i32 {
   const mask = ringMask
   const first = index
@@ -71,10 +86,11 @@ export function transmit(batch: usize, count: i32): i32 {
   if (accepted <= 0) return 0
 
   const shift = poolShift
+  const from = batch
   const pool = load<u32>(batch) >> shift
   let strangers: u32 = 0
   let sum: u32 = 0
-  let short: i32 = 0
+  let odd: i32 = 0
   let at = first
   let left = accepted
   do {
@@ -90,12 +106,12 @@ export function transmit(batch: usize, count: i32): i32 {
         const ids = v128.load(batch)
         others = v128.or(others, v128.xor(i32x4.shr_u(ids, shift), i32x4.splat(pool)))
         v128.store64_lane(slot, i16x8.narrow_i32x4_u(ids, ids), 0)
-        const length0 = fill(descriptor, load<u32>(batch))
-        const length1 = fill(descriptor + 16, load<u32>(batch, 4))
-        const length2 = fill(descriptor + 32, load<u32>(batch, 8))
-        const length3 = fill(descriptor + 48, load<u32>(batch, 12))
+        const length0 = fill(descriptor, load<u16>(batch))
+        const length1 = fill(descriptor + 16, load<u16>(batch, 4))
+        const length2 = fill(descriptor + 32, load<u16>(batch, 8))
+        const length3 = fill(descriptor + 48, load<u16>(batch, 12))
         sum += length0 + length1 + length2 + length3
-        short |=
+        odd |=
           (length0 - TX_SHORTEST) |
           (length1 - TX_SHORTEST) |
           (length2 - TX_SHORTEST) |
@@ -108,21 +124,26 @@ export function transmit(batch: usize, count: i32): i32 {
       strangers |= <u32>v128.any_true(others)
     }
     for (; stretch > 0; stretch--) {
-      const id: usize = load<u32>(batch)
-      strangers |= ((<u32>id) >> shift) ^ pool
+      strangers |= (load<u32>(batch) >> shift) ^ pool
+      const id: usize = load<u16>(batch)
       store<u16>(slot, id)
       const length = fill(descriptor, id)
       sum += length
-      short |= length - TX_SHORTEST
+      odd |= length - TX_SHORTEST
       batch += 4
       descriptor += 16
       slot += 2
     }
   } while (left > 0)
-  if (short < 0) sum += pad(first, accepted)
+  // No bit in any of them, so all of them fit; otherwise one of them may not. What the card hasn't been told of is as good
+  // as not done, so all of it can still be refused.
+  if (<u32>odd > <u32>(longest - TX_SHORTEST) || strangers !== 0 || pool >= buffers >> shift) {
+    verify(from, accepted)
+    if (odd < 0) sum += pad(first, accepted)
+  }
   const last = (at - 1) & mask
   // Made anew, as reading a part of what was just stored as a whole makes the CPU wait for the store.
-  const length: u32 = load<u16>((<usize>load<u32>(batch - 4)) << 1, SIZE)
+  const length: u32 = load<u16>((<usize>load<u16>(batch - 4)) << 1, SIZE)
   store<u32>(ringAt + ((<usize>last) << 4), (<u32>COMMAND) | TX_RS | length, 8)
   store<u32>(batchesAt + ((<usize>first) << 2), (<u32>last) | ((strangers !== 0 ? MIXED : pool) << 16))
   index = at
@@ -130,6 +151,15 @@ export function transmit(batch: usize, count: i32): i32 {
   store<i64>(counters + PACKETS * 8, load<i64>(counters + PACKETS * 8) + accepted)
   store<i64>(counters + BYTES * 8, load<i64>(counters + BYTES * 8) + sum)
   return accepted
+}
+
+/** Throws if one of the `count` ids at `batch` is no packet's, or one of the packets is longer than its buffer. */
+function verify(batch: usize, count: i32): void {
+  for (const end = batch + ((<usize>count) << 2); batch < end; batch += 4) {
+    const id = load<u32>(batch)
+    if (id >= buffers) refuseStranger(id)
+    if (<i32>load<u16>((<usize>id) << 1, SIZE) > longest) refuseTooLong(id)
+  }
 }
 
 /** Brings those of `count` packets from descriptor `at` on that are too short to the least length; returns the bytes added. */
@@ -169,6 +199,7 @@ export function room(): i32 {
   const mask = ringMask
   const end = index
   let at = oldest
+  let surplus: i32 = -1
   while (at !== end) {
     let batch = batchAt(at)
     if (!done(batch)) break
@@ -180,15 +211,23 @@ export function room(): i32 {
       if (at === end) break
       batch = batchAt(at)
     } while (batch >> 16 === pool && done(batch))
-    if (pool === MIXED) freeOneByOne(from, at)
-    else if (at > from) freeTogether(pool, from, at - from)
+    if (pool === MIXED || !fits(pool, (at - from) & mask)) {
+      const id = freeOneByOne(from, at)
+      if (id !== -1) surplus = id
+    } else if (at > from) freeTogether(pool, from, at - from)
     else {
       freeTogether(pool, from, mask + 1 - from)
       freeTogether(pool, 0, at)
     }
   }
   oldest = at
+  if (surplus !== -1) refuseSurplus(surplus)
   return (at - end - 1) & mask
+}
+
+/** The pool has room for so many. If not, something has been freed twice. */
+function fits(pool: u32, count: i32): bool {
+  return load<i32>(<usize>FREE_TOP + ((<usize>pool) << 2)) + count <= 1 << poolShift
 }
 
 /** Frees the `count` packets from descriptor `at` on, all of `pool`. */
@@ -210,15 +249,22 @@ function freeTogether(pool: u32, at: i32, count: i32): void {
   }
 }
 
-function freeOneByOne(from: i32, end: i32): void {
+/** The same for packets of any pool. Returns an id for which there was no room, -1 if there was for all of them. */
+function freeOneByOne(from: i32, end: i32): i32 {
+  let surplus: i32 = -1
   for (let at = from; at !== end; at = (at + 1) & ringMask) {
     const id = <i32>load<u16>(idsAt + ((<usize>at) << 1))
     const pool = id >> poolShift
     const top = <usize>FREE_TOP + ((<usize>pool) << 2)
     const used = load<i32>(top)
+    if (used >= 1 << poolShift) {
+      surplus = id
+      continue
+    }
     store<u16>(<usize>FREE_STACK + ((<usize>((pool << poolShift) + used)) << 1), id)
     store<i32>(top, used + 1)
   }
+  return surplus
 }
 
 export function pending(): i32 {

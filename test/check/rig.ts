@@ -1,0 +1,135 @@
+/** Apps with mistakes in them, and two ports with pretended cards on which they run under --check. */
+import { readFileSync } from 'node:fs'
+import { checkedRx, checkedTx } from '../../src/driver/checked-queues.ts'
+import { RX_DD, RX_EOP } from '../../src/driver/intel/descriptors.ts'
+import { makeRings } from '../../src/driver/intel/queues.ts'
+import { StandInCard } from '../../src/driver/intel/stand-in.ts'
+import type { AppPort } from '../../src/engine/app.ts'
+import { viewOf } from '../../src/linux/mapping.ts'
+import { DmaArena } from '../../src/memory/arena.ts'
+import type { Finding, Kind } from '../../src/memory/checked/findings.ts'
+import { Ledger } from '../../src/memory/checked/ledger.ts'
+import { checkedMemory } from '../../src/memory/checked/memory.ts'
+import { Places } from '../../src/memory/checked/places.ts'
+import { PacketMemory } from '../../src/memory/packets.ts'
+import { WasmSpace } from '../../src/memory/wasm-space.ts'
+
+const ENTRIES = 64
+const RING_BYTES = ENTRIES * 16
+const POOL_SHIFT = 8
+const PORTS = 2
+
+/** What an app gets; `pool` is its own. */
+export interface Context {
+  readonly ports: readonly AppPort[]
+  readonly memory: PacketMemory
+  readonly pool: number
+  readonly batch: Int32Array
+}
+
+export interface Steps {
+  step(): void
+  quiet?(): void
+}
+
+export interface Mistake {
+  readonly name: string
+  readonly kind: Kind
+  /** Where it is written. */
+  readonly file: string
+  readonly make: (context: Context) => Steps | (() => void)
+}
+
+/** An app with a mistake of this kind in the line with `// here`. */
+export function mistakesIn(
+  file: string,
+  list: Readonly<Record<string, [Kind, Mistake['make']]>>,
+): readonly Mistake[] {
+  return Object.entries(list).map(([name, [kind, make]]) => ({ name, kind, file, make }))
+}
+
+/** `file:line` of the `// here` behind the app's name. */
+export function lineOf({ name, file }: Mistake): string {
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const start = lines.findIndex((line) => line.includes(`'${name}'`))
+  const line = lines.findIndex((text, i) => i >= start && text.includes('// here'))
+  return `${file}:${line + 1}`
+}
+
+/** Memory, rings and cards, made once for each backend, as address space is not given back at once. */
+export class Rig {
+  private readonly memory: PacketMemory
+  private readonly rings: {
+    readonly start: () => StandInCard
+    readonly rings: ReturnType<typeof makeRings>
+  }[]
+
+  constructor(backend: 'ts' | 'wasm') {
+    const arena = new DmaArena(4 << 20, false)
+    const places = Array.from({ length: PORTS }, () => [arena.take(RING_BYTES), arena.take(RING_BYTES)])
+    const spec = arena.takePackets(11, POOL_SHIFT, PORTS + 1)
+    const space = backend === 'wasm' ? new WasmSpace(arena.file) : null
+    this.memory = new PacketMemory(spec, space)
+    this.rings = places.map(([rx, tx], pool) => {
+      const rings = makeRings(
+        this.memory,
+        pool,
+        { address: rx.address, entries: ENTRIES },
+        { address: tx.address, entries: ENTRIES },
+      )
+      const start = (): StandInCard => {
+        const card = new StandInCard(viewOf(rx.address, RING_BYTES), viewOf(tx.address, RING_BYTES))
+        rings.rx.start(card.tails, 0)
+        rings.tx.start(card.tails, 1)
+        return card
+      }
+      return { start, rings }
+    })
+  }
+
+  /** The card writes a packet, now and then only a part of one, or tells a length that can't be. */
+  private deliver(card: StandInCard, number: number): void {
+    const { memory } = this
+    const part = number % 97 === 0
+    const length = part ? 1500 : 60 + ((number * 7) % 1400)
+    const address = card.writeBack(number % 89 === 0 ? 0xffff : length, part ? RX_DD : RX_DD | RX_EOP)
+    const [low, high] = new Uint32Array(memory.iova.buffer, memory.iova.byteOffset, 2)
+    const data = address - (low + high * 2 ** 32) + memory.dataOffset(0)
+    memory.u8.fill(number, data, data + length + 4)
+  }
+
+  /** Runs an app for so many polls, and to its end. Returns what is found, null if nothing is. */
+  run(make: Mistake['make'], polls = 400): { finding: Finding; message: string } | null {
+    const { memory } = this
+    const ours = (file: string): boolean => !file.includes('/test/check/') || file.endsWith('/rig.ts')
+    const ledger = new Ledger(memory, [0, 1], new Places(ours))
+    memory.reset()
+    ledger.poison()
+    const cards = this.rings.map(({ start }) => start())
+    ledger.open()
+    const ports = this.rings.map(({ rings: { rx, tx } }, pool) => ({
+      rx: checkedRx(rx, ledger, pool),
+      tx: checkedTx(tx, ledger),
+    }))
+    const checked = checkedMemory(ledger)
+    try {
+      const made = make({ ports, memory: checked, pool: PORTS, batch: checked.batch(8) })
+      const { step, quiet } = typeof made === 'function' ? { step: made } : made
+      for (let poll = 0; poll < polls; poll++) {
+        if (poll === polls - 10) quiet?.()
+        cards.forEach((card) => {
+          for (let i = 0; i < poll % 5 && card.waiting > 0; i++) card.send()
+          for (let i = 0; i < [0, 1, 8, 12][poll % 4] && card.armed > 0 && poll < polls - 10; i++)
+            this.deliver(card, poll * 16 + i)
+        })
+        step()
+      }
+      for (const { tx } of ports) tx.pending()
+      ledger.close()
+      return null
+    } catch (error) {
+      if (!(error instanceof Error && 'finding' in error)) throw error
+      return { finding: error.finding as Finding, message: error.message }
+    }
+  }
+}
