@@ -1,7 +1,7 @@
 /** Follows the counters of every running ixy-ts: the work behind `ixy-ts stats`. */
-import { type Sample, difference, everyInterval, intervalBetween } from '../engine/intervals.ts'
+import { difference, everyInterval, intervalBetween } from '../engine/intervals.ts'
 import { type Hello, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
-import type { DeviceCounters, DeviceInfo } from '../engine/types.ts'
+import type { DeviceCounters, DeviceInfo, Sample } from '../engine/types.ts'
 import type { Reporter } from './output/reporter.ts'
 import { type AppSummary, type DeviceSummary, type Owner, Tally, type Total } from './output/tally.ts'
 

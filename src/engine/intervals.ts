@@ -1,22 +1,15 @@
 /** Reports at regular times: of a run, of `stats`, of a server. */
-import type { AppInterval, DeviceCounters, IntervalEvent, RunObserver, Traffic } from './types.ts'
+import type {
+  AppInterval,
+  AppTotals,
+  DeviceCounters,
+  IntervalEvent,
+  RunObserver,
+  Sample,
+  Traffic,
+} from './types.ts'
 import type { StatisticsBoard } from './statistics-board.ts'
 import { sleep } from './wait.ts'
-
-/** Everything that one process has counted at some time. */
-export interface Sample {
-  /** Seconds on the monotonic clock of that process: only differences mean something. */
-  readonly time: number
-  /** Totals since its start. Entries keep their places from sample to sample. */
-  readonly devices: readonly DeviceCounters[]
-  /** Totals of the app's own counters, if it has any. */
-  readonly app?: AppTotals
-}
-
-export interface AppTotals {
-  readonly name: string
-  readonly counters: Readonly<Record<string, number>>
-}
 
 /**
  * Calls `tick` at every multiple of `seconds` after `start` (performance.now()), and at the end, which is a 'rest' if it is no

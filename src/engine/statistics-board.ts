@@ -1,8 +1,7 @@
 import type { Device, DeviceStatistics } from '../driver/device.ts'
 import type { CardTotals } from '../vnic/model/totals.ts'
 import type { Crew } from './crew.ts'
-import type { Sample } from './intervals.ts'
-import type { DeviceCounters } from './types.ts'
+import type { DeviceCounters, Sample } from './types.ts'
 
 /** Seconds until the cards are read again whatever the interval: their counters are registers of 32 and 36 bits. */
 const READ_EVERY = 4

@@ -15,8 +15,7 @@ import path from 'node:path'
 import { asIxyError } from '../errors.ts'
 import { isStopped } from '../linux/process-state.ts'
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
-import type { Sample } from './intervals.ts'
-import type { DeviceInfo } from './types.ts'
+import type { DeviceInfo, Sample } from './types.ts'
 
 export interface Hello {
   readonly pid: number

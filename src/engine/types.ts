@@ -185,3 +185,19 @@ export function neverStarted(error: IxyError | null): RunResult {
  * Never rejects: a failure, also one before the start, is in the result, with every counter that could still be read.
  */
 export type Run = (options: RunOptions, observer: RunObserver, stop: AbortSignal) => Promise<RunResult>
+
+/** What an app has counted itself, by the names that it has given. */
+export interface AppTotals {
+  readonly name: string
+  readonly counters: Readonly<Record<string, number>>
+}
+
+/** Everything that one process has counted at some time. */
+export interface Sample {
+  /** Seconds on the monotonic clock of that process: only differences mean something. */
+  readonly time: number
+  /** Totals since its start. Entries keep their places from sample to sample. */
+  readonly devices: readonly DeviceCounters[]
+  /** Totals of the app's own counters, if it has any. */
+  readonly app?: AppTotals
+}

@@ -50,6 +50,7 @@ export function addFunction(root: string, fn: FakeFunction): string {
   config.writeUInt16LE(deviceId, 2)
   config.writeUInt16LE(fn.command ?? 0, 4)
   config.writeUInt16LE(0x0010, 6)
+  config.writeUIntLE(classCode, 9, 3)
   if (fn.portBytes !== undefined) config.writeUInt32LE(0xc001, 0x18)
   write(join(path, 'config'), config)
   const barBytes = fn.barBytes ?? 512 * 1024
