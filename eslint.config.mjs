@@ -8,6 +8,21 @@ export default tseslint.config(
   ...tseslint.configs.strict,
   {
     files: ['**/*.ts'],
+    ignores: ['**/wasm/**'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    // Those that need types: a promise that nobody waits for is an error that nobody sees.
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/prefer-promise-reject-errors': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+    },
+  },
+  {
+    files: ['**/*.ts'],
     plugins: { 'ixy-ts': { rules: { 'specialised-is-closed': specialisedIsClosed } } },
     rules: {
       'ixy-ts/specialised-is-closed': 'error',

@@ -41,7 +41,7 @@ function main(sockets: readonly string[], rate: number, warmUp: number, duration
       pollMicroseconds: (duration * 1000 * nics.length) / book.polls,
     })
   }, 20)
-  runLoop(nics, stop.signal).finally(() => {
+  void runLoop(nics, stop.signal).finally(() => {
     for (const nic of nics) nic.close()
     process.exit()
   })
