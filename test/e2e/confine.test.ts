@@ -253,7 +253,7 @@ describeIf(missing({ root: true, programs: PACKING }) ?? nodeObstacle(), 'anothe
   let launcher: string
   beforeAll(() => {
     launcher = path.join(unpackPackage(directory), 'bin/ixy-ts')
-  }, 60_000)
+  }, 180_000)
   const nobody = process.getuid?.() === 0 ? findUser('nobody') : { name: '', uid: 0, gid: 0 }
 
   test.each([[['--confine']], [[]]])('all is theirs, and nothing of root is left: %p', async (options) => {
@@ -305,7 +305,7 @@ describeIf(missing({ root: true, programs: PACKING }) ?? nodeObstacle(), 'anothe
         '--json',
         '--quiet',
       ]
-      const vnic = new Tool(server, { netns })
+      const vnic = new Tool(server, { netns, launcher })
       await vnic.until(/listening on/, 'stderr')
       expect((await ixy('pktgen', `vfio-user:${socket}`, '-n', '1000', '--rate', '10kpps')).code).toBe(0)
       expect(inside('cat', `/sys/class/net/${tap}/statistics/rx_packets`).trim()).toBe('1000')
@@ -320,14 +320,9 @@ describeIf(missing({ root: true, programs: PACKING }) ?? nodeObstacle(), 'anothe
   })
 
   test('a socket in a folder of root is refused, with what to do', async () => {
-    const { code, stderr } = await ixy(
-      'vnic',
-      path.join(folderOf('root', null), 'n.sock'),
-      '--wire',
-      'sink',
-      '--user',
-      'nobody',
-    )
+    const socket = path.join(folderOf('root', null), 'n.sock')
+    const args = ['vnic', socket, '--wire', 'sink', '--user', 'nobody']
+    const { code, stderr } = await new Tool(args, { launcher }).end()
     expect(stderr).toMatch(/^ixy-ts: .* by user nobody; .*install -d -o nobody .* \[IXY_ERR_FILE\]\n$/)
     expect(code).toBe(2)
   })

@@ -184,7 +184,7 @@ export async function start(): Promise<number> {
       expect(stdout).toBe(
         "wrong.mts(23,40): error TS2322: Type 'string' is not assignable to type 'number'.\n",
       )
-    }, 60_000)
+    }, 180_000)
   })
 
   describeIf(nodeObstacle(), 'as an ordinary user', () => {

@@ -151,7 +151,8 @@ export function sh(program: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    timeout: DEADLINE,
+    // Some build the package.
+    timeout: 3 * DEADLINE,
   })
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} exited with ${status}: ${stderr}${stdout}`)
