@@ -163,6 +163,7 @@ test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () =>
           if (i % 10 === 0) expectBalanced(run.balance())
         })
         run.windDown()
+        await run.flush()
         const balances = run.balance()
         expectBalanced(balances)
         expectSequencesAgree(run, balances)

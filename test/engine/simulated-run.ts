@@ -91,6 +91,11 @@ export class SimulatedRun {
     await Promise.all(this.work.map((one) => one.ready?.()))
   }
 
+  /** Resolves when captures hold all that the cards have sent. */
+  async flush(): Promise<void> {
+    await Promise.all(this.work.map((one) => one.flush?.()))
+  }
+
   private generator(memory: PacketMemory, { rx, tx }: DataPort, share: Share): () => number {
     const source = new GeneratedFrames(memory, 1, planFrames(DEFAULT_TEMPLATE, [60], 1), share)
     const batch = memory.batch(BATCH)
