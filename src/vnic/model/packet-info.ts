@@ -31,6 +31,8 @@ export class PacketInfo {
   type = 0
   /** The tag, if the frame has one of the EtherType given to parse(); else -1. */
   vlan = -1
+  /** Behind the VLAN tag, if there is one; of an IEEE 802.3 frame it is a length. */
+  etherType = 0
   /** Offsets from the frame's first byte; 0 if there is no such header. */
   l3 = 0
   l4 = 0
@@ -57,6 +59,7 @@ export class PacketInfo {
       etherType = (u8[offset + 16] << 8) | u8[offset + 17]
     }
     at += 2
+    this.etherType = etherType
     if (etherType === ETHERTYPE_IPV4) this.parseIpv4(u8, offset, at, length)
     else if (etherType === ETHERTYPE_IPV6) this.parseIpv6(u8, offset, at, length)
   }

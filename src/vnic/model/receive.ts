@@ -1,4 +1,4 @@
-/** The receive path: from the wire through filters and RSS into a queue (82599 §7.1). */
+/** The receive path: from the wire through filters and steering into a queue (82599 §7.1). */
 import { REG } from '../../driver/ixgbe/registers.ts'
 import type { Bytes } from '../../packet/bytes.ts'
 import { FCS_BYTES, HEADER_BYTES, MIN_FRAME_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
@@ -13,10 +13,10 @@ import { Mac } from './mac.ts'
 import { PacketInfo } from './packet-info.ts'
 import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
-import { Rss } from './rss.ts'
 import { verifyChecksums } from './rx-checksum.ts'
 import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
 import { castSum, type Statistics, Sum } from './statistics.ts'
+import { Steering } from './steering.ts'
 import type { Strict } from './strict.ts'
 
 /** The receive packet buffer (82599 §8.2.3.8.9). */
@@ -29,7 +29,6 @@ type Fate = (typeof Fate)[keyof typeof Fate]
 export class Receive {
   readonly mac: Mac
   readonly filters: Filters
-  readonly rss: Rss
   readonly queues: readonly RxQueue[]
   /** Frames come in: RXCTRL.RXEN is set and nothing else holds them back. Set by the device. */
   open = false
@@ -47,6 +46,7 @@ export class Receive {
   private readonly registers: CardRegisters
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
+  private readonly steering: Steering
   private readonly info = new PacketInfo()
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
@@ -54,10 +54,9 @@ export class Receive {
   private missed = 0
   /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
   private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
-  /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and RSS say so themselves. */
+  /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and the steering say so themselves. */
   private inspect = true
   private stripCrc = true
-  private pcsd = false
 
   constructor(
     registers: CardRegisters,
@@ -74,7 +73,7 @@ export class Receive {
     this.statistics = statistics
     this.interrupts = interrupts
     this.filters = new Filters(registers, strict)
-    this.rss = new Rss(registers)
+    this.steering = new Steering(registers)
     this.queues = Array.from(
       { length: REG.RXDCTL.count },
       (_, index) => new RxQueue(index, registers, dma, strict),
@@ -96,12 +95,10 @@ export class Receive {
         strict.report('8.2.3.11.1', 'bit 12 of DCA_RXCTRL set again')
       registers.set(REG.DCA_RXCTRL, value, index)
     })
-    for (const register of [REG.MAXFRS, REG.RXCSUM]) {
-      registers.onWrite(register, (value) => {
-        registers.set(register, value)
-        this.update()
-      })
-    }
+    registers.onWrite(REG.MAXFRS, (value) => {
+      registers.set(REG.MAXFRS, value)
+      this.update()
+    })
   }
 
   reset(): void {
@@ -112,7 +109,7 @@ export class Receive {
     this.forgotten += this.buffered
     this.waiting.clear()
     this.filters.update()
-    this.rss.reset()
+    this.steering.reset()
     this.update()
   }
 
@@ -126,7 +123,6 @@ export class Receive {
     const { registers } = this
     this.mac.update()
     this.stripCrc = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
-    this.pcsd = registers.test(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
     this.inspect = this.inspectAll || !this.stripCrc || this.active.some((queue) => queue.stripVlan)
   }
 
@@ -176,7 +172,8 @@ export class Receive {
   }
 
   private toHost(memory: Bytes, offset: number, length: number): Fate {
-    if (this.inspect || this.rss.enabled || this.filters.byVlan) return this.inspected(memory, offset, length)
+    if (this.inspect || this.steering.enabled || this.filters.byVlan)
+      return this.inspected(memory, offset, length)
     const queue = this.queues[0]
     if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
@@ -188,7 +185,7 @@ export class Receive {
     const { arrivals, maxFrame } = this.mac
     const { memory, offsets, lengths, first, count } = burst
     const queue = this.queues[0]
-    const plain = this.open && this.filters.open && !this.inspect && !this.rss.enabled
+    const plain = this.open && this.filters.open && !this.inspect && !this.steering.enabled
     let delivered = 0
     for (let done = 0; done < count; done++) {
       if (plain && this.waiting.empty) {
@@ -215,23 +212,14 @@ export class Receive {
   }
 
   private inspected(memory: Bytes, offset: number, length: number): Fate {
-    const { info, rss, filters } = this
+    const { info, steering, filters } = this
     info.parse(memory.u8, offset, length, filters.vlanType)
     if (!filters.acceptsVlan(info.vlan)) {
       this.filtered++
       return Fate.DROPPED
     }
-    let queue = this.queues[0]
-    let word0 = info.type
-    let hash = 0
-    if (rss.enabled) {
-      rss.classify(memory.u8, offset, info)
-      queue = this.queues[rss.queue]
-      if (this.pcsd) {
-        word0 |= rss.rssType
-        hash = rss.hash
-      }
-    }
+    steering.steer(memory.u8, offset, info)
+    const queue = this.queues[steering.queue]
     let status = this.inspectAll ? verifyChecksums(memory.u8, offset, info) : 0
     let from = memory
     let at = offset
@@ -249,7 +237,7 @@ export class Receive {
       at = 0
       bytes += FCS_BYTES
     }
-    if (!queue.put(from, at, bytes, word0, hash, status, tag)) return this.full(queue)
+    if (!queue.put(from, at, bytes, steering.word0, steering.hash, status, tag)) return this.full(queue)
     if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)
     // The MAC counts the frame as it came.
     queue.sums[Sum.BYTES] += length - bytes

@@ -34,14 +34,18 @@ export class Rss {
   private tableIsCurrent = false
   private mrqc = 0
 
-  constructor(registers: CardRegisters) {
+  /** `onChange` is called when it may have been switched on or off. */
+  constructor(registers: CardRegisters, onChange: () => void) {
     this.registers = registers
     const store = (register: Register, after: () => void): void =>
       registers.onWrite(register, (value, index) => {
         registers.set(register, value, index)
         after()
       })
-    store(REG.MRQC, () => this.update())
+    store(REG.MRQC, () => {
+      this.update()
+      onChange()
+    })
     store(REG.RETA, () => this.update())
     store(REG.RSSRK, () => (this.tableIsCurrent = false))
   }

@@ -1,14 +1,11 @@
 /** Filters, receive side scaling, VLANs and checksums on the way in. */
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { crc32 } from '../../../src/vnic/model/crc32.ts'
-import { frameOf, Host, MAC, RX_RING, runningHost } from './host.ts'
+import { frameOf, Host, MAC, runningHost } from './host.ts'
 import { sctp4, sctp6, tcp4, tcp6, udp4 } from './packets.ts'
+import { rssHost, steer } from './queues.ts'
 
-/** Toeplitz key and results published by Microsoft ("Verifying the RSS hash calculation"). */
-const KEY = Buffer.from(
-  '6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa',
-  'hex',
-)
+/** Published by Microsoft ("Verifying the RSS hash calculation"). */
 const VECTORS_4: [
   source: string,
   port: number,
@@ -37,36 +34,6 @@ const VECTORS_6: [
 ]
 
 const { RSS_IPV4, RSS_TCP_IPV4, RSS_IPV6, RSS_TCP_IPV6, RSS_UDP_IPV4 } = REG.MRQC.fields
-
-/** A host with four receive queues, the key above and a redirection table that spreads over them. */
-function rssHost(fields: number, queues = 4): Host {
-  const host = new Host()
-  host.initialise()
-  host.acceptAll()
-  host.write(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)
-  for (let i = 0; i < 10; i++) host.write(REG.RSSRK, KEY.readUInt32LE(i * 4), i)
-  for (let i = 0; i < 32; i++) {
-    let entry = 0
-    for (let byte = 0; byte < 4; byte++) entry |= ((i * 4 + byte) % queues) << (byte * 8)
-    host.write(REG.RETA, entry, i)
-  }
-  host.write(REG.MRQC, 1 | fields)
-  for (let queue = 0; queue < queues; queue++)
-    host.startReceive(64, { queue, ring: RX_RING + queue * 0x1000 })
-  host.enableReceive()
-  host.waitForLink()
-  return host
-}
-
-/** Delivers one frame; returns queue, hash and word 0 of its descriptor. */
-function steer(host: Host, frame: Uint8Array): { queue: number; hash: number; word0: number } {
-  const heads = [0, 1, 2, 3].map((queue) => host.read(REG.RDH, queue))
-  host.wire.waiting.push(frame)
-  host.poll()
-  const queue = heads.findIndex((head, index) => host.read(REG.RDH, index) !== head)
-  const { words } = host.received(heads[queue], { ring: RX_RING + queue * 0x1000 })
-  return { queue, hash: words[1], word0: words[0] }
-}
 
 describe('receive side scaling', () => {
   test.each(VECTORS_4)(

@@ -54,7 +54,11 @@ export const INTERRUPT = {
     ITR_COUNTER: bits(27, 21),
     CNT_WDIS: bit(31),
   }),
-  L34TIMIR: define('8.2.3.5.13', 'RW', at(0x0e800, 4, 128), 'L3/L4 tuple immediate interrupt receive'),
+  L34TIMIR: define('8.2.3.5.13', 'RW', at(0x0e800, 4, 128), 'L3/L4 tuple immediate interrupt receive', {
+    SIZE_BP: bit(12),
+    LLI: bit(20),
+    RX_QUEUE: bits(27, 21),
+  }),
   LLITHRESH: define('8.2.3.5.14', 'RW', at(0x0ec90), 'Low latency interrupt threshold'),
   IMIRVP: define(
     '8.2.3.5.15',
