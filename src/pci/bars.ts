@@ -1,7 +1,7 @@
 /** The BARs of a function: mapped into this process where they can be, read and written through a file where not. */
 import { IxyError } from '../errors.ts'
-import { pread, pwrite } from '../linux/file.ts'
 import { munmap, viewOf } from '../linux/mapping.ts'
+import { ByWidth, readFileAt, writeFileAt } from './by-width.ts'
 import { BAR0, BAR_IS_IO, COMMAND, COMMAND_IO } from './config-space.ts'
 import type { ConfigSpace, Doorbell, ReadableConfig, RegisterWindow } from './transport.ts'
 
@@ -140,7 +140,7 @@ interface Access {
 }
 
 /** A BAR whose every access is a call of some kind. `pages` are those that are mapped nevertheless. */
-export class CalledBar implements Bar {
+export class CalledBar extends ByWidth implements Bar {
   readonly bytes: number
   readonly space: 'memory' | 'io'
   private readonly access: Access
@@ -156,6 +156,7 @@ export class CalledBar implements Bar {
     readonly pages: MappablePages | null
     readonly doorbell: (offset: number) => Doorbell | null
   }) {
+    super()
     this.bytes = parts.bytes
     this.space = parts.space
     this.access = parts.access
@@ -163,36 +164,12 @@ export class CalledBar implements Bar {
     this.otherDoorbell = parts.doorbell
   }
 
-  read8(offset: number): number {
-    return this.read(offset, 1)
-  }
-
-  read16(offset: number): number {
-    return this.read(offset, 2)
-  }
-
-  read32(offset: number): number {
-    return this.read(offset, 4)
-  }
-
-  write8(offset: number, value: number): void {
-    this.write(offset, 1, value)
-  }
-
-  write16(offset: number, value: number): void {
-    this.write(offset, 2, value)
-  }
-
-  write32(offset: number, value: number): void {
-    this.write(offset, 4, value)
-  }
-
-  private read(offset: number, width: number): number {
+  protected read(offset: number, width: number): number {
     this.check(offset, width)
     return this.access.read(offset, width)
   }
 
-  private write(offset: number, width: number, value: number): void {
+  protected write(offset: number, width: number, value: number): void {
     this.check(offset, width)
     this.access.write(offset, width, value)
   }
@@ -261,17 +238,8 @@ export function fileBar(
     bytes,
     space,
     access: {
-      // A device that has gone reads as all ones.
-      read: (offset, width) => {
-        const data = Buffer.alloc(width, 0xff)
-        pread(fd, data, base + offset)
-        return data.readUIntLE(0, width)
-      },
-      write: (offset, width, value) => {
-        const data = Buffer.alloc(4)
-        data.writeUInt32LE(value >>> 0)
-        pwrite(fd, data.subarray(0, width), base + offset)
-      },
+      read: (offset, width) => readFileAt(fd, base + offset, width),
+      write: (offset, width, value) => writeFileAt(fd, base + offset, width, value),
     },
     pages,
     doorbell: (offset) => ({ kind: 'file', fd, offset: base + offset }),

@@ -1,6 +1,7 @@
 /** PCI configuration space (PCI 3.0 §6.2): what its first registers say, and the space in a file, as sysfs and VFIO offer it. */
 import { IxyError } from '../errors.ts'
-import { close, pread, pwrite } from '../linux/file.ts'
+import { close } from '../linux/file.ts'
+import { ByWidth, readFileAt, writeFileAt } from './by-width.ts'
 import type { ConfigSpace, ReadableConfig } from './transport.ts'
 
 /** Command register (§6.2.2): which accesses the function answers, and whether it may do DMA. */
@@ -53,50 +54,22 @@ export function listCapabilities(config: ReadableConfig, name: string): Capabili
 }
 
 /** Configuration space that starts at byte `base` of an open file. */
-export class FileConfigSpace implements ConfigSpace {
+export class FileConfigSpace extends ByWidth implements ConfigSpace {
   private readonly fd: number
   private readonly base: number
 
   constructor(fd: number, base = 0) {
+    super()
     this.fd = fd
     this.base = base
   }
 
-  read8(offset: number): number {
-    return this.read(offset, 1)
+  protected read(offset: number, bytes: number): number {
+    return readFileAt(this.fd, this.base + offset, bytes)
   }
 
-  read16(offset: number): number {
-    return this.read(offset, 2)
-  }
-
-  read32(offset: number): number {
-    return this.read(offset, 4)
-  }
-
-  write8(offset: number, value: number): void {
-    this.write(offset, 1, value)
-  }
-
-  write16(offset: number, value: number): void {
-    this.write(offset, 2, value)
-  }
-
-  write32(offset: number, value: number): void {
-    this.write(offset, 4, value)
-  }
-
-  /** A device that has gone reads as all ones; so does what is beyond the end of the file. */
-  private read(offset: number, width: number): number {
-    const data = Buffer.alloc(width, 0xff)
-    pread(this.fd, data, this.base + offset)
-    return data.readUIntLE(0, width)
-  }
-
-  private write(offset: number, width: number, value: number): void {
-    const data = Buffer.alloc(4)
-    data.writeUInt32LE(value >>> 0)
-    pwrite(this.fd, data.subarray(0, width), this.base + offset)
+  protected write(offset: number, bytes: number, value: number): void {
+    writeFileAt(this.fd, this.base + offset, bytes, value)
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import { closeInBackground } from '../../linux/background-close.ts'
 import { shrinkingOf } from '../../linux/file.ts'
 import { mmap } from '../../linux/mapping.ts'
 import { type Bar, CalledBar, MappablePages, PAGE, enableSpace } from '../bars.ts'
+import { ByWidth } from '../by-width.ts'
 import type { ConfigSpace } from '../transport.ts'
 import type { Undo } from '../../undo.ts'
 import type { Connection } from './connection.ts'
@@ -50,35 +51,20 @@ function writeRegion(
   connection.request(Command.REGION_WRITE, encodeRegionAccess({ offset, region, count: bytes, data }))
 }
 
-export class RemoteConfigSpace implements ConfigSpace {
+export class RemoteConfigSpace extends ByWidth implements ConfigSpace {
   private readonly connection: Connection
 
   constructor(connection: Connection) {
+    super()
     this.connection = connection
   }
 
-  read8(offset: number): number {
-    return readRegion(this.connection, Region.CONFIG, offset, 1)
+  protected read(offset: number, bytes: number): number {
+    return readRegion(this.connection, Region.CONFIG, offset, bytes)
   }
 
-  read16(offset: number): number {
-    return readRegion(this.connection, Region.CONFIG, offset, 2)
-  }
-
-  read32(offset: number): number {
-    return readRegion(this.connection, Region.CONFIG, offset, 4)
-  }
-
-  write8(offset: number, value: number): void {
-    writeRegion(this.connection, Region.CONFIG, offset, 1, value)
-  }
-
-  write16(offset: number, value: number): void {
-    writeRegion(this.connection, Region.CONFIG, offset, 2, value)
-  }
-
-  write32(offset: number, value: number): void {
-    writeRegion(this.connection, Region.CONFIG, offset, 4, value)
+  protected write(offset: number, bytes: number, value: number): void {
+    writeRegion(this.connection, Region.CONFIG, offset, bytes, value)
   }
 }
 
