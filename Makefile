@@ -72,6 +72,6 @@ bench: build
 clean:
 	@rm -rf dist coverage node_modules
 
-# Hours: PARTS (balance, kills, hostile, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
+# Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build
 	@$(NODE) test/soak.mjs
