@@ -7,7 +7,15 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const scale = Number(process.env.SCALE ?? 1)
-const chosen = process.env.PARTS?.split(',') ?? ['balance', 'kills', 'clients', 'servers', 'race', 'packets', 'guests']
+const chosen = process.env.PARTS?.split(',') ?? [
+  'balance',
+  'kills',
+  'clients',
+  'servers',
+  'race',
+  'packets',
+  'guests',
+]
 const first = Number(process.env.SEED ?? Math.floor(Date.now() / 1000))
 
 const times = (count) => Math.max(1, Math.round(count * scale))
