@@ -4,7 +4,7 @@ import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refus
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
-import { PLAIN_DOORBELL } from './doorbell.ts'
+import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { BatchPlaces, Counters } from './wasm-tables.ts'
 import { countPackets } from './rx-ring.ts'
 import { whole } from '../../memory/whole.ts'
