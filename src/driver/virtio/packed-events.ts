@@ -1,4 +1,4 @@
-import { EVENTS_DESCRIPTOR, EVENTS_DISABLE } from './layout.ts'
+import { EVENTS_DESCRIPTOR, EVENTS_DISABLE } from './queue-words.ts'
 
 /**
  * Whether the other side wants to be told that `count` descriptors have been made available, the last one before place `next` of round
