@@ -6,6 +6,9 @@ export const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_SYNC, O_N
 export const { O_DIRECTORY, O_NOFOLLOW } = constants
 const O_CLOEXEC = 0o2000000
 
+/** Of every architecture. C libraries before 2.34 have no function for it. */
+export const SYS_CLOSE_RANGE = 436
+
 const libcOpen = declare<(path: string, flags: number, mode: number) => number>(
   'int open(const char *path, int flags, unsigned int mode)',
 )

@@ -1,7 +1,7 @@
 /** Becoming another user for good, and replacing the program of this process. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
-import { tryKeepOverExec } from './file.ts'
+import { SYS_CLOSE_RANGE, tryKeepOverExec } from './file.ts'
 import { check, declare } from './libc.ts'
 import { viewOf } from './mapping.ts'
 
@@ -130,7 +130,6 @@ export function asUser<T>(user: User, work: () => T): T {
   }
 }
 
-const SYS_CLOSE_RANGE = 436
 const CLOSE_RANGE_CLOEXEC = 4
 const MAX_FD = 0x7fff_ffff
 

@@ -12,6 +12,13 @@ import { scenarios } from './scenarios/index.ts'
 
 async function main(wanted: readonly string[]): Promise<number> {
   const report = new Report()
+  const repository = process.cwd()
+  const cache = join(repository, '.cache/guest')
+  const note = (line: string): void => report.note(line)
+  if (wanted[0] === '--fetch') {
+    debianTree(cache, note)
+    return 0
+  }
   const unknown = wanted.filter((name) => !scenarios.some((scenario) => scenario.name === name))
   if (unknown.length > 0) {
     console.log(
@@ -19,14 +26,12 @@ async function main(wanted: readonly string[]): Promise<number> {
     )
     return 2
   }
-  const repository = process.cwd()
-  const cache = join(repository, '.cache/guest')
   const logs = join(cache, 'logs')
   mkdirSync(logs, { recursive: true })
   const sockets = mkdtempSync(join(tmpdir(), 'ixy-guest-'))
   process.once('exit', () => rmSync(sockets, { recursive: true, force: true }))
 
-  const tree = debianTree(cache, (line) => report.note(line))
+  const tree = debianTree(cache, note)
   const initramfs = join(sockets, 'initramfs.cpio')
   const modules = new KernelModules(tree, cache)
   buildInitramfs(initramfs, { tree, modules, repository })

@@ -1,4 +1,5 @@
-// Bundles the harness (it is TypeScript) and runs it: node test/guest/run.mjs [scenario…]
+// Bundles the harness (it is TypeScript) and runs it: node test/guest/run.mjs [scenario…]; with --fetch, only
+// QEMU and what else they need is brought here, which test/qtest uses, too.
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'

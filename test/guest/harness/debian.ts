@@ -180,10 +180,12 @@ function fetchTree(dir: string, log: (line: string) => void): void {
   writeFileSync(join(dir, 'packages.json'), JSON.stringify(packages.sort(), null, 2))
 }
 
+const directoryIn = (cache: string): string => join(cache, `debian-${SUITE}-${TREE_VERSION}`)
+
 /** The tree in `cache`, fetched if it isn't there yet. */
 export function debianTree(cache: string, log: (line: string) => void): DebianTree {
   if (process.arch !== 'x64') throw new Error(`the guest is x86-64, this machine is ${process.arch}`)
-  const dir = join(cache, `debian-${SUITE}-${TREE_VERSION}`)
+  const dir = directoryIn(cache)
   if (!existsSync(dir)) {
     const partial = `${dir}.partial`
     fetchTree(partial, log)
@@ -197,6 +199,20 @@ export function debianTree(cache: string, log: (line: string) => void): DebianTr
     kernelRelease,
     kernelImage: join(root, 'boot', `vmlinuz-${kernelRelease}`),
     modules: join(root, 'usr/lib/modules', kernelRelease),
+  }
+}
+
+/** The tree in `cache`, null if it hasn't been fetched. */
+export function fetchedTree(cache: string): DebianTree | null {
+  return existsSync(directoryIn(cache)) ? debianTree(cache, () => undefined) : null
+}
+
+/** QEMU of the tree: its command line up to the first argument of its own, and where its modules are (QEMU_MODULE_DIR). */
+export function qemuOf(tree: DebianTree): { command: string[]; modules: string } {
+  const data = ['qemu', 'seabios'].flatMap((name) => ['-L', join(tree.root, 'usr/share', name)])
+  return {
+    command: privately(tree, programPath(tree, 'qemu-system-x86_64'), data),
+    modules: join(tree.root, LIBRARIES, 'qemu'),
   }
 }
 

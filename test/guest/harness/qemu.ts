@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { type Server, type Socket, createServer } from 'node:net'
 import { join } from 'node:path'
-import { type DebianTree, privately, programPath } from './debian.ts'
+import { type DebianTree, qemuOf } from './debian.ts'
 import { type Started, event, start } from './processes.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -39,8 +39,8 @@ export function qemuCommand(options: GuestOptions): string[] {
   const { tree } = options
   const cpus = options.cpus ?? 2
   const memory = `${options.megabytes ?? 1024}M`
-  return privately(tree, programPath(tree, 'qemu-system-x86_64'), [
-    ...['-L', join(tree.root, 'usr/share/qemu'), '-L', join(tree.root, 'usr/share/seabios')],
+  return [
+    ...qemuOf(tree).command,
     ...(options.accelerator === 'kvm'
       ? ['-accel', 'kvm,kernel-irqchip=split', '-cpu', 'host']
       : ['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off']),
@@ -65,7 +65,7 @@ export function qemuCommand(options: GuestOptions): string[] {
         ]
       : ['-kernel', options.loader]),
     ...(options.devices ?? []),
-  ])
+  ]
 }
 
 export function consoleLog(options: GuestOptions): string {

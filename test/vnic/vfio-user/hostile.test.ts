@@ -40,11 +40,11 @@ import {
 import type { VirtualNic } from '../../../src/vnic/nic.ts'
 import { startNic, TestClient } from './client.ts'
 
-// Seconds on a quiet machine.
-jest.setTimeout(120_000)
-
-/** Names the messages of the long test. */
+/** Name the messages of the long test, and say how many they are. */
 const SEED = Number(process.env['IXY_HOSTILE_SEED'] ?? 82599)
+const MESSAGES = Number(process.env['IXY_HOSTILE_MESSAGES'] ?? 10_000)
+// The campaign's hundred thousand take minutes.
+jest.setTimeout(Math.max(120_000, MESSAGES * 20))
 const EPERM = 1
 const ENOMEM = 12
 const EINVAL = 22
@@ -419,7 +419,7 @@ describe('descriptors', () => {
     while (closing() > 0) await new Promise(setImmediate)
   }
 
-  test(`of ten thousand hostile messages none stays open (seed ${SEED})`, async () => {
+  test(`of ${MESSAGES} hostile messages none stays open (seed ${SEED})`, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ixy-ts-test-'))
     writeFileSync(join(directory, 'file'), 'x')
     const pipe = new Int32Array(2)
@@ -462,7 +462,7 @@ describe('descriptors', () => {
         ),
         flags: fc.constantFrom(0, 0, 0, MessageFlag.NO_REPLY, MessageFlag.REPLY),
       }),
-      { numRuns: 10_000, seed: SEED },
+      { numRuns: MESSAGES, seed: SEED },
     )
     await settle()
     /** What the server may keep: an eventfd for each vector, and the files of what is mapped. */
@@ -472,6 +472,8 @@ describe('descriptors', () => {
     for (const { command, payload, fds, flags } of messages) {
       if (!nic.connected) {
         client.close()
+        // Whoever comes next waits for what the last one has left.
+        await settle()
         client = new TestClient(nic, path)
         client.hello()
         connections++
@@ -483,8 +485,9 @@ describe('descriptors', () => {
         flags,
       )
       for (let answer = client.answer(); answer !== null; answer = client.answer()) answer.fds.forEach(close)
-      await settle()
-      expect(open()).toBeLessThanOrEqual(least + kept)
+      // What is closed in the background right now is not kept; with too much of it the server doesn't listen.
+      await (closing() > 32 ? settle() : new Promise(setImmediate))
+      if (open() - closing() > least + kept) throw new Error(`${open()} descriptors, ${least} at first`)
     }
     client.close()
     client.turn()
