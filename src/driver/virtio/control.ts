@@ -3,17 +3,8 @@ import { IxyError } from '../../errors.ts'
 import { sleepMilliseconds } from '../../linux/clock.ts'
 import { viewOf } from '../../linux/mapping.ts'
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
-import {
-  AVAIL,
-  DESCRIPTOR_BYTES,
-  EVENTS_DISABLE,
-  NEXT,
-  NO_INTERRUPT,
-  USED,
-  WRITE,
-  packedLayout,
-  splitLayout,
-} from './layout.ts'
+import { packedLayout, splitLayout } from './layout.ts'
+import { AVAIL, DESCRIPTOR_BYTES, EVENTS_DISABLE, NEXT, NO_INTERRUPT, USED, WRITE } from './queue-words.ts'
 import type { QueueMemory } from './queue-memory.ts'
 
 /** Class and command (§5.1.6.5.1, §5.1.6.5.5). */

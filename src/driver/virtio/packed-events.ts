@@ -1,4 +1,4 @@
-import { EVENTS_DESCRIPTOR, EVENTS_DISABLE } from './layout.ts'
+import { EVENTS_DESCRIPTOR, EVENTS_DISABLE } from './queue-words.ts'
 
 /**
  * Whether the other side wants to be told that descriptors up to place `next` of round `wrap`, that one excluded, are available (virtio

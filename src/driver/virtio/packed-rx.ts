@@ -2,17 +2,10 @@ import { whole } from '../../memory/whole.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
-import {
-  AVAIL,
-  EVENTS_DESCRIPTOR,
-  EVENTS_DISABLE,
-  EVENTS_ENABLE,
-  USED,
-  WRITE,
-  packedLayout,
-} from './layout.ts'
+import { packedLayout } from './layout.ts'
+import { AVAIL, EVENTS_DESCRIPTOR, EVENTS_DISABLE, EVENTS_ENABLE, USED, WRITE } from './queue-words.ts'
 import { type Wanted, wanted } from './packed-events.ts'
-import * as COUNTER from './queue-spec.ts'
+import * as COUNTER from './counters.ts'
 import type { ReceiveLoops, RingParts } from './ring-parts.ts'
 
 /**

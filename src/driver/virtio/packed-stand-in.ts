@@ -1,7 +1,8 @@
 /** A device of a few lines, for rehearsals: what it does with packed queues, and nothing else. */
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { StandIn } from '../queues.ts'
-import { AVAIL, EVENTS_DISABLE, USED, packedLayout } from './layout.ts'
+import { packedLayout } from './layout.ts'
+import { AVAIL, EVENTS_DISABLE, USED } from './queue-words.ts'
 import type { RingParts } from './ring-parts.ts'
 import { FRAME, HeaderWriter, partsOf } from './stand-in.ts'
 

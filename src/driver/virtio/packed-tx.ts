@@ -3,9 +3,10 @@ import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
-import { AVAIL, EVENTS_DISABLE, SHORTEST, USED, packedLayout } from './layout.ts'
+import { packedLayout } from './layout.ts'
+import { AVAIL, EVENTS_DISABLE, SHORTEST, USED } from './queue-words.ts'
 import { type Wanted, wanted } from './packed-events.ts'
-import * as COUNTER from './queue-spec.ts'
+import * as COUNTER from './counters.ts'
 import type { RingParts, TransmitLoops } from './ring-parts.ts'
 
 /**

@@ -9,11 +9,12 @@ import { packedLayout, splitLayout } from './layout.ts'
 import { packedReceive } from './packed-rx.ts'
 import { packedTransmit } from './packed-tx.ts'
 import { PackedStandIn } from './packed-stand-in.ts'
-import * as COUNTER from './queue-spec.ts'
+import * as COUNTER from './counters.ts'
 import type { VirtioQueueSpec, VirtqueueSpec } from './queue-spec.ts'
 import type { ReceiveLoops, RingParts, TransmitLoops } from './ring-parts.ts'
 import { splitReceive } from './split-rx.ts'
 import { splitTransmit } from './split-tx.ts'
+import { wasmSplitReceive, wasmSplitTransmit } from './split-wasm.ts'
 import { SplitStandIn } from './split-stand-in.ts'
 
 class VirtioRx implements RxQueue {
@@ -86,9 +87,7 @@ export const virtioQueues: DriverQueues<VirtioQueueSpec> = {
     })
     const rxParts = partsOf(spec.rx, spec.interrupt !== null)
     const txParts = partsOf(spec.tx, false)
-    const [receive, transmit] = spec.shape.packed
-      ? [packedReceive(memory, pool, rxParts), packedTransmit(memory, txParts)]
-      : [splitReceive(memory, pool, rxParts), splitTransmit(memory, txParts)]
+    const [receive, transmit] = makeLoops(spec, memory, pool, rxParts, txParts)
     return {
       rx: new VirtioRx(receive, counters),
       tx: new VirtioTx(transmit, counters),
@@ -109,6 +108,24 @@ export const virtioQueues: DriverQueues<VirtioQueueSpec> = {
       },
     }
   },
+}
+
+/** In WebAssembly where `memory` is in one, for the queues that today's devices have; others are worked on in TypeScript. */
+function makeLoops(
+  { shape, rx, tx, counters }: VirtioQueueSpec,
+  memory: PacketMemory,
+  pool: number,
+  rxParts: RingParts,
+  txParts: RingParts,
+): [ReceiveLoops, TransmitLoops] {
+  const { space } = memory
+  if (shape.packed) return [packedReceive(memory, pool, rxParts), packedTransmit(memory, txParts)]
+  if (space === null || shape.headerAlone)
+    return [splitReceive(memory, pool, rxParts), splitTransmit(memory, txParts)]
+  return [
+    wasmSplitReceive(space, memory, pool, rxParts, { queue: rx.address, counters }),
+    wasmSplitTransmit(space, memory, txParts, { queue: tx.address, counters }),
+  ]
 }
 
 function bytesOf(entries: number, packed: boolean): number {

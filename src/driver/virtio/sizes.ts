@@ -5,7 +5,7 @@ import { COMMAND_BYTES } from './control.ts'
 import { FEATURES } from './features.ts'
 import type { VirtioFunction } from './function.ts'
 import { queueBytes } from './queue-memory.ts'
-import { COUNTERS } from './queue-spec.ts'
+import { COUNTERS } from './counters.ts'
 import { NET } from './registers.ts'
 
 /** The most descriptors that the command queue gets: more than a command needs. */

@@ -2,8 +2,9 @@ import { whole } from '../../memory/whole.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
-import { NEXT, NO_INTERRUPT, NO_NOTIFY, WRITE, splitLayout } from './layout.ts'
-import * as COUNTER from './queue-spec.ts'
+import { splitLayout } from './layout.ts'
+import { NEXT, NO_INTERRUPT, NO_NOTIFY, WRITE } from './queue-words.ts'
+import * as COUNTER from './counters.ts'
 import type { ReceiveLoops, RingParts } from './ring-parts.ts'
 
 /**

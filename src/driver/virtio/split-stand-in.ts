@@ -1,7 +1,8 @@
 /** A device of a few lines, for rehearsals: what it does with split queues, and nothing else. */
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { StandIn } from '../queues.ts'
-import { NO_NOTIFY, splitLayout } from './layout.ts'
+import { splitLayout } from './layout.ts'
+import { NO_NOTIFY } from './queue-words.ts'
 import type { RingParts } from './ring-parts.ts'
 import { FRAME, HeaderWriter, partsOf } from './stand-in.ts'
 

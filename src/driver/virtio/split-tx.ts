@@ -3,14 +3,15 @@ import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
-import { NEXT, NO_INTERRUPT, NO_NOTIFY, SHORTEST, splitLayout } from './layout.ts'
-import * as COUNTER from './queue-spec.ts'
+import { splitLayout } from './layout.ts'
+import { NEXT, NO_INTERRUPT, NO_NOTIFY, SHORTEST } from './queue-words.ts'
+import * as COUNTER from './counters.ts'
 import type { RingParts, TransmitLoops } from './ring-parts.ts'
 
 /**
- * The software side of a split transmit queue (virtio 1.2 §2.7); split-rx.ts has a drawing. Free slots are on a stack: the one that
- * came back last goes first, as its descriptor is in the cache still. The device gives slots back in any order, so which packet is
- * sent is looked up in `ids`.
+ * The software side of a split transmit queue (virtio 1.2 §2.7); split-rx.ts has a drawing. Free slots wait in a queue: the one that
+ * came back first goes first, so that with a device that keeps the order, as most do, all of them stay in a row. It needn't, so which
+ * packet is sent is looked up in `ids`.
  */
 export function splitTransmit(memory: PacketMemory, parts: RingParts): TransmitLoops {
   const layout = splitLayout(parts.entries)
@@ -62,11 +63,12 @@ function makeTransmit(
   const usedIndex = usedFlags + 1
   const usedRing = (layout.used + 4) >> 2
   const availableEvent = ((layout.used + 4) >> 1) + 4 * entries
-  /** Buffer id behind each slot, and the slots that are free. */
+  /** Buffer id behind each slot. */
   const ids = new Uint16Array(slots)
+  /** Free slots: the one that is made available as number n stands at n modulo `slots`. */
   const free = new Uint16Array(slots)
-  /** [0]: number of free slots. [1]: slots made available, [2]: elements of the used ring taken out, modulo 2^16. */
-  const state = new Int32Array(3)
+  /** [0]: slots made available, [1]: elements of the used ring taken out, modulo 2^16. */
+  const state = new Int32Array(2)
   let kick: () => void = () => undefined
 
   /** Apart from fill(), as V8 inlines functions up to a certain size only. */
@@ -81,20 +83,18 @@ function makeTransmit(
   }
 
   function fill(batch: Int32Array, start: number, most: number): number {
-    let accepted = (state[0] - 1) | 0
+    const first = state[0] | 0
+    let accepted = (slots - 1 - ((first - state[1]) & 0xffff)) | 0
     if (accepted < most) accepted = room()
     if (accepted > most) accepted = most
     if (accepted <= 0) return 0
 
-    let top = state[0]
-    const first = state[1] | 0
     let bytes = 0
     let odd = 0
     for (let i = 0; i < accepted; i++) {
       const id = batch[(start + i) | 0]
       const length = size[id]
-      top = (top - 1) | 0
-      const slot = free[top]
+      const slot = free[(first + i) & slotMask]
       ids[slot] = id
       const descriptor = slot << chain
       quads[descriptor << 1] = heads[id]
@@ -114,7 +114,7 @@ function makeTransmit(
     }
     // No bit in any of them, so all of them fit; otherwise one of them may not.
     if (odd >>> 0 > longest - SHORTEST || !(bytes >= 0)) bytes = sortOut(batch, start, accepted)
-    handOver(top, accepted, bytes)
+    handOver(accepted, bytes)
     return accepted
   }
 
@@ -130,7 +130,7 @@ function makeTransmit(
       const id = batch[start + i]
       if (size[id] < SHORTEST) {
         memory.pad(id, SHORTEST)
-        const descriptor = free[state[0] - 1 - i] << chain
+        const descriptor = free[(state[0] + i) & slotMask] << chain
         if (chain === 0) words[(descriptor << 2) + 2] = SHORTEST + headerBytes
         else words[(descriptor << 2) + 6] = SHORTEST
       }
@@ -140,10 +140,9 @@ function makeTransmit(
   }
 
   /** See finish() in split-rx.ts. */
-  function handOver(top: number, count: number, bytes: number): void {
-    const available = (state[1] + count) & 0xffff
-    state[0] = top
-    state[1] = available
+  function handOver(count: number, bytes: number): void {
+    const available = (state[0] + count) & 0xffff
+    state[0] = available
     counters[TX_PACKETS] += count
     counters[TX_BYTES] += bytes
     Atomics.store(halfs, availableIndex, available)
@@ -156,13 +155,13 @@ function makeTransmit(
 
   /** Frees the packets that the device has given back. One slot is never used: pools are sized for rings that keep one. */
   function room(): number {
-    let left = state[0] | 0
-    const from = state[2] | 0
+    const from = state[1] | 0
+    const held = (state[0] - from) & 0xffff
     let count = (halfs[usedIndex] - from) & 0xffff
-    if (count === 0) return (left - 1) | 0
+    if (count === 0) return (slots - 1 - held) | 0
     Atomics.load(halfs, usedIndex)
     // More than were given to it can't come back.
-    if (count > slots - left) count = slots - left
+    if (count > held) count = held
     // A pool with more free buffers may have no room for them.
     const most = (poolSize - count) | 0
     let pool = -1
@@ -182,15 +181,13 @@ function makeTransmit(
       bytes = (bytes + size[id]) | 0
       freeStack[(base + top) | 0] = id
       top = (top + 1) | 0
-      free[left] = slot
-      left = (left + 1) | 0
+      free[(from + i) & slotMask] = slot
     }
     freeTop[pool] = top
-    state[0] = left
-    state[2] = (from + count) & 0xffff
+    state[1] = (from + count) & 0xffff
     counters[TX_DONE_PACKETS] += count
     counters[TX_DONE_BYTES] += bytes
-    return (left - 1) | 0
+    return (slots - 1 - held + count) | 0
   }
 
   /** The rest of it: from the element numbered `done` on. */
@@ -198,7 +195,7 @@ function makeTransmit(
     let surplus = -1
     for (let i = 0; i < count; i++) {
       const slot = (words[usedRing + (((from + i) & mask) << 1)] >> chain) & slotMask
-      free[state[0]++] = slot
+      free[(from + i) & slotMask] = slot
       if (i < done) continue
       const id = ids[slot]
       const pool = id >> poolShift
@@ -206,27 +203,24 @@ function makeTransmit(
       if (freeTop[pool] === poolSize) surplus = id
       else freeStack[(pool << poolShift) + freeTop[pool]++] = id
     }
-    state[2] = (from + count) & 0xffff
+    state[1] = (from + count) & 0xffff
     counters[TX_DONE_PACKETS] += count
     counters[TX_DONE_BYTES] += bytes
     if (surplus !== -1) refuseSurplus(surplus)
-    return state[0] - 1
+    return slots - 1 - ((state[0] - state[1]) & 0xffff)
   }
 
   function pending(): number {
     room()
-    return slots - state[0]
+    return (state[0] - state[1]) & 0xffff
   }
 
   function start(ring: () => void): void {
     kick = ring
     words.fill(0)
-    state[0] = slots
-    state[1] = 0
-    state[2] = 0
+    state.fill(0)
     for (let slot = 0; slot < slots; slot++) {
-      // The lowest on top.
-      free[slots - 1 - slot] = slot
+      free[slot] = slot
       if (chain === 0) continue
       words[(slot << 3) + 2] = headerBytes
       words[(slot << 3) + 3] = NEXT | (((slot << 1) + 1) << 16)

@@ -6,6 +6,7 @@ import { VirtioDevice } from '../../../src/driver/virtio/device.ts'
 import { virtio } from '../../../src/driver/virtio/driver.ts'
 import { DmaArena } from '../../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../../src/memory/packets.ts'
+import { WasmSpace } from '../../../src/memory/wasm-space.ts'
 import { BIT } from './model/network-card.ts'
 import { CardTransport, type TransportOptions } from './model/transport.ts'
 
@@ -14,6 +15,8 @@ const COMMON_BITS = [BIT.MAC, BIT.STATUS, BIT.CTRL_VQ, BIT.CTRL_RX, BIT.CTRL_VLA
 const UNWANTED = [1, 7, 28]
 
 export interface BenchOptions extends Partial<Omit<TransportOptions, 'offered'>>, Partial<DeviceOptions> {
+  /** The loops in WebAssembly. */
+  readonly wasm?: boolean
   /** Besides what all have. */
   readonly bits?: readonly number[]
   readonly offered?: readonly number[]
@@ -54,7 +57,7 @@ export class Bench {
       warn: (message) => this.warnings.push(message),
       ...options,
     })
-    this.memory = new PacketMemory(spec)
+    this.memory = new PacketMemory(spec, options.wasm === true ? new WasmSpace(this.arena.file) : null)
     this.pairs = this.device.queues.map((queue, i) => attach(queue, this.memory, i))
   }
 
@@ -106,7 +109,7 @@ export function frame(length: number, serial: number): Uint8Array {
 }
 
 /** The kinds of queues and headers that there are. */
-export const VARIANTS: readonly (BenchOptions & { name: string })[] = [
+const KINDS: readonly (BenchOptions & { name: string })[] = [
   { name: 'modern, split', bits: [] },
   { name: 'modern, split, event index, merging', bits: [BIT.EVENT_IDX, BIT.MRG_RXBUF] },
   { name: 'modern, split, disorder', bits: [BIT.EVENT_IDX], disorder: true },
@@ -116,4 +119,14 @@ export const VARIANTS: readonly (BenchOptions & { name: string })[] = [
   { name: 'legacy, header alone', legacy: true, bits: [] },
   { name: 'legacy, header alone, merging', legacy: true, bits: [BIT.MRG_RXBUF], disorder: true },
   { name: 'legacy, any layout', legacy: true, bits: [BIT.ANY_LAYOUT, BIT.EVENT_IDX] },
+]
+
+/** All of them in TypeScript; in WebAssembly those that are there. */
+export const VARIANTS = [
+  ...KINDS,
+  ...KINDS.filter(({ name }) => !/packed|alone/.test(name)).map((kind) => ({
+    ...kind,
+    name: `${kind.name}, WebAssembly`,
+    wasm: true,
+  })),
 ]
