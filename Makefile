@@ -22,7 +22,7 @@ help:
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); make test judges drivers with its QEMU"
 	@echo "make soak        hours of random combinations, kills, hostile messages, packets, and guests (root)"
-	@echo "make clean       removes dist/ and node_modules/"
+	@echo "make clean       removes dist/, node_modules/ and what was compiled for them"
 
 install: $(STAMP)
 
@@ -76,7 +76,7 @@ bench: build
 	@$(NODE) bench/run.mjs
 
 clean:
-	@rm -rf dist coverage node_modules
+	@rm -rf dist coverage node_modules .cache/wasm
 
 # Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build
