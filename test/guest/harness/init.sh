@@ -2,16 +2,7 @@
 # The guest's first process: runs the scripts that the harness sends over a virtio serial port. (The emulated 16550
 # loses characters under load.)
 # A request is one line, "<id> <script in base64>"; the answer is "RC <id> <exit code> <output in base64>".
-export PATH=/usr/bin:/bin HOME=/root LANG=C
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mkdir -p /dev/pts /dev/shm /dev/hugepages
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t tmpfs tmpfs /run
-ip link set lo up
+. /etc/mounts
 
 answer() {
   echo "$2" | base64 -d >/run/$1.sh
