@@ -80,12 +80,7 @@ async function main(): Promise<number> {
     ...['-device', 'virtconsole,chardev=terminal'],
     ...wires(),
     ...['-device', 'virtio-net-pci,netdev=a,addr=2,romfile='],
-    ...[
-      '-device',
-      'pcie-root-port,id=port1,slot=1',
-      '-device',
-      'virtio-net-pci,netdev=b,bus=port1,romfile=',
-    ],
+    ...['-device', 'pcie-root-port,id=port1,slot=1', '-device', 'virtio-net-pci,netdev=b,bus=port1,romfile='],
     ...vnicDevice(nic, 2),
     ...['-device', 'e1000e,netdev=left,addr=8,romfile=', '-device', 'e1000e,netdev=right,addr=9,romfile='],
   ]

@@ -61,6 +61,13 @@ export interface Nic {
   readonly netdev?: string
 }
 
+export interface MachineOptions {
+  /** What QEMU is started with: `ip netns exec …`. */
+  readonly wrapper?: readonly string[]
+  /** More of QEMU's command line. */
+  readonly more?: readonly string[]
+}
+
 interface Listening {
   readonly listener: UnixListener
   readonly path: string
@@ -78,8 +85,8 @@ export class Machine {
   private messages = 0
   private segments = 0
 
-  /** Starts it with these cards, and connects to it. `arguments_`: more for QEMU's command line. */
-  constructor(nics: readonly Nic[], arguments_: readonly string[] = []) {
+  /** Starts it with these cards, and connects to it. */
+  constructor(nics: readonly Nic[], { wrapper = [], more = [] }: MachineOptions = {}) {
     if (qemu === null) throw new Error(noQemu ?? '')
     this.nics = nics
     try {
@@ -100,14 +107,16 @@ export class Machine {
       const mapped = mmap(RAM, { fd: ram })
       this.undo.push(() => munmap(mapped, RAM))
       this.ram = viewOf(mapped, RAM)
-      this.start(qemu, [
+      const { command, environment } = qemu
+      this.start(environment, [
+        ...[...wrapper, ...command],
         ...['-accel', 'qtest', '-qtest', `unix:${qtest.path},server=off`, '-qtest-log', 'none'],
         ...['-machine', 'q35,memory-backend=ram', '-nodefaults', '-display', 'none', '-no-user-config'],
         ...['-object', `memory-backend-file,id=ram,size=${RAM},share=on,mem-path=${pathOf(ram)}`],
         ...['-m', `${RAM / 2 ** 20}M,slots=8,maxmem=${MOST_MEMORY}`],
         ...['-qmp', `unix:${monitor.path},server=off`],
         ...nics.flatMap((nic, i) => argumentsOf(nic, i, wires[i])),
-        ...arguments_,
+        ...more,
       ])
       const connect = ({ listener }: Listening): UnixSocket => this.accept(listener)
       this.client = new QtestClient(connect(qtest))
@@ -180,11 +189,11 @@ export class Machine {
   }
 
   /** It ends with this process, however that ends. */
-  private start({ command, environment }: Qemu, arguments_: readonly string[]): void {
+  private start(env: NodeJS.ProcessEnv, command: readonly string[]): void {
     const errors = openSync(this.errors, 'w')
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command, ...arguments_], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
       stdio: ['ignore', errors, errors],
-      env: environment,
+      env,
     })
     closeSync(errors)
     this.undo.push(() => child.kill('SIGKILL'))
