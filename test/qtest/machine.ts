@@ -83,7 +83,8 @@ export class Machine {
   private readonly errors: string
   private readonly ram: ArrayBuffer
   private messages = 0
-  private segments = 0
+  /** Files that are the machine's memory already. */
+  private readonly mapped = new Set<number>()
 
   /** Starts it with these cards, and connects to it. */
   constructor(nics: readonly Nic[], { wrapper = [], more = [] }: MachineOptions = {}) {
@@ -170,12 +171,13 @@ export class Machine {
 
   /** The segment becomes a memory module of the machine, at the address that the card is told. */
   private mapDma({ fd, fdOffset, iova, bytes }: DmaSegment): void {
-    const id = this.segments++
+    if (fdOffset > 0) throw new Error('an arena of one segment')
+    if (this.mapped.has(fd)) return
+    const id = this.mapped.add(fd).size
     this.monitor.run('object-add', {
       'qom-type': 'memory-backend-file',
       id: `dma${id}`,
       'mem-path': pathOf(fd),
-      ...(fdOffset > 0 && { offset: fdOffset }),
       size: bytes,
       share: true,
     })
@@ -196,6 +198,7 @@ export class Machine {
       env,
     })
     closeSync(errors)
+    child.unref()
     this.undo.push(() => child.kill('SIGKILL'))
   }
 

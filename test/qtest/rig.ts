@@ -33,6 +33,8 @@ export interface RigOptions {
   readonly maxFrame?: number
   readonly interrupts?: boolean
   readonly backend?: 'ts' | 'wasm'
+  /** Memory of a rig before this one, on the same machine; by default its own. */
+  readonly arena?: DmaArena
 }
 
 export class Rig {
@@ -56,8 +58,9 @@ export class Rig {
     const bufferShift = bufferShiftFor(maxFrame)
     const poolShift = poolShiftFor({ ports: 1, ringSize, batchSize: BATCH, held: 0 }, queues)
     const packets = packetMemoryBytes(bufferShift, poolShift, queues)
-    const arena = new DmaArena(packets + driver.dmaBytes({ queues, ringSize }) + 65_536, false)
-    this.undo.push(() => arena.close())
+    const rings = driver.dmaBytes({ queues, ringSize }, transport) + 65_536
+    const arena = options.arena ?? new DmaArena(packets + rings, false)
+    if (options.arena === undefined) this.undo.push(() => arena.close())
     try {
       arena.segments.forEach((segment) => transport.mapDma(segment))
       const spec = arena.takePackets(bufferShift, poolShift, queues)

@@ -2,6 +2,7 @@
 import { sleepMilliseconds } from '../../src/linux/clock.ts'
 import { type FarEnd, framed } from './far-end.ts'
 import type { Rig } from './rig.ts'
+import type { TapEnd } from './tap-end.ts'
 
 /** Seconds without progress after which something hangs. */
 const PATIENCE = 10
@@ -42,6 +43,48 @@ export function echoed(rig: Rig, farEnd: FarEnd, frames: readonly Buffer[], coun
     else if (performance.now() - progress < PATIENCE * 1000) sleepMilliseconds(0.05)
     else throw new Error(`only ${came} of ${total} bytes have come back, ${sent} were sent`)
   }
+}
+
+const FIRST_PORT = 10_000
+const SOURCE_PORT = 34
+
+/** `count` UDP datagrams of several flows by turns, told apart by their source port; each carries its number. */
+export function flowFrames(flows: number, count: number): Buffer[] {
+  return Array.from({ length: count }, (_, number) => {
+    const size = 60 + ((number * 7919) % 1400)
+    const frame = Buffer.alloc(size, number & 255)
+    frame.write('02000000000b02000000000a0800', 'hex')
+    frame.write(`4500${(size - 14).toString(16).padStart(4, '0')}00000000401100000a0000010a000002`, 14, 'hex')
+    frame.writeUInt16BE(FIRST_PORT + (number % flows), SOURCE_PORT)
+    frame.writeUInt16BE(9, 36)
+    frame.writeUInt16BE(size - 34, 38)
+    frame.writeUInt16BE(0, 40)
+    frame.writeUInt32BE(number, 42)
+    return frame
+  })
+}
+
+export function flowOf(frame: Buffer): number {
+  return frame.readUInt16BE(SOURCE_PORT) - FIRST_PORT
+}
+
+/** As echoed(), over a TAP, which drops what it has no room for: so a window of frames is under way. In any order. */
+export function echoedByTap(rig: Rig, tap: TapEnd, frames: readonly Buffer[], window = 200): Buffer[] {
+  const came: Buffer[] = []
+  let sent = 0
+  let progress = performance.now()
+  while (came.length < frames.length) {
+    const next = Math.min(frames.length, came.length + window)
+    tap.send(frames.slice(sent, next))
+    sent = next
+    const moved = rig.echo()
+    const taken = tap.frames()
+    came.push(...taken)
+    if (moved + taken.length > 0) progress = performance.now()
+    else if (performance.now() - progress < PATIENCE * 1000) sleepMilliseconds(0.05)
+    else throw new Error(`only ${came.length} of ${frames.length} frames have come back, ${sent} were sent`)
+  }
+  return came
 }
 
 function compare(stream: Buffer, place: number, bytes: Buffer): void {
