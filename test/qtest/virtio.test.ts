@@ -256,7 +256,7 @@ describeIf(
       ['packed', PACKED],
     ])('%s: four of four, and two: each flow stays in order, and all queues have some', (_, { device }) => {
       const tap = new TapEnd(4)
-    undo.push(() => tap.close())
+      undo.push(() => tap.close())
       const nic = { device: `${device},mq=on,vectors=10`, behindPort: true, netdev: tap.netdev }
       const machine = start(nic, tap.wrapper)
       const arena = new DmaArena(2 ** 25, false)
