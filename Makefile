@@ -57,6 +57,7 @@ lint: $(STAMP)
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
 	@npx tsc -p src/driver/intel/wasm
+	@npx tsc -p src/driver/virtio/wasm
 	@npx tsc -p src/vnic/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
@@ -82,6 +83,6 @@ bench: build
 clean:
 	@rm -rf dist coverage node_modules
 
-# Hours: PARTS (balance, kills, hostile, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
+# Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build
 	@$(NODE) test/soak.mjs

@@ -55,16 +55,13 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
       const send = (id: number): void => out[port].add(id)
       return new ixy.ArpTable({ memory, pool, mac: macs[port], prefix, send, giveUp })
     })
+    const routeTo = (address: number) => routes.find(({ mask, network }) => (address & mask) === network)
     let [steps, nextSecond] = [0, 0]
 
     function drop(id: number, reason: number): void {
       one[0] = id
       memory.free(one, 0, 1)
       counters[reason]++
-    }
-
-    function routeTo(address: number): Route | undefined {
-      return routes.find(({ mask, network }) => (address & mask) === network)
     }
 
     /** Sends the packet at which `ip` is aimed on its way. */
@@ -114,6 +111,7 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
         for (const batch of out) counters[NO_ROOM] += batch.flush()
         return moved
       },
+      quiet: () => tables.forEach((table) => table.close()),
     }
   },
 }

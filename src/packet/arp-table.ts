@@ -46,6 +46,7 @@ export class ArpTable {
   private readonly waiting = new Int32Array(MOST_WAITING)
   private readonly waitingFor = new Int32Array(MOST_WAITING)
   private count = 0
+  private closed = false
   private readonly one = new Int32Array(1)
   private readonly frame = new EthernetFrame()
   private readonly arp = new ArpPacket()
@@ -56,7 +57,8 @@ export class ArpTable {
 
   /**
    * Addresses the frame of packet `id` to the host with this IPv4 address, and passes it to `options.send`: at once, or when the
-   * host has answered. True: the packet is the table's now. False: too many are waiting, it is still the caller's.
+   * host has answered. True: the packet is the table's now. False: too many are waiting, or none may any more; it is still the
+   * caller's.
    */
   send(id: number, address: number): boolean {
     const neighbour = this.neighbours.get(address)
@@ -64,7 +66,7 @@ export class ArpTable {
       this.dispatch(id, neighbour.mac)
       return true
     }
-    if (this.count === MOST_WAITING) return false
+    if (this.count === MOST_WAITING || this.closed) return false
     this.waiting[this.count] = id
     this.waitingFor[this.count++] = address
     if (neighbour === undefined) {
@@ -111,6 +113,12 @@ export class ArpTable {
           this.options.giveUp(waiting)
       }
     }
+  }
+
+  /** The run is about to end: gives up what waits, and lets nothing wait any more. */
+  close(): void {
+    this.closed = true
+    while (this.count > 0) this.options.giveUp(this.waiting[--this.count])
   }
 
   private dispatch(id: number, mac: Uint8Array): void {

@@ -205,6 +205,16 @@ describe('limits', () => {
     expect(words(run.receive(0, udp(toB)))[1][0]).toContain('ttl 63')
   })
 
+  test('at the end of the run nothing waits for a host any more', () => {
+    const run = warm()
+    run.receive(0, udp(to('10.0.2.21')))
+    expect(run.held).toBe(1)
+    run.steps.quiet?.()
+    run.receive(0, udp(to('10.0.2.22')))
+    expect(run.held).toBe(0)
+    expect(run.counters).toMatchObject({ routed: 2, no_host: 1, no_room: 1 })
+  })
+
   test('what the ring doesn’t take is dropped and counted', () => {
     const run = warm()
     run.ports[1].roomPerStep = 3

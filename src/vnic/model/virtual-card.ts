@@ -124,10 +124,6 @@ export class VirtualCard implements Port, Egress {
     })
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
-    const { INIT_DONE } = REG.FDIRCTRL.fields
-    registers.onWrite(REG.FDIRCTRL, (value) => registers.set(REG.FDIRCTRL, value | INIT_DONE.mask))
-    const { CMD } = REG.FDIRCMD.fields
-    registers.onWrite(REG.FDIRCMD, (value) => registers.set(REG.FDIRCMD, value & ~CMD.mask))
     registers.onWrite(REG.PFQDE, (value) => {
       const { WE, RE } = REG.PFQDE.fields
       registers.set(REG.PFQDE, value & ~(WE.mask | RE.mask))
