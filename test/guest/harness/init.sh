@@ -15,8 +15,9 @@ answer() {
 }
 
 load virtio_pci && load virtio_console
-until [ -c /dev/vport0p1 ]; do usleep 10000; done
-exec 3<>/dev/vport0p1
+# Its number is that of the device among all of virtio.
+until port=$(ls /dev/vport*p1 2>/dev/null); do usleep 10000; done
+exec 3<>"$port"
 echo READY >&3
 while read -r id script <&3; do answer "$id" "$script" & done
 poweroff -f
