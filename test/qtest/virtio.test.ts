@@ -276,7 +276,6 @@ describeIf(
       expect(machine.complaints()).toEqual([])
       machine.stop()
       arena.close()
-      tap.close()
     })
   },
 )
