@@ -6,6 +6,7 @@ import type { Burst } from '../burst.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
 import { Filters } from './filters.ts'
+import type { FlowControl } from './flow-control.ts'
 import { FrameQueue } from '../wires/frame-queue.ts'
 import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
@@ -46,6 +47,7 @@ export class Receive {
   private readonly registers: CardRegisters
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
+  private readonly flow: FlowControl
   private readonly steering: Steering
   private readonly info = new PacketInfo()
   private readonly editor = new FrameEditor()
@@ -65,9 +67,11 @@ export class Receive {
     interrupts: Interrupts,
     strict: Strict,
     inspectAll: boolean,
+    flow: FlowControl,
     onPause: (milliseconds: number) => void,
   ) {
     this.inspectAll = inspectAll
+    this.flow = flow
     this.mac = new Mac(registers, statistics, onPause)
     this.registers = registers
     this.statistics = statistics
@@ -108,6 +112,7 @@ export class Receive {
     this.missed = 0
     this.forgotten += this.buffered
     this.waiting.clear()
+    this.flow.reset()
     this.filters.update()
     this.steering.reset()
     this.update()
@@ -150,13 +155,31 @@ export class Receive {
     }
     if (length < MIN_FRAME_BYTES) return this.deliverShort(memory, offset, length)
     if (!this.mac.admits(memory.u8, offset, length, this.filters.vlanType)) return false
+    return this.accept(memory, offset, length)
+  }
+
+  /**
+   * A frame of the link partner's MAC (PAUSE), which comes between the others. Returns true if it goes on to the host, and so is
+   * a frame like the others. What the MAC keeps is in no count of frames but its own registers.
+   */
+  control(memory: Bytes, offset: number, length: number): boolean {
+    if (!this.open || !this.mac.passesControl(memory.u8, offset)) return false
+    this.mac.arrive(length)
+    this.accept(memory, offset, length)
+    return true
+  }
+
+  /** A frame that has passed the MAC. */
+  private accept(memory: Bytes, offset: number, length: number): boolean {
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) {
       this.filtered++
       return false
     }
     const fate = this.waiting.empty ? this.toHost(memory, offset, length) : Fate.WAITS
     if (fate !== Fate.WAITS) return fate === Fate.TAKEN
-    return this.waiting.push(memory, offset, length) || this.miss()
+    if (!this.waiting.push(memory, offset, length)) return this.miss()
+    this.flow.level(this.waiting.bytes)
+    return true
   }
 
   /** Up to `limit` frames that have waited in the packet buffer; returns how many no longer do. */
@@ -168,6 +191,7 @@ export class Receive {
       waiting.shift()
       count++
     }
+    if (count > 0) this.flow.level(waiting.bytes)
     return count
   }
 

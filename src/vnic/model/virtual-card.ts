@@ -10,6 +10,7 @@ import { type Burst, FRAME_ROOM } from '../burst.ts'
 import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
+import { FlowControl } from './flow-control.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
 import { Nvm } from './nvm.ts'
@@ -50,6 +51,7 @@ export class VirtualCard implements Port, Egress {
   readonly interrupts: Interrupts
   readonly statistics: Statistics
   readonly link: Link
+  readonly flow: FlowControl
   readonly receive: Receive
   readonly transmit: Transmit
   /** BAR4: the MSI-X table and its pending bits. Stored only; vectors are masked and delivered by the client. */
@@ -86,6 +88,7 @@ export class VirtualCard implements Port, Egress {
     this.security = new SecurityBlocks(this.registers, this.strict, () => this.update())
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
+    this.flow = new FlowControl(registers, statistics, (frame, length) => this.sendControl(frame, length))
     this.receive = new Receive(
       registers,
       dma,
@@ -93,6 +96,7 @@ export class VirtualCard implements Port, Egress {
       interrupts,
       strict,
       options.inspect,
+      this.flow,
       (milliseconds) => {
         this.transmit.pausedUntil = this.now + milliseconds
       },
@@ -231,6 +235,14 @@ export class VirtualCard implements Port, Egress {
     return this.receive.deliver(memory, offset, length)
   }
 
+  control(memory: Bytes, offset: number, length: number): boolean {
+    return !this.loopback && this.receive.control(memory, offset, length)
+  }
+
+  get pausedUntil(): number {
+    return this.transmit.pausedUntil
+  }
+
   deliverBurst(burst: Burst): number {
     return this.loopback ? deliverEach(this, burst) : this.receive.deliverBurst(burst)
   }
@@ -241,6 +253,13 @@ export class VirtualCard implements Port, Egress {
 
   setLink(up: boolean): void {
     this.link.plug(up)
+  }
+
+  /** A frame of the MAC's own goes ahead of all that waits. What is looped back by the MAC itself needs none. */
+  private sendControl(frame: Bytes, length: number): boolean {
+    if (!this.link.up || this.loopback) return false
+    this.wire.control?.(frame, 0, length)
+    return true
   }
 
   // Egress: frames on their way out.
@@ -266,6 +285,7 @@ export class VirtualCard implements Port, Egress {
   poll(now: number): number {
     this.now = now
     this.timers = Math.min(this.link.tick(now), this.interrupts.tick(now))
+    this.flow.tick(now)
     let work = this.receive.drain(LIMIT)
     work += this.transmit.poll(this, BUDGET, LIMIT, now)
     try {
@@ -284,7 +304,8 @@ export class VirtualCard implements Port, Egress {
 
   /** When poll() has something to do by itself; Infinity if never. */
   nextEvent(now: number): number {
-    const { pausedUntil } = this.transmit
-    return Math.min(this.timers, pausedUntil > now ? pausedUntil : Infinity, this.wire.nextEvent(now))
+    const { pausedUntil } = this
+    const pause = Math.min(pausedUntil > now ? pausedUntil : Infinity, this.flow.refreshAt)
+    return Math.min(this.timers, pause, this.wire.nextEvent(now))
   }
 }

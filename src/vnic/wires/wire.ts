@@ -37,6 +37,13 @@ export interface Port {
    * ROC…), but not what a filter keeps out nor what comes while nobody listens.
    */
   deliver(memory: Bytes, offset: number, length: number): boolean
+  /**
+   * Hands over a frame that the MAC at the far end has made itself (PAUSE), which overtakes all others. Returns false if this MAC
+   * has kept it: then nobody counts it as a frame.
+   */
+  control(memory: Bytes, offset: number, length: number): boolean
+  /** The far end has asked for silence: frames of this NIC don't get onto the wire before; milliseconds on the clock of poll(). */
+  readonly pausedUntil: number
   /** deliver() for each frame of a burst; returns how many were not dropped. Much cheaper per frame. */
   deliverBurst(burst: Burst): number
   /** True while the link is up and the host has enabled receiving. Wires that send by the clock start when this is true. */
@@ -69,6 +76,9 @@ export interface Wire {
    * is wrong is kept for poll(), as the NIC counts what was taken before.
    */
   send(memory: Bytes, offset: number, length: number, now: number): boolean
+
+  /** Takes a frame of the NIC's own MAC (PAUSE). Wires without a MAC at their far end have no use for it. */
+  control?(memory: Bytes, offset: number, length: number): void
 
   /** send() for each frame of a burst, until one is not taken; returns how many were. For wires that can do it faster. */
   sendBurst?(burst: Burst, now: number): number
