@@ -98,6 +98,11 @@ export function castSum(u8: Uint8Array, offset: number): number {
   return Sum.BROADCAST
 }
 
+/** RQSMR, TQSM: which set of counters a queue has. Four queues per register, a byte each (82599 §8.2.3.23.71). */
+export function counterSet(registers: CardRegisters, mapping: Register, queue: number): number {
+  return (registers.get(mapping, queue >> 2) >>> ((queue & 3) << 3)) & 0xf
+}
+
 export class Statistics {
   readonly counters = new Float64Array(slotCount)
   /** What the host has read, and so cleared, or reset. */

@@ -4,6 +4,7 @@
  * Whoever runs it passes register accesses on (registers.read, registers.write, config.*), shares host memory (dma),
  * takes interrupts, and calls poll() as often as possible.
  */
+import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { type Burst, FRAME_ROOM } from '../burst.ts'
@@ -13,12 +14,15 @@ import { DmaMap } from './dma.ts'
 import { FlowControl } from './flow-control.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
+import { Mac } from './mac.ts'
 import { Nvm } from './nvm.ts'
 import { Receive } from './receive.ts'
+import { checkBeforeReceive } from './receive-rules.ts'
 import { CardRegisters } from './registers.ts'
 import { SecurityBlocks } from './security.ts'
 import { Statistics } from './statistics.ts'
 import { Strict } from './strict.ts'
+import { TimeSync } from './time-sync.ts'
 import { Transmit } from './transmit.ts'
 import type { Egress } from './tx-queue.ts'
 
@@ -41,6 +45,8 @@ export interface ModelOptions {
   readonly interrupts: InterruptSink
   /** Memory of BAR0, BAR0_BYTES long. */
   readonly bar0: ArrayBufferLike
+  /** The time that the card's own clock follows, milliseconds, monotonic. Default: performance.now(). */
+  readonly clock?: () => number
 }
 
 export class VirtualCard implements Port, Egress {
@@ -52,6 +58,7 @@ export class VirtualCard implements Port, Egress {
   readonly statistics: Statistics
   readonly link: Link
   readonly flow: FlowControl
+  readonly timeSync: TimeSync
   readonly receive: Receive
   readonly transmit: Transmit
   /** BAR4: the MSI-X table and its pending bits. Stored only; vectors are masked and delivered by the client. */
@@ -89,18 +96,16 @@ export class VirtualCard implements Port, Egress {
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
     this.flow = new FlowControl(registers, statistics, (frame, length) => this.sendControl(frame, length))
-    this.receive = new Receive(
-      registers,
-      dma,
-      statistics,
-      interrupts,
-      strict,
-      options.inspect,
-      this.flow,
-      (milliseconds) => {
-        this.transmit.pausedUntil = this.now + milliseconds
-      },
-    )
+    this.timeSync = new TimeSync(registers, options.clock ?? (() => performance.now()))
+    const { flow, timeSync } = this
+    const mac = new Mac(registers, statistics, (milliseconds) => {
+      this.transmit.pausedUntil = this.now + milliseconds
+    })
+    this.receive = new Receive(registers, dma, statistics, interrupts, strict, options.inspect, {
+      mac,
+      flow,
+      timeSync,
+    })
     this.transmit = new Transmit(registers, dma, statistics, interrupts, strict)
     this.hook()
     this.reset()
@@ -122,7 +127,10 @@ export class VirtualCard implements Port, Egress {
     })
     registers.onWrite(REG.RXCTRL, (value) => {
       const { RXEN } = REG.RXCTRL.fields
-      if ((value & RXEN.mask) !== 0 && !registers.test(REG.RXCTRL, RXEN.mask)) this.checkBeforeReceive()
+      if ((value & RXEN.mask) !== 0 && !registers.test(REG.RXCTRL, RXEN.mask)) {
+        checkBeforeReceive(registers, this.strict, this.config.busMaster)
+        this.security.checkBeforeReceive()
+      }
       registers.set(REG.RXCTRL, value & (RXEN.mask | REG.RXCTRL.fields.DMBYPS.mask))
       this.update()
     })
@@ -132,36 +140,15 @@ export class VirtualCard implements Port, Egress {
     registers.onWrite(REG.FDIRCTRL, (value) => registers.set(REG.FDIRCTRL, value | INIT_DONE.mask))
     const { CMD } = REG.FDIRCMD.fields
     registers.onWrite(REG.FDIRCMD, (value) => registers.set(REG.FDIRCMD, value & ~CMD.mask))
-    registers.onWrite(REG.PFQDE, (value) => {
-      const { WE, RE } = REG.PFQDE.fields
-      registers.set(REG.PFQDE, value & ~(WE.mask | RE.mask))
-    })
-    registers.onWrite(REG.GCR_EXT, (value) =>
-      registers.set(REG.GCR_EXT, value & ~REG.GCR_EXT.fields.BUFFERS_CLEAR.mask),
-    )
-    registers.onWrite(REG.CTRL_EXT, (value) =>
-      registers.set(REG.CTRL_EXT, value & ~REG.CTRL_EXT.fields.PFRSTD.mask),
-    )
+    const { PFQDE, GCR_EXT, CTRL_EXT } = REG
+    clearThemselves(registers, PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
+    clearThemselves(registers, GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
+    clearThemselves(registers, CTRL_EXT, CTRL_EXT.fields.PFRSTD.mask)
     registers.onRead(REG.FRTIMER, () => Math.floor(this.now * 1000) % 2 ** 32)
     registers.onWrite(REG.HLREG0, (value) => {
       registers.set(REG.HLREG0, value)
       this.update()
     })
-  }
-
-  /** What must hold when reception starts (82599 §4.6.7, §8.2.3.8.8). */
-  private checkBeforeReceive(): void {
-    const { registers, strict } = this
-    const { RSCFRSTSIZE, RSCACKC, FCOE_WRFIX, CRCSTRIP } = REG.RDRXCTL.fields
-    const rdrxctl = registers.get(REG.RDRXCTL)
-    if ((rdrxctl & RSCFRSTSIZE.mask) !== 0) strict.report('8.2.3.8.8', 'RDRXCTL.RSCFRSTSIZE is not 0')
-    if ((rdrxctl & RSCACKC.mask) === 0) strict.report('8.2.3.8.8', 'RDRXCTL.RSCACKC is not set')
-    if ((rdrxctl & FCOE_WRFIX.mask) === 0) strict.report('8.2.3.8.8', 'RDRXCTL.FCOE_WRFIX is not set')
-    const macStrips = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
-    if (macStrips !== ((rdrxctl & CRCSTRIP.mask) !== 0))
-      strict.report('8.2.3.22.8', 'HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ')
-    this.security.checkBeforeReceive()
-    if (!this.config.busMaster) strict.report('9.3.3.3', 'reception enabled while PCI bus mastering is off')
   }
 
   /** CTRL.RST or LRST (82599 §4.2.1.6): everything but the pins, the EEPROM and the PCI function. */
@@ -179,6 +166,7 @@ export class VirtualCard implements Port, Egress {
     this.link.reset()
     this.interrupts.reset()
     this.statistics.reset()
+    this.timeSync.reset()
     this.receive.reset()
     this.transmit.reset()
     this.update()
@@ -227,12 +215,12 @@ export class VirtualCard implements Port, Egress {
     return this.loopback ? 0 : this.receive.room()
   }
 
-  deliver(memory: Bytes, offset: number, length: number): boolean {
+  deliver(memory: Bytes, offset: number, length: number, left?: number): boolean {
     if (this.loopback) {
       this.receive.unheard++
       return false
     }
-    return this.receive.deliver(memory, offset, length)
+    return this.receive.deliver(memory, offset, length, left)
   }
 
   control(memory: Bytes, offset: number, length: number): boolean {
@@ -273,6 +261,11 @@ export class VirtualCard implements Port, Egress {
     return true
   }
 
+  stamp(): void {
+    const left = this.timeSync.sent()
+    if (left !== undefined && !this.loopback) this.wire.stamped?.(left)
+  }
+
   sendBurst(burst: Burst, now: number): number {
     if (!this.loopback && this.wire.sendBurst !== undefined) return this.wire.sendBurst(burst, now)
     return sendEach(this, burst, now)
@@ -308,4 +301,9 @@ export class VirtualCard implements Port, Egress {
     const pause = Math.min(pausedUntil > now ? pausedUntil : Infinity, this.flow.refreshAt)
     return Math.min(this.timers, pause, this.wire.nextEvent(now))
   }
+}
+
+/** Bits whose work is done at once. */
+function clearThemselves(registers: CardRegisters, register: Register, bits: number): void {
+  registers.onWrite(register, (value) => registers.set(register, value & ~bits))
 }

@@ -18,8 +18,8 @@ abstract class LineEnd implements Wire {
   protected readonly text: string
   protected readonly incoming: FrameQueue
   protected sent = 0
-  private readonly outgoing: FrameQueue
-  private readonly stuckOut = new Patience()
+  protected readonly outgoing: FrameQueue
+  protected readonly stuckOut = new Patience()
   private arrived = 0
   private undelivered = 0
   private overrun = 0
@@ -34,11 +34,11 @@ abstract class LineEnd implements Wire {
   abstract poll(port: Port, budget: number, now: number): number
   abstract nextEvent(now: number): number
 
-  /** Hands the first frame over. */
-  protected deliver(port: Port): void {
+  /** Hands the first frame over, which has left the other NIC at this time. */
+  protected deliver(port: Port, left?: number): void {
     const { incoming } = this
     this.sent++
-    if (!port.deliver(incoming.memory, incoming.offset, incoming.length)) this.undelivered++
+    if (!port.deliver(incoming.memory, incoming.offset, incoming.length, left)) this.undelivered++
     incoming.shift()
   }
 
@@ -46,7 +46,7 @@ abstract class LineEnd implements Wire {
     if (this.outgoing.push(memory, offset, length)) {
       this.stuckOut.reset()
     } else {
-      // The other end isn't polled any more, or far too slow.
+      // The other end isn't polled any more.
       if (!this.stuckOut.exhausted(now)) return false
       this.overrun++
     }
@@ -102,16 +102,33 @@ export class CableEnd extends LineEnd {
   private port: Port | null = null
   /** PAUSE frames from the NIC. */
   private pauses = 0
+  /** Frames that this end has handed over. */
+  private taken = 0
+  /** Of those that wait for it and have a time stamp: how many it hands over before, and the time. */
+  private readonly stamps: { readonly before: number; readonly left: number }[] = []
 
   poll(port: Port, budget: number, now: number): number {
     this.port = port
+    // However long the other NIC has to be silent: what it has put in here is not lost.
+    this.peer?.stuckOut.reset()
     const { incoming } = this
     let count = 0
     while (count < budget && !incoming.empty && now >= this.silentUntil()) {
-      this.deliver(port)
+      this.deliver(port, this.stamps.length > 0 ? this.stampOfFirst() : undefined)
+      this.taken++
       count++
     }
     return count
+  }
+
+  stamped(left: number): void {
+    const { peer, outgoing } = this
+    if (peer !== null && !outgoing.empty) peer.stamps.push({ before: peer.taken + outgoing.frames - 1, left })
+  }
+
+  /** When the first of the frames that wait has left the other NIC, if it has a time stamp. */
+  private stampOfFirst(): number | undefined {
+    return this.stamps[0].before === this.taken ? this.stamps.shift()?.left : undefined
   }
 
   /** Until when the NIC at the other end may not send. */

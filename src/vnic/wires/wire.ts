@@ -34,9 +34,10 @@ export interface Port {
   /**
    * Hands one frame to the NIC, which copies it, into its packet buffer if there is no descriptor. Returns false if it was
    * dropped at once. A statistics register counts that (packet buffer full: MPC; queue without a descriptor: QPRDC; too long:
-   * ROC…), but not what a filter keeps out nor what comes while nobody listens.
+   * ROC…), but not what a filter keeps out nor what comes while nobody listens. `left`: when it has left the card at the far end
+   * (Wire.stamped), if that is known: no time passes on a wire.
    */
-  deliver(memory: Bytes, offset: number, length: number): boolean
+  deliver(memory: Bytes, offset: number, length: number, left?: number): boolean
   /**
    * Hands over a frame that the MAC at the far end has made itself (PAUSE), which overtakes all others. Returns false if this MAC
    * has kept it: then nobody counts it as a frame.
@@ -76,6 +77,12 @@ export interface Wire {
    * is wrong is kept for poll(), as the NIC counts what was taken before.
    */
   send(memory: Bytes, offset: number, length: number, now: number): boolean
+
+  /**
+   * The frame that was sent last has a time stamp: it has left the NIC at this time, milliseconds on a monotonic clock. A wire that
+   * delivers it to another NIC tells that one.
+   */
+  stamped?(left: number): void
 
   /** Takes a frame of the NIC's own MAC (PAUSE). Wires without a MAC at their far end have no use for it. */
   control?(memory: Bytes, offset: number, length: number): void

@@ -3,7 +3,8 @@ import { put } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { totalsOf } from '../../../src/vnic/model/totals.ts'
 import { cable, type CableEnd } from '../../../src/vnic/wires/cable.ts'
-import { Host, MAC, frameOf, runningHost } from './host.ts'
+import type { Host } from './host.ts'
+import { MAC, frameOf, runningHost } from './host.ts'
 
 /** What a frame takes in the packet buffer here: its bytes and its length. */
 const IN_BUFFER = 1000 + 4

@@ -105,6 +105,8 @@ export class Host {
   readonly signals: number[] = []
   readonly device: VirtualCard
   now = 1000
+  /** The time that the card's clock follows, milliseconds. */
+  time = 1000
 
   /**
    * `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. `plug`: what is in the
@@ -131,6 +133,7 @@ export class Host {
       inspect,
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: new ArrayBuffer(BAR0_BYTES),
+      clock: () => this.time,
     })
     if (share) this.device.dma.addPart(BASE, MEMORY_BYTES, true, fast ? space.bytes : this.memory, at)
     this.device.config.write(4, Uint8Array.of(0x06, 0x00))

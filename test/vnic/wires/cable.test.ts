@@ -1,3 +1,4 @@
+import type { Port } from '../../../src/vnic/wires/wire.ts'
 import { cable, loop } from '../../../src/vnic/wires/cable.ts'
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
@@ -53,6 +54,46 @@ describe('a cable', () => {
     expect(a.poll(portA, 64, 1001)).toBe(2)
     expect(b.poll(portB, 64, 1002)).toBe(3)
     expect(portB.take()).toEqual(frames(0, 3))
+  })
+
+  test('nothing is lost by a long silence, however full the cable is', () => {
+    const [a, b] = cable(['A', 'B'], 1024)
+    const [portA, portB] = [new FakePort(), new FakePort()]
+    pollAll(a, portA)
+    portA.pausedUntil = 2000
+    let taken = 0
+    for (let now = 1000; now < 2000; now += 10) {
+      taken += sendAll(a, taken, 100, now)
+      b.poll(portB, 64, now)
+    }
+    expect(sendAll(a, taken, 100, 2000)).toBe(0)
+    expect(pollAll(b, portB, 2000)).toBe(taken)
+    expect(countersOf(a)).toMatchObject({ arrived: taken, overrun: 0 })
+  })
+
+  test('a frame with a time stamp arrives when it has left, however long it waits', () => {
+    const [a, b] = cable(['A', 'B'])
+    const times: (number | undefined)[] = []
+    const portB = new (class extends FakePort {
+      override deliver(...[memory, offset, length, left]: Parameters<Port['deliver']>): boolean {
+        times.push(left)
+        return super.deliver(memory, offset, length)
+      }
+    })()
+    const portA = new FakePort()
+    for (let round = 0; round < 2; round++) {
+      sendAll(a, 0, 2)
+      a.stamped(10 + round)
+      sendAll(a, 2, 4)
+      b.poll(portB, round, 1000)
+      a.stamped(20 + round)
+      pollAll(b, portB, 2000)
+    }
+    // The other direction knows nothing of it.
+    sendAll(b, 0, 1)
+    pollAll(a, portA)
+    const none = undefined
+    expect(times).toEqual([none, 10, none, 20, none, 11, none, 21])
   })
 
   test('silence that is asked for while frames come in begins with the next frame', () => {
