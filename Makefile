@@ -56,6 +56,7 @@ lint: $(STAMP)
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
 	@npx tsc -p src/driver/intel/wasm
+	@npx tsc -p src/driver/virtio/wasm
 	@npx tsc -p src/vnic/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet

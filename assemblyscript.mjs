@@ -59,6 +59,8 @@ export const esbuildPlugin = {
 const IMPORTED = [
   'src/driver/intel/counters.ts',
   'src/driver/intel/descriptors.ts',
+  'src/driver/virtio/counters.ts',
+  'src/driver/virtio/queue-words.ts',
   'src/memory/wasm-layout.ts',
   'src/vnic/model/tx-descriptor.ts',
   'src/vnic/wires/test-frame-layout.ts',

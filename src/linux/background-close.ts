@@ -16,6 +16,8 @@ const AT_ONCE = 2
 
 const queue: { readonly fd: number; readonly owner: BackgroundClose }[] = []
 let running = 0
+/** Descriptors that were given away and are open still. */
+let left = 0
 
 /** Knows how many of its descriptors are still open: whoever takes more of them from a stranger should wait. */
 export class BackgroundClose {
@@ -24,6 +26,7 @@ export class BackgroundClose {
   /** Closes `fd` soon, and keeps nobody waiting. Never throws. */
   close(fd: number): void {
     this.pending++
+    left++
     queue.push({ fd, owner: this })
     next()
   }
@@ -40,6 +43,7 @@ function next(): void {
   running++
   const done = (): void => {
     running--
+    left -= run.length
     for (const { owner } of run) owner.pending--
     next()
   }
@@ -62,5 +66,5 @@ export function closeInBackground(fd: number): void {
 
 /** Descriptors of all that are still to be closed. */
 export function closing(): number {
-  return queue.length + running
+  return left
 }

@@ -23,7 +23,7 @@ function some(): { gone: number[]; kept: number[] } {
 }
 
 async function allGone(closer: BackgroundClose, count: () => number, gone: readonly number[]): Promise<void> {
-  expect(closer.pending).toBe(gone.length)
+  expect([closer.pending, count()]).toEqual([gone.length, gone.length])
   while (count() > 0) await new Promise(setImmediate)
   expect(closer.pending).toBe(0)
 }

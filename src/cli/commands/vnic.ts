@@ -287,6 +287,7 @@ function infoOf(host: NicHost, index: number): DeviceInfo {
     model: MODEL,
     mac,
     access: 'vfio-user',
+    linkUp: true,
     linkMbit: LINK_MBIT,
   }
 }

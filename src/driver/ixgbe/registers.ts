@@ -7,6 +7,7 @@
  *     define('8.2.3.8.6', 'RW', at(0x01014, 0x40, 64)…, 'Receive descriptor length', { fields }, { reset, reserved })
  */
 import { table } from '../intel/define.ts'
+import { FLOW_DIRECTOR } from './table/flow-director.ts'
 import { GENERAL } from './table/general.ts'
 import { INTERRUPT } from './table/interrupt.ts'
 import { MAC } from './table/mac.ts'
@@ -22,5 +23,6 @@ export const REG = table({
   ...TRANSMIT,
   ...MAC,
   ...STATISTICS,
+  ...FLOW_DIRECTOR,
   ...OTHER,
 })

@@ -75,7 +75,7 @@ export class Receive {
     this.statistics = statistics
     this.interrupts = interrupts
     this.filters = new Filters(registers, strict)
-    this.steering = new Steering(registers)
+    this.steering = new Steering(registers, strict, interrupts)
     this.queues = Array.from(
       { length: REG.RXDCTL.count },
       (_, index) => new RxQueue(index, registers, dma, strict),
@@ -237,9 +237,9 @@ export class Receive {
       this.filtered++
       return Fate.DROPPED
     }
-    steering.steer(memory.u8, offset, info)
+    steering.steer(memory.u8, offset, length, info)
     const queue = this.queues[steering.queue]
-    let status = this.inspectAll ? verifyChecksums(memory.u8, offset, info) : 0
+    let status = steering.status | (this.inspectAll ? verifyChecksums(memory.u8, offset, info) : 0)
     let from = memory
     let at = offset
     let bytes = length
@@ -257,7 +257,12 @@ export class Receive {
       at = 0
       bytes += FCS_BYTES
     }
-    if (!queue.put(from, at, bytes, steering.word0, steering.hash, status, tag)) return this.full(queue)
+    if (!queue.put(from, at, bytes, steering.word0, steering.hash, status, tag)) {
+      const fate = this.full(queue)
+      if (fate !== Fate.WAITS) steering.settle()
+      return fate
+    }
+    steering.settle()
     if ((status & (RxStatus.IPE | RxStatus.L4E)) !== 0) this.statistics.add(REG.XEC)
     // The MAC counts the frame as it came.
     queue.sums[Sum.BYTES] += length - bytes

@@ -126,7 +126,7 @@ export class CardRegisters {
     const word = offset >>> 2
     const number = word < REGISTER_WORDS ? this.entryAt[word] : -1
     if (number < 0) {
-      this.strict.report('8.2.3', `write to 0x${offset.toString(16)}, where no register is`)
+      this.strict.report('8.2.3', `write to ${nameOfNothing(offset)}`)
       return
     }
     const { register, write } = this.entries[number]

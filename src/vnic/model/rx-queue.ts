@@ -48,8 +48,8 @@ export const RxStatus = {
 const LEGACY = 0
 const ONE_BUFFER = 1
 
-/** Legacy descriptors have the same status bits, and the errors' highest eight of 16 in word 3. */
-const LEGACY_STATUS = 0xff
+/** Legacy descriptors have the same status bits but FLM, and the errors' highest eight of 16 in word 3. */
+const LEGACY_STATUS = 0xfb
 const LEGACY_ERRORS = 0xff00
 const ERRORS_SHIFT = 16
 

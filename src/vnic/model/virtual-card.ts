@@ -136,10 +136,6 @@ export class VirtualCard implements Port, Egress {
     })
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
-    const { INIT_DONE } = REG.FDIRCTRL.fields
-    registers.onWrite(REG.FDIRCTRL, (value) => registers.set(REG.FDIRCTRL, value | INIT_DONE.mask))
-    const { CMD } = REG.FDIRCMD.fields
-    registers.onWrite(REG.FDIRCMD, (value) => registers.set(REG.FDIRCMD, value & ~CMD.mask))
     const { PFQDE, GCR_EXT, CTRL_EXT } = REG
     clearThemselves(registers, PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
     clearThemselves(registers, GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)

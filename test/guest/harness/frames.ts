@@ -13,6 +13,11 @@ export function ethernet(to: string, from: string, type: number, payload: Uint8A
   return frame.length >= 60 ? frame : Buffer.concat([frame, Buffer.alloc(60 - frame.length)])
 }
 
+/** The frame in a VLAN. `tag`: priority and id. */
+export function tagged(frame: Buffer, tag: number): Buffer {
+  return Buffer.concat([frame.subarray(0, 12), u16(0x8100, tag), frame.subarray(12)])
+}
+
 /** A frame of `length` bytes with the ethertype for local experiments: counted, then dropped by every stack. */
 export function experimental(to: string, from: string, length: number): Buffer {
   return ethernet(to, from, 0x88b5, Buffer.alloc(length - 14, 0xa5))

@@ -7,6 +7,7 @@ import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import { until } from '../harness/processes.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
+import { flowDirector } from './linux-flows.ts'
 import { MICROSOFT_KEY, VECTORS } from './toeplitz-vectors.ts'
 
 const FAR_MAC = '02:00:00:00:00:01'
@@ -38,6 +39,11 @@ export const linuxFrames: Scenario = {
     await filters(test, nic, farEnd)
     await receiveSideScaling(test, nic, farEnd)
     await countersEqualTheWire(test, nic, farEnd)
+    await flowDirector({
+      ...{ test, nic, farEnd, queues: QUEUES, key: MICROSOFT_KEY },
+      ...{ farMac: FAR_MAC, farAddress: FAR_ADDRESS, address: GUEST_ADDRESS },
+      growth: (frames) => growth(nic, farEnd, frames),
+    })
     await test.check('no transmit hang, no kernel complaint', () => assertNoDisaster(nic))
     await guest.stop()
     await breachesAreDocumented(test, [server])

@@ -34,12 +34,15 @@ export function rssHost(fields: number, queues = 4): Host {
   return host
 }
 
-/** Delivers one frame; returns queue, hash and word 0 of its descriptor. */
-export function steer(host: Host, frame: Uint8Array): { queue: number; hash: number; word0: number } {
+/** Delivers one frame; returns queue, hash, word 0 and status word of its descriptor. */
+export function steer(
+  host: Host,
+  frame: Uint8Array,
+): { queue: number; hash: number; word0: number; status: number } {
   const heads = [0, 1, 2, 3].map((queue) => host.read(REG.RDH, queue))
   host.wire.waiting.push(frame)
   host.poll()
   const queue = heads.findIndex((head, index) => host.read(REG.RDH, index) !== head)
-  const { words } = host.received(heads[queue], { ring: RX_RING + queue * 0x1000 })
-  return { queue, hash: words[1], word0: words[0] }
+  const { words, status } = host.received(heads[queue], { ring: RX_RING + queue * 0x1000 })
+  return { queue, hash: words[1], word0: words[0], status }
 }

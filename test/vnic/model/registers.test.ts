@@ -151,7 +151,7 @@ test('master disable is shown in STATUS', () => {
 test('the handshakes that Linux polls come to an end', () => {
   host.write(REG.FDIRCTRL, 0x43)
   expect(host.read(REG.FDIRCTRL) & REG.FDIRCTRL.fields.INIT_DONE.mask).not.toBe(0)
-  host.write(REG.FDIRCMD, 0x8041)
+  host.write(REG.FDIRCMD, 0x8841)
   expect(host.read(REG.FDIRCMD) & 3).toBe(0)
   host.write(REG.SECRXCTRL, 2)
   expect(host.read(REG.SECRXSTAT) & 1).toBe(1)

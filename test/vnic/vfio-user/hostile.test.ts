@@ -472,6 +472,8 @@ describe('descriptors', () => {
     for (const { command, payload, fds, flags } of messages) {
       if (!nic.connected) {
         client.close()
+        // Whoever comes next waits for what the last one has left.
+        await settle()
         client = new TestClient(nic, path)
         client.hello()
         connections++
@@ -483,8 +485,9 @@ describe('descriptors', () => {
         flags,
       )
       for (let answer = client.answer(); answer !== null; answer = client.answer()) answer.fds.forEach(close)
-      await settle()
-      if (open() > least + kept) throw new Error(`${open()} descriptors, ${least} at first`)
+      // What is closed in the background right now is not kept; with too much of it the server doesn't listen.
+      await (closing() > 32 ? settle() : new Promise(setImmediate))
+      if (open() - closing() > least + kept) throw new Error(`${open()} descriptors, ${least} at first`)
     }
     client.close()
     client.turn()

@@ -1,6 +1,7 @@
 /**
  * Registers of other cards of the family, the 82598 mostly, that the 82599 does not have. The register dumps of Linux and
- * DPDK read them on every card; on this one nothing is at these addresses, or what is there is a gap between the registers of a queue.
+ * DPDK read them on every card, and DPDK writes FDIRSCTPM on all; on this one nothing is at these addresses, or what is there is
+ * a gap between the registers of a queue.
  */
 import type { Range } from '../../intel/register.ts'
 import { at } from '../../intel/define.ts'
@@ -28,4 +29,5 @@ export const ABSENT: readonly Absent[] = [
   { name: 'TDSTAT', card: '82598', range: at(0x07c00, 4, 9) },
   { name: 'TIC_DW', card: '82598', range: at(0x07f10, 4, 4) },
   { name: 'TDPROBE', card: '82598', range: at(0x07f20) },
+  { name: 'FDIRSCTPM', card: 'X550', range: at(0x0ee78) },
 ]

@@ -1,5 +1,5 @@
 /**
- * Units that ixy-ts does not use and the virtual NIC only stores: Flow Director, FCoE, MACsec, wake-up, management,
+ * Units that ixy-ts does not use and the virtual NIC only stores: FCoE, MACsec, wake-up, management,
  * time stamping, virtualisation (82599 §8.2.3.13 to §8.2.3.27). Linux's ixgbe writes and dumps them.
  */
 import { bit, bits } from '../../intel/register.ts'
@@ -34,44 +34,6 @@ export const OTHER = {
   TSOFF: define('8.2.3.16', 'RW', at(0x04a98), 'Transmit FC start of frame'),
   FCRECTL: define('8.2.3.16', 'RW', at(0x0ed00), 'FCoE redirection control'),
   FCRETA: define('8.2.3.16', 'RW', at(0x0ed10, 4, 8), 'FCoE redirection table'),
-
-  // Flow Director (§8.2.3.21). Tables are initialised, filters are accepted and never match.
-  FDIRCTRL: define('8.2.3.21.1', 'RW', at(0x0ee00), 'Flow Director control', {
-    PBALLOC: bits(1, 0),
-    INIT_DONE: bit(3),
-    PERFECT_MATCH: bit(4),
-    REPORT_STATUS: bit(5),
-    DROP_QUEUE: bits(14, 8),
-    FLEX_OFFSET: bits(20, 16),
-    MAX_LENGTH: bits(27, 24),
-    FULL_THRESH: bits(31, 28),
-  }),
-  FDIRIPV6: define('8.2.3.21', 'RW', at(0x0ee0c, 4, 3), 'Flow Director source IPv6'),
-  FDIRIPSA: define('8.2.3.21', 'RW', at(0x0ee18), 'Flow Director source IP'),
-  FDIRIPDA: define('8.2.3.21', 'RW', at(0x0ee1c), 'Flow Director destination IP'),
-  FDIRPORT: define('8.2.3.21', 'RW', at(0x0ee20), 'Flow Director ports'),
-  FDIRVLAN: define('8.2.3.21', 'RW', at(0x0ee24), 'Flow Director VLAN and flexible bytes'),
-  FDIRHASH: define('8.2.3.21', 'RW', at(0x0ee28), 'Flow Director hash'),
-  FDIRCMD: define('8.2.3.21', 'RWS', at(0x0ee2c), 'Flow Director command', {
-    CMD: bits(1, 0),
-    FILTER_VALID: bit(2),
-    CLEARHT: bit(8),
-  }),
-  FDIRFREE: define('8.2.3.21', 'RW', at(0x0ee38), 'Flow Director free filters'),
-  FDIRDIP4M: define('8.2.3.21', 'RW', at(0x0ee3c), 'Flow Director destination IPv4 mask'),
-  FDIRSIP4M: define('8.2.3.21', 'RW', at(0x0ee40), 'Flow Director source IPv4 mask'),
-  FDIRTCPM: define('8.2.3.21', 'RW', at(0x0ee44), 'Flow Director TCP mask'),
-  FDIRUDPM: define('8.2.3.21', 'RW', at(0x0ee48), 'Flow Director UDP mask'),
-  FDIRLEN: define('8.2.3.21', 'RC', at(0x0ee4c), 'Flow Director longest chain'),
-  FDIRUSTAT: define('8.2.3.21', 'RC', at(0x0ee50), 'Flow Director usage'),
-  FDIRFSTAT: define('8.2.3.21', 'RC', at(0x0ee54), 'Flow Director failed usage'),
-  FDIRMATCH: define('8.2.3.21', 'RC', at(0x0ee58), 'Flow Director matches'),
-  FDIRMISS: define('8.2.3.21', 'RC', at(0x0ee5c), 'Flow Director misses'),
-  FDIRHKEY: define('8.2.3.21', 'RW', at(0x0ee68), 'Flow Director hash key'),
-  FDIRSKEY: define('8.2.3.21', 'RW', at(0x0ee6c), 'Flow Director signature key'),
-  FDIRM: define('8.2.3.21', 'RW', at(0x0ee70), 'Flow Director other mask'),
-  FDIRIP6M: define('8.2.3.21', 'RW', at(0x0ee74), 'Flow Director IPv6 mask'),
-  FDIRSCTPM: define('8.2.3.21', 'RW', at(0x0ee78), 'Flow Director SCTP mask'),
 
   // Wake-up (§8.2.3.24) and management (§8.2.3.25)
   WUC: define('8.2.3.24', 'RW', at(0x05800), 'Wake-up control', { PME_EN: bit(1), WKEN: bit(4) }),
