@@ -32,6 +32,10 @@ export class Mac {
     this.registers = registers
     this.statistics = statistics
     this.onPause = onPause
+    registers.onWrite(REG.MAXFRS, (value) => {
+      registers.set(REG.MAXFRS, value)
+      this.update()
+    })
   }
 
   reset(): void {

@@ -92,10 +92,6 @@ export class Receive {
       this.queues[index].configure()
     })
     watchDcaControl(registers, strict)
-    registers.onWrite(REG.MAXFRS, (value) => {
-      registers.set(REG.MAXFRS, value)
-      this.update()
-    })
   }
 
   reset(): void {

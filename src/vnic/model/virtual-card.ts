@@ -4,7 +4,6 @@
  * Whoever runs it passes register accesses on (registers.read, registers.write, config.*), shares host memory (dma),
  * takes interrupts, and calls poll() as often as possible.
  */
-import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { allocateBytes, type Bytes, copyBytes } from '../../packet/bytes.ts'
 import { type Burst, FRAME_ROOM } from '../burst.ts'
@@ -137,9 +136,9 @@ export class VirtualCard implements Port, Egress {
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
     const { PFQDE, GCR_EXT, CTRL_EXT } = REG
-    clearThemselves(registers, PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
-    clearThemselves(registers, GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
-    clearThemselves(registers, CTRL_EXT, CTRL_EXT.fields.PFRSTD.mask)
+    registers.selfClearing(PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
+    registers.selfClearing(GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
+    registers.selfClearing(CTRL_EXT, CTRL_EXT.fields.PFRSTD.mask)
     registers.onRead(REG.FRTIMER, () => Math.floor(this.now * 1000) % 2 ** 32)
     registers.onWrite(REG.HLREG0, (value) => {
       registers.set(REG.HLREG0, value)
@@ -297,9 +296,4 @@ export class VirtualCard implements Port, Egress {
     const pause = Math.min(pausedUntil > now ? pausedUntil : Infinity, this.flow.refreshAt)
     return Math.min(this.timers, pause, this.wire.nextEvent(now))
   }
-}
-
-/** Bits whose work is done at once. */
-function clearThemselves(registers: CardRegisters, register: Register, bits: number): void {
-  registers.onWrite(register, (value) => registers.set(register, value & ~bits))
 }
