@@ -13,7 +13,7 @@ const SUITE = 'trixie'
 const TOOLS = [
   ...['busybox-static', 'dash', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump'],
   // coreutils: its libstdbuf.so makes what testpmd prints appear when it is printed.
-  ...['ipxe', 'dnsmasq-base', 'coreutils'],
+  ...['ipxe', 'dnsmasq-base', 'coreutils', 'linuxptp'],
 ]
 const QEMU = ['qemu-system-x86']
 /** testpmd's package. Of what it depends on, a program that is only unpacked needs the libraries. */
@@ -22,7 +22,7 @@ const NOT_LIBRARIES = /^(libdpdk-dev|python3|.*-support)$/
 /** A plugin that nothing depends on; a digit of its version follows. */
 const DPDK_MEMPOOL = 'librte-mempool-ring'
 /** Raise when SUITE or the packages change: a new folder is filled. */
-const TREE_VERSION = 3
+const TREE_VERSION = 4
 
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
 /** What comes with the packages and nobody needs. */
