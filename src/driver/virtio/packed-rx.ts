@@ -218,7 +218,7 @@ function makeReceive(
     Atomics.store(words, (first << 2) + 3, firstWord)
     const event = PLAIN_DOORBELL ? words[device] : Atomics.load(words, device)
     // What we make available next belongs to the round that begins when this one's used descriptors end.
-    if (wanted(event, end & mask, state[1] === 0 ? 1 : 0, count, entries)) kick()
+    if (wanted(event, end & mask, state[1] === 0 ? 1 : 0, entries)) kick()
   }
 
   function untaken(): number {

@@ -116,7 +116,7 @@ function makeTransmit(
     // The first one last, see finish() in packed-rx.ts.
     Atomics.store(words, (first << 2) + 3, firstWord)
     const event = PLAIN_DOORBELL ? words[device] : Atomics.load(words, device)
-    if (wanted(event, at, flags === AVAIL ? 1 : 0, accepted, entries)) kick()
+    if (wanted(event, at, flags === AVAIL ? 1 : 0, entries)) kick()
     return accepted
   }
 

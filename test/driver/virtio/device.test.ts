@@ -202,6 +202,21 @@ test.each(VARIANTS)('$name: jumbo frames', (variant) => {
   expect(bench.breaches).toEqual([])
 })
 
+test('a card that goes to sleep without asking again to be woken is woken all the same', () => {
+  started({ bits: [BIT.RING_PACKED, BIT.EVENT_IDX] })
+  const { card, transport, memory } = bench
+  const ids = new Int32Array(60)
+  memory.allocate(1, ids, 60)
+  memory.size.fill(60)
+  card.queues.get(1)?.wantDoorbell(true)
+  for (let i = 0; i < 60; i++) {
+    bench.transmit(ids.subarray(i, i + 1))
+    expect(transport.rings.get(1)).toBe(i + 1)
+    expect(card.send(0).length).toBe(1)
+  }
+  expect(bench.breaches).toEqual([])
+})
+
 test.each([
   [64, 256, 64],
   [256, 64, 64],
