@@ -13,7 +13,7 @@ const SUITE = 'trixie'
 const TOOLS = [
   ...['busybox-static', 'dash', 'iproute2', 'ethtool', 'iperf3', 'iputils-ping', 'tcpdump'],
   // coreutils: its libstdbuf.so makes what testpmd prints appear when it is printed.
-  ...['ipxe', 'dnsmasq-base', 'coreutils'],
+  ...['ipxe', 'dnsmasq-base', 'coreutils', 'linuxptp'],
 ]
 const QEMU = ['qemu-system-x86']
 /** testpmd's package. Of what it depends on, a program that is only unpacked needs the libraries. */

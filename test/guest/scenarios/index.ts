@@ -14,6 +14,9 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { virtioBetweenGuests } from './virtio-between-guests.ts'
+import { virtioSysfs } from './virtio-sysfs.ts'
+import { virtioVfio } from './virtio-vfio.ts'
 
 /** In the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -31,5 +34,8 @@ export const scenarios: readonly Scenario[] = [
   ixyVfio,
   ixyAndLinux,
   ixyBetweenGuests,
+  virtioSysfs,
+  virtioVfio,
+  virtioBetweenGuests,
   soak,
 ]
