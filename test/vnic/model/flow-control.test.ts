@@ -109,6 +109,18 @@ test.each([
   expect(host.read(REG.MPC)).toBeGreaterThan(50)
 })
 
+test('the packet buffer is as large as RXPBSIZE says', () => {
+  const host = sender({ tfce: 0 })
+  host.write(REG.RXPBSIZE, put(REG.RXPBSIZE.fields.SIZE, 64))
+  host.write(REG.RXPBSIZE, 0, 1)
+  fill(host, 100)
+  const most = Math.floor((64 * 1024) / IN_BUFFER)
+  expect(host.device.receive.buffered).toBe(most)
+  expect(host.read(REG.MPC)).toBe(100 - most)
+  host.device.reset()
+  expect(host.read(REG.RXPBSIZE)).toBe(512 * 1024)
+})
+
 test('PAUSE frames are in the counters of the MAC, not in those of the DMA nor in what the host has sent', () => {
   const host = sender()
   host.queueFrame(0, frameOf(60))
