@@ -113,6 +113,7 @@ function addSystem(
   const harness = join(repository, 'test/guest/harness')
   for (const folder of ['/proc', '/sys', '/dev', '/tmp', '/run', '/root']) archive.directory(folder)
   archive.file('/init', readFileSync(join(harness, 'init.sh')), 0o755)
+  archive.file('/etc/mounts', readFileSync(join(harness, 'mounts.sh')))
   archive.file('/usr/bin/load', readFileSync(join(harness, 'load.sh')), 0o755)
   archive.file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n')
   archive.file('/etc/group', 'root:x:0:\nuser:x:1000:\n')

@@ -13,6 +13,9 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { virtioBetweenGuests } from './virtio-between-guests.ts'
+import { virtioSysfs } from './virtio-sysfs.ts'
+import { virtioVfio } from './virtio-vfio.ts'
 
 /** In the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -29,5 +32,8 @@ export const scenarios: readonly Scenario[] = [
   ixyVfio,
   ixyAndLinux,
   ixyBetweenGuests,
+  virtioSysfs,
+  virtioVfio,
+  virtioBetweenGuests,
   soak,
 ]
