@@ -36,7 +36,7 @@ export class Steering {
   constructor(registers: CardRegisters, strict: Strict, interrupts: Interrupts) {
     this.registers = registers
     this.filters = new QueueFilters(registers, () => this.update())
-    this.rss = new Rss(registers, () => this.update())
+    this.rss = new Rss(registers, strict, () => this.update())
     this.director = new FlowDirector(
       registers,
       strict,

@@ -124,6 +124,11 @@ export class VirtualCard implements Port, Egress {
     })
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
+    registers.onWrite(REG.PFVTCTL, (value) => {
+      registers.set(REG.PFVTCTL, value)
+      if ((value & REG.PFVTCTL.fields.VT_ENA.mask) !== 0)
+        this.strict.report('8.2.3.27.1', 'PFVTCTL.VT_ENA set on a card that has no pools')
+    })
     registers.onWrite(REG.PFQDE, (value) => {
       const { WE, RE } = REG.PFQDE.fields
       registers.set(REG.PFQDE, value & ~(WE.mask | RE.mask))

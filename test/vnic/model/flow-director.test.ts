@@ -158,14 +158,17 @@ describe('hashes and signatures are those of a real card', () => {
 const PERFECT = { FDIRM: NO_TAG | FLEX.mask }
 const FLOW: Flow = { type: 'udp', from: FROM, to: TO, sport: 1024, dport: 1024 }
 
-function perfectHost(control = 0): { host: Host; flows: Flows } {
-  const host = flowHost(PERFECT_MATCH.mask | control, PERFECT)
+function perfectHost(control = 0, fast = false): { host: Host; flows: Flows } {
+  const host = flowHost(PERFECT_MATCH.mask | control, PERFECT, { fast })
   return { host, flows: new Flows(host) }
 }
 
 describe('perfect filters', () => {
-  test('match when every field does', () => {
-    const { host, flows } = perfectHost()
+  test.each([
+    ['the long way', false],
+    ['in bursts, and a card that does not look', true],
+  ])('match when every field does, %s', (_name, fast) => {
+    const { host, flows } = perfectHost(0, fast)
     flows.add(FLOW, 3)
     expect(direct(host, udp())).toMatchObject({ queue: 3, type: 0, status: MATCH })
     for (const other of [
@@ -200,6 +203,13 @@ describe('perfect filters', () => {
     flows.add({ type: 'udp6', sport: 5, dport: 6 }, 3)
     expect(direct(host, udp6('fe80::4', 5, 'fe80::2', 6))).toMatchObject({ queue: 3 })
     expect(host.breaches()).toEqual([])
+  })
+
+  test("do not know the card's own IPv6 address, and one that asks for it is not added", () => {
+    const { host, flows } = perfectHost()
+    flows.add({ type: 'udp6', from: 'fe80::1' }, 2, { command: REG.FDIRCMD.fields.IPV6DMATCH.mask })
+    expect(direct(host, udp6('fe80::1', 0, 'fe80::2', 0)).queue).toBe(0)
+    expect([host.read(REG.FDIRFSTAT), host.read(REG.FDIRUSTAT)]).toEqual([1, 0])
   })
 
   test('of SCTP and of fragments see no ports', () => {
