@@ -95,7 +95,7 @@ async function identity(test: ScenarioContext, nic: LinuxNic): Promise<void> {
   })
   await test.check('what the card does not have is off and can not be switched on', async () => {
     const features = await guest.sh(`ethtool -k ${nic.name}`)
-    for (const feature of ['esp-hw-offload', 'macsec-hw-offload', 'tx-fcoe-segmentation', 'fcoe-mtu'])
+    for (const feature of ['esp-hw-offload', 'macsec-hw-offload'])
       assert.match(features, new RegExp(`^${feature}: off \\[fixed\\]$`, 'm'))
     await guest.sh(`[ ! -e /sys/class/net/${nic.name}/device/sriov_totalvfs ]`)
   })

@@ -3,6 +3,8 @@ import { put } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { makeEeprom } from '../../../src/vnic/model/eeprom.ts'
 import { frameOf, type Host, MAC, runningHost } from './host.ts'
+import { totalsOf } from '../../../src/vnic/model/totals.ts'
+import { putData, send } from './offloads.ts'
 import { tcp4 } from './packets.ts'
 import { queuesHost, rssHost, steer } from './queues.ts'
 
@@ -133,6 +135,20 @@ test('MACsec and IPsec: fused off, so what is asked of them is not done, in eith
 describe('FCoE', () => {
   test('the EEPROM says that there is none', () => {
     expect(makeEeprom(MAC)[0x2c] & 2).toBe(2)
+  })
+
+  test('a frame that asks for the CRC of FCoE would leave without it: it is reported and not sent', () => {
+    const host = runningHost()
+    const frame = frameOf(120)
+    frame.set([0x89, 0x06], 12)
+    // TUCMD.FCoE.
+    host.describe(0, [(14 << 9) | 38, 0, 0x20200000 | (1 << 15), 0])
+    let tail = putData(host, 1, frame, { options: 1 << 7 })
+    expect(send(host, tail)).toEqual([])
+    expect(totalsOf(host.device).dropped.tx_invalid).toBe(1)
+    expect(host.breaches()).toContain('FCoE offload asked of a card that has none (82599 §7.2.3.2.3)')
+    tail = putData(host, tail, frame)
+    expect(send(host, tail)).toEqual([frame])
   })
 
   test('an EtherType filter for it is one as any other; no context is looked up, nothing is counted', () => {
