@@ -364,6 +364,46 @@ describe('programming', () => {
     expect(host.read(REG.FDIRFSTAT)).toBe(37)
   })
 
+  test('of many filters in few lists, in any order, knows each', () => {
+    const host = flowHost(0)
+    const known = new Set<number>()
+    const { FREE } = REG.FDIRFREE.fields
+    const { FADD, FREMOVE } = REG.FDIRFSTAT.fields
+    let state = 1
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return (state >>> 8) % below
+    }
+    const sizes = [0, 0, 0]
+    const wrong: string[] = []
+    for (let i = 0; i < 2000; i++) {
+      const list = random(3)
+      const name = (100 + list) | (random(90) << 16)
+      const add = random(5) < 3
+      const knew = known.has(name)
+      const failed = add ? !knew && sizes[list] === 63 : !knew
+      host.write(REG.FDIRHASH, name)
+      host.write(REG.FDIRCMD, (add ? 1 : 2) | 0x8800 | FILTER_UPDATE.mask)
+      if (!failed && knew !== add) {
+        if (add) known.add(name)
+        else known.delete(name)
+        sizes[list] += add ? 1 : -1
+      }
+      const counted = host.read(REG.FDIRFSTAT) === (failed ? put(add ? FADD : FREMOVE, 1) : 0)
+      if (!counted || get(FREE, host.read(REG.FDIRFREE)) !== 8192 - known.size) wrong.push(`command ${i}`)
+    }
+    for (let bucket = 100; bucket < 103; bucket++)
+      for (let signature = 0; signature < 90; signature++) {
+        const name = bucket | (signature << 16)
+        host.write(REG.FDIRHASH, name)
+        host.write(REG.FDIRCMD, 3)
+        if (((host.read(REG.FDIRCMD) & FILTER_VALID.mask) !== 0) !== known.has(name))
+          wrong.push(`filter ${name}`)
+      }
+    expect(wrong).toEqual([])
+    expect(Math.max(...sizes)).toBeGreaterThan(40)
+  })
+
   test.each([
     [PERFECT_MATCH.mask, 1, 2048],
     [PERFECT_MATCH.mask, 2, 4096],
@@ -371,7 +411,7 @@ describe('programming', () => {
     [0, 1, 8192],
     [0, 2, 16384],
     [0, 3, 32768],
-  ])('FDIRCTRL 0x%x with PBALLOC %i has %i free', (mode, allocated, free) => {
+  ])('FDIRCTRL with mode bit %i and PBALLOC %i: %i are free', (mode, allocated, free) => {
     const host = flowHost(mode | allocated)
     expect(get(REG.FDIRFREE.fields.FREE, host.read(REG.FDIRFREE))).toBe(free)
   })
