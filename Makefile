@@ -8,7 +8,7 @@ STAMP := node_modules/.ixy-ts-installed
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build demo test lint api bench test-guest guest-tree clean
+.PHONY: soak help install build demo test lint api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -20,9 +20,10 @@ help:
 	@echo "make api         writes docs/api.md from the docstrings"
 	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
+	@echo "make vm          a shell in a virtual machine with two virtio cards and an 82599 (no root, no NIC)"
 	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); make test judges drivers with its QEMU"
 	@echo "make soak        hours of random combinations, kills, hostile messages, packets, and guests (root)"
-	@echo "make clean       removes dist/ and node_modules/"
+	@echo "make clean       removes dist/, node_modules/ and what was compiled for them"
 
 install: $(STAMP)
 
@@ -56,11 +57,16 @@ lint: $(STAMP)
 	@npx prettier --check --log-level warn .
 	@npx tsc --noEmit
 	@npx tsc -p src/driver/intel/wasm
+	@npx tsc -p src/driver/virtio/wasm
 	@npx tsc -p src/vnic/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build lint
 	@npx jest $(JEST_FLAGS)
+
+# WIRE: what is plugged into the 82599, as in make vm WIRE=gen,rate=1kpps
+vm: build
+	@WIRE=$(or $(WIRE),loop) $(NODE) test/guest/run.mjs --vm
 
 # QEMU, a kernel and tools of Debian, once, into .cache/guest: the guest tests fetch them by themselves, test/qtest uses QEMU if it is there
 guest-tree: $(STAMP)
@@ -75,7 +81,7 @@ bench: build
 	@$(NODE) bench/run.mjs
 
 clean:
-	@rm -rf dist coverage node_modules
+	@rm -rf dist coverage node_modules .cache/wasm
 
 # Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build

@@ -24,7 +24,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
   // By default jest keeps one CPU for itself, which on a machine of two is half of them; and the tests wait a lot.
   maxWorkers: '100%',
-  setupFiles: ['<rootDir>/test/without-rehearsal.ts'],
+  setupFiles: ['<rootDir>/test/quick-starts.ts'],
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

@@ -1,11 +1,16 @@
 /** One comparison in a thread of its own, as in the product: nothing else has been compiled or run there before. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Backend } from '../src/engine/types.ts'
-import { DriverShare, type Work } from './driver-share.ts'
+import { IxgbeShare } from './ixgbe-share.ts'
 import type { Effort } from './lib/measure.ts'
 import { loadNative } from './lib/native.ts'
+import type { Work } from './lib/share.ts'
+import { VirtioShare } from './virtio-share.ts'
+
+const SHARES = { ixgbe: IxgbeShare, virtio: VirtioShare }
 
 export interface ContestSpec {
+  readonly driver: keyof typeof SHARES
   readonly library: string
   readonly work: Work
   readonly backend: Backend
@@ -13,9 +18,10 @@ export interface ContestSpec {
   readonly effort: Effort
 }
 
-const { library, work, backend, batchSize, effort } = workerData as ContestSpec
-const share = new DriverShare(loadNative(library))
+const { driver, library, work, backend, batchSize, effort } = workerData as ContestSpec
+const share = new SHARES[driver](loadNative(library))
 parentPort?.postMessage({
+  driver,
   work,
   backend,
   batchSize,

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ContestSpec } from './contest.ts'
 import type { Backend } from '../src/engine/types.ts'
-import type { Work } from './driver-share.ts'
 import type { Comparison } from './lib/measure.ts'
+import type { Work } from './lib/share.ts'
 import { program } from './program.ts'
 import { scaling } from './scaling.ts'
 
@@ -21,20 +21,27 @@ const IXY = 'C, ixy layout'
 const OWN = 'C, own layout'
 const OURS = 'ours'
 const BACKENDS = ['ts', 'wasm'] as const
-const CONTESTS: readonly { work: Work; batches: readonly number[] }[] = [
-  { work: 'forward', batches: [1, 8, 32, 64, 256] },
-  { work: 'receive', batches: [32] },
-  { work: 'generate', batches: [32] },
-]
+type Driver = ContestSpec['driver']
 
-type Contest = Comparison & { work: Work; backend: Backend; batchSize: number; hugepages: boolean }
+const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
+  ixgbe: [
+    { work: 'forward', batches: [1, 8, 32, 64, 256] },
+    { work: 'receive', batches: [32] },
+    { work: 'generate', batches: [32] },
+  ],
+  virtio: [
+    { work: 'forward', batches: [1, 32, 256] },
+    { work: 'receive', batches: [32] },
+    { work: 'generate', batches: [32] },
+  ],
+}
 
-function contest(work: Work, backend: Backend, batchSize: number, blocks: number): Promise<Contest> {
+type Contest = Comparison & Omit<ContestSpec, 'library' | 'effort'> & { hugepages: boolean }
+
+function contest(chosen: Omit<ContestSpec, 'library' | 'effort'>, blocks: number): Promise<Contest> {
   const spec: ContestSpec = {
+    ...chosen,
     library: join(BENCH_BUILD, 'native.so'),
-    work,
-    backend,
-    batchSize,
     effort: { blocks, roundsPerBlock: 200, warmUp: 3000 },
   }
   return new Promise((resolve, reject) => {
@@ -52,22 +59,23 @@ function percent(value: number): string {
   return `${Math.round(value * 100)} %`
 }
 
-async function driverShare(blocks: number): Promise<Contest[]> {
+async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
   console.log(
-    '\nThe driver alone: ns per packet, minimum (median); speed against C, median (10th–90th percentile)\n',
+    `\nThe ${driver} driver alone: ns per packet, minimum (median); speed against C, median (10th–90th percentile)\n`,
   )
-  row(['', IXY, OWN, OURS, 'against ixy', 'against own'])
+  const peers = driver === 'ixgbe' ? [IXY, OWN] : [OWN]
+  row(['', ...peers, OURS, ...peers.map((name) => `against ${name.slice(3, 6)}`)])
   const contests: Contest[] = []
-  for (const { work, batches } of CONTESTS) {
+  for (const { work, batches } of CONTESTS[driver]) {
     for (const batchSize of batches) {
       for (const backend of BACKENDS) {
-        const result = await contest(work, backend, batchSize, blocks)
+        const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
-        const times = [IXY, OWN, OURS].map((name) => {
+        const times = [...peers, OURS].map((name) => {
           const { min, median } = result.times[name]
           return `${min.toFixed(1)} (${median.toFixed(1)})`
         })
-        const ratios = [IXY, OWN].map((name) => {
+        const ratios = peers.map((name) => {
           const { median, low, high } = result.ratios[name]
           return `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`
         })
@@ -112,7 +120,8 @@ function steady(work: Work, backend: Backend, seconds: number): Steady {
 }
 
 async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady: Steady[] }> {
-  const contests = await driverShare(quick ? 15 : 60)
+  const blocks = quick ? 15 : 60
+  const contests = await driverShare('ixgbe', blocks)
   if (!contests[0].hugepages) console.log('\nno huge pages: run ./setup-hugetlbfs.sh for better figures')
 
   const steadies = (['forward', 'generate'] as const).flatMap((work) =>
@@ -153,6 +162,7 @@ async function main(): Promise<void> {
   )
   const parts: Record<string, () => Promise<object>> = {
     driver: () => driver(quick),
+    virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
     program: () => program(quick, picture),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }

@@ -5,8 +5,9 @@
 import { writeSync } from 'node:fs'
 import koffi from 'koffi'
 import type { Backend } from '../src/engine/types.ts'
-import { DriverShare, type Work } from './driver-share.ts'
+import { IxgbeShare } from './ixgbe-share.ts'
 import { loadNative } from './lib/native.ts'
+import type { Work } from './lib/share.ts'
 
 const MARK = '=== steady ==='
 
@@ -19,7 +20,7 @@ function mark(): void {
 }
 
 const [library, work, backend, warmUp, seconds] = process.argv.slice(2)
-const forwarder = new DriverShare(loadNative(library)).contestant(work as Work, backend as Backend, 32)
+const forwarder = new IxgbeShare(loadNative(library)).contestant(work as Work, backend as Backend, 32)
 const run = (until: number): void => {
   while (performance.now() < until) for (let i = 0; i < 1000; i++) forwarder.round()
 }

@@ -4,21 +4,9 @@
  * staggered over the cache's sets, one status is asked for per batch.
  */
 #include "nic.h"
+#include "pools.h"
 
 #include <sched.h>
-#include <stdlib.h>
-
-#define MAX_BATCH 256
-#define POOLS 3
-#define BUFFER_SHIFT 11
-
-struct memory {
-	uint8_t *u8;
-	uint64_t *iova;
-	uint16_t *size, *stack;
-	int32_t top[POOLS];
-	uint32_t pool_shift;
-};
 
 struct rx {
 	struct descriptor *descriptors;
@@ -43,35 +31,17 @@ struct own {
 	uint32_t sequence;
 };
 
-static inline size_t data_offset(uint32_t id) { return ((size_t)id << BUFFER_SHIFT) + 64 + ((id & 7) << 6); }
-
-/*
- * `data`: POOLS << pool_shift buffers. Pool i feeds receive ring i; the last one is the generator's. `iova`: where the
- * card sees them.
- */
 static struct own *own_open(const struct port *ports, uint8_t *data, uint64_t iova, uint32_t pool_shift) {
 	struct own *own = calloc(1, sizeof *own);
 	struct memory *memory = &own->memory;
-	const uint32_t count = POOLS << pool_shift;
-	memory->u8 = data;
-	memory->iova = malloc(count * sizeof(uint64_t));
-	memory->size = calloc(count, sizeof(uint16_t));
-	memory->stack = malloc(count * sizeof(uint16_t));
-	memory->pool_shift = pool_shift;
-	for (uint32_t id = 0; id < count; id++) {
-		const uint32_t base = id >> pool_shift << pool_shift;
-		memory->iova[id] = iova + data_offset(id);
-		memory->stack[base + (1u << pool_shift) - 1 - (id - base)] = (uint16_t)id;
-		memory->size[id] = 60;
-	}
-	for (int i = 0; i < POOLS; i++) memory->top[i] = 1 << pool_shift;
+	memory_open(memory, data, iova, pool_shift);
 	for (uint32_t i = 0; i < 2; i++) {
 		const uint32_t entries = ports[i].entries;
 		struct rx *rx = &own->rx[i];
 		*rx = (struct rx){.descriptors = ports[i].rx, .tail = ports[i].rdt, .mask = entries - 1, .pool = i};
 		rx->ids = malloc(entries * sizeof(uint16_t));
 		for (uint32_t d = 0; d < entries; d++) {
-			rx->ids[d] = memory->stack[(i << pool_shift) + --memory->top[i]];
+			rx->ids[d] = (uint16_t)memory_take(memory, i);
 			rx->descriptors[d] = (struct descriptor){.address = memory->iova[rx->ids[d]]};
 		}
 		ring_doorbell(rx->tail, rx->mask);
@@ -110,9 +80,7 @@ void own_free(struct own *own) {
 		free(own->tx[i].ids);
 		free(own->tx[i].batch_end);
 	}
-	free(own->memory.iova);
-	free(own->memory.size);
-	free(own->memory.stack);
+	memory_close(&own->memory);
 	free(own);
 }
 
@@ -212,14 +180,7 @@ static uint32_t tx_batch(struct memory *memory, struct tx *restrict tx, const in
 	return accepted;
 }
 
-static uint32_t move(struct memory *memory, struct rx *rx, struct tx *tx, uint32_t limit) {
-	int32_t batch[MAX_BATCH];
-	const uint32_t room = tx_room(memory, tx);
-	const uint32_t received = rx_batch(memory, rx, batch, room < limit ? room : limit);
-	if (received == 0) return 0;
-	for (uint32_t i = 0; i < received; i++) memory->u8[data_offset((uint32_t)batch[i]) + TOUCHED_BYTE]++;
-	return tx_batch(memory, tx, batch, received);
-}
+#include "loops.h"
 
 /* Empty polls in a row after which the CPU is offered to others, as in src/engine/sleeper.ts. */
 #define PATIENCE 2000
@@ -240,45 +201,14 @@ void own_run(struct own *own, const uint32_t *stop, uint32_t limit) {
 	}
 }
 
-/* See ixy-layout.c. */
 double own_forward(struct own *own, uint32_t steps, uint32_t limit) {
-	const double began = now_ns();
-	for (uint32_t i = 0; i < steps; i++) {
-		move(&own->memory, &own->rx[0], &own->tx[1], limit);
-		move(&own->memory, &own->rx[1], &own->tx[0], limit);
-	}
-	return now_ns() - began;
+	return forward(&own->memory, own->rx, own->tx, steps, limit);
 }
 
 double own_receive(struct own *own, uint32_t steps, uint32_t limit) {
-	int32_t batch[MAX_BATCH];
-	struct memory *memory = &own->memory;
-	const double began = now_ns();
-	for (uint32_t i = 0; i < steps; i++) {
-		const uint32_t received = rx_batch(memory, &own->rx[0], batch, limit);
-		for (uint32_t k = 0; k < received; k++) {
-			const uint32_t pool = (uint32_t)batch[k] >> memory->pool_shift;
-			memory->stack[(pool << memory->pool_shift) + memory->top[pool]++] = (uint16_t)batch[k];
-		}
-	}
-	return now_ns() - began;
+	return receive_only(&own->memory, own->rx, steps, limit);
 }
 
 double own_generate(struct own *own, uint32_t steps, uint32_t limit) {
-	int32_t batch[MAX_BATCH];
-	struct memory *memory = &own->memory;
-	const uint32_t pool = POOLS - 1;
-	const double began = now_ns();
-	for (uint32_t i = 0; i < steps; i++) {
-		uint32_t wanted = tx_room(memory, &own->tx[0]);
-		if (wanted > limit) wanted = limit;
-		if (wanted > (uint32_t)memory->top[pool]) wanted = (uint32_t)memory->top[pool];
-		for (uint32_t k = 0; k < wanted; k++) {
-			const uint32_t id = memory->stack[(pool << memory->pool_shift) + --memory->top[pool]];
-			batch[k] = (int32_t)id;
-			*(uint32_t *)(memory->u8 + data_offset(id) + memory->size[id] - 4) = own->sequence++;
-		}
-		tx_batch(memory, &own->tx[0], batch, wanted);
-	}
-	return now_ns() - began;
+	return generate(&own->memory, own->tx, &own->sequence, steps, limit);
 }

@@ -23,6 +23,16 @@ export interface Native {
   ownForward(driver: Handle, steps: number, limit: number): number
   ownReceive(driver: Handle, steps: number, limit: number): number
   ownGenerate(driver: Handle, steps: number, limit: number): number
+  vbenchNew(queues: Handle, stride: number, entries: number, frameBytes: number, forwarding: number): Handle
+  vbenchStart(bench: Handle): void
+  vbenchBegin(bench: Handle, ports: number, packets: number): void
+  vbenchEnd(bench: Handle): number
+  vbenchErrors(bench: Handle): number
+  vbenchPort(bench: Handle, index: number): Handle
+  virtioNew(ports: Handle, memory: Handle, poolShift: number): Handle
+  virtioForward(driver: Handle, steps: number, limit: number): number
+  virtioReceive(driver: Handle, steps: number, limit: number): number
+  virtioGenerate(driver: Handle, steps: number, limit: number): number
 }
 
 const PROTOTYPES: Readonly<Record<keyof Native, string>> = {
@@ -43,6 +53,17 @@ const PROTOTYPES: Readonly<Record<keyof Native, string>> = {
   ownForward: 'double own_forward(void *driver, uint32_t steps, uint32_t limit)',
   ownReceive: 'double own_receive(void *driver, uint32_t steps, uint32_t limit)',
   ownGenerate: 'double own_generate(void *driver, uint32_t steps, uint32_t limit)',
+  vbenchNew:
+    'void *vbench_new(void *queues, uint32_t stride, uint32_t entries, uint32_t frame, int forwarding)',
+  vbenchStart: 'void vbench_start(void *bench)',
+  vbenchBegin: 'void vbench_begin(void *bench, uint32_t ports, uint32_t packets)',
+  vbenchEnd: 'double vbench_end(void *bench)',
+  vbenchErrors: 'uint32_t vbench_errors(void *bench)',
+  vbenchPort: 'void *vbench_port(void *bench, int index)',
+  virtioNew: 'void *virtio_new(void *ports, void *memory, uint32_t pool_shift)',
+  virtioForward: 'double virtio_forward(void *driver, uint32_t steps, uint32_t limit)',
+  virtioReceive: 'double virtio_receive(void *driver, uint32_t steps, uint32_t limit)',
+  virtioGenerate: 'double virtio_generate(void *driver, uint32_t steps, uint32_t limit)',
 }
 
 export function loadNative(path: string): Native {

@@ -73,7 +73,7 @@ export interface QueueSpec {
 
 export interface LinkState {
   readonly up: boolean
-  /** Mbit/s, 0 while down. */
+  /** Mbit/s, 0 while down, or if the device doesn't tell. */
   readonly mbit: number
 }
 

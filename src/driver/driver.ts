@@ -62,8 +62,11 @@ export interface Driver {
   readonly limits: Limits
   /** What the function is if this driver knows it, else null. */
   identify(ids: PciIds): Model | null
-  /** Bytes of DMA memory that the rings of one device take; packet buffers are not among them. */
-  dmaBytes(options: QueueOptions): number
+  /**
+   * Bytes of DMA memory that the rings of this device take; packet buffers are not among them. Some devices dictate the size of their
+   * rings, so it may be asked; open() follows.
+   */
+  dmaBytes(options: QueueOptions, transport: Transport): number
   /**
    * Resets and initialises the device, which owns the transport from now on. `arena` must have been mapped for it. No
    * packet comes in before Device.start(). Throws IXY_ERR_REGISTER when the device doesn't do as its datasheet says.

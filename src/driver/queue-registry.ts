@@ -4,8 +4,9 @@ import type { PacketMemory } from '../memory/packets.ts'
 import type { QueueSpec } from './device.ts'
 import { intelQueues } from './intel/queues.ts'
 import type { DriverQueues, QueuePair } from './queues.ts'
+import { virtioQueues } from './virtio/queues.ts'
 
-const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: intelQueues }
+const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: intelQueues, virtio: virtioQueues }
 
 /** Makes the rings of `spec` usable in this thread. Received packets get the buffers of `pool`. */
 export function attach(spec: QueueSpec, memory: PacketMemory, pool: number): QueuePair {

@@ -17,6 +17,8 @@ export interface StandIn {
 export interface QueuePair {
   readonly rx: RxQueue
   readonly tx: TxQueue
+  /** Bytes directly in front of each packet that driver and device write to. */
+  readonly headerBytes: number
   /** Connects the rings to the device and arms the receive ring. All buffers of its pool must be free. */
   start(): void
   /**

@@ -3,6 +3,7 @@ import { IxyError } from '../errors.ts'
 import { ETHERNET_CLASS, type KnownDevices, type Model, type PciIds, formatIds, hex } from '../pci/ids.ts'
 import type { DeviceOptions, Driver, Limits } from './driver.ts'
 import { ixgbe } from './ixgbe/driver.ts'
+import { virtio } from './virtio/driver.ts'
 
 export class DriverRegistry implements KnownDevices {
   /** What at least one of the drivers can do: the range in which an option makes sense at all. */
@@ -123,4 +124,4 @@ function article(word: string): string {
   return /^[aeiou]/i.test(word) ? 'an' : 'a'
 }
 
-export const DRIVERS = new DriverRegistry([ixgbe])
+export const DRIVERS = new DriverRegistry([ixgbe, virtio])

@@ -11,6 +11,7 @@ import type { QueueSet } from './session.ts'
 import type { Watchdog } from './watchdog.ts'
 import {
   COMMAND_QUIET,
+  COMMAND_SETTLE,
   COMMAND_STOP,
   COUNTERS,
   DROP_CAUSES,
@@ -111,9 +112,12 @@ export class Crew {
     for (const member of this.members) member.run(now)
   }
 
-  /** Ends what the workers send of their own accord; they go on receiving and forwarding. */
-  quiet(): void {
-    for (const member of this.members) member.command(COMMAND_QUIET)
+  /**
+   * Ends what the workers send of their own accord; they go on receiving and forwarding. `patient`: of the cards they have
+   * none sends either, so they may nap meanwhile.
+   */
+  quiet(patient: boolean): void {
+    for (const member of this.members) member.command(patient ? COMMAND_SETTLE : COMMAND_QUIET)
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   COMMAND,
   COMMAND_QUIET,
   COMMAND_RUN,
+  COMMAND_SETTLE,
   COMMAND_STOP,
   COUNTERS,
   FIRST_MOVED,
@@ -115,7 +116,8 @@ export class DataPlane {
     const command = Atomics.load(this.control, COMMAND)
     if (this.rehearsal !== null) return this.rehearsal.next()
     if (command === COMMAND_RUN) return true
-    if (command === COMMAND_QUIET) this.beQuiet()
+    if (command === COMMAND_QUIET || command === COMMAND_SETTLE) this.beQuiet()
+    if (command === COMMAND_SETTLE) this.sleeper?.beLazy()
     return command !== COMMAND_STOP
   }
 

@@ -10,7 +10,7 @@ import { offerTelemetry } from './telemetry.ts'
 import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
-import { aborted, sleep } from './wait.ts'
+import { Bell, aborted, sleep } from './wait.ts'
 import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
@@ -194,18 +194,19 @@ class Run {
 
   /** Resolves with why the run ends. Rejects when a device or a worker is gone. */
   private async untilEnd(crew: Crew): Promise<EndReason> {
-    const wake = new AbortController()
+    const bell = new Bell()
     let finished = false
     let failure: unknown = null
-    this.stop.addEventListener('abort', () => wake.abort())
+    this.stop.addEventListener('abort', bell.ring)
+    if (this.session.virtual !== null) this.session.virtual.onNews = bell.ring
     void crew.finished.then(() => {
       finished = true
-      wake.abort()
+      bell.ring()
     })
     for (const failed of [crew.failed, this.workload.failed]) {
       failed.catch((cause: unknown) => {
         failure = cause
-        wake.abort()
+        bell.ring()
       })
     }
     const deadline =
@@ -220,7 +221,7 @@ class Run {
       if (left <= 0) return 'duration'
       this.session.assertAlive()
       this.links.look()
-      await sleep(Math.min(every, left), wake.signal)
+      await bell.wait(Math.min(every, left))
     }
   }
 
@@ -235,7 +236,7 @@ class Run {
   private async windDown(crew: Crew): Promise<void> {
     const { session } = this
     session.assertAlive()
-    crew.quiet()
+    crew.quiet(session.virtualIndexes.length === session.devices.length)
     if (session.virtual !== null)
       await this.settle(
         crew,

@@ -39,7 +39,7 @@ export function allocate(
   devices: readonly { readonly driver: Driver; readonly transport: Transport }[],
 ): DmaArena {
   const packets = packetMemoryBytes(bufferShift, poolShift, pools)
-  const rings = devices.reduce((sum, { driver }) => sum + driver.dmaBytes(options), 0)
+  const rings = devices.reduce((sum, { driver, transport }) => sum + driver.dmaBytes(options, transport), 0)
   /** Buffers are aligned to their size. */
   const alignment = 1 << bufferShift
   const physical = devices.some(({ transport }) => transport.needsPhysicalAddresses)

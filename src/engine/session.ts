@@ -157,14 +157,12 @@ export class Session {
   }
 
   infos(): DeviceInfo[] {
-    return this.devices.map((device, index) => ({
-      index,
-      device: device.name,
-      model: device.model,
-      mac: device.mac,
-      access: this.transports[index].access,
-      linkMbit: device.link().mbit,
-    }))
+    return this.devices.map((device, index) => {
+      const { name, model, mac } = device
+      const { access } = this.transports[index]
+      const { up, mbit } = device.link()
+      return { index, device: name, model, mac, access, linkUp: up, linkMbit: mbit }
+    })
   }
 
   /** True if one of the virtual devices doesn't answer any more. */

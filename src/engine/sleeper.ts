@@ -1,4 +1,5 @@
 import { yieldCpu } from '../linux/affinity.ts'
+import { sleepMilliseconds } from '../linux/clock.ts'
 import { drainEventFd } from '../linux/file.ts'
 import { PollSet } from '../linux/poll.ts'
 import type { PollMode } from './types.ts'
@@ -10,6 +11,8 @@ import type { PollMode } from './types.ts'
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
 const LONGEST = 200
+/** How long a lazy one sleeps that would poll on, milliseconds. */
+const NAP = 1
 
 /**
  * What a worker does that finds nothing to do: sleeps until a card reports packets (the eventfd
@@ -24,6 +27,7 @@ export class Sleeper {
   private readonly set: PollSet
   private readonly patience: number
   private readonly sleeps: boolean
+  private lazy = false
   private emptyPolls = 0
 
   constructor(eventfds: readonly number[], mode: PollMode) {
@@ -31,6 +35,11 @@ export class Sleeper {
     this.set = new PollSet(eventfds)
     this.patience = PATIENCE[mode]
     this.sleeps = mode !== 'poll'
+  }
+
+  /** Nothing is in a hurry any more: in mode `poll` too, it sleeps for a moment whenever its patience is at an end. */
+  beLazy(): void {
+    this.lazy = true
   }
 
   /** Something was moved: stay awake. */
@@ -45,6 +54,12 @@ export class Sleeper {
   idle(pending: () => number, beforeSleep: () => void): void {
     this.emptyPolls++
     if (this.emptyPolls < this.patience) return
+    if (!this.sleeps && this.lazy) {
+      this.emptyPolls = this.patience
+      beforeSleep()
+      sleepMilliseconds(NAP)
+      return
+    }
     if (!this.sleeps) {
       this.emptyPolls = 0
       yieldCpu()

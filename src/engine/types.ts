@@ -74,7 +74,8 @@ export interface DeviceInfo {
   /** `52:54:00:00:00:01` */
   readonly mac: string
   readonly access: AccessPath
-  /** Mbit/s, 0 while the link is down. */
+  readonly linkUp: boolean
+  /** Mbit/s, 0 while the link is down, or if the device doesn't tell. */
   readonly linkMbit: number
 }
 

@@ -54,6 +54,8 @@ export class VirtualNics {
   /** Process id of the child. */
   readonly pid: number
   readonly names: string
+  /** Called when a wire has ended, and when the child has failed or died. */
+  onNews = (): void => undefined
   private readonly directory: PrivateDirectory
   private readonly child: ChildProcess
   private readonly requests = new Map<number, Settle>()
@@ -151,9 +153,7 @@ export class VirtualNics {
    */
   async failureWithin(milliseconds: number): Promise<IxyError | null> {
     const deadline = performance.now() + milliseconds
-    while (this.failure === null && performance.now() < deadline) {
-      await sleep(10)
-    }
+    while (this.failure === null && performance.now() < deadline) await sleep(10)
     return this.failure
   }
 
@@ -266,7 +266,7 @@ export class VirtualNics {
         this.requests.get(0)?.([])
         break
       case 'report':
-        this.newest = message.nics
+        this.take(message.nics)
         if (message.id !== null) this.requests.get(message.id)?.(message.nics)
         break
       case 'log':
@@ -279,6 +279,13 @@ export class VirtualNics {
     }
   }
 
+  private take(reports: readonly NicReport[]): void {
+    const ended = (nics: readonly NicReport[]): number => nics.filter((nic) => nic.ended).length
+    const news = ended(reports) !== ended(this.newest)
+    this.newest = reports
+    if (news) this.onNews()
+  }
+
   private send(message: ToChild): void {
     // A channel that has closed is reported by the child's end.
     if (this.child.connected) this.child.send(message, () => undefined)
@@ -287,6 +294,7 @@ export class VirtualNics {
   /** The first failure is the one that counts. */
   private fail(error: IxyError): void {
     this.failure ??= error
+    this.onNews()
     for (const settle of [...this.requests.values()]) settle(this.failure)
   }
 }

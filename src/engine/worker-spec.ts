@@ -13,6 +13,8 @@ export const COMMAND_RUN = 1
 export const COMMAND_QUIET = 2
 /** Empty the rings and end. */
 export const COMMAND_STOP = 3
+/** As COMMAND_QUIET, and whatever still arrives can wait for a moment. */
+export const COMMAND_SETTLE = 4
 /** The double `control[STARTED]`: when the run began, milliseconds of CLOCK_MONOTONIC. Written before COMMAND_RUN. */
 export const STARTED = 1
 /** The 32-bit word `control[BEAT]`: counts the worker's polls, so that one that doesn't come back from a step is noticed. */

@@ -38,7 +38,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     throw new IxyError(
       'IXY_ERR_DEVICE_IN_USE',
       `${address} is bound to vfio-pci`,
-      'use --access vfio, or bind it to ixgbe again',
+      'use --access vfio, or bind it to its kernel driver again',
     )
   requireUnused(fn, force, options)
   requirePassThrough(fn)

@@ -194,7 +194,7 @@ export class NicHost {
   private movements(): number {
     let moved = 0
     for (const { device } of this.nics) {
-      moved += device.statistics.total(REG.TPR) + device.statistics.total(REG.GPTC)
+      moved += device.statistics.total(REG.TPR) + device.statistics.total(REG.TXDGPC)
     }
     return moved
   }

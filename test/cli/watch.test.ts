@@ -9,7 +9,7 @@ import { type TelemetryServer, serveTelemetry } from '../../src/engine/telemetry
 import type { DeviceCounters, DeviceInfo, IntervalEvent } from '../../src/engine/types.ts'
 
 function info(index: number, device: string): DeviceInfo {
-  return { index, device, model: 'm', mac: 'a', access: 'sysfs', linkMbit: 10_000 }
+  return { index, device, model: 'm', mac: 'a', access: 'sysfs', linkUp: true, linkMbit: 10_000 }
 }
 
 function counters(index: number, device: string, packets: number): DeviceCounters {

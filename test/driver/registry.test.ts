@@ -2,6 +2,7 @@ import { type Driver, type Limits } from '../../src/driver/driver.ts'
 import { ixgbe } from '../../src/driver/ixgbe/driver.ts'
 import { attach } from '../../src/driver/queue-registry.ts'
 import { DRIVERS, DriverRegistry, requireWithinLimits } from '../../src/driver/registry.ts'
+import { virtio } from '../../src/driver/virtio/driver.ts'
 import { PacketMemory } from '../../src/memory/packets.ts'
 
 const ETHERNET = 0x0200
@@ -30,7 +31,7 @@ describe('device ids', () => {
     expect(() => DRIVERS.requireSupported('0000:01:00.0', ids, false)).toThrow(
       expect.objectContaining({
         code: 'IXY_ERR_DEVICE_UNSUPPORTED',
-        fix: 'choose an Intel 82599, X520, X540, X550 or X552, or try it at your own risk with --force',
+        fix: 'choose an Intel 82599, X520, X540, X550 or X552, or a Red Hat virtio-net, or try it at your own risk with --force',
       }),
     )
     expect(DRIVERS.driverOf('0000:01:00.0', ids, true)).toEqual({
@@ -42,15 +43,27 @@ describe('device ids', () => {
   })
 
   test('another vendor’s card is never taken, not even with force', () => {
-    const ids = { vendorId: 0x1af4, deviceId: 0x10fb, classCode: ETHERNET }
+    const ids = { vendorId: 0x10ec, deviceId: 0x10fb, classCode: ETHERNET }
     for (const force of [false, true]) {
       expect(() => DRIVERS.requireSupported('0000:01:00.0', ids, force)).toThrow(
         expect.objectContaining({
-          message: expect.stringMatching(/not made by Intel \(id 1af4:10fb\)/),
-          fix: 'choose an Intel 82599, X520, X540, X550 or X552',
+          message: expect.stringMatching(/not made by Intel or Red Hat \(id 10ec:10fb\)/),
+          fix: 'choose an Intel 82599, X520, X540, X550 or X552, or a Red Hat virtio-net',
         }),
       )
     }
+  })
+
+  test.each([
+    [0x1000, 'virtio-net (transitional)'],
+    [0x1041, 'virtio-net'],
+  ])('virtio %x is known', (deviceId, model) => {
+    const ids = { vendorId: 0x1af4, deviceId, classCode: ETHERNET }
+    expect(DRIVERS.driverOf('x', ids, false)).toEqual({
+      driver: virtio,
+      model: { family: 'virtio-net', model },
+    })
+    expect(() => DRIVERS.requireSupported('x', { ...ids, classCode: 0x0100 }, true)).toThrow(unsupported)
   })
 })
 

@@ -60,7 +60,7 @@ export class SimulatedRun {
     const poolShift = Math.log2(RING) + 2
     const perQueue = packetMemoryBytes(shift, poolShift, 2) + (1 << shift)
     this.arena = new DmaArena(
-      queues * perQueue + 2 * ixgbe.dmaBytes({ queues, ringSize: RING }) + 4096,
+      queues * perQueue + 2 * ixgbe.dmaBytes({ queues, ringSize: RING }, this.transports[0]) + 4096,
       false,
     )
     for (const transport of this.transports)

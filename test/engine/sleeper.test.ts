@@ -60,4 +60,10 @@ test('poll: it never sleeps', () => {
   const asleep = jest.fn()
   for (let i = 0; i < 10_000; i++) sleeper.idle(() => 0, asleep)
   expect(asleep).not.toHaveBeenCalled()
+  // But when nothing is in a hurry any more: once its patience is at an end, before each poll, until something moves.
+  sleeper.beLazy()
+  const [first, ...more] = pollsBefore(sleeper, 3)
+  expect([first > 1000, more]).toEqual([true, [1, 1]])
+  sleeper.busy()
+  expect(pollsBefore(sleeper, 1)[0]).toBeGreaterThan(1000)
 })

@@ -13,6 +13,7 @@ const INFO: DeviceInfo = {
   model: '82599',
   mac: '52:54:00:00:00:01',
   access: 'vfio-user',
+  linkUp: true,
   linkMbit: 10_000,
 }
 

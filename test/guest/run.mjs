@@ -1,5 +1,5 @@
 // Bundles the harness (it is TypeScript) and runs it: node test/guest/run.mjs [scenario…]; with --fetch, only
-// QEMU and what else they need is brought here, which test/qtest uses, too.
+// QEMU and what else they need is brought here, which test/qtest uses, too; with --vm, `make vm`.
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -10,7 +10,11 @@ const root = join(here, '..', '..')
 const outdir = join(root, '.cache', 'guest')
 mkdirSync(outdir, { recursive: true })
 await build({
-  entryPoints: { harness: join(here, 'main.ts'), 'far-end': join(here, 'far-end.ts') },
+  entryPoints: {
+    harness: join(here, 'main.ts'),
+    'far-end': join(here, 'far-end.ts'),
+    vm: join(here, 'vm.ts'),
+  },
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
@@ -23,4 +27,5 @@ await build({
 })
 process.chdir(root)
 process.setSourceMapsEnabled(true)
-await import(pathToFileURL(join(outdir, 'harness.cjs')).href)
+const program = process.argv[2] === '--vm' ? 'vm.cjs' : 'harness.cjs'
+await import(pathToFileURL(join(outdir, program)).href)

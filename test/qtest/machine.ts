@@ -61,6 +61,13 @@ export interface Nic {
   readonly netdev?: string
 }
 
+export interface MachineOptions {
+  /** What QEMU is started with: `ip netns exec …`. */
+  readonly wrapper?: readonly string[]
+  /** More of QEMU's command line. */
+  readonly more?: readonly string[]
+}
+
 interface Listening {
   readonly listener: UnixListener
   readonly path: string
@@ -76,10 +83,11 @@ export class Machine {
   private readonly errors: string
   private readonly ram: ArrayBuffer
   private messages = 0
-  private segments = 0
+  /** Files that are the machine's memory already. */
+  private readonly mapped = new Set<number>()
 
-  /** Starts it with these cards, and connects to it. `arguments_`: more for QEMU's command line. */
-  constructor(nics: readonly Nic[], arguments_: readonly string[] = []) {
+  /** Starts it with these cards, and connects to it. */
+  constructor(nics: readonly Nic[], { wrapper = [], more = [] }: MachineOptions = {}) {
     if (qemu === null) throw new Error(noQemu ?? '')
     this.nics = nics
     try {
@@ -100,14 +108,16 @@ export class Machine {
       const mapped = mmap(RAM, { fd: ram })
       this.undo.push(() => munmap(mapped, RAM))
       this.ram = viewOf(mapped, RAM)
-      this.start(qemu, [
+      const { command, environment } = qemu
+      this.start(environment, [
+        ...[...wrapper, ...command],
         ...['-accel', 'qtest', '-qtest', `unix:${qtest.path},server=off`, '-qtest-log', 'none'],
         ...['-machine', 'q35,memory-backend=ram', '-nodefaults', '-display', 'none', '-no-user-config'],
         ...['-object', `memory-backend-file,id=ram,size=${RAM},share=on,mem-path=${pathOf(ram)}`],
         ...['-m', `${RAM / 2 ** 20}M,slots=8,maxmem=${MOST_MEMORY}`],
         ...['-qmp', `unix:${monitor.path},server=off`],
         ...nics.flatMap((nic, i) => argumentsOf(nic, i, wires[i])),
-        ...arguments_,
+        ...more,
       ])
       const connect = ({ listener }: Listening): UnixSocket => this.accept(listener)
       this.client = new QtestClient(connect(qtest))
@@ -161,12 +171,13 @@ export class Machine {
 
   /** The segment becomes a memory module of the machine, at the address that the card is told. */
   private mapDma({ fd, fdOffset, iova, bytes }: DmaSegment): void {
-    const id = this.segments++
+    if (fdOffset > 0) throw new Error('an arena of one segment')
+    if (this.mapped.has(fd)) return
+    const id = this.mapped.add(fd).size
     this.monitor.run('object-add', {
       'qom-type': 'memory-backend-file',
       id: `dma${id}`,
       'mem-path': pathOf(fd),
-      ...(fdOffset > 0 && { offset: fdOffset }),
       size: bytes,
       share: true,
     })
@@ -180,13 +191,14 @@ export class Machine {
   }
 
   /** It ends with this process, however that ends. */
-  private start({ command, environment }: Qemu, arguments_: readonly string[]): void {
+  private start(env: NodeJS.ProcessEnv, command: readonly string[]): void {
     const errors = openSync(this.errors, 'w')
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command, ...arguments_], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
       stdio: ['ignore', errors, errors],
-      env: environment,
+      env,
     })
     closeSync(errors)
+    child.unref()
     this.undo.push(() => child.kill('SIGKILL'))
   }
 

@@ -42,6 +42,8 @@ Examples:
   sudo ixy-ts vnic nic.sock --wire tap=nic0 --user nobody --confine
                                               for a client that isn't trusted, in a folder of nobody's
 
+A cable holds nobody up: NICs whose drivers have flow control on (Linux does) pause each other, others miss frames.
+
 Without --mac a NIC gets a random MAC address that stays the same for its socket until the next boot.
 
 One server per card keeps clients of different owners apart. What --user and --confine promise, and the one line that says
@@ -285,6 +287,7 @@ function infoOf(host: NicHost, index: number): DeviceInfo {
     model: MODEL,
     mac,
     access: 'vfio-user',
+    linkUp: true,
     linkMbit: LINK_MBIT,
   }
 }

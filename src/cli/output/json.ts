@@ -33,6 +33,7 @@ export class JsonReporter implements Reporter {
         model: info.model,
         mac: info.mac,
         access: info.access,
+        linkUp: info.linkUp,
         linkMbit: info.linkMbit,
         ...owners[i],
       })),

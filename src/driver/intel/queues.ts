@@ -62,6 +62,7 @@ export const intelQueues: DriverQueues<IntelQueueSpec> = {
     return {
       rx,
       tx,
+      headerBytes: 0,
       start() {
         rx.start(tailView(spec.rx.tailPage), spec.rx.tailIndex)
         tx.start(tailView(spec.tx.tailPage), spec.tx.tailIndex)

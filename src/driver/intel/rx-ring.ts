@@ -1,6 +1,6 @@
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
-import { PLAIN_DOORBELL } from './doorbell.ts'
+import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'

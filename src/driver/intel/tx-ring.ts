@@ -9,7 +9,7 @@ import {
   TX_RS,
   TX_SHORTEST,
 } from './descriptors.ts'
-import { PLAIN_DOORBELL } from './doorbell.ts'
+import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'

@@ -42,6 +42,8 @@ export function initReceive(regs: RegisterFile, maxFrame: number): void {
   regs.write(REG.FCTRL, BAM.mask | MPE.mask | UPE.mask)
   regs.modify(REG.VLNCTRL, { clear: REG.VLNCTRL.fields.VFE.mask })
 
+  // Flow control stays off, as the reset leaves it (FCCFG, MFLCN): docs/virtual-nic.md says why.
+
   // The last sentence of §4.6.7, the part for the whole card; prepareReceiveQueue() has the other.
   regs.modify(REG.CTRL_EXT, { set: REG.CTRL_EXT.fields.NS_DIS.mask })
 }

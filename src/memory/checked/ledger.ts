@@ -27,6 +27,7 @@ const FCS = 4
 
 export class Ledger {
   readonly memory: PacketMemory
+  private readonly headerBytes: number
   private readonly places: Places
   private readonly copies: Copies
   private readonly state: Uint8Array
@@ -48,10 +49,11 @@ export class Ledger {
   private failure: Error | null = null
   private place = -2
 
-  /** `fed`: numbers of the pools that receive rings take from. */
-  constructor(memory: PacketMemory, fed: readonly number[], places: Places) {
+  /** `fed`: numbers of the pools that receive rings take from. `headerBytes`: as in QueuePair. */
+  constructor(memory: PacketMemory, fed: readonly number[], places: Places, headerBytes = 0) {
     const { size, pools } = memory
     this.memory = memory
+    this.headerBytes = headerBytes
     this.places = places
     this.copies = new Copies(memory)
     this.state = new Uint8Array(size.length)
@@ -157,7 +159,7 @@ export class Ledger {
     const reach = Math.min(end, data + Math.ceil(length / LINE) * LINE)
     if (
       this.used[id] === 0 &&
-      !(this.copies.same(id << memory.bufferShift, data) && this.copies.same(reach, end))
+      !(this.copies.same(id << memory.bufferShift, data - this.headerBytes) && this.copies.same(reach, end))
     )
       this.failWritten(id)
     this.used[id] = 0

@@ -3,21 +3,18 @@ import { FRAME_ROOM } from '../burst.ts'
 import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
 import { DEFAULT_MTU, FCS_BYTES, HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { MAC_CONTROL, PAUSE, PRIORITY_PAUSE, QUANTUM_MS } from './mac-control.ts'
 import type { CardRegisters } from './registers.ts'
 import type { Statistics } from './statistics.ts'
 
 /** Longest frame without jumbo frames, FCS included (82599 §8.2.3.22.13). */
 const STANDARD_FRAME = HEADER_BYTES + DEFAULT_MTU + FCS_BYTES
 
-/** IEEE 802.3 §31: EtherType and opcodes of MAC control frames. */
-const MAC_CONTROL = 0x8808
-const PAUSE = 0x0001
-const PRIORITY_PAUSE = 0x0101
 /** 01:80:c2:00:00:01, as the halves of an address stand in RAL and RAH. */
 const PAUSE_LOW = 0x00c28001
 const PAUSE_HIGH = 0x0100
-/** PAUSE counts in times of 512 bits (IEEE 802.3 §31B.2); at 10 Gbit/s, milliseconds. */
-const QUANTUM_MS = 512 / 10e6
+/** Classes of priority flow control. */
+const CLASSES = 8
 
 export class Mac {
   /** MAC control frames that it has kept for itself. PAUSE frames count in LXONRXCNT and LXOFFRXCNT, others nowhere. */
@@ -35,6 +32,10 @@ export class Mac {
     this.registers = registers
     this.statistics = statistics
     this.onPause = onPause
+    registers.onWrite(REG.MAXFRS, (value) => {
+      registers.set(REG.MAXFRS, value)
+      this.update()
+    })
   }
 
   reset(): void {
@@ -49,14 +50,25 @@ export class Mac {
     this.maxFrame = Math.min(limit, FRAME_ROOM) - FCS_BYTES
   }
 
-  /** Counts a frame of at least the shortest length. Returns false if it goes no further; then its fate is counted. */
+  /**
+   * Counts a frame of at least the shortest length, but none of flow control that it keeps (82599 §8.2.3.23.59). Returns
+   * false if it goes no further; then its fate is counted.
+   */
   admits(u8: Uint8Array, offset: number, length: number, vlanType: number): boolean {
+    const etherType = (u8[offset + 12] << 8) | u8[offset + 13]
+    if (etherType === MAC_CONTROL && !this.passesControl(u8, offset)) {
+      this.control++
+      return false
+    }
+    this.arrive(length)
+    return length <= this.maxFrame || this.acceptsLength(length, etherType === vlanType)
+  }
+
+  /** Counts a frame that has arrived. */
+  arrive(length: number): void {
     const { arrivals } = this
     arrivals[0]++
     arrivals[1] += length
-    const etherType = (u8[offset + 12] << 8) | u8[offset + 13]
-    if (length > this.maxFrame && !this.acceptsLength(length, etherType === vlanType)) return false
-    return etherType !== MAC_CONTROL || this.passesControl(u8, offset)
   }
 
   /** A VLAN tag may exceed the limit (82599 §8.2.3.22.13). */
@@ -67,10 +79,11 @@ export class Mac {
   }
 
   /**
-   * DPF says what becomes of PAUSE frames once they are obeyed; PMCF of all other MAC control frames, and those are PAUSE
-   * frames, too, while they are not to be obeyed (82599 §3.7.7.1.4).
+   * Does what a MAC control frame asks for. Returns whether it goes on to the host: DPF says what becomes of PAUSE frames once
+   * they are obeyed; PMCF of all other MAC control frames, and those are PAUSE frames, too, while they are not to be obeyed
+   * (82599 §3.7.7.1.4).
    */
-  private passesControl(u8: Uint8Array, offset: number): boolean {
+  passesControl(u8: Uint8Array, offset: number): boolean {
     const { PMCF, DPF, RFCE, RPFCE } = REG.MFLCN.fields
     const mflcn = this.registers.get(REG.MFLCN)
     const opcode = (u8[offset + 14] << 8) | u8[offset + 15]
@@ -80,10 +93,20 @@ export class Mac {
       this.statistics.add(quanta === 0 ? REG.LXONRXCNT : REG.LXOFFRXCNT)
       obeyed = (mflcn & RFCE.mask) !== 0
       if (obeyed) this.onPause(quanta * QUANTUM_MS)
-    } else if (opcode === PRIORITY_PAUSE) obeyed = (mflcn & RPFCE.mask) !== 0
-    const passes = obeyed ? (mflcn & DPF.mask) === 0 : (mflcn & PMCF.mask) !== 0
-    if (!passes) this.control++
-    return passes
+    } else if (opcode === PRIORITY_PAUSE) {
+      obeyed = (mflcn & RPFCE.mask) !== 0
+      if (obeyed) this.countPriorities(u8, offset)
+    }
+    return obeyed ? (mflcn & DPF.mask) === 0 : (mflcn & PMCF.mask) !== 0
+  }
+
+  /** Priority flow control: a bit for each class that is meant, then a time for each class. Counted, and nothing is held up. */
+  private countPriorities(u8: Uint8Array, offset: number): void {
+    for (let i = 0; i < CLASSES; i++) {
+      if ((u8[offset + 17] & (1 << i)) === 0) continue
+      const quanta = u8[offset + 18 + 2 * i] | u8[offset + 19 + 2 * i]
+      this.statistics.add(quanta === 0 ? REG.PXONRXCNT : REG.PXOFFRXCNT, 1, i)
+    }
   }
 
   /** PAUSE goes to an address of its own, or to the station's. */

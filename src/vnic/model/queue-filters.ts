@@ -2,8 +2,8 @@
  * Filters that choose the receive queue of a frame: EtherType (82599 §7.1.2.3), TCP SYN (§7.1.2.6), L3/L4 5-tuple (§7.1.2.5).
  *
  * They are asked in this order: EtherType; then SYN and 5-tuple, which of them first by SYNQF.SYNQFP (§7.1.2.1).
- * Low latency interrupts (ETQS.LLI, L34TIMIR.LLI), pools and what an EtherType filter says about FCoE and IEEE 1588
- * are not modelled.
+ * Low latency interrupts (ETQS.LLI, L34TIMIR.LLI), pools and what an EtherType filter says about FCoE are not modelled; what it
+ * says about IEEE 1588 is in time-sync.ts.
  */
 import { get } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'

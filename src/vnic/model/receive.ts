@@ -6,21 +6,21 @@ import type { Burst } from '../burst.ts'
 import { crc32 } from './crc32.ts'
 import type { DmaMap } from './dma.ts'
 import { Filters } from './filters.ts'
-import { FrameQueue } from '../wires/frame-queue.ts'
+import type { FlowControl } from './flow-control.ts'
 import { FrameEditor } from './frame-editor.ts'
 import type { Interrupts } from './interrupts.ts'
-import { Mac } from './mac.ts'
+import type { Mac } from './mac.ts'
+import { PacketBuffer } from './packet-buffer.ts'
 import { PacketInfo } from './packet-info.ts'
+import { watchDcaControl } from './receive-rules.ts'
 import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
 import { verifyChecksums } from './rx-checksum.ts'
 import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
-import { castSum, type Statistics, Sum } from './statistics.ts'
+import { castSum, counterSet, type Statistics, Sum } from './statistics.ts'
 import { Steering } from './steering.ts'
 import type { Strict } from './strict.ts'
-
-/** The receive packet buffer (82599 §8.2.3.8.9). */
-const PACKET_BUFFER_BYTES = 512 * 1024
+import type { TimeSync } from './time-sync.ts'
 
 /** What became of a frame on its way from the MAC to the host: it has no descriptor and may wait for one, say. */
 const Fate = { TAKEN: 0, DROPPED: 1, WAITS: 2 } as const
@@ -46,14 +46,14 @@ export class Receive {
   private readonly registers: CardRegisters
   private readonly statistics: Statistics
   private readonly interrupts: Interrupts
+  private readonly timeSync: TimeSync
   private readonly steering: Steering
   private readonly info = new PacketInfo()
   private readonly editor = new FrameEditor()
   /** Queues that are enabled, so that a poll looks at these only. */
   private active: RxQueue[] = []
   private missed = 0
-  /** The packet buffer: frames that have passed the MAC and found no descriptor yet. */
-  private readonly waiting = new FrameQueue(PACKET_BUFFER_BYTES)
+  private readonly waiting: PacketBuffer
   /** Frames must be looked into: for VLAN tags, checksums, the FCS. The filters and the steering say so themselves. */
   private inspect = true
   private stripCrc = true
@@ -65,10 +65,12 @@ export class Receive {
     interrupts: Interrupts,
     strict: Strict,
     inspectAll: boolean,
-    onPause: (milliseconds: number) => void,
+    { mac, flow, timeSync }: { mac: Mac; flow: FlowControl; timeSync: TimeSync },
   ) {
     this.inspectAll = inspectAll
-    this.mac = new Mac(registers, statistics, onPause)
+    this.mac = mac
+    this.waiting = new PacketBuffer(registers, flow)
+    this.timeSync = timeSync
     this.registers = registers
     this.statistics = statistics
     this.interrupts = interrupts
@@ -89,16 +91,7 @@ export class Receive {
       registers.set(REG.SRRCTL, value, index)
       this.queues[index].configure()
     })
-    registers.onWrite(REG.DCA_RXCTRL, (value, index) => {
-      const { MUST_BE_ZERO } = REG.DCA_RXCTRL.fields
-      if ((value & ~registers.get(REG.DCA_RXCTRL, index) & MUST_BE_ZERO.mask) !== 0)
-        strict.report('8.2.3.11.1', 'bit 12 of DCA_RXCTRL set again')
-      registers.set(REG.DCA_RXCTRL, value, index)
-    })
-    registers.onWrite(REG.MAXFRS, (value) => {
-      registers.set(REG.MAXFRS, value)
-      this.update()
-    })
+    watchDcaControl(registers, strict)
   }
 
   reset(): void {
@@ -128,12 +121,12 @@ export class Receive {
 
   /** Frames that are in the packet buffer now. */
   get buffered(): number {
-    return this.waiting.frames
+    return this.waiting.frames.frames
   }
 
   /** How many frames of the largest size find descriptors in whichever queue that is on; 0 while any wait for one. */
   room(): number {
-    if (!this.open || this.active.length === 0 || !this.waiting.empty) return 0
+    if (!this.open || this.active.length === 0 || !this.waiting.frames.empty) return 0
     let least = Infinity
     for (const queue of this.active) {
       const perFrame = Math.ceil(this.mac.maxFrame / queue.bufferBytes)
@@ -143,37 +136,58 @@ export class Receive {
   }
 
   /** A frame from the wire. Returns false if it was dropped, see Port; one that waits in the packet buffer is not. */
-  deliver(memory: Bytes, offset: number, length: number): boolean {
+  deliver(memory: Bytes, offset: number, length: number, left?: number): boolean {
     if (!this.open) {
       this.unheard++
       return false
     }
     if (length < MIN_FRAME_BYTES) return this.deliverShort(memory, offset, length)
     if (!this.mac.admits(memory.u8, offset, length, this.filters.vlanType)) return false
+    return this.accept(memory, offset, length, left)
+  }
+
+  /**
+   * A frame of the link partner's MAC (PAUSE), which comes between the others. Returns true if it goes on to the host, and so is
+   * a frame like the others. What the MAC keeps is in no count of frames but its own registers.
+   */
+  control(memory: Bytes, offset: number, length: number): boolean {
+    if (!this.open || !this.mac.passesControl(memory.u8, offset)) return false
+    this.mac.arrive(length)
+    this.accept(memory, offset, length)
+    return true
+  }
+
+  /** A frame that has passed the MAC. */
+  private accept(memory: Bytes, offset: number, length: number, left?: number): boolean {
     if (!this.filters.open && !this.filters.accepts(memory.u8, offset)) {
       this.filtered++
       return false
     }
-    const fate = this.waiting.empty ? this.toHost(memory, offset, length) : Fate.WAITS
+    const { waiting, timeSync } = this
+    const stamped =
+      timeSync.receiving && timeSync.received(memory.u8, offset, length, this.filters.vlanType, left)
+    const fate = waiting.frames.empty ? this.toHost(memory, offset, length, stamped) : Fate.WAITS
     if (fate !== Fate.WAITS) return fate === Fate.TAKEN
-    return this.waiting.push(memory, offset, length) || this.miss()
+    return waiting.push(memory, offset, length, stamped) || this.miss()
   }
 
   /** Up to `limit` frames that have waited in the packet buffer; returns how many no longer do. */
   drain(limit: number): number {
     const { waiting } = this
+    const { frames } = waiting
     let count = 0
-    while (count < limit && !waiting.empty && this.running) {
-      if (this.toHost(waiting.memory, waiting.offset, waiting.length) === Fate.WAITS) break
+    while (count < limit && !frames.empty && this.running) {
+      if (this.toHost(frames.memory, frames.offset, frames.length, waiting.stamped) === Fate.WAITS) break
       waiting.shift()
       count++
     }
+    if (count > 0) waiting.drained()
     return count
   }
 
-  private toHost(memory: Bytes, offset: number, length: number): Fate {
-    if (this.inspect || this.steering.enabled || this.filters.byVlan)
-      return this.inspected(memory, offset, length)
+  private toHost(memory: Bytes, offset: number, length: number, stamped: boolean): Fate {
+    if (this.inspect || this.steering.enabled || this.filters.byVlan || stamped)
+      return this.inspected(memory, offset, length, stamped)
     const queue = this.queues[0]
     if (!queue.put(memory, offset, length, 0, 0, 0, 0)) return this.full(queue)
     if ((memory.u8[offset] & 1) === 1) queue.sums[castSum(memory.u8, offset)]++
@@ -185,10 +199,11 @@ export class Receive {
     const { arrivals, maxFrame } = this.mac
     const { memory, offsets, lengths, first, count } = burst
     const queue = this.queues[0]
-    const plain = this.open && this.filters.open && !this.inspect && !this.steering.enabled
+    const looks = this.inspect || this.steering.enabled || this.timeSync.receiving
+    const plain = this.open && this.filters.open && !looks
     let delivered = 0
     for (let done = 0; done < count; done++) {
-      if (plain && this.waiting.empty) {
+      if (plain && this.waiting.frames.empty) {
         const bytes = queue.sums[Sum.BYTES]
         const put = queue.putBurst(burst, done, maxFrame)
         arrivals[0] += put
@@ -211,7 +226,7 @@ export class Receive {
     return this.deliver(this.editor.pad(memory, offset, length), 0, MIN_FRAME_BYTES)
   }
 
-  private inspected(memory: Bytes, offset: number, length: number): Fate {
+  private inspected(memory: Bytes, offset: number, length: number, stamped: boolean): Fate {
     const { info, steering, filters } = this
     info.parse(memory.u8, offset, length, filters.vlanType)
     if (!filters.acceptsVlan(info.vlan)) {
@@ -225,6 +240,7 @@ export class Receive {
     let at = offset
     let bytes = length
     let tag = 0
+    if (stamped) status |= RxStatus.TS
     if (info.vlan >= 0 && queue.stripVlan) {
       from = this.editor.removeTag(memory, offset, length)
       at = 0
@@ -253,7 +269,7 @@ export class Receive {
   /** No descriptor. A queue that is off or has SRRCTL.DROP_EN doesn't hold up the others (82599 §7.1.2). */
   private full(queue: RxQueue): Fate {
     if (queue.enabled && !queue.dropEnabled) return Fate.WAITS
-    this.statistics.add(REG.QPRDC, 1, this.statisticsSet(queue))
+    this.statistics.add(REG.QPRDC, 1, counterSet(this.registers, REG.RQSMR, queue.index))
     return Fate.DROPPED
   }
 
@@ -263,11 +279,6 @@ export class Receive {
     this.statistics.add(REG.GPRC)
     this.missed++
     return false
-  }
-
-  /** RQSMR: four queues per register, a byte each (82599 §8.2.3.23.71). */
-  private statisticsSet(queue: RxQueue): number {
-    return (this.registers.get(REG.RQSMR, queue.index >> 2) >>> ((queue.index & 3) << 3)) & 0xf
   }
 
   /** Once per poll, after frames were delivered: counters, heads, interrupts. */
@@ -282,7 +293,7 @@ export class Receive {
 
   private flushQueue(queue: RxQueue): void {
     if (queue.sums[Sum.PACKETS] === 0) return
-    this.statistics.addReceived(queue.sums, this.statisticsSet(queue), this.stripCrc)
+    this.statistics.addReceived(queue.sums, counterSet(this.registers, REG.RQSMR, queue.index), this.stripCrc)
     queue.publishHead()
     this.interrupts.queueEvent(false, queue.index)
   }

@@ -78,6 +78,11 @@ export class CardRegisters {
     this.entryOf(register).write = hook
   }
 
+  /** What a one in `bits` asks for is done at once: they read back as zero. */
+  selfClearing(register: Register, bits: number): void {
+    this.onWrite(register, (value, index) => this.set(register, value & ~bits, index))
+  }
+
   get(register: Register, index = 0): number {
     return this.words[offsetOf(register, index) >> 2]
   }

@@ -37,6 +37,8 @@ export const RxStatus = {
   UDPCS: 1 << 4,
   L4CS: 1 << 5,
   IPCS: 1 << 6,
+  /** There is a time stamp of this frame. */
+  TS: 1 << 16,
   /** Errors: bad TCP/UDP checksum, bad IP header checksum. */
   L4E: 1 << 30,
   IPE: 1 << 31,

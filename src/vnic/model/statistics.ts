@@ -8,7 +8,7 @@
 import { FRAME_ROOM } from '../burst.ts'
 import type { Register } from '../../driver/intel/register.ts'
 import { REG } from '../../driver/ixgbe/registers.ts'
-import { FCS_BYTES } from '../../packet/ethernet.ts'
+import { FCS_BYTES, MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
 import type { CardRegisters } from './registers.ts'
 
 const MAX_32 = 2 ** 32 - 1
@@ -42,8 +42,12 @@ const NARROW: readonly Register[] = [
   REG.RUC,
   REG.ROC,
   REG.XEC,
+  REG.LXONTXC,
+  REG.LXOFFTXC,
   REG.LXONRXCNT,
   REG.LXOFFRXCNT,
+  REG.PXONRXCNT,
+  REG.PXOFFRXCNT,
   REG.MPC,
   REG.QPRC,
   REG.QPRDC,
@@ -94,6 +98,11 @@ export function castSum(u8: Uint8Array, offset: number): number {
   return Sum.BROADCAST
 }
 
+/** RQSMR, TQSM: which set of counters a queue has. Four queues per register, a byte each (82599 §8.2.3.23.71). */
+export function counterSet(registers: CardRegisters, mapping: Register, queue: number): number {
+  return (registers.get(mapping, queue >> 2) >>> ((queue & 3) << 3)) & 0xf
+}
+
 export class Statistics {
   readonly counters = new Float64Array(slotCount)
   /** What the host has read, and so cleared, or reset. */
@@ -138,6 +147,20 @@ export class Statistics {
 
   add(register: Register, amount = 1, index = 0): void {
     this.counters[slotOf(register) + index] += amount
+  }
+
+  /**
+   * A PAUSE frame that the MAC has sent; `register` says of which kind. It is in all counters of transmitted packets as well
+   * but those of the DMA, which hasn't seen it: Linux subtracts it from them.
+   */
+  addPause(register: Register): void {
+    const { counters } = this
+    counters[slotOf(register)]++
+    counters[GPTC]++
+    counters[GOTCL] += MIN_FRAME_BYTES + FCS_BYTES
+    counters[TPT]++
+    counters[MPTC]++
+    counters[PTC64]++
   }
 
   /** Packets and bytes that arrived at the MAC, whatever became of them; zeroes the sums. */

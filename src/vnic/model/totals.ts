@@ -14,7 +14,8 @@ export interface CardTotals {
 export function totalsOf({ statistics, receive, transmit }: VirtualCard): CardTotals {
   return {
     rx: { packets: statistics.total(REG.RXDGPC), bytes: statistics.total(REG.RXDGBCL) },
-    tx: { packets: statistics.total(REG.GPTC), bytes: statistics.total(REG.TXDGBCL) },
+    // By the DMA's counter: PAUSE frames of the MAC's own are nothing that the host has sent.
+    tx: { packets: statistics.total(REG.TXDGPC), bytes: statistics.total(REG.TXDGBCL) },
     dropped: {
       missed: statistics.total(REG.MPC),
       no_descriptor: statistics.total(REG.QPRDC),

@@ -5,7 +5,7 @@ import type { DmaMap } from './dma.ts'
 import type { Interrupts } from './interrupts.ts'
 import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
-import { type Statistics, Sum } from './statistics.ts'
+import { counterSet, type Statistics, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import { type Egress, TX_REGISTERS, TxQueue } from './tx-queue.ts'
 
@@ -104,10 +104,8 @@ export class Transmit {
     const { registers } = this
     const { index } = queue
     queue.publishHead()
-    if (queue.sums[Sum.PACKETS] > 0) {
-      const set = (registers.get(REG.TQSM, index >> 2) >>> ((index & 3) << 3)) & 0xf
-      this.statistics.addTransmitted(queue.sums, set)
-    }
+    if (queue.sums[Sum.PACKETS] > 0)
+      this.statistics.addTransmitted(queue.sums, counterSet(registers, REG.TQSM, index))
     if (!queue.statusReported) return
     const low = registers.get(REG.TDWBAL, index)
     if ((low & REG.TDWBAL.fields.HEAD_WB_EN.mask) !== 0)

@@ -21,6 +21,8 @@ export const DTYP_DATA = 3 << 20
 export const IC = 1 << 26
 /** Bits of a legacy descriptor's word 2 that must be zero. */
 export const LEGACY_RESERVED = (1 << 28) | (1 << 31)
+/** Data descriptors only: the frame gets a time stamp (MAC.1588). */
+export const TSTAMP = 1 << 19
 /** Bits of a data descriptor's word 2 that must be zero. */
 export const DATA_RESERVED = (1 << 26) | (1 << 28) | (3 << 16)
 

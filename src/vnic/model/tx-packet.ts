@@ -30,6 +30,8 @@ export class TxPacket {
   /** The frame that is to be sent now; valid while `pending`. */
   memory: Bytes = { u8: new Uint8Array(0), u32: new Uint32Array(0) }
   length = 0
+  /** The packet's descriptor asks for a time stamp. */
+  timed = false
   private readonly registers: CardRegisters
   private readonly strict: Strict
   private readonly fetch: Fetch
@@ -134,6 +136,7 @@ export class TxPacket {
     const { registers, offloader, legacy } = this
     const { asked } = offloader
     const { context } = asked
+    this.timed = !legacy && (command & D.TSTAMP) !== 0
     asked.insertVlan = (command & D.VLE) !== 0
     asked.segment = !legacy && (command & D.TSE) !== 0
     asked.ipChecksum = !legacy && (options & D.IXSM) !== 0

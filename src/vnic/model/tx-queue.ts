@@ -29,6 +29,8 @@ export interface Egress {
   send(memory: Bytes, offset: number, length: number, now: number): boolean
   /** The same for several; returns how many it has taken. */
   sendBurst(burst: Burst, now: number): number
+  /** The frame that send() has taken last was to get a time stamp. */
+  stamp(): void
 }
 
 /**
@@ -214,6 +216,7 @@ export class TxQueue extends Ring {
     }
     while (packet.pending) {
       if (this.spent >= budget || !egress.send(packet.memory, 0, packet.length, now)) return 0
+      if (packet.timed) egress.stamp()
       this.count(packet.memory.u8, 0, packet.length)
       this.spent += FRAME_COST + (packet.length >> CHECKSUM_SHIFT)
       packet.advance(pad)

@@ -10,14 +10,18 @@ import { type Burst, FRAME_ROOM } from '../burst.ts'
 import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
+import { FlowControl } from './flow-control.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
+import { Mac } from './mac.ts'
 import { Nvm } from './nvm.ts'
 import { Receive } from './receive.ts'
+import { checkBeforeReceive } from './receive-rules.ts'
 import { CardRegisters } from './registers.ts'
 import { SecurityBlocks } from './security.ts'
 import { Statistics } from './statistics.ts'
 import { Strict } from './strict.ts'
+import { TimeSync } from './time-sync.ts'
 import { Transmit } from './transmit.ts'
 import type { Egress } from './tx-queue.ts'
 
@@ -40,6 +44,8 @@ export interface ModelOptions {
   readonly interrupts: InterruptSink
   /** Memory of BAR0, BAR0_BYTES long. */
   readonly bar0: ArrayBufferLike
+  /** The time that the card's own clock follows, milliseconds, monotonic. Default: performance.now(). */
+  readonly clock?: () => number
 }
 
 export class VirtualCard implements Port, Egress {
@@ -50,6 +56,8 @@ export class VirtualCard implements Port, Egress {
   readonly interrupts: Interrupts
   readonly statistics: Statistics
   readonly link: Link
+  readonly flow: FlowControl
+  readonly timeSync: TimeSync
   readonly receive: Receive
   readonly transmit: Transmit
   /** BAR4: the MSI-X table and its pending bits. Stored only; vectors are masked and delivered by the client. */
@@ -86,17 +94,17 @@ export class VirtualCard implements Port, Egress {
     this.security = new SecurityBlocks(this.registers, this.strict, () => this.update())
     this.link = new Link(this.registers, () => this.linkChanged())
     const { registers, dma, statistics, interrupts, strict } = this
-    this.receive = new Receive(
-      registers,
-      dma,
-      statistics,
-      interrupts,
-      strict,
-      options.inspect,
-      (milliseconds) => {
-        this.transmit.pausedUntil = this.now + milliseconds
-      },
-    )
+    this.flow = new FlowControl(registers, statistics, (frame, length) => this.sendControl(frame, length))
+    this.timeSync = new TimeSync(registers, options.clock ?? (() => performance.now()))
+    const { flow, timeSync } = this
+    const mac = new Mac(registers, statistics, (milliseconds) => {
+      this.transmit.pausedUntil = this.now + milliseconds
+    })
+    this.receive = new Receive(registers, dma, statistics, interrupts, strict, options.inspect, {
+      mac,
+      flow,
+      timeSync,
+    })
     this.transmit = new Transmit(registers, dma, statistics, interrupts, strict)
     this.hook()
     this.reset()
@@ -118,7 +126,10 @@ export class VirtualCard implements Port, Egress {
     })
     registers.onWrite(REG.RXCTRL, (value) => {
       const { RXEN } = REG.RXCTRL.fields
-      if ((value & RXEN.mask) !== 0 && !registers.test(REG.RXCTRL, RXEN.mask)) this.checkBeforeReceive()
+      if ((value & RXEN.mask) !== 0 && !registers.test(REG.RXCTRL, RXEN.mask)) {
+        checkBeforeReceive(registers, this.strict, this.config.busMaster)
+        this.security.checkBeforeReceive()
+      }
       registers.set(REG.RXCTRL, value & (RXEN.mask | REG.RXCTRL.fields.DMBYPS.mask))
       this.update()
     })
@@ -129,36 +140,15 @@ export class VirtualCard implements Port, Egress {
       if ((value & REG.PFVTCTL.fields.VT_ENA.mask) !== 0)
         this.strict.report('8.2.3.27.1', 'PFVTCTL.VT_ENA set on a card that has no pools')
     })
-    registers.onWrite(REG.PFQDE, (value) => {
-      const { WE, RE } = REG.PFQDE.fields
-      registers.set(REG.PFQDE, value & ~(WE.mask | RE.mask))
-    })
-    registers.onWrite(REG.GCR_EXT, (value) =>
-      registers.set(REG.GCR_EXT, value & ~REG.GCR_EXT.fields.BUFFERS_CLEAR.mask),
-    )
-    registers.onWrite(REG.CTRL_EXT, (value) =>
-      registers.set(REG.CTRL_EXT, value & ~REG.CTRL_EXT.fields.PFRSTD.mask),
-    )
+    const { PFQDE, GCR_EXT, CTRL_EXT } = REG
+    registers.selfClearing(PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
+    registers.selfClearing(GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
+    registers.selfClearing(CTRL_EXT, CTRL_EXT.fields.PFRSTD.mask)
     registers.onRead(REG.FRTIMER, () => Math.floor(this.now * 1000) % 2 ** 32)
     registers.onWrite(REG.HLREG0, (value) => {
       registers.set(REG.HLREG0, value)
       this.update()
     })
-  }
-
-  /** What must hold when reception starts (82599 §4.6.7, §8.2.3.8.8). */
-  private checkBeforeReceive(): void {
-    const { registers, strict } = this
-    const { RSCFRSTSIZE, RSCACKC, FCOE_WRFIX, CRCSTRIP } = REG.RDRXCTL.fields
-    const rdrxctl = registers.get(REG.RDRXCTL)
-    if ((rdrxctl & RSCFRSTSIZE.mask) !== 0) strict.report('8.2.3.8.8', 'RDRXCTL.RSCFRSTSIZE is not 0')
-    if ((rdrxctl & RSCACKC.mask) === 0) strict.report('8.2.3.8.8', 'RDRXCTL.RSCACKC is not set')
-    if ((rdrxctl & FCOE_WRFIX.mask) === 0) strict.report('8.2.3.8.8', 'RDRXCTL.FCOE_WRFIX is not set')
-    const macStrips = registers.test(REG.HLREG0, REG.HLREG0.fields.RXCRCSTRP.mask)
-    if (macStrips !== ((rdrxctl & CRCSTRIP.mask) !== 0))
-      strict.report('8.2.3.22.8', 'HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ')
-    this.security.checkBeforeReceive()
-    if (!this.config.busMaster) strict.report('9.3.3.3', 'reception enabled while PCI bus mastering is off')
   }
 
   /** CTRL.RST or LRST (82599 §4.2.1.6): everything but the pins, the EEPROM and the PCI function. */
@@ -176,6 +166,7 @@ export class VirtualCard implements Port, Egress {
     this.link.reset()
     this.interrupts.reset()
     this.statistics.reset()
+    this.timeSync.reset()
     this.receive.reset()
     this.transmit.reset()
     this.update()
@@ -224,12 +215,20 @@ export class VirtualCard implements Port, Egress {
     return this.loopback ? 0 : this.receive.room()
   }
 
-  deliver(memory: Bytes, offset: number, length: number): boolean {
+  deliver(memory: Bytes, offset: number, length: number, left?: number): boolean {
     if (this.loopback) {
       this.receive.unheard++
       return false
     }
-    return this.receive.deliver(memory, offset, length)
+    return this.receive.deliver(memory, offset, length, left)
+  }
+
+  control(memory: Bytes, offset: number, length: number): boolean {
+    return !this.loopback && this.receive.control(memory, offset, length)
+  }
+
+  get pausedUntil(): number {
+    return this.transmit.pausedUntil
   }
 
   deliverBurst(burst: Burst): number {
@@ -244,6 +243,13 @@ export class VirtualCard implements Port, Egress {
     this.link.plug(up)
   }
 
+  /** A frame of the MAC's own goes ahead of all that waits. What is looped back by the MAC itself needs none. */
+  private sendControl(frame: Bytes, length: number): boolean {
+    if (!this.link.up || this.loopback) return false
+    this.wire.control?.(frame, 0, length)
+    return true
+  }
+
   // Egress: frames on their way out.
 
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
@@ -253,6 +259,11 @@ export class VirtualCard implements Port, Egress {
     copyBytes(memory, offset, looped, 0, length)
     this.receive.deliver(looped, 0, length)
     return true
+  }
+
+  stamp(): void {
+    const left = this.timeSync.sent()
+    if (left !== undefined && !this.loopback) this.wire.stamped?.(left)
   }
 
   sendBurst(burst: Burst, now: number): number {
@@ -267,6 +278,7 @@ export class VirtualCard implements Port, Egress {
   poll(now: number): number {
     this.now = now
     this.timers = Math.min(this.link.tick(now), this.interrupts.tick(now))
+    this.flow.tick(now)
     let work = this.receive.drain(LIMIT)
     work += this.transmit.poll(this, BUDGET, LIMIT, now)
     try {
@@ -285,7 +297,8 @@ export class VirtualCard implements Port, Egress {
 
   /** When poll() has something to do by itself; Infinity if never. */
   nextEvent(now: number): number {
-    const { pausedUntil } = this.transmit
-    return Math.min(this.timers, pausedUntil > now ? pausedUntil : Infinity, this.wire.nextEvent(now))
+    const { pausedUntil } = this
+    const pause = Math.min(pausedUntil > now ? pausedUntil : Infinity, this.flow.refreshAt)
+    return Math.min(this.timers, pause, this.wire.nextEvent(now))
   }
 }

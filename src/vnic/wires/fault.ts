@@ -209,6 +209,14 @@ class FaultyPort implements Port {
     return this.pass(memory, offset, length)
   }
 
+  control(memory: Bytes, offset: number, length: number): boolean {
+    return this.real.control(memory, offset, length)
+  }
+
+  get pausedUntil(): number {
+    return this.real.pausedUntil
+  }
+
   deliverBurst(burst: Burst): number {
     return deliverEach(this, burst)
   }
@@ -225,6 +233,8 @@ class FaultyPort implements Port {
 const NO_PORT: Port = {
   room: () => 0,
   deliver: () => false,
+  control: () => false,
+  pausedUntil: 0,
   deliverBurst: () => 0,
   listening: () => false,
   setLink: () => undefined,

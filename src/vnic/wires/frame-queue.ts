@@ -34,6 +34,11 @@ export class FrameQueue {
     return this.frames === 0
   }
 
+  /** What is in it, bytes, with what comes on top of the frames. */
+  get bytes(): number {
+    return this.used
+  }
+
   /** Copies a frame in. False if there is no space for it now. */
   push(memory: Bytes, offset: number, length: number): boolean {
     const bytes = LENGTH_BYTES + ((length + 3) & ~3)

@@ -34,9 +34,17 @@ export interface Port {
   /**
    * Hands one frame to the NIC, which copies it, into its packet buffer if there is no descriptor. Returns false if it was
    * dropped at once. A statistics register counts that (packet buffer full: MPC; queue without a descriptor: QPRDC; too long:
-   * ROC…), but not what a filter keeps out nor what comes while nobody listens.
+   * ROC…), but not what a filter keeps out nor what comes while nobody listens. `left`: when it has left the card at the far end
+   * (Wire.stamped), if that is known: no time passes on a wire.
    */
-  deliver(memory: Bytes, offset: number, length: number): boolean
+  deliver(memory: Bytes, offset: number, length: number, left?: number): boolean
+  /**
+   * Hands over a frame that the MAC at the far end has made itself (PAUSE), which overtakes all others. Returns false if this MAC
+   * has kept it: then nobody counts it as a frame.
+   */
+  control(memory: Bytes, offset: number, length: number): boolean
+  /** The far end has asked for silence: frames of this NIC don't get onto the wire before; milliseconds on the clock of poll(). */
+  readonly pausedUntil: number
   /** deliver() for each frame of a burst; returns how many were not dropped. Much cheaper per frame. */
   deliverBurst(burst: Burst): number
   /** True while the link is up and the host has enabled receiving. Wires that send by the clock start when this is true. */
@@ -69,6 +77,15 @@ export interface Wire {
    * is wrong is kept for poll(), as the NIC counts what was taken before.
    */
   send(memory: Bytes, offset: number, length: number, now: number): boolean
+
+  /**
+   * The frame that was sent last has a time stamp: it has left the NIC at this time, milliseconds on a monotonic clock. A wire that
+   * delivers it to another NIC tells that one.
+   */
+  stamped?(left: number): void
+
+  /** Takes a frame of the NIC's own MAC (PAUSE). Wires without a MAC at their far end have no use for it. */
+  control?(memory: Bytes, offset: number, length: number): void
 
   /** send() for each frame of a burst, until one is not taken; returns how many were. For wires that can do it faster. */
   sendBurst?(burst: Burst, now: number): number

@@ -26,6 +26,7 @@ const info = {
   model: 'Intel 82599ES',
   mac: '52:54:00:00:00:01',
   access: 'vfio-user',
+  linkUp: true,
   linkMbit: 10_000,
 } as const
 

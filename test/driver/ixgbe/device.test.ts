@@ -37,7 +37,8 @@ class Bench {
     const { queues = 1, ringSize = 64, maxFrame = 1518 } = options
     const bufferShift = bufferShiftFor(maxFrame)
     const pools = Math.max(2, queues)
-    const bytes = packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ixgbe.dmaBytes({ queues, ringSize })
+    const bytes =
+      packetMemoryBytes(bufferShift, POOL_SHIFT, pools) + ixgbe.dmaBytes({ queues, ringSize }, this.transport)
     this.arena = new DmaArena(bytes + 4096, false)
     for (const segment of this.arena.segments) this.transport.mapDma(segment)
     const spec = this.arena.takePackets(bufferShift, POOL_SHIFT, pools)

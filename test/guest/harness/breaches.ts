@@ -10,6 +10,7 @@ export interface Reported {
   /** `vfio-user:<socket>` */
   readonly device: string
   readonly breaches: readonly { readonly rule: string }[]
+  readonly wires: readonly { readonly counters: Readonly<Record<string, number>> }[]
 }
 
 /** Whose driver it was: there is a section of docs/virtual-nic.md for each. */

@@ -2,16 +2,7 @@
 # The guest's first process: runs the scripts that the harness sends over a virtio serial port. (The emulated 16550
 # loses characters under load.)
 # A request is one line, "<id> <script in base64>"; the answer is "RC <id> <exit code> <output in base64>".
-export PATH=/usr/bin:/bin HOME=/root LANG=C
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mkdir -p /dev/pts /dev/shm /dev/hugepages
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t tmpfs tmpfs /run
-ip link set lo up
+. /etc/mounts
 
 answer() {
   echo "$2" | base64 -d >/run/$1.sh
@@ -24,8 +15,9 @@ answer() {
 }
 
 load virtio_pci && load virtio_console
-until [ -c /dev/vport0p1 ]; do usleep 10000; done
-exec 3<>/dev/vport0p1
+# Its number is that of the device among all of virtio.
+until port=$(ls /dev/vport*p1 2>/dev/null); do usleep 10000; done
+exec 3<>"$port"
 echo READY >&3
 while read -r id script <&3; do answer "$id" "$script" & done
 poweroff -f

@@ -6,7 +6,7 @@ import { CpioArchive } from './cpio.ts'
 import { type DebianTree, librariesOf, programPath } from './debian.ts'
 import type { KernelModules } from './modules.ts'
 
-const PROGRAMS = ['dash', 'ip', 'ethtool', 'iperf3', 'ping', 'tcpdump']
+const PROGRAMS = ['dash', 'ip', 'ethtool', 'iperf3', 'ping', 'tcpdump', 'ptp4l', 'phc_ctl']
 
 /** What the first process needs to hear the harness. */
 const AGENT_MODULES = ['virtio_pci', 'virtio_console']
@@ -14,7 +14,19 @@ const AGENT_MODULES = ['virtio_pci', 'virtio_console']
 const MODULES = [
   ...AGENT_MODULES,
   ...['ixgbe', 'e1000e', 'igb', 'virtio_net', 'vfio-pci', 'vfio_iommu_type1', 'uio_pci_generic'],
-  ...['tun', 'veth', '8021q', 'af_packet', 'vxlan', 'ip_gre', 'ipip', 'sit', 'crc32c_generic', 'sctp'],
+  ...[
+    'tun',
+    'veth',
+    '8021q',
+    'af_packet',
+    'vxlan',
+    'ip_gre',
+    'ipip',
+    'sit',
+    'crc32c_generic',
+    'sctp',
+    'pktgen',
+  ],
 ]
 
 /** What ixy-ts needs at run time: the launcher, the bundle and koffi without its sources and other platforms. */
@@ -101,6 +113,7 @@ function addSystem(
   const harness = join(repository, 'test/guest/harness')
   for (const folder of ['/proc', '/sys', '/dev', '/tmp', '/run', '/root']) archive.directory(folder)
   archive.file('/init', readFileSync(join(harness, 'init.sh')), 0o755)
+  archive.file('/etc/mounts', readFileSync(join(harness, 'mounts.sh')))
   archive.file('/usr/bin/load', readFileSync(join(harness, 'load.sh')), 0o755)
   archive.file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n')
   archive.file('/etc/group', 'root:x:0:\nuser:x:1000:\n')

@@ -1,7 +1,6 @@
 /** ixy-ts as a process in the guest, what it prints, and the frames that it is to forward. */
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
-import type { FarEnd } from './host-network.ts'
 import { PRODUCT_FOLDER } from './initramfs.ts'
 import { until } from './processes.ts'
 import type { Answer, Guest } from './qemu.ts'
@@ -103,6 +102,13 @@ export function mixedFrames(to: string, from: string, count: number, longest = 1
   })
 }
 
+/** The far end of a wire. */
+export interface WireEnd {
+  send(frames: readonly Uint8Array[]): Promise<void>
+  /** The frames received since the last call. */
+  collect(): Promise<Buffer[]>
+}
+
 /** Seconds in which the next frame has to come out. */
 const PATIENCE = 10
 
@@ -111,8 +117,8 @@ const PATIENCE = 10
  * in order. What the kernels at either end say besides (ARP) is passed over.
  */
 export async function passes(
-  from: FarEnd,
-  to: FarEnd,
+  from: WireEnd,
+  to: WireEnd,
   frames: readonly Buffer[],
   window = 250,
 ): Promise<void> {

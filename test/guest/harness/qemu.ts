@@ -35,7 +35,13 @@ export interface Answer {
 /** no_timer_check: on a busy machine the emulated timer is late, and the kernel would give up. */
 export const QUIET_KERNEL = 'console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off no_timer_check'
 
-export function qemuCommand(options: GuestOptions): string[] {
+export type MachineOptions = Pick<
+  GuestOptions,
+  'tree' | 'accelerator' | 'initramfs' | 'loader' | 'cpus' | 'megabytes' | 'kernelWords'
+>
+
+/** A machine that boots, without consoles and cards. */
+export function qemuMachine(options: MachineOptions): string[] {
   const { tree } = options
   const cpus = options.cpus ?? 2
   const memory = `${options.megabytes ?? 1024}M`
@@ -46,24 +52,24 @@ export function qemuCommand(options: GuestOptions): string[] {
       : ['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off']),
     // vfio-user devices reach the guest's memory through the shared file.
     ...['-machine', 'q35,memory-backend=mem0'],
-    ...[
-      '-object',
-      `memory-backend-memfd,id=mem0,size=${memory},share=on`,
-      '-m',
-      memory,
-      '-smp',
-      String(cpus),
-    ],
+    ...['-object', `memory-backend-memfd,id=mem0,size=${memory},share=on`],
+    ...['-m', memory, '-smp', String(cpus)],
     ...['-nodefaults', '-display', 'none', '-no-reboot', '-run-with', 'exit-with-parent=on'],
-    ...['-chardev', `file,id=console,path=${consoleLog(options)}`, '-serial', 'chardev:console'],
-    ...['-chardev', `socket,id=agent,path=${agentSocket(options)}`, '-device', 'virtio-serial-pci,addr=1e'],
-    ...['-device', 'virtserialport,chardev=agent'],
     ...(options.loader === undefined
       ? [
           ...['-kernel', tree.kernelImage, '-initrd', options.initramfs],
           ...['-append', `${QUIET_KERNEL} ${options.kernelWords ?? ''}`.trim()],
         ]
       : ['-kernel', options.loader]),
+  ]
+}
+
+export function qemuCommand(options: GuestOptions): string[] {
+  return [
+    ...qemuMachine(options),
+    ...['-chardev', `file,id=console,path=${consoleLog(options)}`, '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=agent,path=${agentSocket(options)}`, '-device', 'virtio-serial-pci,addr=1e'],
+    ...['-device', 'virtserialport,chardev=agent'],
     ...(options.devices ?? []),
   ]
 }

@@ -113,6 +113,21 @@ async function forwarding(bench: DpdkBench): Promise<void> {
       await bothWays(bench, 100)
     }
   })
+  await test.check('flow control: set and shown; a PAUSE frame is counted, and no packet', async () => {
+    const set = 'set flow_ctrl rx on tx on 400 300 1000 1 mac_ctrl_frame_fwd off autoneg off 0'
+    const output = await testpmd.command(set)
+    assert.doesNotMatch(output, /error|bad|invalid/i, output)
+    const shown = await testpmd.command('show port 0 flow_ctrl')
+    for (const line of [/Rx pause: on/, /Tx pause: on/, /Pause time: 0x3e8/]) assert.match(shown, line)
+    await testpmd.command('clear port xstats 0')
+    await farA.send([ethernet('01:80:c2:00:00:01', MAC_A, 0x8808, Buffer.from([0, 1, 0, 0]))])
+    let counters = ''
+    await until('the PAUSE frame is counted', 10, async () => {
+      counters = await testpmd.command('show port xstats 0')
+      return counters.includes('rx_flow_control_xon_packets: 1')
+    })
+    assert.match(counters, /rx_good_packets: 0\r?\n/)
+  })
   await test.check('killed under load with SIGKILL; the next one forwards', async () => {
     const flood = mixedFrames(MAC_B, MAC_A, 1000)
     const sending = (async () => {

@@ -1,5 +1,6 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { dpdk } from './dpdk.ts'
+import { dpdkVhost } from './dpdk-vhost.ts'
 import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
@@ -13,6 +14,9 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { virtioBetweenGuests } from './virtio-between-guests.ts'
+import { virtioSysfs } from './virtio-sysfs.ts'
+import { virtioVfio } from './virtio-vfio.ts'
 
 /** In the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -25,9 +29,13 @@ export const scenarios: readonly Scenario[] = [
   serverKilled,
   ipxe,
   dpdk,
+  dpdkVhost,
   ixySysfs,
   ixyVfio,
   ixyAndLinux,
   ixyBetweenGuests,
+  virtioSysfs,
+  virtioVfio,
+  virtioBetweenGuests,
   soak,
 ]

@@ -24,9 +24,13 @@ export const MEMORY_AT = sharedSpace().take(MEMORY_BYTES)
 /** Keeps what is sent; delivers what the test queues up. */
 export class TestWire implements Wire {
   readonly sent: Uint8Array[] = []
+  /** Frames of the card's own MAC. */
+  readonly controls: Uint8Array[] = []
   readonly waiting: Uint8Array[] = []
   /** Frames it takes before it says no. */
   capacity = Infinity
+  /** Delivers also where there is no descriptor. */
+  regardless = false
   /** Results of the deliveries. */
   readonly delivered: boolean[] = []
   readonly wakeFds: readonly number[] = []
@@ -40,7 +44,7 @@ export class TestWire implements Wire {
 
   poll(port: Port, budget: number): number {
     let count = 0
-    while (count < budget && this.waiting.length > 0 && port.room() > 0) {
+    while (count < budget && this.waiting.length > 0 && (this.regardless || port.room() > 0)) {
       const frame = this.waiting.shift() as Uint8Array
       this.delivered.push(this.deliver(port, frame))
       count++
@@ -56,6 +60,10 @@ export class TestWire implements Wire {
     burst.count = 1
     burst.memory.u8.set(frame, FRAME_AT)
     return port.deliverBurst(burst) === 1
+  }
+
+  control(memory: Bytes, offset: number, length: number): void {
+    this.controls.push(memory.u8.slice(offset, offset + length))
   }
 
   send(memory: Bytes, offset: number, length: number): boolean {
@@ -97,14 +105,20 @@ export class Host {
   readonly signals: number[] = []
   readonly device: VirtualCard
   now = 1000
+  /** The time that the card's clock follows, milliseconds. */
+  time = 1000
 
-  /** `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. */
+  /**
+   * `fast`: everything is as the loops of src/vnic/wasm need it. Otherwise all frames go the long way. `plug`: what is in the
+   * port in place of `wire`.
+   */
   constructor({
     strict = true,
     share = true,
     fast = false,
     inspect = !fast,
-  }: { strict?: boolean; share?: boolean; fast?: boolean; inspect?: boolean } = {}) {
+    plug,
+  }: { strict?: boolean; share?: boolean; fast?: boolean; inspect?: boolean; plug?: Wire } = {}) {
     this.wire = new TestWire(fast)
     const space = sharedSpace()
     const at = fast ? MEMORY_AT : 0
@@ -114,11 +128,12 @@ export class Host {
     this.memory.u8.fill(0)
     this.device = new VirtualCard({
       mac: MAC,
-      wire: this.wire,
+      wire: plug ?? this.wire,
       strict,
       inspect,
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: new ArrayBuffer(BAR0_BYTES),
+      clock: () => this.time,
     })
     if (share) this.device.dma.addPart(BASE, MEMORY_BYTES, true, fast ? space.bytes : this.memory, at)
     this.device.config.write(4, Uint8Array.of(0x06, 0x00))

@@ -3,7 +3,7 @@ import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { totalsOf } from '../../../src/vnic/model/totals.ts'
 import { frameOf, type Host, MAC, runningHost } from './host.ts'
 
-const { PMCF, DPF, RFCE } = REG.MFLCN.fields
+const { PMCF, DPF, RFCE, RPFCE } = REG.MFLCN.fields
 const GROUP = Uint8Array.of(0x01, 0x80, 0xc2, 0x00, 0x00, 0x01)
 
 function control(opcode: number, quanta: number, to = GROUP): Uint8Array {
@@ -30,9 +30,8 @@ describe.each([
     expect(receive(host, ...frames, frameOf(60))).toBe(3)
     expect(host.wire.delivered).toEqual([true, false, true, false, false, true])
     expect([host.read(REG.LXONRXCNT), host.read(REG.LXOFFRXCNT)]).toEqual([1, 2])
-    expect([host.read(REG.GPRC), host.read(REG.MPRC), host.read(REG.PRC64), host.read(REG.QPRC)]).toEqual([
-      3, 0, 3, 3,
-    ])
+    const counters = [REG.TPR, REG.GPRC, REG.MPRC, REG.PRC64, REG.QPRC]
+    expect(counters.map((register) => host.read(register))).toEqual([3, 3, 0, 3, 3])
     expect(totalsOf(host.device).dropped).toMatchObject({ mac_control: 3, filtered: 0, missed: 0 })
   })
 })
@@ -57,6 +56,21 @@ test('other MAC control frames, and PAUSE to somebody else, go by PMCF', () => {
   host.write(REG.MFLCN, PMCF.mask)
   expect(receive(host, ...others)).toBe(3)
   expect([host.read(REG.LXONRXCNT), host.read(REG.LXOFFRXCNT)]).toEqual([0, 0])
+})
+
+test('priority flow control is counted by class if it is on, and holds nothing up', () => {
+  const host = runningHost()
+  const frame = control(0x0101, 0b1000_0101)
+  // Times of classes 0 to 7; those of which the bit isn't set mean nothing.
+  frame.set([0, 5, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0], 18)
+  receive(host, frame)
+  host.write(REG.MFLCN, RPFCE.mask | DPF.mask)
+  receive(host, frame, frame)
+  const by = (register: typeof REG.PXOFFRXCNT): number[] =>
+    Array.from({ length: 8 }, (_, i) => host.read(register, i))
+  expect(by(REG.PXOFFRXCNT)).toEqual([2, 0, 0, 0, 0, 0, 0, 2])
+  expect(by(REG.PXONRXCNT)).toEqual([0, 0, 2, 0, 0, 0, 0, 0])
+  expect(host.device.nextEvent(host.now)).toBe(Infinity)
 })
 
 test('while it is to be obeyed, PAUSE stops transmission for its time, and XON ends that', () => {

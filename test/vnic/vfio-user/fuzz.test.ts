@@ -154,7 +154,7 @@ async function survives(sequence: readonly Sent[], hello: Uint8Array | null): Pr
     honest.hello()
     expect(honest.read(Region.CONFIG, 0)).toBe(0x10fb8086)
     expect(honest.read(Region.BAR0, offsetOf(REG.RXCTRL))).toBe(0)
-    honest.share(0x100000, 65536)
+    honest.share(0x400000, 0x400000)
     honest.close()
   } finally {
     attacker.close()

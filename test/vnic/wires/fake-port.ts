@@ -12,6 +12,11 @@ export class FakePort implements Port {
   readonly frames: Bytes[] = []
   readonly lengths: number[] = []
   missed = 0
+  pausedUntil = 0
+  /** What the far end's MAC has sent. */
+  readonly controls: Buffer[] = []
+  /** The MAC passes those on. */
+  passesControl = false
 
   constructor(descriptors = Infinity) {
     this.descriptors = descriptors
@@ -32,6 +37,11 @@ export class FakePort implements Port {
     this.frames.push(copy)
     this.lengths.push(length)
     return true
+  }
+
+  control(memory: Bytes, offset: number, length: number): boolean {
+    this.controls.push(Buffer.from(memory.u8.slice(offset, offset + length)))
+    return this.passesControl
   }
 
   deliverBurst(burst: Burst): number {

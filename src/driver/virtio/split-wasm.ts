@@ -1,0 +1,240 @@
+/** The loops of split-rx.ts and split-tx.ts in WebAssembly (wasm/split-rx.ts, wasm/split-tx.ts). */
+import type { PacketMemory } from '../../memory/packets.ts'
+import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
+import type { WasmSpace } from '../../memory/wasm-space.ts'
+import { whole } from '../../memory/whole.ts'
+import { specialise } from '../../specialise.ts'
+import { BatchPlaces } from '../batch-places.ts'
+import { splitLayout } from './layout.ts'
+import type { ReceiveLoops, RingParts, TransmitLoops } from './ring-parts.ts'
+import rxCode from './wasm/split-rx.wasm'
+import txCode from './wasm/split-tx.wasm'
+
+/** Where a queue and its counters are in the DMA arena. */
+export interface Addresses {
+  readonly queue: bigint
+  readonly counters: bigint
+}
+
+interface RxExports {
+  configure(
+    descriptors: number,
+    available: number,
+    used: number,
+    ids: number,
+    counters: number,
+    packets: number,
+    bufferShift: number,
+    entries: number,
+    slots: number,
+    pool: number,
+    poolShift: number,
+    longest: number,
+    headerBytes: number,
+    mergeable: boolean,
+    eventIndex: boolean,
+    interrupts: boolean,
+  ): void
+  start(): void
+  receive(batch: number, limit: number): number
+  untaken(): number
+}
+
+interface TxExports {
+  configure(
+    descriptors: number,
+    available: number,
+    used: number,
+    ids: number,
+    freeSlots: number,
+    counters: number,
+    packets: number,
+    bufferShift: number,
+    entries: number,
+    slots: number,
+    poolShift: number,
+    buffers: number,
+    longest: number,
+    headerBytes: number,
+    eventIndex: boolean,
+  ): void
+  start(): void
+  transmit(batch: number, count: number): number
+  room(): number
+  pending(): number
+}
+
+/** The header must be in the packet's own descriptor. */
+export function wasmSplitReceive(
+  space: WasmSpace,
+  memory: PacketMemory,
+  pool: number,
+  parts: RingParts,
+  { queue, counters }: Addresses,
+): ReceiveLoops {
+  let kick: () => void = () => undefined
+  const imports = { 'split-rx': { kick: () => kick() } }
+  const loops = instantiate(rxCode, space, imports) as RxExports
+  const { entries, slots } = parts
+  const { available, used } = splitLayout(entries)
+  const at = space.offsetOf(queue)
+  loops.configure(
+    at,
+    at + available,
+    at + used,
+    space.take(slots * 2),
+    space.offsetOf(counters),
+    memory.u8.byteOffset,
+    memory.bufferShift,
+    entries,
+    slots,
+    pool,
+    memory.poolShift,
+    memory.longest,
+    parts.headerBytes,
+    parts.mergeable,
+    parts.eventIndex,
+    parts.interrupts,
+  )
+  const words = new Uint32Array(parts.ring)
+  return {
+    receive: specialise(makeReceive)(loops.receive, new BatchPlaces(space, slots), slots, whole),
+    untaken: loops.untaken,
+    start(ring) {
+      kick = ring
+      words.fill(0)
+      loops.start()
+    },
+  }
+}
+
+/** The header must be in the packet's own descriptor. */
+export function wasmSplitTransmit(
+  space: WasmSpace,
+  memory: PacketMemory,
+  parts: RingParts,
+  { queue, counters }: Addresses,
+): TransmitLoops {
+  let kick: () => void = () => undefined
+  const { size, longest } = memory
+  const imports = {
+    'split-tx': {
+      kick: () => kick(),
+      padPacket: (id: number, length: number) => memory.pad(id, length),
+      refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
+      refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
+      refuseSurplus,
+    },
+  }
+  const loops = instantiate(txCode, space, imports) as TxExports
+  const { entries, slots } = parts
+  const { available, used } = splitLayout(entries)
+  const at = space.offsetOf(queue)
+  loops.configure(
+    at,
+    at + available,
+    at + used,
+    space.take(slots * 2),
+    space.take(slots * 2),
+    space.offsetOf(counters),
+    memory.u8.byteOffset,
+    memory.bufferShift,
+    entries,
+    slots,
+    memory.poolShift,
+    size.length,
+    longest,
+    parts.headerBytes,
+    parts.eventIndex,
+  )
+  const words = new Uint32Array(parts.ring)
+  return {
+    transmit: specialise(makeTransmit)(loops.transmit, new BatchPlaces(space, slots), whole),
+    room: loops.room,
+    pending: loops.pending,
+    start(ring) {
+      kick = ring
+      words.fill(0)
+      loops.start()
+    },
+  }
+}
+
+/** Each queue has an instance of its own, whose globals are the queue's state. */
+function instantiate(
+  code: Uint8Array<ArrayBuffer>,
+  { memory }: WasmSpace,
+  imports: Readonly<Record<string, object>>,
+): unknown {
+  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, ...imports }).exports
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each queue, so that V8 knows which instance is called. */
+function makeReceive(
+  loop: (batch: number, limit: number) => number,
+  places: BatchPlaces,
+  slots: number,
+  whole: (n: number) => number,
+): (batch: Int32Array, limit: number) => number {
+  /** The array of the last call, and where it is. */
+  let known: Int32Array | null = null
+  let place = 0
+  const { copy } = places
+
+  function receive(batch: Int32Array, limit: number): number {
+    if (batch !== known) {
+      known = batch
+      place = places.find(batch)
+    }
+    let most = limit | 0
+    if (most !== limit) most = whole(limit)
+    const held = batch.length | 0
+    if (most > held) most = held
+    if (most > slots) most = slots
+    return place < 0 ? receiveCopy(batch, most) : loop(place, most)
+  }
+
+  function receiveCopy(batch: Int32Array, limit: number): number {
+    const count = loop(copy.byteOffset, limit)
+    batch.set(copy.subarray(0, count))
+    return count
+  }
+
+  return receive
+}
+
+/* istanbul ignore next: counters would be foreign names in it */
+/** Specialised for each queue. */
+function makeTransmit(
+  loop: (batch: number, count: number) => number,
+  places: BatchPlaces,
+  whole: (n: number) => number,
+): (batch: Int32Array, from: number, count: number) => number {
+  let known: Int32Array | null = null
+  let place = 0
+  const { copy } = places
+
+  function transmit(batch: Int32Array, from: number, count: number): number {
+    if (batch !== known) {
+      known = batch
+      place = places.find(batch)
+    }
+    let start = from | 0
+    if (start !== from) start = whole(from)
+    let most = count | 0
+    if (most !== count) most = whole(count)
+    const held = ((batch.length | 0) - start) | 0
+    if (most > held) most = held
+    if (start < 0 || most <= 0) return 0
+    return place < 0 ? transmitCopy(batch, start, most) : loop(place + (start << 2), most)
+  }
+
+  function transmitCopy(batch: Int32Array, from: number, count: number): number {
+    const copied = Math.min(count, copy.length)
+    copy.set(batch.subarray(from, from + copied))
+    return loop(copy.byteOffset, copied)
+  }
+
+  return transmit
+}
