@@ -47,6 +47,11 @@ export class Steering {
       registers.set(REG.RXCSUM, value)
       this.update()
     })
+    registers.onWrite(REG.PFVTCTL, (value) => {
+      registers.set(REG.PFVTCTL, value)
+      if ((value & REG.PFVTCTL.fields.VT_ENA.mask) !== 0)
+        strict.report('8.2.3.27.1', 'PFVTCTL.VT_ENA set on a card that has no pools')
+    })
   }
 
   reset(): void {

@@ -135,11 +135,6 @@ export class VirtualCard implements Port, Egress {
     })
     const { DMAIDONE } = REG.RDRXCTL.fields
     registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
-    registers.onWrite(REG.PFVTCTL, (value) => {
-      registers.set(REG.PFVTCTL, value)
-      if ((value & REG.PFVTCTL.fields.VT_ENA.mask) !== 0)
-        this.strict.report('8.2.3.27.1', 'PFVTCTL.VT_ENA set on a card that has no pools')
-    })
     const { PFQDE, GCR_EXT, CTRL_EXT } = REG
     registers.selfClearing(PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
     registers.selfClearing(GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
