@@ -23,7 +23,7 @@ help:
 	@echo "make vm          a shell in a virtual machine with two virtio cards and an 82599 (no root, no NIC)"
 	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); make test judges drivers with its QEMU"
 	@echo "make soak        hours of random combinations, kills, hostile messages, packets, and guests (root)"
-	@echo "make clean       removes dist/ and node_modules/"
+	@echo "make clean       removes dist/, node_modules/ and what was compiled for them"
 
 install: $(STAMP)
 
@@ -81,7 +81,7 @@ bench: build
 	@$(NODE) bench/run.mjs
 
 clean:
-	@rm -rf dist coverage node_modules
+	@rm -rf dist coverage node_modules .cache/wasm
 
 # Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build

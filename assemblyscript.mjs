@@ -1,18 +1,14 @@
 // `import code from './x.wasm'` means: x.ts beside it, compiled by AssemblyScript, as bytes. For esbuild and for jest.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const root = dirname(fileURLToPath(import.meta.url))
-const compiler = join(
-  dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json')),
-  'bin',
-  'asc.js',
-)
+const self = fileURLToPath(import.meta.url)
+const root = dirname(self)
+const manifest = createRequire(self).resolve('assemblyscript/package.json')
 
 const OPTIONS = [
   '-O3',
@@ -26,19 +22,45 @@ const OPTIONS = [
   'simd',
 ]
 
-/** Compiles one source file; returns the module's bytes. */
-function compile(source) {
-  const directory = mkdtempSync(join(tmpdir(), 'ixy-ts-wasm-'))
-  try {
-    const output = join(directory, 'out.wasm')
-    execFileSync(process.execPath, [compiler, source, ...OPTIONS, '--baseDir', root, '--outFile', output], {
-      cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
-    })
-    return readFileSync(output)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
+/** Adds the source file and all that it imports to `files`. */
+function gather(file, files = new Set()) {
+  if (files.has(file)) return files
+  files.add(file)
+  for (const [, name] of readFileSync(file, 'utf8').matchAll(/\bfrom '(\.[^']+)'/g))
+    gather(resolve(dirname(file), `${name}.ts`), files)
+  return files
+}
+
+/** Of all that the compiled bytes depend on. */
+function hashOf(source) {
+  const hash = createHash('sha256').update(source)
+  for (const file of [...gather(source), manifest, self]) hash.update(readFileSync(file))
+  return hash.digest('hex')
+}
+
+/** Where the compiled bytes of a source are kept. */
+const fileOf = (source) => join(root, '.cache/wasm', `${hashOf(source)}.wasm`)
+
+/** One after the other. */
+let busy = Promise.resolve()
+
+/** Resolves with the module's bytes. */
+async function compile(source) {
+  const output = fileOf(source)
+  const before = busy
+  busy = before.then(() => (existsSync(output) ? undefined : compileTo(output, source)))
+  await busy
+  return readFileSync(output)
+}
+
+async function compileTo(output, source) {
+  const { default: asc } = await import('assemblyscript/asc')
+  const unfinished = `${output}.${process.pid}`
+  const files = [relative(root, source), '--baseDir', root, '--outFile', relative(root, unfinished)]
+  mkdirSync(dirname(output), { recursive: true })
+  const { error } = await asc.main([...files, ...OPTIONS], { stdout: process.stdout, stderr: process.stderr })
+  if (error !== null) throw error
+  renameSync(unfinished, output)
 }
 
 export const esbuildPlugin = {
@@ -48,37 +70,27 @@ export const esbuildPlugin = {
       path: resolve(resolveDir, path.replace(/wasm$/, 'ts')),
       namespace: 'assemblyscript',
     }))
-    build.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, ({ path }) => ({
-      contents: compile(path),
+    build.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, async ({ path }) => ({
+      contents: await compile(path),
       loader: 'binary',
     }))
   },
 }
 
-/** What the sources import besides their neighbours: the compiled bytes depend on it. */
-const IMPORTED = [
-  'src/driver/intel/counters.ts',
-  'src/driver/intel/descriptors.ts',
-  'src/driver/virtio/counters.ts',
-  'src/driver/virtio/queue-words.ts',
-  'src/memory/wasm-layout.ts',
-  'src/vnic/model/tx-descriptor.ts',
-  'src/vnic/wires/test-frame-layout.ts',
-  'assemblyscript.mjs',
-]
-
-/** The transformer for jest. */
+/** The transformer for jest, which doesn't wait: another process compiles what has not been. */
 export default {
   getCacheKey(_text, path) {
-    const hash = createHash('sha256').update(path)
-    const neighbours = readdirSync(dirname(path)).map((name) => join(dirname(path), name))
-    for (const file of [...neighbours, ...IMPORTED]) hash.update(readFileSync(resolve(root, file)))
-    return hash.digest('hex')
+    return hashOf(path)
   },
   process(_text, path) {
-    const bytes = compile(path).toString('base64')
+    const output = fileOf(path)
+    if (!existsSync(output))
+      execFileSync(process.execPath, [self, path], { stdio: ['ignore', 'inherit', 'inherit'] })
+    const bytes = readFileSync(output).toString('base64')
     return {
       code: `exports.__esModule = true; exports.default = new Uint8Array(Buffer.from('${bytes}', 'base64'))`,
     }
   },
 }
+
+if (process.argv[1] === self) await compile(resolve(process.argv[2]))

@@ -10,7 +10,7 @@ import type { Balance } from '../../src/engine/balance.ts'
 import { pcap } from '../captures/build.ts'
 import { SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
 
-const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 300)
+const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 200)
 const SEED = Number(process.env['IXY_BALANCE_SEED'] ?? Date.now() & 0x7fffffff)
 
 let folder: string

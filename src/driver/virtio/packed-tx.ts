@@ -87,6 +87,8 @@ function makeTransmit(
     let firstWord = 0
     for (let i = 0; i < accepted; i++) {
       const id = batch[(start + i) | 0]
+      // Before it is used: a header would be written where no packet is.
+      if (id >>> 0 >= buffers) sortOut(batch, start, accepted)
       const length = size[id]
       top = (top - 1) | 0
       const buffer = free[top]
@@ -101,13 +103,13 @@ function makeTransmit(
       headers[header] = 0
       headers[header + 1] = 0
       headers[header + 2] = 0
-      bytes += length // not a number from a packet on that is none
+      bytes = (bytes + length) | 0
       odd |= length - SHORTEST
       at = (at + 1) & mask
       if (at === 0) flags ^= AVAIL | USED
     }
     // No bit in any of them, so all of them fit; otherwise one of them may not.
-    if (odd >>> 0 > longest - SHORTEST || !(bytes >= 0)) bytes = sortOut(batch, start, accepted)
+    if (odd >>> 0 > longest - SHORTEST) bytes = sortOut(batch, start, accepted)
     state[0] = top
     state[1] = at
     state[2] = flags
