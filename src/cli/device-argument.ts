@@ -58,8 +58,7 @@ interface Claim {
 /** Any number of devices may be `virtual:gen`. */
 function claimsOf(address: DeviceAddress, by: string): Claim[] {
   if (address.kind === 'virtual') return claimsOfWire(address.wire, by)
-  const resource =
-    address.kind === 'vfio-user' ? `socket ${path.resolve(address.socket)}` : formatDevice(address)
+  const resource = 'socket' in address ? `socket ${path.resolve(address.socket)}` : formatDevice(address)
   return [{ use: 'device', resource, by }]
 }
 

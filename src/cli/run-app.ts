@@ -59,7 +59,7 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
       started(devices) {
         names = labels(devices)
         devices.forEach(({ model, mac, access, linkUp, linkMbit }, i) => {
-          const beyond = limited || access !== 'vfio-user' ? '' : ', not limited to line rate'
+          const beyond = limited || !access.endsWith('-user') ? '' : ', not limited to line rate'
           const speed = linkMbit > 0 ? `at ${linkMbit} Mbit/s` : 'at a speed that it does not tell'
           const link = linkUp ? `link up ${speed}${beyond}` : 'no link yet'
           log.info(`${names[i]}: ${model}, ${mac}, by ${access}, ${link}`)

@@ -6,6 +6,8 @@ export type DeviceAddress =
   | { readonly kind: 'pci'; readonly address: string }
   /** A vfio-user server behind this socket. */
   | { readonly kind: 'vfio-user'; readonly socket: string }
+  /** The queues of a virtio network card, worked on by the back end behind this socket. */
+  | { readonly kind: 'vhost-user'; readonly socket: string }
   /** A virtual 82599 for the life of the command, with these wires in its port. */
   | { readonly kind: 'virtual'; readonly wire: string }
 
@@ -13,15 +15,16 @@ export type DeviceAddress =
 const PCI_ADDRESS = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/i
 
 const FORMS =
-  'use a PCI address such as 0000:03:00.0 (ixy-ts devices lists them), vfio-user:<socket> or virtual:<wire>'
+  'use a PCI address such as 0000:03:00.0 (ixy-ts devices lists them), vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>'
 
 /** Throws IXY_ERR_USAGE if `text` is none of the forms. Whether there is such a device is another question. */
 export function parseDevice(text: string): DeviceAddress {
-  if (text.startsWith('vfio-user:')) {
-    const socket = text.slice('vfio-user:'.length)
+  for (const kind of ['vfio-user', 'vhost-user'] as const) {
+    if (!text.startsWith(`${kind}:`)) continue
+    const socket = text.slice(kind.length + 1)
     if (socket === '')
-      throw new IxyError('IXY_ERR_USAGE', `'${text}' names no socket`, 'use vfio-user:<path of the socket>')
-    return { kind: 'vfio-user', socket }
+      throw new IxyError('IXY_ERR_USAGE', `'${text}' names no socket`, `use ${kind}:<path of the socket>`)
+    return { kind, socket }
   }
   if (text.startsWith('virtual:')) {
     const wire = text.slice('virtual:'.length)
@@ -38,5 +41,5 @@ export function parseDevice(text: string): DeviceAddress {
 /** The device as every line of output shows it; PCI addresses in full. */
 export function formatDevice(device: DeviceAddress): string {
   if (device.kind === 'pci') return device.address
-  return device.kind === 'vfio-user' ? `vfio-user:${device.socket}` : `virtual:${device.wire}`
+  return device.kind === 'virtual' ? `virtual:${device.wire}` : `${device.kind}:${device.socket}`
 }

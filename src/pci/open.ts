@@ -8,6 +8,7 @@ import { openSysfs, type PciOptions } from './sysfs.ts'
 import type { Transport } from './transport.ts'
 import { openVfio } from './vfio.ts'
 import { openVfioUser } from './vfio-user/client.ts'
+import { VhostUserTransport } from './vhost-user/transport.ts'
 
 export interface OpenOptions {
   readonly known: KnownDevices
@@ -30,6 +31,8 @@ export function openTransport(device: DeviceAddress, options: OpenOptions): Tran
   switch (device.kind) {
     case 'vfio-user':
       return openVfioUser(device.socket, { known, force, name, onSlow })
+    case 'vhost-user':
+      return new VhostUserTransport(device.socket, name)
     case 'pci':
       return openPci(device.address, options.access ?? null, { known, force, name })
     case 'virtual':

@@ -1,12 +1,13 @@
 /**
- * A way to reach a PCI function. Three exist: sysfs, VFIO and a vfio-user server; the driver never knows which.
+ * A way to reach a PCI function. Three exist: sysfs, VFIO and a vfio-user server; the driver never knows which. A fourth, vhost-user, leads
+ * to something that only looks like one.
  *
  * Everything here is control plane: called from the main thread, a few thousand times per run at most.
  * The data plane gets doorbells and touches nothing else of a transport.
  */
 import type { DmaSegment } from '../memory/arena.ts'
 
-export type AccessPath = 'sysfs' | 'vfio' | 'vfio-user'
+export type AccessPath = 'sysfs' | 'vfio' | 'vfio-user' | 'vhost-user'
 
 /** PCI configuration space as far as it can be read; offsets in bytes, values unsigned, little-endian. */
 export interface ReadableConfig {
@@ -51,6 +52,8 @@ export type Doorbell =
   | { readonly kind: 'memory'; readonly page: bigint; readonly offset: number }
   /** At this byte of an open file, written by pwrite, a system call each time: I/O ports can't be mapped. */
   | { readonly kind: 'file'; readonly fd: number; readonly offset: number }
+  /** An eventfd, signalled by a system call. */
+  | { readonly kind: 'eventfd'; readonly fd: number }
 
 /** What can be seen of a function that nobody has to be taken away from. */
 export interface FunctionView {

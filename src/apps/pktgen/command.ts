@@ -63,7 +63,7 @@ export const pktgenCommand: AppCommand<PktgenOptions, PktgenFlags> = {
   app: pktgen,
   alias: 'generate',
   description: 'Generate packets',
-  devices: [['device', 'PCI address, vfio-user:<socket> or virtual:<wire>']],
+  devices: [['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>']],
   examples: EXAMPLES,
   addOptions,
   options: pktgenOptions,

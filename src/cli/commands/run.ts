@@ -28,7 +28,10 @@ export function addRun(program: Command, finish: Finish): void {
     .description('Run an app of your own, a TypeScript or JavaScript file')
     .usage('[options] <app-file> <device...> [-- <app options>]')
     .argument('<app-file>', 'a file whose default export is an app')
-    .argument('<device...>', 'PCI addresses, vfio-user:<socket> or virtual:<wire>, as many as the app takes')
+    .argument(
+      '<device...>',
+      'PCI addresses, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>, as many as the app takes',
+    )
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (file: string, operands: string[], flags: RunFlags) => {
     const common = commonRunOptions(flags)

@@ -103,7 +103,7 @@ function searchFor(devices: readonly string[], log: Log): SearchOptions & { read
 /** `ixy-ts vnic` calls its NIC by the full path of the socket. */
 function namesOf(device: string): string[] {
   const address = parseDevice(device)
-  return address.kind === 'vfio-user' ? [device, `vfio-user:${path.resolve(address.socket)}`] : [device]
+  return 'socket' in address ? [device, `${address.kind}:${path.resolve(address.socket)}`] : [device]
 }
 
 function nothingToShow(

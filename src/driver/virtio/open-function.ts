@@ -1,15 +1,18 @@
 import { IxyError } from '../../errors.ts'
 import type { Transport } from '../../pci/transport.ts'
+import { VhostUserTransport } from '../../pci/vhost-user/transport.ts'
 import { findPlaces } from './capabilities.ts'
 import { FEATURES } from './features.ts'
 import type { VirtioFunction } from './function.ts'
 import { LEGACY_BAR, LegacyFunction } from './legacy.ts'
 import { ModernFunction } from './modern.ts'
+import { VhostUserFunction } from './vhost-user.ts'
 
 /**
  * The newest registers that the function has. Throws IXY_ERR_DEVICE_UNSUPPORTED if it has none that this driver knows.
  */
 export function openFunction(transport: Transport): VirtioFunction {
+  if (transport instanceof VhostUserTransport) return new VhostUserFunction(transport)
   const places = findPlaces(transport.config, transport.name)
   if (places === null) {
     if (transport.bar(LEGACY_BAR).space === 'io') return new LegacyFunction(transport)

@@ -1,6 +1,6 @@
 /** The half of the virtio driver in a worker. */
 import { viewOf } from '../../linux/mapping.ts'
-import { pwrite } from '../../linux/file.ts'
+import { pwrite, signalEventFd } from '../../linux/file.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
@@ -150,6 +150,10 @@ function kickOf({ doorbell, queue }: VirtqueueSpec): () => void {
     const { fd, offset } = doorbell
     const number = Uint16Array.of(queue)
     return () => void pwrite(fd, number, offset)
+  }
+  if (doorbell.kind === 'eventfd') {
+    const { fd } = doorbell
+    return () => signalEventFd(fd)
   }
   const page = new Uint16Array(viewOf(doorbell.page, 4096))
   const at = doorbell.offset >> 1

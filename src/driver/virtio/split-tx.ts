@@ -93,6 +93,8 @@ function makeTransmit(
     let odd = 0
     for (let i = 0; i < accepted; i++) {
       const id = batch[(start + i) | 0]
+      // Before it is used: a header would be written where no packet is.
+      if (id >>> 0 >= buffers) sortOut(batch, start, accepted)
       const length = size[id]
       const slot = free[(first + i) & slotMask]
       ids[slot] = id
@@ -109,11 +111,11 @@ function makeTransmit(
       headers[header + 1] = 0
       headers[header + 2] = 0
       halfs[availableRing + ((first + i) & mask)] = descriptor
-      bytes += length // not a number from a packet on that is none
+      bytes = (bytes + length) | 0
       odd |= length - SHORTEST
     }
     // No bit in any of them, so all of them fit; otherwise one of them may not.
-    if (odd >>> 0 > longest - SHORTEST || !(bytes >= 0)) bytes = sortOut(batch, start, accepted)
+    if (odd >>> 0 > longest - SHORTEST) bytes = sortOut(batch, start, accepted)
     handOver(accepted, bytes)
     return accepted
   }

@@ -69,7 +69,7 @@ export class Receive {
   ) {
     this.inspectAll = inspectAll
     this.mac = mac
-    this.waiting = new PacketBuffer(flow)
+    this.waiting = new PacketBuffer(registers, flow)
     this.timeSync = timeSync
     this.registers = registers
     this.statistics = statistics

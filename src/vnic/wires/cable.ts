@@ -111,10 +111,12 @@ export class CableEnd extends LineEnd {
     this.port = port
     // However long the other NIC has to be silent: what it has put in here is not lost.
     this.peer?.stuckOut.reset()
-    const { incoming } = this
+    const { incoming, stamps } = this
+    // Looked at before each frame: one that is delivered may make this NIC ask for silence.
+    const sender = this.peer?.port ?? null
     let count = 0
-    while (count < budget && !incoming.empty && now >= this.silentUntil()) {
-      this.deliver(port, this.stamps.length > 0 ? this.stampOfFirst() : undefined)
+    while (count < budget && !incoming.empty && (sender === null || now >= sender.pausedUntil)) {
+      this.deliver(port, stamps.length > 0 ? this.stampOfFirst() : undefined)
       this.taken++
       count++
     }
@@ -128,12 +130,10 @@ export class CableEnd extends LineEnd {
 
   /** When the first of the frames that wait has left the other NIC, if it has a time stamp. */
   private stampOfFirst(): number | undefined {
-    return this.stamps[0].before === this.taken ? this.stamps.shift()?.left : undefined
-  }
-
-  /** Until when the NIC at the other end may not send. */
-  private silentUntil(): number {
-    return this.peer?.port?.pausedUntil ?? 0
+    const [{ before, left }] = this.stamps
+    if (before > this.taken) return undefined
+    this.stamps.shift()
+    return before === this.taken ? left : undefined
   }
 
   /** At once, also into the other NIC. */
@@ -144,7 +144,7 @@ export class CableEnd extends LineEnd {
   }
 
   nextEvent(now: number): number {
-    return this.incoming.empty ? Infinity : Math.max(now, this.silentUntil())
+    return this.incoming.empty ? Infinity : Math.max(now, this.peer?.port?.pausedUntil ?? now)
   }
 
   protected override counters(): Record<string, number> {

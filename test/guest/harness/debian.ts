@@ -19,10 +19,10 @@ const QEMU = ['qemu-system-x86']
 /** testpmd's package. Of what it depends on, a program that is only unpacked needs the libraries. */
 const DPDK = 'dpdk-dev'
 const NOT_LIBRARIES = /^(libdpdk-dev|python3|.*-support)$/
-/** A plugin that nothing depends on; a digit of its version follows. */
-const DPDK_MEMPOOL = 'librte-mempool-ring'
+/** Plugins that nothing depends on; digits of their version follow. */
+const DPDK_PLUGINS = ['librte-mempool-ring', 'librte-net-vhost']
 /** Raise when SUITE or the packages change: a new folder is filled. */
-const TREE_VERSION = 4
+const TREE_VERSION = 5
 
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
 /** What comes with the packages and nobody needs. */
@@ -166,7 +166,7 @@ function fetchTree(dir: string, log: (line: string) => void): void {
     'install',
   ]
   const libraries = apt.dependencies(DPDK).filter((name) => !NOT_LIBRARIES.test(name))
-  const plugins = apt.names(DPDK_MEMPOOL)
+  const plugins = DPDK_PLUGINS.flatMap((name) => apt.names(name))
   apt.run('apt-get', [...install, ...QEMU, ...TOOLS, ...libraries, ...plugins])
   const kernel = apt.dependencies('linux-image-amd64').find((name) => name.startsWith('linux-image-'))
   if (kernel === undefined) throw new Error(`linux-image-amd64 of ${SUITE} names no kernel`)
@@ -225,10 +225,15 @@ export function programPath(tree: DebianTree, name: string): string {
   throw new Error(`${name} is not in ${tree.root}`)
 }
 
+/** Where the tree's shared libraries are. */
+export function libraryPath(tree: DebianTree): string {
+  return join(tree.root, LIBRARIES)
+}
+
 /** The command line that runs a program with the tree's own loader and libraries, whatever this machine has. */
 export function privately(tree: DebianTree, program: string, args: readonly string[] = []): string[] {
   const loader = join(tree.root, 'usr/lib64/ld-linux-x86-64.so.2')
-  return [loader, '--library-path', join(tree.root, LIBRARIES), program, ...args]
+  return [loader, '--library-path', libraryPath(tree), program, ...args]
 }
 
 /** The libraries a program needs, by the name it asks for and the file that the tree's loader finds. */

@@ -1,5 +1,6 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { dpdk } from './dpdk.ts'
+import { dpdkVhost } from './dpdk-vhost.ts'
 import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   serverKilled,
   ipxe,
   dpdk,
+  dpdkVhost,
   ixySysfs,
   ixyVfio,
   ixyAndLinux,

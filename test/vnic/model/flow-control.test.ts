@@ -1,4 +1,5 @@
 /** PAUSE frames that the card sends, by how full its packet buffer is (82599 §3.7.7.3), and two cards that hold each other up. */
+import { cardBalance } from '../../../src/engine/balance.ts'
 import { put } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { totalsOf } from '../../../src/vnic/model/totals.ts'
@@ -109,6 +110,18 @@ test.each([
   expect(host.read(REG.MPC)).toBeGreaterThan(50)
 })
 
+test('the packet buffer is as large as RXPBSIZE says', () => {
+  const host = sender({ tfce: 0 })
+  host.write(REG.RXPBSIZE, put(REG.RXPBSIZE.fields.SIZE, 64))
+  host.write(REG.RXPBSIZE, 0, 1)
+  fill(host, 100)
+  const most = Math.floor((64 * 1024) / IN_BUFFER)
+  expect(host.device.receive.buffered).toBe(most)
+  expect(host.read(REG.MPC)).toBe(100 - most)
+  host.device.reset()
+  expect(host.read(REG.RXPBSIZE)).toBe(512 * 1024)
+})
+
 test('PAUSE frames are in the counters of the MAC, not in those of the DMA nor in what the host has sent', () => {
   const host = sender()
   host.queueFrame(0, frameOf(60))
@@ -208,6 +221,21 @@ describe('two cards on a cable', () => {
     expect(left).toBe(0)
   }
 
+  /** Every frame has one fate, at both ends. */
+  function expectBalanced({ a, b, ends }: ReturnType<typeof pair>): void {
+    const nics = [a, b].map(({ device }, i) => ({
+      card: totalsOf(device),
+      buffered: device.receive.buffered,
+      account: ends[i].account(),
+    }))
+    for (const balance of nics.flatMap((nic, i) => cardBalance('AB'[i], i, nic)))
+      expect(balance.unaccounted).toBe(0)
+    const [fromA, fromB] = ends.map((end) => end.account().out.arrived)
+    // PAUSE frames that a MAC has passed on are in addition to what the other host has sent.
+    expect(ends[1].account().in.returned).toBeGreaterThanOrEqual(fromA)
+    expect(ends[0].account().in.returned).toBeGreaterThanOrEqual(fromB)
+  }
+
   const received = ({ b }: { b: Host }): number => totalsOf(b.device).rx.packets
 
   test('with flow control nothing is missed, and both ends count the same PAUSE frames', () => {
@@ -228,6 +256,19 @@ describe('two cards on a cable', () => {
     expect(ends.map((end) => end.account().out.arrived)).toEqual([TOTAL, 0])
     expect(totalsOf(a.device)).toMatchObject({ tx: { packets: TOTAL }, dropped: { mac_control: 0 } })
     expect(a.read(REG.TPR)).toBe(0)
+    expectBalanced(cards)
+  })
+
+  test('PAUSE frames that a host wants to see are frames for it, and balance, too', () => {
+    const cards = pair((host) => {
+      enable(host)
+      host.write(REG.MFLCN, RFCE.mask)
+    })
+    const { a, ends } = cards
+    overwhelm(cards)
+    expect(totalsOf(a.device).rx.packets).toBe(63)
+    expect(totalsOf(a.device).rx.packets + a.device.receive.buffered).toBe(ends[0].account().in.returned)
+    expectBalanced(cards)
   })
 
   test('one that does not obey overruns the other', () => {
@@ -239,6 +280,7 @@ describe('two cards on a cable', () => {
     const missed = cards.b.read(REG.MPC)
     expect(missed).toBeGreaterThan(100)
     expect(received(cards) + missed).toBe(TOTAL)
+    expectBalanced(cards)
     expect(cards.b.read(REG.LXOFFTXC)).toBe(cards.a.read(REG.LXOFFRXCNT))
   })
 })

@@ -103,8 +103,8 @@ function held(): i32 {
 }
 
 /**
- * Fills descriptors for the up to `amount` ids in the 32-bit words at `batch`; returns how many. Ids have 16 bits: with what is above
- * them, whatever it is, nothing is done until it is refused.
+ * Fills descriptors for the up to `amount` ids in the 32-bit words at `batch`; returns how many. An id that is none is refused before
+ * it is used, as a header would be written where no packet is.
  *
  * A device that gives slots back in the order in which it got them, as most do, leaves the free ones in a row: then four are filled
  * together.
@@ -132,8 +132,6 @@ export function transmit(batch: usize, amount: i32): i32 {
   let at: usize = <usize>offered
   let sum: u32 = 0
   let odd: i32 = 0
-  let strangers: u32 = 0
-  let others = i64x2(0, 0)
   const end = batch + ((<usize>accepted) << 2)
   while (batch < end) {
     const position = at & slotMask
@@ -143,7 +141,7 @@ export function transmit(batch: usize, amount: i32): i32 {
       const slot = <usize>(together & 0xffff)
       if (together - <u64>slot * ONES === IN_ORDER) {
         const four = v128.load(batch)
-        others = v128.or(others, i32x4.ge_u(four, i32x4.splat(<i32>most)))
+        if (v128.any_true(i32x4.ge_u(four, i32x4.splat(<i32>most)))) verify(from, accepted)
         v128.store64_lane(ids + (slot << 1), i16x8.narrow_i32x4_u(four, four), 0)
         store<u64>(available + (next << 1), together)
         const descriptor = descriptors + (slot << 4)
@@ -158,8 +156,8 @@ export function transmit(batch: usize, amount: i32): i32 {
         continue
       }
     }
-    strangers |= u32(load<u32>(batch) >= most)
-    const id: usize = load<u16>(batch)
+    const id: usize = load<u32>(batch)
+    if (<u32>id >= most) verify(from, accepted)
     const slot: usize = load<u16>(free + (position << 1))
     store<u16>(ids + (slot << 1), <u16>id)
     store<u16>(available + (next << 1), <u16>slot)
@@ -171,7 +169,7 @@ export function transmit(batch: usize, amount: i32): i32 {
   }
   // No bit in any of them, so all of them fit; otherwise one of them may not. What the device hasn't been told of is as good as not
   // done, so all of it can still be refused.
-  if (<u32>odd > <u32>(longest - SHORTEST) || strangers !== 0 || v128.any_true(others)) {
+  if (<u32>odd > <u32>(longest - SHORTEST)) {
     verify(from, accepted)
     if (odd < 0) sum += pad(from, accepted)
   }
