@@ -1,14 +1,22 @@
+import { intelPort, virtioPort } from './cards.ts'
 import { RIGHT } from './right.ts'
 import { Rig, lineOf } from './rig.ts'
 import { ACCESS } from './mistakes-of-access.ts'
 import { OWNERSHIP } from './mistakes-of-ownership.ts'
 
+const packed = virtioPort(true)
 const MISTAKES = [...OWNERSHIP, ...ACCESS]
 
-describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
-  const rig = new Rig(backend)
+describe.each([
+  ['82599, ts', 'ts', intelPort],
+  ['82599, wasm', 'wasm', intelPort],
+  ['virtio, packed', 'ts', packed],
+  ['virtio, wasm', 'wasm', virtioPort(false)],
+] as const)('%s', (_name, backend, make) => {
+  const rig = new Rig(backend, make)
 
-  test.each(MISTAKES)('an app that $name: $kind', (mistake) => {
+  // Most of it is the same for all.
+  test.each(make === packed ? ACCESS : MISTAKES)('an app that $name: $kind', (mistake) => {
     const found = rig.run(mistake.make)
     expect([found?.finding.kind, found?.finding.at?.replace(/:\d+$/, '')]).toEqual([
       mistake.kind,

@@ -1,11 +1,7 @@
 /** Apps with mistakes in them, and two ports with pretended cards on which they run under --check. */
 import { readFileSync } from 'node:fs'
 import { checkedRx, checkedTx } from '../../src/driver/checked-queues.ts'
-import { RX_DD, RX_EOP } from '../../src/driver/intel/descriptors.ts'
-import { makeRings } from '../../src/driver/intel/queues.ts'
-import { StandInCard } from '../../src/driver/intel/stand-in.ts'
 import type { AppPort } from '../../src/engine/app.ts'
-import { viewOf } from '../../src/linux/mapping.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import type { Finding, Kind } from '../../src/memory/checked/findings.ts'
 import { Ledger } from '../../src/memory/checked/ledger.ts'
@@ -13,9 +9,8 @@ import { checkedMemory } from '../../src/memory/checked/memory.ts'
 import { Places } from '../../src/memory/checked/places.ts'
 import { PacketMemory } from '../../src/memory/packets.ts'
 import { WasmSpace } from '../../src/memory/wasm-space.ts'
+import { type Card, type Port, type PortMaker, intelPort } from './cards.ts'
 
-const ENTRIES = 64
-const RING_BYTES = ENTRIES * 16
 const POOL_SHIFT = 8
 const PORTS = 2
 
@@ -56,58 +51,36 @@ export function lineOf({ name, file }: Mistake): string {
   return `${file}:${line + 1}`
 }
 
-/** Memory, rings and cards, made once for each backend, as address space is not given back at once. */
+/** Memory, rings and cards, made once for each kind, as address space is not given back at once. */
 export class Rig {
   private readonly memory: PacketMemory
-  private readonly rings: {
-    readonly start: () => StandInCard
-    readonly rings: ReturnType<typeof makeRings>
-  }[]
+  private readonly ports: readonly Port[]
 
-  constructor(backend: 'ts' | 'wasm') {
+  constructor(backend: 'ts' | 'wasm', make: PortMaker = intelPort) {
     const arena = new DmaArena(4 << 20, false)
-    const places = Array.from({ length: PORTS }, () => [arena.take(RING_BYTES), arena.take(RING_BYTES)])
+    const attach = Array.from({ length: PORTS }, () => make(arena))
     const spec = arena.takePackets(11, POOL_SHIFT, PORTS + 1)
-    const space = backend === 'wasm' ? new WasmSpace(arena.file) : null
-    this.memory = new PacketMemory(spec, space)
-    this.rings = places.map(([rx, tx], pool) => {
-      const rings = makeRings(
-        this.memory,
-        pool,
-        { address: rx.address, entries: ENTRIES },
-        { address: tx.address, entries: ENTRIES },
-      )
-      const start = (): StandInCard => {
-        const card = new StandInCard(viewOf(rx.address, RING_BYTES), viewOf(tx.address, RING_BYTES))
-        rings.rx.start(card.tails, 0)
-        rings.tx.start(card.tails, 1)
-        return card
-      }
-      return { start, rings }
-    })
+    this.memory = new PacketMemory(spec, backend === 'wasm' ? new WasmSpace(arena.file) : null)
+    this.ports = attach.map((one, pool) => one(this.memory, pool))
   }
 
   /** The card writes a packet, now and then only a part of one, or tells a length that can't be. */
-  private deliver(card: StandInCard, number: number): void {
-    const { memory } = this
+  private deliver(card: Card, number: number): void {
     const part = number % 97 === 0
-    const length = part ? 1500 : 60 + ((number * 7) % 1400)
-    const address = card.writeBack(number % 89 === 0 ? 0xffff : length, part ? RX_DD : RX_DD | RX_EOP)
-    const [low, high] = new Uint32Array(memory.iova.buffer, memory.iova.byteOffset, 2)
-    const data = address - (low + high * 2 ** 32) + memory.dataOffset(0)
-    memory.u8.fill(number, data, data + length + 4)
+    const bytes = new Uint8Array(part ? 1500 : 60 + ((number * 7) % 1400)).fill(number)
+    card.receive(bytes, number % 89 === 0 ? 'impossible' : part ? 'part' : 'whole')
   }
 
   /** Runs an app for so many polls, and to its end. Returns what is found, null if nothing is. */
   run(make: Mistake['make'], polls = 400): { finding: Finding; message: string } | null {
     const { memory } = this
-    const ours = (file: string): boolean => !file.includes('/test/check/') || file.endsWith('/rig.ts')
-    const ledger = new Ledger(memory, [0, 1], new Places(ours))
+    const ours = (file: string): boolean => !file.includes('/test/check/') || /\/(rig|cards)\.ts$/.test(file)
+    const ledger = new Ledger(memory, [0, 1], new Places(ours), this.ports[0].headerBytes)
     memory.reset()
     ledger.poison()
-    const cards = this.rings.map(({ start }) => start())
+    const cards = this.ports.map((port) => port.start())
     ledger.open()
-    const ports = this.rings.map(({ rings: { rx, tx } }, pool) => ({
+    const ports = this.ports.map(({ rx, tx }, pool) => ({
       rx: checkedRx(rx, ledger, pool),
       tx: checkedTx(tx, ledger),
     }))
@@ -118,8 +91,8 @@ export class Rig {
       for (let poll = 0; poll < polls; poll++) {
         if (poll === polls - 10) quiet?.()
         cards.forEach((card) => {
-          for (let i = 0; i < poll % 5 && card.waiting > 0; i++) card.send()
-          for (let i = 0; i < [0, 1, 8, 12][poll % 4] && card.armed > 0 && poll < polls - 10; i++)
+          for (let i = 0; i < poll % 5; i++) card.send()
+          for (let i = 0; i < [0, 1, 8, 12][poll % 4] && poll < polls - 10; i++)
             this.deliver(card, poll * 16 + i)
         })
         step()

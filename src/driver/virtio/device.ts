@@ -23,6 +23,9 @@ const LAST_COMMAND_DEADLINE = 100
 const COMMAND = 0x04
 const INTERRUPT_DISABLE = 0x400
 
+/** Times that a configuration is read which changes meanwhile. */
+const MOST_TRIES = 100
+
 const UNKNOWN_SPEED = 0xffffffff
 
 /** A virtio network card: from reset to packets, in the order of virtio 1.2 §3.1.1. */
@@ -55,7 +58,7 @@ export class VirtioDevice implements Device {
       this.features = negotiate(fn, transport, options.queues)
       this.mac = this.has('MAC') ? this.readMac() : randomMac()
 
-      transport.config.write16(COMMAND, transport.config.read16(COMMAND) | INTERRUPT_DISABLE)
+      this.keepFromInterrupting()
       const eventfds = options.interrupts ? transport.enableInterrupts(options.queues) : []
       requirePairs(fn, transport.name, this.has('MQ'), options.queues)
       this.queues = Array.from({ length: options.queues }, (_, pair) =>
@@ -182,6 +185,12 @@ export class VirtioDevice implements Device {
     this.transport.close()
   }
 
+  /** By a line, that is: nobody asks for it, and the device might raise it for each packet. Kernel drivers switch it on by themselves. */
+  private keepFromInterrupting(): void {
+    const { config } = this.transport
+    config.write16(COMMAND, config.read16(COMMAND) | INTERRUPT_DISABLE)
+  }
+
   private has(name: FeatureName): boolean {
     return this.features.has(FEATURES[name])
   }
@@ -192,11 +201,13 @@ export class VirtioDevice implements Device {
     const registers = [NET.mac_0, NET.mac_1, NET.mac_2, NET.mac_3, NET.mac_4, NET.mac_5]
     const read = (): string =>
       registers.map((register) => fn.net(register).toString(16).padStart(2, '0')).join(':')
-    for (;;) {
+    let mac = ''
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
       const before = fn.generation()
-      const first = read()
-      if (fn.generation() === before && (!fn.legacy || read() === first)) return first
+      mac = read()
+      if (fn.generation() === before && (!fn.legacy || read() === mac)) break
     }
+    return mac
   }
 
   private startPair(

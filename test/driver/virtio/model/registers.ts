@@ -226,6 +226,7 @@ export class LegacyBar extends ByWidth implements RegisterWindow {
     if (offset >= netAt) return state.net(offset - netAt, width)
     const at = `${offset}:${width}`
     if (at === '0:4') return state.offeredWord(0)
+    if (at === '4:4') return [...state.card.features].reduce((all, bit) => (all | (1 << bit)) >>> 0, 0)
     if (at === '8:4') return this.pages.get(state.queueSelect) ?? 0
     if (at === '12:2') return state.queue().size
     if (at === '14:2') return state.queueSelect
