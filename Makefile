@@ -5,10 +5,11 @@
 NODE ?= node
 NPM ?= npm
 STAMP := node_modules/.ixy-ts-installed
+BIN := node_modules/.bin
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build demo test lint api bench test-guest guest-tree vm clean
+.PHONY: soak help install build demo test lint lint-rules lint-text api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -51,18 +52,24 @@ demo: build
 api: $(STAMP)
 	@$(NODE) api-page.mjs
 
+# Two at a time, which take about the same.
 lint: $(STAMP)
+	@$(MAKE) -j2 lint-rules lint-text
+
+lint-rules:
+	@$(BIN)/eslint .
+
+lint-text:
 	@$(NODE) api-page.mjs --check
-	@npx eslint .
-	@npx prettier --check --log-level warn .
-	@npx tsc --noEmit
-	@npx tsc -p src/driver/intel/wasm
-	@npx tsc -p src/driver/virtio/wasm
-	@npx tsc -p src/vnic/wasm
+	@$(BIN)/prettier --check --log-level warn .
+	@$(BIN)/tsc --noEmit
+	@$(BIN)/tsc -p src/driver/intel/wasm
+	@$(BIN)/tsc -p src/driver/virtio/wasm
+	@$(BIN)/tsc -p src/vnic/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build lint
-	@npx jest $(JEST_FLAGS)
+	@$(BIN)/jest $(JEST_FLAGS)
 
 # WIRE: what is plugged into the 82599, as in make vm WIRE=gen,rate=1kpps
 vm: build

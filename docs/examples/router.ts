@@ -104,7 +104,8 @@ const router: ixy.App<{ links: ixy.Ipv4Prefix[]; routes: Route[] }> = {
           for (let i = 0; i < count; i++) arrive(batch[i], port)
           moved += count
         }
-        if ((++steps & 63) === 0 && performance.now() > nextSecond) {
+        // A worker that sleeps (--mode interrupt) takes few steps a second.
+        if ((moved === 0 || (++steps & 63) === 0) && performance.now() > nextSecond) {
           for (const table of tables) table.everySecond()
           nextSecond = performance.now() + 1000
         }

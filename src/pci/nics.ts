@@ -5,6 +5,7 @@ import { asIxyError, IxyError } from '../errors.ts'
 import { findHugepageMounts } from '../linux/hugepages.ts'
 import { readNumber } from '../linux/sysfs.ts'
 import {
+  barBytes,
   groupNeighbours,
   iommuMode,
   listFunctions,
@@ -109,7 +110,9 @@ function findObstacle(fn: PciFunction, known: KnownDevices, roots: Roots): IxyEr
 
 function requireSysfsRights(fn: PciFunction): void {
   requirePassThrough(fn)
-  requireAccess(join(fn.path, 'resource0'), 'run as root, or bind it to vfio-pci (docs/setup.md)')
+  // Which BAR has the registers is up to the function.
+  const bar = [0, 1, 2, 3, 4, 5].find((index) => barBytes(fn, index) > 0) ?? 0
+  requireAccess(join(fn.path, `resource${bar}`), 'run as root, or bind it to vfio-pci (docs/setup.md)')
   if (findHugepageMounts().length === 0)
     throw new IxyError('IXY_ERR_NO_HUGEPAGES', 'no hugetlbfs is mounted', 'run: sudo ./setup-hugetlbfs.sh')
 }

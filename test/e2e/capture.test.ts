@@ -32,7 +32,8 @@ describe('forward from capture to capture', () => {
     expect((await ixy('forward', `virtual:replay=${input}`, `virtual:record=${output}`)).code).toBe(0)
     const received = readCapture(output)
     expect(received.length).toBe(frames.length)
-    received.forEach((frame, i) => expect(Buffer.compare(frame, frames[i])).toBe(0))
+    // One expect() for each would take longer than the run.
+    expect(received.findIndex((frame, i) => Buffer.compare(frame, frames[i]) !== 0)).toBe(-1)
   })
 
   test.each(['ts', 'wasm'])('--touch changes byte 48 and nothing else (%s)', async (backend) => {
@@ -52,11 +53,9 @@ describe('forward from capture to capture', () => {
     ).toBe(0)
     const received = readCapture(output)
     expect(received.length).toBe(frames.length)
-    received.forEach((frame, i) => {
-      const expected = Uint8Array.from(frames[i])
-      expected[48]++
-      expect(Buffer.compare(frame, expected)).toBe(0)
-    })
+    const touched = frames.map((frame) => Uint8Array.from(frame))
+    for (const frame of touched) frame[48]++
+    expect(received.findIndex((frame, i) => Buffer.compare(frame, touched[i]) !== 0)).toBe(-1)
   })
 
   test('the summary says that it ended by itself, and counts every frame', async () => {
@@ -268,7 +267,13 @@ describe('what is recorded', () => {
   })
 
   test('what a killed process leaves behind can be played', async () => {
-    const tool = new Tool(['forward', 'virtual:gen,rate=100kpps', `virtual:record=${file('killed.pcap')}`])
+    const tool = new Tool([
+      'forward',
+      'virtual:gen,rate=100kpps',
+      `virtual:record=${file('killed.pcap')}`,
+      '-i',
+      '0.1',
+    ])
     await tool.until(/TX[^]*TX/)
     process.kill(childrenOf(tool.pid)[0], 'SIGKILL')
     expect((await tool.end()).code).toBe(1)

@@ -83,14 +83,14 @@ describeIf(missing({ root: true, programs: ['ip', 'ping'] }), 'responder at a TA
 
   test('Linux finds it and gets an answer to each ping', async () => {
     const file = copyExample('responder', folder)
-    const tool = new Tool(['run', file, `virtual:tap=${tap}`, '--json', '--', '10.77.0.2'])
+    const tool = new Tool(['run', file, `virtual:tap=${tap}`, '--json', '-i', '0.1', '--', '10.77.0.2'])
     await tool.until(/"interval"/)
     sh('ip', 'netns', 'add', netns)
     sh('ip', 'link', 'set', tap, 'netns', netns)
     const inside = (...args: string[]): string => sh('ip', 'netns', 'exec', netns, ...args)
     inside('ip', 'addr', 'add', '10.77.0.1/24', 'dev', tap)
     inside('ip', 'link', 'set', tap, 'up')
-    expect(inside('ping', '-c', '30', '-i', '0.1', '-s', '1000', '10.77.0.2')).toMatch(/ 0% packet loss/)
+    expect(inside('ping', '-c', '30', '-i', '0.02', '-s', '1000', '10.77.0.2')).toMatch(/ 0% packet loss/)
     expect(inside('ip', 'neigh', 'show', '10.77.0.2')).toContain('lladdr 02:00:0a:4d:00:02')
     const { code, stdout } = await tool.kill()
     expect(code).toBe(0)

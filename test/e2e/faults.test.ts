@@ -28,7 +28,7 @@ test.each(['ts', 'wasm'])(
       'virtual:gen',
       'virtual:gen',
       '--duration',
-      '2',
+      '0.5',
       '--backend',
       backend,
     )
@@ -79,7 +79,10 @@ test('duplicates, reordering and corruption are each seen for what they are', as
 })
 
 test('a link that flaps is reported, survived, and traffic resumes', async () => {
-  const tool = new Tool(['forward', '--json', 'virtual:gen,rate=50kpps,fault=linkflap=1s', 'virtual:sink'])
+  const tool = new Tool([
+    ...['forward', '--json', '-i', '0.2'],
+    ...['virtual:gen,rate=50kpps,fault=linkflap=500ms', 'virtual:sink'],
+  ])
   await tool.until(/"event":"link".*"up":false/)
   await tool.until(/"event":"link".*"up":true/)
   const seen = objects(tool.stdout).length
@@ -97,9 +100,9 @@ test('what nobody could take when the other link went down is lost, and each fra
     'forward',
     '--json',
     'virtual:gen,rate=50kpps',
-    'virtual:sink,fault=linkflap=500ms/60s',
+    'virtual:sink,fault=linkflap=200ms/60s',
     '--duration',
-    '2',
+    '1',
   )
   expect(code).toBe(0)
   const end = endOf(stdout)
@@ -112,7 +115,7 @@ test('what nobody could take when the other link went down is lost, and each fra
 })
 
 test('when the process of the virtual NICs is killed, forward ends within 2 s with exit 1 and one line', async () => {
-  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
+  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen', '-i', '0.1'])
   await tool.until(/RX:/)
   const children = childrenOf(tool.pid)
   expect(children.length).toBe(1)

@@ -93,10 +93,10 @@ describe('a capture larger than what is kept of it in memory', () => {
     const seen = new Uint8Array(FRAMES)
     for (const frame of readCapture(output)) {
       const number = new DataView(frame.buffer, frame.byteOffset).getUint32(14, true)
-      expect(frame.length).toBe(LENGTHS[number % LENGTHS.length])
-      seen[number]++
+      if (frame.length === LENGTHS[number % LENGTHS.length]) seen[number]++
     }
-    seen.forEach((times, number) => expect(times).toBe(number < 100 ? 2 : 1))
+    // One expect() for each would take longer than the run.
+    expect(seen.findIndex((times, number) => times !== (number < 100 ? 2 : 1))).toBe(-1)
   })
 
   test('is sent up to where it is cut, with a warning', async () => {

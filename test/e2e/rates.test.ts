@@ -55,7 +55,7 @@ test('what is faster than any link is counted to the byte, or said to be missing
     'virtual:sink',
     ...jumbo,
     '-d',
-    '3',
+    '1.5',
     '-i',
     '10',
     '--json',
@@ -80,7 +80,7 @@ describe('line rate', () => {
     ['pktgen', ['pktgen', 'virtual:sink', '--size', '1514'], 'tx'],
     ['gen', ['forward', 'virtual:gen,size=1514', 'virtual:sink'], 'rx'],
   ] as const)('is what %s keeps to unless told otherwise', async (_, args, direction) => {
-    const end = await endOf(...args, '-d', '2')
+    const end = await endOf(...args, '-d', '0.5')
     const { packets, packetsPerSecond, bitsPerSecond } = end.devices[0][direction]
     expect(end.lineRateLimited).toBe(true)
     expect(packets).toBeGreaterThan(1000)
@@ -90,8 +90,8 @@ describe('line rate', () => {
   })
 
   test('what goes beyond it is said to', async () => {
-    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '1']
-    const { stdout, stderr } = await ixy(...args, '-i', '0.5')
+    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '0.3']
+    const { stdout, stderr } = await ixy(...args, '-i', '0.2')
     expect(stdout).toMatch(
       /^\[virtual:sink\] TX: \d{5,}\.\d\d Mbit\/s \d+\.\d\d Mpps \(not limited to line rate\)$/m,
     )
@@ -115,6 +115,8 @@ test('intervals have a time, running totals that are their sum, and rates that a
     'forward',
     'virtual:gen,rate=5kpps',
     'virtual:gen,rate=3kpps',
+    '--mode',
+    'interrupt',
     '-d',
     '1.2s',
     '-i',
@@ -148,7 +150,10 @@ test('intervals have a time, running totals that are their sum, and rates that a
 })
 
 test('slow rates have their unit, twins their number, and a line fits 80 columns', async () => {
-  const { stdout } = await ixy('forward', 'virtual:gen,rate=1kpps', 'virtual:gen,rate=1kpps', '-d', '1500ms')
+  const { stdout } = await ixy(
+    ...['forward', 'virtual:gen,rate=1kpps', 'virtual:gen,rate=1kpps'],
+    ...['-d', '500ms', '-i', '200ms', '--mode', 'interrupt'],
+  )
   for (const index of [0, 1])
     for (const direction of ['RX', 'TX'])
       expect(stdout).toMatch(
@@ -171,8 +176,8 @@ describe('averages', () => {
     const { packets, packetsPerSecond } = end.devices[0].rx
     expect(packets).toBe(1000)
     expect(packetsPerSecond * end.activeSeconds).toBeCloseTo(1000, 3)
-    // The run notices its end by looking every 0.1 s.
-    expect(end.activeSeconds).toBeLessThan(end.elapsed)
+    // It takes the run a moment to notice that all has been sent. `elapsed` is given to the microsecond.
+    expect(end.activeSeconds).toBeLessThanOrEqual(end.elapsed + 1e-6)
     expect(end.activeSeconds).toBeGreaterThanOrEqual(999 / lineRate(60, 10_000))
   })
 
@@ -182,6 +187,8 @@ describe('averages', () => {
       'forward',
       `virtual:replay=${file}`,
       'virtual:sink',
+      '--mode',
+      'interrupt',
     )
     expect(devices[1].tx.packets).toBe(4)
     expect(activeSeconds).toBeGreaterThan(0.89)

@@ -28,7 +28,19 @@ describeIf(missing({ root: true, programs }), 'a router between two network name
     const addresses = ends.map(({ router }) => `${router}/24`)
     // 10.9.0.0/16 is behind the host in the second namespace; that of 10.8.0.0/16 doesn't exist.
     const routes = ['--route', `10.9.0.0/16=${b.address}`, '--route', '10.8.0.0/16=10.0.2.66']
-    tool = new Tool(['run', file, ...devices, '--json', '--', ...addresses, ...routes])
+    tool = new Tool([
+      'run',
+      file,
+      ...devices,
+      '--json',
+      '-i',
+      '0.1',
+      '--mode',
+      'adaptive',
+      '--',
+      ...addresses,
+      ...routes,
+    ])
     await tool.until(/"interval"/)
     for (const { netns, tap, address, router } of ends) {
       sh('ip', 'netns', 'add', netns)
@@ -55,14 +67,14 @@ describeIf(missing({ root: true, programs }), 'a router between two network name
     ['to the router', a, a.router, 64],
     ['to the router’s other address', a, b.router, 64],
   ])('ping without loss, and one hop: %s', (_, from, to, hops) => {
-    const text = output(from, `ping -c 20 -i 0.1 ${to}`)
-    expect(text).toMatch(/20 packets transmitted, 20 received, 0% packet loss/)
+    const text = output(from, `ping -c 10 -i 0.1 ${to}`)
+    expect(text).toMatch(/10 packets transmitted, 10 received, 0% packet loss/)
     expect(new Set([...text.matchAll(/ttl=(\d+)/g)].map(([, ttl]) => Number(ttl)))).toEqual(new Set([hops]))
   })
 
   test('packets of all sizes up to the MTU', () => {
     for (const size of [0, 1, 17, 18, 100, 1471, 1472])
-      expect(output(a, `ping -M do -c 3 -i 0.2 -s ${size} ${b.address}`)).toContain(' 0% packet loss')
+      expect(output(a, `ping -M do -c 3 -i 0.1 -s ${size} ${b.address}`)).toContain(' 0% packet loss')
   })
 
   test.each([
@@ -103,7 +115,7 @@ describeIf(missing({ root: true, programs }), 'a router between two network name
       '-c',
       'for i in $(seq 200); do ss -ltn | grep -q :5201 && exit 0; sleep 0.05; done; exit 1',
     )
-    const result = JSON.parse(inside(a, 'iperf3', '-c', b.address, '-t', '3', '-J')) as {
+    const result = JSON.parse(inside(a, 'iperf3', '-c', b.address, '-t', '1', '-J')) as {
       end: { sum_received: { bytes: number } }
     }
     await ended

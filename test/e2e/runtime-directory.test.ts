@@ -56,7 +56,7 @@ describe('a runtime directory that can not be', () => {
 describeIf(missing({ root: true, programs: ['unshare'] }), 'another pid namespace', () => {
   test('leaves the sockets of runs outside alone', async () => {
     const { path: where, env } = runtime('shared')
-    const outside = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps'], { env })
+    const outside = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps', '-i', '0.1'], { env })
     await outside.until(/TX:/)
     const sockets = readdirSync(where)
     expect(sockets).toHaveLength(1)

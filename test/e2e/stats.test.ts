@@ -5,6 +5,8 @@ import { Tool, objects } from './support.ts'
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ixy-ts-run-'))
 const env = { IXY_TS_RUNTIME_DIR: directory }
+/** Of a run that is there to be looked at: it sleeps when it can, and soon says that it is there. */
+const WATCHED = ['--mode', 'interrupt', '-i', '0.1']
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 test('nothing to show: a line on stderr, exit 3', async () => {
@@ -18,13 +20,13 @@ test('nothing to show: a line on stderr, exit 3', async () => {
 })
 
 test('follows a forward and a pktgen at once, in text and in JSON, and no dead one', async () => {
-  const forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink'], { env })
-  const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '20kpps'], { env })
-  const killed = new Tool(['pktgen', 'virtual:record=/dev/null', '--rate', '1kpps'], { env })
+  const forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink', ...WATCHED], { env })
+  const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '20kpps', '-i', '0.1'], { env })
+  const killed = new Tool(['pktgen', 'virtual:record=/dev/null', '--rate', '1kpps', '-i', '0.1'], { env })
   await Promise.all([forward.until(/RX:/), pktgen.until(/TX:/), killed.until(/TX:/)])
   await killed.kill('SIGKILL')
 
-  const text = await new Tool(['stats', '--duration', '3'], { env }).end()
+  const text = await new Tool(['stats', '-i', '0.5', '--duration', '1.2'], { env }).end()
   expect(text.code).toBe(0)
   expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s (0\.01 Mpps|[\d.]+ kpps)/)
   expect(text.stdout).toMatch(/\[virtual:sink\] TX: [\d.]+ Mbit\/s 0\.0\d Mpps/)
@@ -35,9 +37,12 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
   )
   expect(summary).toMatch(new RegExp(`\\[virtual:sink\\] \\(pktgen, pid ${pktgen.pid}\\)\n  RX `))
 
-  const json = await new Tool(['stats', '--json', '--duration', '3', 'virtual:gen,rate=10kpps'], {
-    env,
-  }).end()
+  const json = await new Tool(
+    ['stats', '--json', '-i', '0.5', '--duration', '1.2', 'virtual:gen,rate=10kpps'],
+    {
+      env,
+    },
+  ).end()
   const intervals = objects(json.stdout, 'interval') as { device: string; rx: { mpps: number } }[]
   expect(intervals.length).toBeGreaterThanOrEqual(2)
   for (const { device, rx } of intervals) {
@@ -53,22 +58,22 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
 })
 
 test('ends with exit 0 on SIGINT', async () => {
-  const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink'], { env })
+  const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', ...WATCHED], { env })
   await forward.until(/RX:/)
-  const stats = new Tool(['stats', '-i', '1'], { env })
+  const stats = new Tool(['stats', '-i', '0.1'], { env })
   await stats.until(/RX:/)
   expect((await stats.kill()).code).toBe(0)
   await forward.kill()
 })
 
 test('a stopped process is shown as stopped, delays nobody, and is watched again when it goes on', async () => {
-  const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink'], { env })
+  const forward = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', ...WATCHED], { env })
   await forward.until(/RX:/)
   forward.process.kill('SIGSTOP')
   const alone = await new Tool(['stats', '-i', '1'], { env }).end()
   expect(alone.code).toBe(3)
   expect(alone.stderr).toMatch(new RegExp(`pid ${forward.pid} .*is stopped; .*kill -CONT.*NOTHING_TO_SHOW`))
-  const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps'], { env })
+  const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps', '-i', '0.1'], { env })
   await pktgen.until(/TX:/)
   const stats = new Tool(['stats', '--json', '-i', '0.2'], { env })
   await stats.until(/"event":"interval"/)
@@ -91,7 +96,7 @@ test('servers of the same name in two folders are two, with their own names and 
   const servers: Tool[] = []
   for (const folder of folders) {
     mkdirSync(folder)
-    servers.push(new Tool(['vnic', 'nic.sock', '--wire', 'sink'], { env, cwd: folder }))
+    servers.push(new Tool(['vnic', 'nic.sock', '--wire', 'sink', '-i', '0.1'], { env, cwd: folder }))
   }
   // What it prints first comes when stats can see it.
   await Promise.all(servers.map((server) => server.until(/RX:/)))
@@ -111,13 +116,16 @@ test('servers of the same name in two folders are two, with their own names and 
   await servers[1].kill()
 
   // The same after a restart; chosen ones as chosen.
-  const again = new Tool(['vnic', 'nic.sock', '--wire', 'sink'], { env, cwd: folders[1] })
+  const again = new Tool(['vnic', 'nic.sock', '--wire', 'sink', '-i', '0.1'], { env, cwd: folders[1] })
   await again.until(/RX:/)
   const macOf = (name: string): string | undefined => devices.find(({ device }) => device === name)?.mac
   expect((await find(names[1])).map(({ mac }) => mac)).toEqual([macOf(names[1])])
   await again.kill()
   const macs = ['52:54:00:00:00:0a', '52:54:00:00:00:0b']
-  const pair = new Tool(['vnic', 'nic.sock', 'c.sock', '--mac', macs.join()], { env, cwd: folders[1] })
+  const pair = new Tool(['vnic', 'nic.sock', 'c.sock', '--mac', macs.join(), '-i', '0.1'], {
+    env,
+    cwd: folders[1],
+  })
   await pair.until(/RX:/)
   expect((await find('vfio-user:nic.sock', 'vfio-user:c.sock')).map(({ mac }) => mac)).toEqual(macs)
   for (const server of [servers[0], pair]) expect((await server.kill()).code).toBe(0)
@@ -126,7 +134,7 @@ test('servers of the same name in two folders are two, with their own names and 
 describe('--once', () => {
   let forward: Tool
   beforeAll(async () => {
-    forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink'], { env })
+    forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink', ...WATCHED], { env })
     await forward.until(/RX:/)
   })
   afterAll(async () => void (await forward.kill()))

@@ -27,8 +27,8 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
   const { directory, env } = ownRuntime()
 
   test.each([
-    ['forward', ['forward', 'virtual:gen', 'virtual:gen'], /RX:.*\n.*TX:/],
-    ['pktgen', ['pktgen', 'virtual:sink'], /TX:/],
+    ['forward', ['forward', 'virtual:gen', 'virtual:gen', '-i', '0.1'], /RX:.*\n.*TX:/],
+    ['pktgen', ['pktgen', 'virtual:sink', '-i', '0.1'], /TX:/],
   ])('stops %s cleanly: summary, exit 0, nothing left behind', async (_, args, running) => {
     const tool = new Tool(args, { env })
     await tool.until(running)
@@ -72,7 +72,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
 })
 
 test('a signal that is sent twice, as timeout(1) does, stops cleanly', async () => {
-  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'])
+  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen', '-i', '0.1'])
   await tool.until(/RX:/)
   const children = descendants(tool.pid)
   for (let sent = 0; sent < 20; sent++) {
@@ -90,7 +90,7 @@ const killed = ownRuntime()
 
 test('a SIGKILL leaves no process and no socket behind', async () => {
   const { directory, env } = killed
-  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen'], { env })
+  const tool = new Tool(['forward', 'virtual:gen', 'virtual:gen', '-i', '0.1'], { env })
   await tool.until(/RX:/)
   const children = descendants(tool.pid)
   await tool.kill('SIGKILL')
@@ -101,7 +101,7 @@ test('a SIGKILL leaves no process and no socket behind', async () => {
 describeIf(missing({ root: true, programs: ['ip'] }), 'TAP interfaces', () => {
   test('go with the tool that made them', async () => {
     const name = `ixs${process.pid % 100000}`
-    const tool = new Tool(['forward', `virtual:tap=${name}`, 'virtual:sink'])
+    const tool = new Tool(['forward', `virtual:tap=${name}`, 'virtual:sink', '-i', '0.1'])
     await tool.until(/RX:/)
     expect(sh('ip', '-br', 'link')).toContain(name)
     expect((await tool.kill('SIGTERM')).code).toBe(0)

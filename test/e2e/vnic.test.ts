@@ -125,7 +125,15 @@ test('when it dies under a client, the client ends with exit 1 and one line', as
   const socket = file('dying.sock')
   const vnic = new Tool(['vnic', socket, '--wire', 'gen'])
   await vnic.until(/listening on/, 'stderr')
-  const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--log-level', 'warn'])
+  const forward = new Tool([
+    'forward',
+    `vfio-user:${socket}`,
+    'virtual:sink',
+    '--log-level',
+    'warn',
+    '-i',
+    '0.1',
+  ])
   await forward.until(/RX:/)
   await vnic.kill('SIGKILL')
   const { code, stderr } = await forward.end()
@@ -137,7 +145,15 @@ test('when it hangs, the client says what it waits for, and goes on when the ser
   const socket = file('hanging.sock')
   const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=10kpps'])
   await vnic.until(/listening on/, 'stderr')
-  const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--log-level', 'warn'])
+  const forward = new Tool([
+    'forward',
+    `vfio-user:${socket}`,
+    'virtual:sink',
+    '--log-level',
+    'warn',
+    '-i',
+    '0.1',
+  ])
   await forward.until(/RX:/)
   vnic.process.kill('SIGSTOP')
   await forward.until(/its server hasn't answered REGION_READ yet, waiting up to 5 s/, 'stderr')
@@ -152,7 +168,15 @@ test('when it hangs, a second SIGINT ends the client at once', async () => {
   const socket = file('stuck.sock')
   const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=10kpps'])
   await vnic.until(/listening on/, 'stderr')
-  const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink', '--log-level', 'warn'])
+  const forward = new Tool([
+    'forward',
+    `vfio-user:${socket}`,
+    'virtual:sink',
+    '--log-level',
+    'warn',
+    '-i',
+    '0.1',
+  ])
   await forward.until(/RX:/)
   vnic.process.kill('SIGSTOP')
   await forward.until(/its server hasn't answered/, 'stderr')

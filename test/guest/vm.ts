@@ -78,7 +78,7 @@ async function main(): Promise<number> {
     // Ctrl-C is the guest's.
     ...['-chardev', 'stdio,id=terminal,mux=on,signal=off', '-device', 'virtio-serial-pci,addr=1e'],
     ...['-device', 'virtconsole,chardev=terminal'],
-    ...wires(),
+    ...wires(sockets),
     ...['-device', 'virtio-net-pci,netdev=a,addr=2,romfile='],
     ...['-device', 'pcie-root-port,id=port1,slot=1', '-device', 'virtio-net-pci,netdev=b,bus=port1,romfile='],
     ...vnicDevice(nic, 2),
@@ -91,10 +91,16 @@ async function main(): Promise<number> {
 }
 
 /** Two cables, each between a card of ixy-ts and one of Linux's. */
-function wires(): string[] {
-  return [['a', 'left'] as const, ['b', 'right'] as const].flatMap((ends, hub) =>
-    ends.flatMap((id) => ['-netdev', `hubport,id=${id},hubid=${hub}`]),
-  )
+function wires(sockets: string): string[] {
+  return [['a', 'left'] as const, ['b', 'right'] as const].flatMap(([ours, linux]) => {
+    const end = (at: 'local' | 'remote', name: string): string =>
+      `${at}.type=unix,${at}.path=${join(sockets, name)}`
+    const netdev = (id: string, other: string): string[] => [
+      '-netdev',
+      `dgram,id=${id},${end('local', id)},${end('remote', other)}`,
+    ]
+    return [...netdev(ours, linux), ...netdev(linux, ours)]
+  })
 }
 
 main().then(

@@ -53,8 +53,8 @@ describe('the list of NICs', () => {
     expect(listNics(DRIVERS, roots)).toMatchObject([
       {
         address: '0000:00:02.0',
-        family: 'unknown',
-        model: 'device 1af4:1041',
+        family: 'virtio-net',
+        model: 'virtio-net',
         driver: 'virtio-pci',
         linkMbit: null,
       },

@@ -52,8 +52,14 @@ export function choose(offered: Features, queues: number): Features {
     const needed = NEEDS[name]
     return offered.has(FEATURES[name]) && (needed === undefined || offered.has(FEATURES[needed]))
   })
+  const declined = new Set<FeatureName>()
   // With one pair the command queue is in another place (§5.1.2).
-  return new Set(names.filter((name) => name !== 'MQ' || queues > 1).map((name) => FEATURES[name]))
+  if (queues === 1) declined.add('MQ')
+  // In a packed ring QEMU's card, after it had to wait for its backend, takes what it finds and goes to sleep without naming the
+  // descriptor that is to wake it: the one named before is up to a round behind, and can't be told from one that is yet to come. Without
+  // EVENT_IDX it says just that it sleeps.
+  if (names.includes('RING_PACKED')) declined.add('EVENT_IDX')
+  return new Set(names.filter((name) => !declined.has(name)).map((name) => FEATURES[name]))
 }
 
 /** 32 feature bits from bit `from` on. */

@@ -3,8 +3,7 @@ import type { PacketMemory } from '../../memory/packets.ts'
 import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { packedLayout } from './layout.ts'
-import { AVAIL, EVENTS_DESCRIPTOR, EVENTS_DISABLE, EVENTS_ENABLE, USED, WRITE } from './queue-words.ts'
-import { type Wanted, wanted } from './packed-events.ts'
+import { AVAIL, EVENTS_DISABLE, EVENTS_ENABLE, USED, WRITE } from './queue-words.ts'
 import * as COUNTER from './counters.ts'
 import type { ReceiveLoops, RingParts } from './ring-parts.ts'
 
@@ -22,8 +21,8 @@ import type { ReceiveLoops, RingParts } from './ring-parts.ts'
  * available again at once, with a fresh buffer, in the same place: the ring is always full.
  */
 export function packedReceive(memory: PacketMemory, pool: number, parts: RingParts): ReceiveLoops {
-  const flags = { AVAIL, USED, WRITE, EVENTS_ENABLE, EVENTS_DISABLE, EVENTS_DESCRIPTOR }
-  const names = { ...flags, ...COUNTER, PLAIN_DOORBELL, whole, wanted }
+  const flags = { AVAIL, USED, WRITE, EVENTS_ENABLE, EVENTS_DISABLE }
+  const names = { ...flags, ...COUNTER, PLAIN_DOORBELL, whole }
   return specialise(makeReceive)(memory, pool, parts, packedLayout(parts.entries), names)
 }
 
@@ -49,9 +48,9 @@ function makeReceive(
       | 'RX_UNTAKEN',
       number
     >
-  > & { PLAIN_DOORBELL: boolean; whole(n: number): number; wanted: Wanted },
+  > & { PLAIN_DOORBELL: boolean; whole(n: number): number },
 ): ReceiveLoops {
-  const { AVAIL, USED, WRITE, EVENTS_ENABLE, EVENTS_DISABLE, PLAIN_DOORBELL, whole, wanted } = names
+  const { AVAIL, USED, WRITE, EVENTS_ENABLE, EVENTS_DISABLE, PLAIN_DOORBELL, whole } = names
   const { RX_PACKETS, RX_BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, RX_UNTAKEN } = names
   const { size, u8, freeStack, freeTop, bufferShift, longest } = memory
   const { ring, entries, heads, counters, headerBytes, mergeable, interrupts } = parts
@@ -217,8 +216,7 @@ function makeReceive(
     if (end > mask) state[1] ^= both
     Atomics.store(words, (first << 2) + 3, firstWord)
     const event = PLAIN_DOORBELL ? words[device] : Atomics.load(words, device)
-    // What we make available next belongs to the round that begins when this one's used descriptors end.
-    if (wanted(event, end & mask, state[1] === 0 ? 1 : 0, entries)) kick()
+    if (event >>> 16 !== EVENTS_DISABLE) kick()
   }
 
   function untaken(): number {

@@ -5,7 +5,6 @@ import { specialise } from '../../specialise.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { packedLayout } from './layout.ts'
 import { AVAIL, EVENTS_DISABLE, SHORTEST, USED } from './queue-words.ts'
-import { type Wanted, wanted } from './packed-events.ts'
 import * as COUNTER from './counters.ts'
 import type { RingParts, TransmitLoops } from './ring-parts.ts'
 
@@ -15,7 +14,7 @@ import type { RingParts, TransmitLoops } from './ring-parts.ts'
  */
 export function packedTransmit(memory: PacketMemory, parts: RingParts): TransmitLoops {
   const flags = { AVAIL, USED, EVENTS_DISABLE, SHORTEST }
-  const names = { ...flags, ...COUNTER, ...REFUSALS, PLAIN_DOORBELL, whole, wanted }
+  const names = { ...flags, ...COUNTER, ...REFUSALS, PLAIN_DOORBELL, whole }
   return specialise(makeTransmit)(memory, parts, packedLayout(parts.entries), names)
 }
 
@@ -38,9 +37,9 @@ function makeTransmit(
       number
     >
   > &
-    Refusals & { PLAIN_DOORBELL: boolean; whole(n: number): number; wanted: Wanted },
+    Refusals & { PLAIN_DOORBELL: boolean; whole(n: number): number },
 ): TransmitLoops {
-  const { AVAIL, USED, EVENTS_DISABLE, SHORTEST, PLAIN_DOORBELL, whole, wanted } = names
+  const { AVAIL, USED, EVENTS_DISABLE, SHORTEST, PLAIN_DOORBELL, whole } = names
   const { TX_PACKETS, TX_BYTES, TX_DONE_PACKETS, TX_DONE_BYTES } = names
   const { refuseStranger, refuseSurplus, refuseTooLong } = names
   const { size, u8, freeStack, freeTop, bufferShift, poolShift, longest } = memory
@@ -118,7 +117,7 @@ function makeTransmit(
     // The first one last, see finish() in packed-rx.ts.
     Atomics.store(words, (first << 2) + 3, firstWord)
     const event = PLAIN_DOORBELL ? words[device] : Atomics.load(words, device)
-    if (wanted(event, at, flags === AVAIL ? 1 : 0, entries)) kick()
+    if (event >>> 16 !== EVENTS_DISABLE) kick()
     return accepted
   }
 

@@ -16,11 +16,9 @@ export const NO_NOTIFY = 1
 export const AVAIL = 1 << 7
 export const USED = 1 << 15
 
-/** Flags of an event suppression structure (§2.8.14). */
+/** Flags of an event suppression structure (§2.8.14). The third, a certain descriptor, comes with EVENT_IDX only. */
 export const EVENTS_ENABLE = 0
 export const EVENTS_DISABLE = 1
-/** From a certain descriptor on. */
-export const EVENTS_DESCRIPTOR = 2
 
 /** Shortest packet that is sent as it is; others are filled up (TxQueue.transmit). Devices have no rule for that: as on our other cards. */
 export const SHORTEST = 17

@@ -22,6 +22,8 @@ const SFP_LIST_POINTER = 0x2b
 const DEVICE_CAPABILITIES = 0x2c
 /** Bit 7 of the device capabilities: the board doesn't need the cage checked before LINKS is believed. */
 const CAP_NO_CROSSTALK = 1 << 7
+/** Bit 1 of the device capabilities: the board has no FCoE. */
+const CAP_NO_FCOE = 1 << 1
 const ETRACK_ID = 0x2d
 
 /** SFP+ identifications of Linux's and Intel's drivers: SR and LR optics on port 0 and 1 (82599 §6.4.5.4). */
@@ -70,7 +72,7 @@ export function makeEeprom(mac: Uint8Array): Uint16Array {
   words[PBA_GUARD] = 0xfafa
   words[PBA_POINTER] = partNumber(block)
   for (const pointer of [0x17, 0x27, 0x28, 0x33, 0x37]) words[pointer] = NOTHING
-  words[DEVICE_CAPABILITIES] = CAP_NO_CROSSTALK
+  words[DEVICE_CAPABILITIES] = CAP_NO_CROSSTALK | CAP_NO_FCOE
   words[ETRACK_ID] = 0x0001
   words[ETRACK_ID + 1] = 0x8000
 

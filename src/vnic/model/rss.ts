@@ -5,9 +5,10 @@
  * combinations of every byte value at every position turns that into one look-up per byte.
  */
 import { REG } from '../../driver/ixgbe/registers.ts'
-import type { Register } from '../../driver/intel/register.ts'
+import { get, type Register } from '../../driver/intel/register.ts'
 import { type PacketInfo, PacketType } from './packet-info.ts'
 import type { CardRegisters } from './registers.ts'
+import type { Strict } from './strict.ts'
 
 /** IPv6 addresses and ports. */
 const INPUT_BYTES = 36
@@ -35,7 +36,7 @@ export class Rss {
   private mrqc = 0
 
   /** `onChange` is called when it may have been switched on or off. */
-  constructor(registers: CardRegisters, onChange: () => void) {
+  constructor(registers: CardRegisters, strict: Strict, onChange: () => void) {
     this.registers = registers
     const store = (register: Register, after: () => void): void =>
       registers.onWrite(register, (value, index) => {
@@ -43,6 +44,8 @@ export class Rss {
         after()
       })
     store(REG.MRQC, () => {
+      if (get(MRQC.MRQE, registers.get(REG.MRQC)) > MRQE_RSS)
+        strict.report('8.2.3.7.12', 'MRQC.MRQE with traffic classes or pools, which this card does not have')
       this.update()
       onChange()
     })

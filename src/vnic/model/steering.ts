@@ -36,7 +36,7 @@ export class Steering {
   constructor(registers: CardRegisters, strict: Strict, interrupts: Interrupts) {
     this.registers = registers
     this.filters = new QueueFilters(registers, () => this.update())
-    this.rss = new Rss(registers, () => this.update())
+    this.rss = new Rss(registers, strict, () => this.update())
     this.director = new FlowDirector(
       registers,
       strict,
@@ -46,6 +46,11 @@ export class Steering {
     registers.onWrite(REG.RXCSUM, (value) => {
       registers.set(REG.RXCSUM, value)
       this.update()
+    })
+    registers.onWrite(REG.PFVTCTL, (value) => {
+      registers.set(REG.PFVTCTL, value)
+      if ((value & REG.PFVTCTL.fields.VT_ENA.mask) !== 0)
+        strict.report('8.2.3.27.1', 'PFVTCTL.VT_ENA set on a card that has no pools')
     })
   }
 

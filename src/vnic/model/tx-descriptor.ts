@@ -49,6 +49,7 @@ export interface Context {
   macLength: number
   vlan: number
   ipv4: boolean
+  fcoe: boolean
   /** L4T: 0 UDP, 1 TCP, 2 SCTP. */
   l4Type: number
   l4Length: number
@@ -56,7 +57,7 @@ export interface Context {
 }
 
 export function newContext(): Context {
-  return { ipLength: 0, macLength: 0, vlan: 0, ipv4: false, l4Type: 0, l4Length: 0, mss: 0 }
+  return { ipLength: 0, macLength: 0, vlan: 0, ipv4: false, fcoe: false, l4Type: 0, l4Length: 0, mss: 0 }
 }
 
 export function readContext(context: Context, word0: number, word2: number, word3: number): void {
@@ -64,6 +65,7 @@ export function readContext(context: Context, word0: number, word2: number, word
   context.macLength = (word0 >>> 9) & 0x7f
   context.vlan = word0 >>> 16
   context.ipv4 = (word2 & (1 << 10)) !== 0
+  context.fcoe = (word2 & (1 << 15)) !== 0
   context.l4Type = (word2 >>> 11) & 3
   context.l4Length = (word3 >>> 8) & 0xff
   context.mss = word3 >>> 16

@@ -28,6 +28,8 @@ export class Offloads {
   l4Checksum = false
   insertVlan = false
   segment = false
+  /** CC: the context's type of frame counts, whatever else is asked for. */
+  byContext = false
   /** Legacy: where a checksum goes, 0 for none, and from where on it is summed. */
   sumAt = 0
   sumFrom = 0

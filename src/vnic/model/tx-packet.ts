@@ -141,6 +141,7 @@ export class TxPacket {
     asked.segment = !legacy && (command & D.TSE) !== 0
     asked.ipChecksum = !legacy && (options & D.IXSM) !== 0
     asked.l4Checksum = !legacy && (options & D.TXSM) !== 0
+    asked.byContext = !legacy && (options & D.CC) !== 0
     asked.sumAt = legacy && (command & D.IC) !== 0 ? (command >>> D.CSO_SHIFT) & 0xff : 0
     asked.sumFrom = (options >>> D.CSS_SHIFT) & 0xff
     if (legacy) context.vlan = options >>> 16
@@ -162,6 +163,10 @@ export class TxPacket {
       this.strict.report('7.2.3.2.4', 'PAYLEN is not the size of the packet')
     if (this.gathered < SHORTEST) return false
     const offload = asked.segment || asked.ipChecksum || asked.l4Checksum
+    if (asked.context.fcoe && (offload || asked.byContext)) {
+      this.strict.report('7.2.3.2.3', 'FCoE offload asked of a card that has none')
+      return false
+    }
     return !offload || (macLength > 0 && macLength + ipLength < this.gathered)
   }
 

@@ -1,7 +1,7 @@
 /** What the card computes for DPDK: hashes, checksums, segments, VLAN tags. testpmd tells, or the wire shows. */
 import assert from 'node:assert/strict'
 import { wrongChecksums } from '../harness/checksums.ts'
-import { type Flow, type Protocol, ethernet, ipPacket } from '../harness/frames.ts'
+import { type Flow, type Protocol, ethernet, ipPacket, tagged } from '../harness/frames.ts'
 import type { FarEnd } from '../harness/host-network.ts'
 import { until } from '../harness/processes.ts'
 import { Testpmd } from '../harness/testpmd.ts'
@@ -32,7 +32,11 @@ function hashed(frame: Buffer, ports: boolean): Buffer {
   return frame.subarray(from, ports ? to + 4 : to)
 }
 
-export async function receiveSideScaling({ test, guest, farA, both }: DpdkBench): Promise<void> {
+/** To testpmd: the key, which takes all but one kind of packets out of what is hashed, and all kinds again. */
+export const rssByKey = [`port config 0 rss-hash-key ipv4 ${MICROSOFT_KEY}`, 'port config all rss all']
+
+/** `testpmd` has four queues and only receives. */
+export async function receiveSideScaling({ test, farA }: DpdkBench, testpmd: Testpmd): Promise<void> {
   const key = Buffer.from(MICROSOFT_KEY, 'hex')
   await test.check("RSS: the harness's hash is Microsoft's", () => {
     for (const vector of VECTORS) {
@@ -41,19 +45,8 @@ export async function receiveSideScaling({ test, guest, farA, both }: DpdkBench)
       assert.equal(toeplitz(key, hashed(frame, false)), vector.hash)
     }
   })
-  const testpmd = await Testpmd.start(
-    guest,
-    `--iova-mode=pa ${both}`,
-    '--rxq=4 --txq=4 --forward-mode=rxonly',
-  )
   await test.check('RSS: 128 hashes of TCP, UDP and IP are right, and so are the queues', async () => {
-    await testpmd.commands(
-      // This takes all other kinds of packets out of what is hashed.
-      `port config 0 rss-hash-key ipv4 ${MICROSOFT_KEY}`,
-      'port config all rss all',
-      'set verbose 1',
-      'start',
-    )
+    await testpmd.commands(...rssByKey, 'set verbose 1', 'start')
     const protocols: readonly Protocol[] = ['tcp', 'udp', 'experiment']
     const frames = flows(128).map((flow, i) => ({ flow, protocol: protocols[i % 3] ?? 'tcp' }))
     const expected = frames.map(({ flow, protocol }) => {
@@ -71,7 +64,6 @@ export async function receiveSideScaling({ test, guest, farA, both }: DpdkBench)
     })
     assert.deepEqual(seen.sort(), expected.sort())
   })
-  await testpmd.quit()
 }
 
 /** The frames that come out, IP only. */
@@ -141,11 +133,6 @@ async function segmentation({ test, farA, farB }: DpdkBench, testpmd: Testpmd): 
     }
   })
   await testpmd.command('stop')
-}
-
-function tagged(frame: Buffer, vlan: number): Buffer {
-  const tag = Buffer.from([0x81, 0x00, vlan >> 8, vlan & 255])
-  return Buffer.concat([frame.subarray(0, 12), tag, frame.subarray(12)])
 }
 
 async function vlans({ test, farA, farB }: DpdkBench, testpmd: Testpmd): Promise<void> {

@@ -11,6 +11,7 @@ import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
 import { Testpmd, addTestpmd, bind } from '../harness/testpmd.ts'
 import { startVnic, vnicDevice } from '../harness/virtual-nic.ts'
 import { type DpdkBench, MAC_A, MAC_B, through } from './dpdk-bench.ts'
+import { flowRules } from './dpdk-flows.ts'
 import { receiveInterrupts } from './dpdk-interrupts.ts'
 import { offloads, receiveSideScaling } from './dpdk-offloads.ts'
 
@@ -20,7 +21,7 @@ const GUEST = '10.77.9.2'
 
 export const dpdk: Scenario = {
   name: 'dpdk',
-  deadline: 300,
+  deadline: 360,
   async run(test) {
     const network = await HostNetwork.create(test, TAPS)
     await network.ip('address', 'add', `${HOST}/24`, 'dev', network.tap)
@@ -57,7 +58,7 @@ export const dpdk: Scenario = {
 
     await bind(guest, 'uio_pci_generic', [a, b, flapping])
     await forwarding(bench)
-    await receiveSideScaling(bench)
+    await severalQueues(bench)
     await offloads(bench)
     await linkChanges(bench, 'uio_pci_generic', `--iova-mode=pa -a ${flapping}`)
 
@@ -141,6 +142,15 @@ async function forwarding(bench: DpdkBench): Promise<void> {
     await through(farA, farB, [ethernet(MAC_B, MAC_A, 0x88b5, Buffer.from('the payload'))], 1)
     await bothWays(bench, 500)
   })
+  await testpmd.quit()
+}
+
+async function severalQueues(bench: DpdkBench): Promise<void> {
+  // It would take the rules away when a port stops.
+  const options = '--rxq=4 --txq=4 --forward-mode=rxonly --disable-flow-flush'
+  const testpmd = await Testpmd.start(bench.guest, `--iova-mode=pa ${bench.both}`, options)
+  await receiveSideScaling(bench, testpmd)
+  await flowRules(bench, testpmd)
   await testpmd.quit()
 }
 

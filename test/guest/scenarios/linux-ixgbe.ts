@@ -93,8 +93,11 @@ async function identity(test: ScenarioContext, nic: LinuxNic): Promise<void> {
     assert.ok(Number(output.trim()) >= 1139 * 4, output)
     return `${output.trim()} bytes`
   })
-  await test.check('ethtool -k: IPsec is off and can not be switched on', async () => {
-    assert.match(await guest.sh(`ethtool -k ${nic.name}`), /^esp-hw-offload: off \[fixed\]$/m)
+  await test.check('what the card does not have is off and can not be switched on', async () => {
+    const features = await guest.sh(`ethtool -k ${nic.name}`)
+    for (const feature of ['esp-hw-offload', 'macsec-hw-offload'])
+      assert.match(features, new RegExp(`^${feature}: off \\[fixed\\]$`, 'm'))
+    await guest.sh(`[ ! -e /sys/class/net/${nic.name}/device/sriov_totalvfs ]`)
   })
   await test.check('ethtool -S shows no failure', async () => {
     const counters = await nic.counters()

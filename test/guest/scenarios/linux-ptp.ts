@@ -3,10 +3,13 @@ import assert from 'node:assert/strict'
 import type { LinuxNic } from '../harness/linux-nic.ts'
 import type { ScenarioContext } from '../harness/scenario.ts'
 
-/** Offsets of the locked slave that are looked at, when as many have gone before: two seconds of each. */
-const OFFSETS = 16
-/** The middle one of their amounts, nanoseconds: two cards on a cable stamp a frame at the same moment. */
-const CLOSE = 1000
+/** Offsets of the locked slave that are looked at, when as many have gone before: three seconds of each. */
+const OFFSETS = 24
+/**
+ * The middle one of their amounts, nanoseconds. Two cards on a cable stamp a frame at the same moment, so what is left is what
+ * ptp4l has still to find out: how long the way is, and how fast the clocks go.
+ */
+const CLOSE = 5000
 /** Parts per billion that the clock is made faster by. */
 const FASTER = 100_000_000
 

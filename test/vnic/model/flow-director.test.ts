@@ -158,14 +158,17 @@ describe('hashes and signatures are those of a real card', () => {
 const PERFECT = { FDIRM: NO_TAG | FLEX.mask }
 const FLOW: Flow = { type: 'udp', from: FROM, to: TO, sport: 1024, dport: 1024 }
 
-function perfectHost(control = 0): { host: Host; flows: Flows } {
-  const host = flowHost(PERFECT_MATCH.mask | control, PERFECT)
+function perfectHost(control = 0, fast = false): { host: Host; flows: Flows } {
+  const host = flowHost(PERFECT_MATCH.mask | control, PERFECT, { fast })
   return { host, flows: new Flows(host) }
 }
 
 describe('perfect filters', () => {
-  test('match when every field does', () => {
-    const { host, flows } = perfectHost()
+  test.each([
+    ['the long way', false],
+    ['in bursts, and a card that does not look', true],
+  ])('match when every field does, %s', (_name, fast) => {
+    const { host, flows } = perfectHost(0, fast)
     flows.add(FLOW, 3)
     expect(direct(host, udp())).toMatchObject({ queue: 3, type: 0, status: MATCH })
     for (const other of [
@@ -200,6 +203,13 @@ describe('perfect filters', () => {
     flows.add({ type: 'udp6', sport: 5, dport: 6 }, 3)
     expect(direct(host, udp6('fe80::4', 5, 'fe80::2', 6))).toMatchObject({ queue: 3 })
     expect(host.breaches()).toEqual([])
+  })
+
+  test("do not know the card's own IPv6 address, and one that asks for it is not added", () => {
+    const { host, flows } = perfectHost()
+    flows.add({ type: 'udp6', from: 'fe80::1' }, 2, { command: REG.FDIRCMD.fields.IPV6DMATCH.mask })
+    expect(direct(host, udp6('fe80::1', 0, 'fe80::2', 0)).queue).toBe(0)
+    expect([host.read(REG.FDIRFSTAT), host.read(REG.FDIRUSTAT)]).toEqual([1, 0])
   })
 
   test('of SCTP and of fragments see no ports', () => {
@@ -354,6 +364,46 @@ describe('programming', () => {
     expect(host.read(REG.FDIRFSTAT)).toBe(37)
   })
 
+  test('of many filters in few lists, in any order, knows each', () => {
+    const host = flowHost(0)
+    const known = new Set<number>()
+    const { FREE } = REG.FDIRFREE.fields
+    const { FADD, FREMOVE } = REG.FDIRFSTAT.fields
+    let state = 1
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return (state >>> 8) % below
+    }
+    const sizes = [0, 0, 0]
+    const wrong: string[] = []
+    for (let i = 0; i < 2000; i++) {
+      const list = random(3)
+      const name = (100 + list) | (random(90) << 16)
+      const add = random(5) < 3
+      const knew = known.has(name)
+      const failed = add ? !knew && sizes[list] === 63 : !knew
+      host.write(REG.FDIRHASH, name)
+      host.write(REG.FDIRCMD, (add ? 1 : 2) | 0x8800 | FILTER_UPDATE.mask)
+      if (!failed && knew !== add) {
+        if (add) known.add(name)
+        else known.delete(name)
+        sizes[list] += add ? 1 : -1
+      }
+      const counted = host.read(REG.FDIRFSTAT) === (failed ? put(add ? FADD : FREMOVE, 1) : 0)
+      if (!counted || get(FREE, host.read(REG.FDIRFREE)) !== 8192 - known.size) wrong.push(`command ${i}`)
+    }
+    for (let bucket = 100; bucket < 103; bucket++)
+      for (let signature = 0; signature < 90; signature++) {
+        const name = bucket | (signature << 16)
+        host.write(REG.FDIRHASH, name)
+        host.write(REG.FDIRCMD, 3)
+        if (((host.read(REG.FDIRCMD) & FILTER_VALID.mask) !== 0) !== known.has(name))
+          wrong.push(`filter ${name}`)
+      }
+    expect(wrong).toEqual([])
+    expect(Math.max(...sizes)).toBeGreaterThan(40)
+  })
+
   test.each([
     [PERFECT_MATCH.mask, 1, 2048],
     [PERFECT_MATCH.mask, 2, 4096],
@@ -361,7 +411,7 @@ describe('programming', () => {
     [0, 1, 8192],
     [0, 2, 16384],
     [0, 3, 32768],
-  ])('FDIRCTRL 0x%x with PBALLOC %i has %i free', (mode, allocated, free) => {
+  ])('FDIRCTRL with mode bit %i and PBALLOC %i: %i are free', (mode, allocated, free) => {
     const host = flowHost(mode | allocated)
     expect(get(REG.FDIRFREE.fields.FREE, host.read(REG.FDIRFREE))).toBe(free)
   })

@@ -31,9 +31,9 @@ type Mask = 'FDIRM' | 'FDIRSIP4M' | 'FDIRDIP4M' | 'FDIRTCPM' | 'FDIRUDPM' | 'FDI
 export function flowHost(
   control: number,
   masks: Partial<Record<Mask, number>> = {},
-  { start = true } = {},
+  { start = true, fast = false } = {},
 ): Host {
-  const host = new Host()
+  const host = new Host({ fast })
   host.initialise()
   host.acceptAll()
   host.write(REG.RXCSUM, REG.RXCSUM.fields.PCSD.mask)

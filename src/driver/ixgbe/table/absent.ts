@@ -1,7 +1,7 @@
 /**
  * Registers of other cards of the family, the 82598 mostly, that the 82599 does not have. The register dumps of Linux and
- * DPDK read them on every card, and DPDK writes FDIRSCTPM on all; on this one nothing is at these addresses, or what is there is
- * a gap between the registers of a queue.
+ * DPDK read them on every card, and some versions write FDIRSCTPM on all; on this one nothing is at these addresses, or what is
+ * there is a gap between the registers of a queue.
  */
 import type { Range } from '../../intel/register.ts'
 import { at } from '../../intel/define.ts'
