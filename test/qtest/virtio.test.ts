@@ -194,10 +194,15 @@ describeIf(noQemu, "virtio on QEMU's card", () => {
     const [farEnd] = machine.farEnds
     const arena = new DmaArena(2 ** 24, false)
     const frames = mixedFrames(300)
+    const mark = Buffer.alloc(60, 0xee)
     for (let round = 0; round < 4; round++) {
       const rig = new Rig(machine.open(0), { arena })
-      // What the last one left on the wire comes first.
-      eventually(() => (rig.received().length + farEnd.frames().length === 0 ? true : null))
+      // What the last one left on the wire comes before this.
+      farEnd.send(mark)
+      eventually(() => {
+        farEnd.frames()
+        return rig.received().some(({ frame }) => frame.equals(mark)) ? true : null
+      })
       echoed(rig, farEnd, frames, 900)
       farEnd.send(...frames)
       rig.close()
