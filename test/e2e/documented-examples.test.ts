@@ -51,6 +51,7 @@ const isPci = (command: string): boolean => command.search(PCI) >= 0
 const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !isPci(command)
 const obstacle = (example: Example): string | null => {
   if (/\beth\d/.test(example.command)) return "an example with the machine's own interface"
+  if (/\bvhost-user:/.test(example.command)) return 'an example with a back end that runs already'
   if (/\brun \S+\.ts\b/.test(example.command) && !('typescript' in process.features))
     return 'this Node.js runs no TypeScript'
   return missing(
