@@ -1,6 +1,7 @@
 /** The loops of split-rx.ts and split-tx.ts in WebAssembly (wasm/split-rx.ts, wasm/split-tx.ts). */
 import type { PacketMemory } from '../../memory/packets.ts'
 import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
+import { FREE_STACK, FREE_TOP } from '../../memory/wasm-layout.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
@@ -17,51 +18,42 @@ export interface Addresses {
 }
 
 interface RxExports {
-  configure(
-    descriptors: number,
-    available: number,
-    used: number,
-    ids: number,
-    counters: number,
-    packets: number,
-    bufferShift: number,
-    entries: number,
-    slots: number,
-    pool: number,
-    poolShift: number,
-    longest: number,
-    headerBytes: number,
-    mergeable: boolean,
-    eventIndex: boolean,
-    interrupts: boolean,
-  ): void
   start(): void
   receive(batch: number, limit: number): number
   untaken(): number
 }
 
 interface TxExports {
-  configure(
-    descriptors: number,
-    available: number,
-    used: number,
-    ids: number,
-    freeSlots: number,
-    counters: number,
-    packets: number,
-    bufferShift: number,
-    entries: number,
-    slots: number,
-    poolShift: number,
-    buffers: number,
-    longest: number,
-    headerBytes: number,
-    eventIndex: boolean,
-  ): void
   start(): void
   transmit(batch: number, count: number): number
   room(): number
   pending(): number
+}
+
+/** What both loops know of their queue: constants of the instance. */
+function constantsOf(
+  space: WasmSpace,
+  memory: PacketMemory,
+  { entries, slots, headerBytes, eventIndex }: RingParts,
+  { queue, counters }: Addresses,
+): Readonly<Record<string, number>> {
+  const { available, used } = splitLayout(entries)
+  const at = space.offsetOf(queue)
+  return {
+    descriptorsAt: at,
+    availableAt: at + available + 4,
+    usedAt: at + used + 4,
+    availableEventAt: at + used + 4 + 8 * entries,
+    idsAt: space.take(slots * 2),
+    countersAt: space.offsetOf(counters),
+    packetsAt: memory.u8.byteOffset,
+    bufferShift: memory.bufferShift,
+    mask: entries - 1,
+    slots,
+    longest: memory.longest,
+    headerBytes,
+    eventIndex: Number(eventIndex),
+  }
 }
 
 /** The header must be in the packet's own descriptor. */
@@ -70,32 +62,20 @@ export function wasmSplitReceive(
   memory: PacketMemory,
   pool: number,
   parts: RingParts,
-  { queue, counters }: Addresses,
+  addresses: Addresses,
 ): ReceiveLoops {
   let kick: () => void = () => undefined
-  const imports = { 'split-rx': { kick: () => kick() } }
-  const loops = instantiate(rxCode, space, imports) as RxExports
-  const { entries, slots } = parts
-  const { available, used } = splitLayout(entries)
-  const at = space.offsetOf(queue)
-  loops.configure(
-    at,
-    at + available,
-    at + used,
-    space.take(slots * 2),
-    space.offsetOf(counters),
-    memory.u8.byteOffset,
-    memory.bufferShift,
-    entries,
-    slots,
-    pool,
-    memory.poolShift,
-    memory.longest,
-    parts.headerBytes,
-    parts.mergeable,
-    parts.eventIndex,
-    parts.interrupts,
-  )
+  const { entries, slots, mergeable, interrupts } = parts
+  const constants = constantsOf(space, memory, parts, addresses)
+  const loops = instantiate(rxCode, space, 'split-rx', {
+    ...constants,
+    usedEventAt: constants.availableAt + 2 * entries,
+    stackAt: FREE_STACK + 2 * (pool << memory.poolShift),
+    topAt: FREE_TOP + 4 * pool,
+    mergeable: Number(mergeable),
+    interrupts: Number(interrupts),
+    kick: () => kick(),
+  }) as RxExports
   const words = new Uint32Array(parts.ring)
   return {
     receive: specialise(makeReceive)(loops.receive, new BatchPlaces(space, slots), slots, whole),
@@ -113,40 +93,22 @@ export function wasmSplitTransmit(
   space: WasmSpace,
   memory: PacketMemory,
   parts: RingParts,
-  { queue, counters }: Addresses,
+  addresses: Addresses,
 ): TransmitLoops {
   let kick: () => void = () => undefined
-  const { size, longest } = memory
-  const imports = {
-    'split-tx': {
-      kick: () => kick(),
-      padPacket: (id: number, length: number) => memory.pad(id, length),
-      refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
-      refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
-      refuseSurplus,
-    },
-  }
-  const loops = instantiate(txCode, space, imports) as TxExports
-  const { entries, slots } = parts
-  const { available, used } = splitLayout(entries)
-  const at = space.offsetOf(queue)
-  loops.configure(
-    at,
-    at + available,
-    at + used,
-    space.take(slots * 2),
-    space.take(slots * 2),
-    space.offsetOf(counters),
-    memory.u8.byteOffset,
-    memory.bufferShift,
-    entries,
-    slots,
-    memory.poolShift,
-    size.length,
-    longest,
-    parts.headerBytes,
-    parts.eventIndex,
-  )
+  const { poolShift, size, longest } = memory
+  const { slots } = parts
+  const loops = instantiate(txCode, space, 'split-tx', {
+    ...constantsOf(space, memory, parts, addresses),
+    slotsAt: space.take(slots * 2),
+    poolShift,
+    buffers: size.length,
+    kick: () => kick(),
+    padPacket: (id: number, length: number) => memory.pad(id, length),
+    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
+    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
+    refuseSurplus,
+  }) as TxExports
   const words = new Uint32Array(parts.ring)
   return {
     transmit: specialise(makeTransmit)(loops.transmit, new BatchPlaces(space, slots), whole),
@@ -160,13 +122,14 @@ export function wasmSplitTransmit(
   }
 }
 
-/** Each queue has an instance of its own, whose globals are the queue's state. */
+/** Each queue has an instance of its own, whose globals are the queue's state. `name`: of its file, from which it imports. */
 function instantiate(
   code: Uint8Array<ArrayBuffer>,
   { memory }: WasmSpace,
-  imports: Readonly<Record<string, object>>,
+  name: string,
+  imports: Readonly<Record<string, unknown>>,
 ): unknown {
-  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, ...imports }).exports
+  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, [name]: imports }).exports
 }
 
 /* istanbul ignore next: counters would be foreign names in it */

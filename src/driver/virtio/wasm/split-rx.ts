@@ -4,33 +4,33 @@
  */
 import { BAD_LENGTH, FRAGMENTS, POOL_EMPTY, RX_BYTES, RX_PACKETS, RX_UNTAKEN } from '../counters'
 import { NO_INTERRUPT, NO_NOTIFY, WRITE } from '../queue-words'
-import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
+import { IOVA, SIZE } from '../../../memory/wasm-layout'
 
 /** Rings the doorbell, imported from JavaScript. */
 declare function kick(): void
 
-/** Where the parts of the queue are: descriptors, available ring and used ring from their entries on. */
-let descriptorsAt: usize = 0
-let availableAt: usize = 0
-let usedAt: usize = 0
-let usedEventAt: usize = 0
-let availableEventAt: usize = 0
-let idsAt: usize = 0
-let countersAt: usize = 0
+/** All of these are imported as well. Where the parts of the queue are: descriptors, available ring and used ring from their entries on. */
+declare const descriptorsAt: usize
+declare const availableAt: usize
+declare const usedAt: usize
+declare const usedEventAt: usize
+declare const availableEventAt: usize
+declare const idsAt: usize
+declare const countersAt: usize
 /** Data of the first packet buffer. */
-let packetsAt: usize = 0
-let bufferShift: usize = 0
-let mask: i32 = 0
-let slots: i32 = 0
+declare const packetsAt: usize
+declare const bufferShift: usize
+declare const mask: i32
+declare const slots: i32
 /** The pool's stack of free ids, and the number of them. */
-let stackAt: usize = 0
-let topAt: usize = 0
+declare const stackAt: usize
+declare const topAt: usize
 /** Bytes of the longest packet that fits a buffer. */
-let longest: u32 = 0
-let headerBytes: u32 = 0
-let mergeable: bool = false
-let eventIndex: bool = false
-let interrupts: bool = false
+declare const longest: u32
+declare const headerBytes: u32
+declare const mergeable: bool
+declare const eventIndex: bool
+declare const interrupts: bool
 
 /** Elements of the used ring taken out, modulo 2^16. */
 let taken: i32 = 0
@@ -40,45 +40,6 @@ let rest: i32 = 0
 function count(counter: usize, amount: f64): void {
   const at = countersAt + counter * 8
   store<f64>(at, load<f64>(at) + amount)
-}
-
-/** What stays as it is. `available` and `used`: where these rings begin. */
-export function configure(
-  descriptors: usize,
-  available: usize,
-  used: usize,
-  ids: usize,
-  counters: usize,
-  packets: usize,
-  shift: usize,
-  entries: i32,
-  slotCount: i32,
-  pool: usize,
-  poolShift: usize,
-  maxLength: u32,
-  header: u32,
-  merging: bool,
-  events: bool,
-  interrupting: bool,
-): void {
-  descriptorsAt = descriptors
-  availableAt = available + 4
-  usedEventAt = availableAt + ((<usize>entries) << 1)
-  usedAt = used + 4
-  availableEventAt = usedAt + ((<usize>entries) << 3)
-  idsAt = ids
-  countersAt = counters
-  packetsAt = packets
-  bufferShift = shift
-  mask = entries - 1
-  slots = slotCount
-  stackAt = <usize>FREE_STACK + ((pool << poolShift) << 1)
-  topAt = <usize>FREE_TOP + (pool << 2)
-  longest = maxLength
-  headerBytes = header
-  mergeable = merging
-  eventIndex = events
-  interrupts = interrupting
 }
 
 /** Arms all slots with fresh buffers. The queue's memory is 0. */

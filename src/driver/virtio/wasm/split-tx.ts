@@ -3,8 +3,7 @@
  * queue. Addresses are bytes from the start of the memory that it shares with JavaScript.
  */
 import { TX_BYTES, TX_DONE_BYTES, TX_DONE_PACKETS, TX_PACKETS } from '../counters'
-import { NO_INTERRUPT, NO_NOTIFY } from '../queue-words'
-import { SHORTEST } from '../queue-words'
+import { NO_INTERRUPT, NO_NOTIFY, SHORTEST } from '../queue-words'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
 
 /** Rings the doorbell, imported from JavaScript. */
@@ -16,27 +15,27 @@ declare function refuseStranger(id: i32): void
 declare function refuseTooLong(id: i32): void
 declare function refuseSurplus(id: i32): void
 
-/** Where the parts of the queue are: descriptors, available ring and used ring from their entries on. */
-let descriptorsAt: usize = 0
-let availableAt: usize = 0
-let usedAt: usize = 0
-let availableEventAt: usize = 0
+/** All of these are imported as well. Where the parts of the queue are: descriptors, available ring and used ring from their entries on. */
+declare const descriptorsAt: usize
+declare const availableAt: usize
+declare const usedAt: usize
+declare const availableEventAt: usize
 /** Buffer id behind each slot, and the queue of free slots: the one that is offered as number n stands at n modulo their number. */
-let idsAt: usize = 0
-let slotsAt: usize = 0
-let countersAt: usize = 0
+declare const idsAt: usize
+declare const slotsAt: usize
+declare const countersAt: usize
 /** Data of the first packet buffer. */
-let packetsAt: usize = 0
-let bufferShift: usize = 0
-let poolShift: usize = 0
-let mask: i32 = 0
-let slots: i32 = 0
+declare const packetsAt: usize
+declare const bufferShift: usize
+declare const poolShift: usize
+declare const mask: i32
+declare const slots: i32
 /** How many there are. */
-let buffers: u32 = 0
+declare const buffers: u32
 /** Bytes of the longest packet that fits a buffer. */
-let longest: i32 = 0
-let headerBytes: u32 = 0
-let eventIndex: bool = false
+declare const longest: i32
+declare const headerBytes: u32
+declare const eventIndex: bool
 
 /** Slots made available and elements of the used ring taken out, modulo 2^16. */
 let offered: i32 = 0
@@ -51,42 +50,6 @@ const ONES: u64 = 0x0001_0001_0001_0001
 function count(counter: usize, amount: f64): void {
   const at = countersAt + counter * 8
   store<f64>(at, load<f64>(at) + amount)
-}
-
-/** What stays as it is. `available` and `used`: where these rings begin. */
-export function configure(
-  descriptors: usize,
-  available: usize,
-  used: usize,
-  ids: usize,
-  freeSlots: usize,
-  counters: usize,
-  packets: usize,
-  shift: usize,
-  entries: i32,
-  slotCount: i32,
-  shiftOfPools: usize,
-  bufferCount: u32,
-  maxLength: i32,
-  header: u32,
-  events: bool,
-): void {
-  descriptorsAt = descriptors
-  availableAt = available + 4
-  usedAt = used + 4
-  availableEventAt = usedAt + ((<usize>entries) << 3)
-  idsAt = ids
-  slotsAt = freeSlots
-  countersAt = counters
-  packetsAt = packets
-  bufferShift = shift
-  poolShift = shiftOfPools
-  mask = entries - 1
-  slots = slotCount
-  buffers = bufferCount
-  longest = maxLength
-  headerBytes = header
-  eventIndex = events
 }
 
 /** All slots are free. The queue's memory is 0. */
