@@ -14,6 +14,11 @@ import { type Running, forget, remember } from './emergency.ts'
 export const CLOSED = 0
 /** 1: the main thread has heard that the run is to end. */
 export const HEARD = 1
+/** 1: the thread has loaded what it needs, or never will. */
+export const LOADED = 2
+
+/** Milliseconds that the thread may take for that; it takes some fifty. */
+const LOAD_DEADLINE = 1000
 
 /** Milliseconds between two looks; in a run that may sleep. */
 const EVERY = 50
@@ -32,7 +37,7 @@ export interface WatchdogSpec {
 }
 
 export class Watchdog {
-  private readonly state = new Int32Array(new SharedArrayBuffer(8))
+  private readonly state = new Int32Array(new SharedArrayBuffer(12))
   private readonly deadline = new Float64Array(new SharedArrayBuffer(8)).fill(Infinity)
   private readonly clock = new MonotonicClock()
   private readonly port: MessagePort
@@ -58,7 +63,7 @@ export class Watchdog {
       stderr: true,
     })
     // Without it everything works but the rescue.
-    worker.on('error', () => undefined)
+    worker.on('error', () => Atomics.store(this.state, LOADED, 1))
     worker.unref()
   }
 
@@ -82,6 +87,8 @@ export class Watchdog {
   /** All has been given back. Idempotent. */
   close(): void {
     for (const what of this.guarded.splice(0)) forget(what)
+    // A run of an instant: the process may end now, and a thread that is ended while it loads native code aborts all of it.
+    Atomics.wait(this.state, LOADED, 0, LOAD_DEADLINE)
     Atomics.store(this.state, CLOSED, 1)
     Atomics.notify(this.state, CLOSED)
     this.port.close()
