@@ -4,6 +4,9 @@
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 
+// npm 9 runs it with --ignore-scripts as well.
+if (process.env.npm_config_ignore_scripts === 'true') process.exit()
+
 function hasBuildTools() {
   try {
     return createRequire(import.meta.url).resolve('esbuild') !== undefined
