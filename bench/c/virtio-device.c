@@ -44,8 +44,6 @@ void vbench_start(struct virtio_bench *bench) {
 	for (int i = 0; i < 2; i++) bench->port[i].rx.used->flags = bench->port[i].tx.used->flags = VQ_QUIET;
 }
 
-void vbench_free(struct virtio_bench *bench) { free(bench); }
-
 static int has_next(const struct virtqueue *queue) {
 	return __atomic_load_n(&queue->available->index, __ATOMIC_ACQUIRE) != queue->done;
 }
@@ -114,7 +112,5 @@ void vbench_begin(struct virtio_bench *bench, uint32_t ports, uint32_t packets) 
 double vbench_end(struct virtio_bench *bench) { return now_ns() - bench->began; }
 
 uint32_t vbench_errors(const struct virtio_bench *bench) { return bench->port[0].errors + bench->port[1].errors; }
-
-uint32_t vbench_sent(const struct virtio_bench *bench) { return bench->port[0].sent + bench->port[1].sent; }
 
 struct virtio_port *vbench_port(struct virtio_bench *bench, int index) { return &bench->port[index]; }

@@ -30,7 +30,7 @@ struct virtio {
 	struct memory memory;
 	struct rx rx[2];
 	struct tx tx[2];
-	uint32_t sequence, kicks;
+	uint32_t sequence;
 };
 
 #define LONGEST 1518
@@ -70,16 +70,6 @@ struct virtio *virtio_new(struct virtio_port *ports, uint8_t *data, uint32_t poo
 		tx->available->flags = VQ_QUIET;
 	}
 	return driver;
-}
-
-void virtio_free(struct virtio *driver) {
-	for (int i = 0; i < 2; i++) {
-		free(driver->rx[i].ids);
-		free(driver->tx[i].ids);
-		free(driver->tx[i].free);
-	}
-	memory_close(&driver->memory);
-	free(driver);
 }
 
 static uint16_t used_index(const struct vq_used *used) { return __atomic_load_n(&used->index, __ATOMIC_ACQUIRE); }

@@ -8,14 +8,15 @@ import type { DriverQueues, QueuePair } from '../queues.ts'
 import { packedLayout, splitLayout } from './layout.ts'
 import { packedReceive } from './packed-rx.ts'
 import { packedTransmit } from './packed-tx.ts'
-import { PackedStandIn } from './packed-stand-in.ts'
+import { PackedSide } from './packed-side.ts'
 import * as COUNTER from './counters.ts'
 import type { VirtioQueueSpec, VirtqueueSpec } from './queue-spec.ts'
 import type { ReceiveLoops, RingParts, TransmitLoops } from './ring-parts.ts'
 import { splitReceive } from './split-rx.ts'
 import { splitTransmit } from './split-tx.ts'
 import { wasmSplitReceive, wasmSplitTransmit } from './split-wasm.ts'
-import { SplitStandIn } from './split-stand-in.ts'
+import { SplitSide } from './split-side.ts'
+import { VirtioStandIn } from './stand-in.ts'
 
 class VirtioRx implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
@@ -102,9 +103,8 @@ export const virtioQueues: DriverQueues<VirtioQueueSpec> = {
         const silent = (): void => undefined
         receive.start(silent)
         transmit.start(silent)
-        return spec.shape.packed
-          ? new PackedStandIn(memory, rxParts, txParts)
-          : new SplitStandIn(memory, rxParts, txParts)
+        const Side = spec.shape.packed ? PackedSide : SplitSide
+        return new VirtioStandIn(memory, rxParts, new Side(rxParts), new Side(txParts))
       },
     }
   },

@@ -1,7 +1,13 @@
 /** A card of which nobody has registers: what these would do is said to the back end by message (vhost-user). */
 import { IxyError } from '../../errors.ts'
 import { signalEventFd } from '../../linux/file.ts'
-import { NO_FD, encodeU64, encodeVringAddr, encodeVringState } from '../../pci/vhost-user/protocol.ts'
+import {
+  NO_FD,
+  PROTOCOL_FEATURES,
+  encodeU64,
+  encodeVringAddr,
+  encodeVringState,
+} from '../../pci/vhost-user/protocol.ts'
 import type { VhostUserTransport } from '../../pci/vhost-user/transport.ts'
 import type { Doorbell } from '../../pci/transport.ts'
 import { FEATURES, type Features, featureWord, featuresOf } from './features.ts'
@@ -18,8 +24,6 @@ const OF_THE_BACKEND = [FEATURES.MRG_RXBUF, FEATURES.EVENT_IDX, FEATURES.VERSION
 const QUEUES = 2
 /** virtio 1.2 §2.7 */
 const MAX_ENTRIES = 32768
-/** Bit 30 is the protocol's own: queues begin disabled. */
-const PROTOCOL_FEATURES = 1n << 30n
 
 interface StartedQueue {
   readonly size: number

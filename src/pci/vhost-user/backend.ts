@@ -39,7 +39,7 @@ export class VhostBackend {
       this.features = this.ask('GET_FEATURES')
       this.tell('SET_OWNER')
       if (!this.hasProtocolFeatures) return
-      const known = this.ask('GET_PROTOCOL_FEATURES') & (1n << BigInt(REPLY_ACK))
+      const known = this.ask('GET_PROTOCOL_FEATURES') & REPLY_ACK
       this.tell('SET_PROTOCOL_FEATURES', encodeU64(known))
       this.acknowledges = known !== 0n
     } catch (error) {
@@ -50,7 +50,7 @@ export class VhostBackend {
 
   /** Queues have to be enabled. */
   get hasProtocolFeatures(): boolean {
-    return ((this.features >> BigInt(PROTOCOL_FEATURES)) & 1n) === 1n
+    return (this.features & PROTOCOL_FEATURES) !== 0n
   }
 
   /** `fds` stay the caller's. Throws IXY_ERR_DEVICE_GONE, or IXY_ERR_PROTOCOL if the back end says that it failed. */
@@ -58,17 +58,14 @@ export class VhostBackend {
     this.exchange(name, () => {
       this.socket.send(encodeMessage(name, payload, this.acknowledges), fds, this.deadline)
       if (!this.acknowledges) return
-      const result = decodeU64(this.receive(name))
+      const result = this.receive(name)
       if (result !== 0n) throw new IxyError('IXY_ERR_PROTOCOL', `it can't do ${name} (${result})`)
     })
   }
 
   /** Stops a queue, and returns once the back end has let go of it. */
   stopQueue(index: number): void {
-    this.exchange('GET_VRING_BASE', () => {
-      this.socket.send(encodeMessage('GET_VRING_BASE', encodeVringState(index, 0), false), [], this.deadline)
-      this.receive('GET_VRING_BASE')
-    })
+    this.ask('GET_VRING_BASE', encodeVringState(index, 0))
   }
 
   /** Throws if the back end has gone. Costs a system call. */
@@ -82,19 +79,19 @@ export class VhostBackend {
     this.socket.close()
   }
 
-  private ask(name: RequestName): bigint {
+  private ask(name: RequestName, payload: Uint8Array = NOTHING): bigint {
     return this.exchange(name, () => {
-      this.socket.send(encodeMessage(name, NOTHING, false), [], this.deadline)
-      return decodeU64(this.receive(name))
+      this.socket.send(encodeMessage(name, payload, false), [], this.deadline)
+      return this.receive(name)
     })
   }
 
-  /** The payload of a reply; all that there are have 8 bytes. */
-  private receive(name: RequestName): Uint8Array {
+  /** The payload of a reply: all that there are have 8 bytes. */
+  private receive(name: RequestName): bigint {
     const until = performance.now() + this.deadline
     const header = this.receiveExactly(HEADER_BYTES, until)
     verifyReply(header, name, 8)
-    return this.receiveExactly(8, until)
+    return decodeU64(this.receiveExactly(8, until))
   }
 
   private receiveExactly(count: number, until: number): Uint8Array {

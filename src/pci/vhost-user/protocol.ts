@@ -31,10 +31,10 @@ const REPLY = 1 << 2
 /** The back end is to answer with 0, or with what was wrong. */
 const NEED_REPLY = 1 << 3
 
-/** Bit of the features of virtio that stands for: there are protocol features, and queues have to be enabled. */
-export const PROTOCOL_FEATURES = 30
-/** Protocol feature: NEED_REPLY is understood. */
-export const REPLY_ACK = 3
+/** Among the features of virtio (bit 30): there are protocol features, and queues have to be enabled. */
+export const PROTOCOL_FEATURES = 1n << 30n
+/** Protocol feature (bit 3): NEED_REPLY is understood. */
+export const REPLY_ACK = 1n << 3n
 
 /** Largest number of memory regions in a table. */
 export const MAX_REGIONS = 8
