@@ -3,6 +3,7 @@
  * interface only. A driver's other half works in the workers: queues.ts.
  */
 import type { DmaArena } from '../memory/arena.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import type { Model, PciIds } from '../pci/ids.ts'
 import type { FunctionView, Transport } from '../pci/transport.ts'
 import type { Device } from './device.ts'
@@ -36,6 +37,8 @@ export interface DeviceOptions extends QueueOptions {
   readonly maxFrame: number
   /** Have received packets raise interrupts. */
   readonly interrupts: boolean
+  /** What the app does with offloads (PacketMemory.offloads); null or left out: packets have none. */
+  readonly offloads?: OffloadUse | null
   /** Told what the device doesn't do as it should and what can be lived with; a sentence without the device's name. */
   readonly warn: (message: string) => void
 }
@@ -60,6 +63,8 @@ export interface Driver {
   /** What the user may choose from: `82599`, `X540`… */
   readonly families: readonly string[]
   readonly limits: Limits
+  /** With offloads its devices give packets whose checksum is open; without, they complete it. Left out: packets are complete. */
+  readonly opensChecksums?: boolean
   /** What the function is if this driver knows it, else null. */
   identify(ids: PciIds): Model | null
   /**

@@ -4,6 +4,7 @@ import type { PacketMemory } from '../memory/packets.ts'
 import type { QueueSpec } from './device.ts'
 import { intelQueues } from './intel/queues.ts'
 import type { DriverQueues, QueuePair } from './queues.ts'
+import { withSoftwareOffloads } from './software-offloads.ts'
 import { virtioQueues } from './virtio/queues.ts'
 
 const QUEUES: Readonly<Record<string, DriverQueues>> = { ixgbe: intelQueues, virtio: virtioQueues }
@@ -13,5 +14,5 @@ export function attach(spec: QueueSpec, memory: PacketMemory, pool: number): Que
   const queues = Object.hasOwn(QUEUES, spec.driver) ? QUEUES[spec.driver] : undefined
   if (queues === undefined)
     throw new IxyError('IXY_ERR_INTERNAL', `no worker knows the driver ${spec.driver}`)
-  return queues.attach(spec, memory, pool)
+  return withSoftwareOffloads(queues.attach(spec, memory, pool), memory, spec.offloads)
 }
