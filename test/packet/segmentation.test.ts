@@ -49,7 +49,13 @@ describe('what is no large packet of TCP is refused', () => {
   }
   const aim = (
     changes: Partial<Large>,
-    { length = 0, start = 0, headers = 0, segment = 1000, spoil = null as ((frame: Uint8Array) => void) | null } = {},
+    {
+      length = 0,
+      start = 0,
+      headers = 0,
+      segment = 1000,
+      spoil = null as ((frame: Uint8Array) => void) | null,
+    } = {},
   ): boolean => {
     const { frame, checksumStart, headerBytes } = build({ ...packet, ...changes }, true)
     spoil?.(frame)
