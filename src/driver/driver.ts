@@ -3,6 +3,7 @@
  * interface only. A driver's other half works in the workers: queues.ts.
  */
 import type { DmaArena } from '../memory/arena.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import type { Model, PciIds } from '../pci/ids.ts'
 import type { AccessPath, FunctionView, Transport } from '../pci/transport.ts'
 import type { Device } from './device.ts'
@@ -36,6 +37,8 @@ export interface DeviceOptions extends QueueOptions {
   readonly maxFrame: number
   /** Have received packets raise interrupts. */
   readonly interrupts: boolean
+  /** What the app does with offloads (PacketMemory.offloads); null or left out: packets have none. */
+  readonly offloads?: OffloadUse | null
   /** Told what the device doesn't do as it should and what can be lived with; a sentence without the device's name. */
   readonly warn: (message: string) => void
 }
@@ -56,6 +59,8 @@ export interface Driver {
   /** `ixgbe`. Its queues carry it (QueueSpec.driver), and workers find its other half by it. */
   readonly name: string
   readonly limits: Limits
+  /** With offloads its devices give packets whose checksum is open; without, they complete it. Left out: packets are complete. */
+  readonly opensChecksums?: boolean
   /**
    * Bytes of DMA memory that the rings of this device take; packet buffers are not among them. Some devices dictate the size of their
    * rings, so it may be asked; open() follows.

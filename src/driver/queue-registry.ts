@@ -5,6 +5,7 @@ import type { QueueSpec } from './device.ts'
 import { intelQueues } from './intel/queues.ts'
 import type { DriverQueues, QueuePair } from './queues.ts'
 import { tapQueues } from './tap/queues.ts'
+import { withSoftwareOffloads } from './software-offloads.ts'
 import { virtioQueues } from './virtio/queues.ts'
 
 const QUEUES: Readonly<Record<string, DriverQueues>> = {
@@ -18,5 +19,5 @@ export function attach(spec: QueueSpec, memory: PacketMemory, pool: number): Que
   const queues = Object.hasOwn(QUEUES, spec.driver) ? QUEUES[spec.driver] : undefined
   if (queues === undefined)
     throw new IxyError('IXY_ERR_INTERNAL', `no worker knows the driver ${spec.driver}`)
-  return queues.attach(spec, memory, pool)
+  return withSoftwareOffloads(queues.attach(spec, memory, pool), memory, spec.offloads)
 }

@@ -141,7 +141,6 @@ describeIf(missing({ tap: true, programs: ['ip'] }), 'a persistent TAP interface
     expect(cuts()).toBe('off')
   })
 })
-})
 
 test.each(['all', 'default'])("the name %s is Linux's own, and the error says so", (bad) => {
   expect(() => openTap(bad)).toThrow(
