@@ -43,8 +43,9 @@ interface Libpcap {
 let loaded: Libpcap | null = null
 
 /**
- * Compiles a filter in tcpdump's language (pcap-filter(7)) for Ethernet frames. '' matches everything. Throws IXY_ERR_USAGE with what
- * libpcap has to say about the expression, IXY_ERR_SYSTEM if there is no libpcap.
+ * Compiles a filter in tcpdump's language (pcap-filter(7)) for Ethernet frames; '' matches everything. For the main thread: an app does it
+ * in `options` or `plan`, and hands the program over in the job. Throws IXY_ERR_USAGE with what libpcap has to say about the expression,
+ * IXY_ERR_SYSTEM if there is no libpcap.
  */
 export function compileFilter(expression: string): FilterProgram {
   if (expression.includes('\0')) throw usageError('a filter has no zero bytes', 'see man pcap-filter')

@@ -25,7 +25,7 @@ export function packetFields(
   return out
 }
 
-/** The same as a line without its end. */
+/** What `packetFields` finds, in one line, in the words of `tcpdump -nt`; without an end of line. */
 export function describePacket(u8: Uint8Array, offset: number, captured: number, wireLength: number): string {
   return lineOf(packetFields(u8, offset, captured, wireLength))
 }

@@ -23,6 +23,7 @@ export interface PacketFields {
   fault?: string
 }
 
+/** The Ethernet header. */
 export interface EthernetFields {
   readonly source: string
   readonly destination: string
@@ -30,12 +31,14 @@ export interface EthernetFields {
   readonly type: number
 }
 
+/** A VLAN tag (IEEE 802.1Q). */
 export interface VlanFields {
   readonly id: number
   readonly priority: number
   readonly dropEligible: boolean
 }
 
+/** An ARP packet; `operation` 1 asks, 2 answers. */
 export interface ArpFields {
   readonly operation: number
   readonly senderMac: string
@@ -44,7 +47,7 @@ export interface ArpFields {
   readonly targetIp: string
 }
 
-/** IPv4 and IPv6. */
+/** An IPv4 or IPv6 header. */
 export interface IpFields {
   readonly version: 4 | 6
   readonly source: string
@@ -69,6 +72,7 @@ export interface IpFields {
   extensions?: string[]
 }
 
+/** A TCP header. What is optional is missing where the header was cut. */
 export interface TcpFields {
   readonly sourcePort: number
   readonly destinationPort: number
@@ -84,6 +88,7 @@ export interface TcpFields {
   length?: number
 }
 
+/** A UDP header. */
 export interface UdpFields {
   readonly sourcePort: number
   readonly destinationPort: number
@@ -91,6 +96,7 @@ export interface UdpFields {
   length?: number
 }
 
+/** An ICMP or ICMPv6 message. */
 export interface IcmpFields {
   readonly type: number
   readonly code: number
