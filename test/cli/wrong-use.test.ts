@@ -7,7 +7,7 @@ import { createProgram } from '../../src/cli/program.ts'
 import { asUsageError } from '../../src/cli/usage.ts'
 import { type IxyError, asIxyError } from '../../src/errors.ts'
 import { writeCapture } from '../e2e/captures.ts'
-import { LAUNCHER, temporaryDirectory } from '../e2e/support.ts'
+import { temporaryDirectory } from '../e2e/support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
