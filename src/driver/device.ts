@@ -72,6 +72,8 @@ export interface QueueSpec {
   readonly driver: string
   /** Eventfd that counts up when packets have come in; null if the device was opened without interrupts. */
   readonly interrupt: number | null
+  /** `interrupt` is no eventfd: it is readable while packets wait to be received, and nobody reads from it but the driver. */
+  readonly interruptStays?: boolean
   /** What the device does of offloads itself, if they are on (PacketMemory.offloads); left out: nothing. Software does the rest. */
   readonly offloads?: DeviceOffloads
 }

@@ -11,7 +11,7 @@ import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
 import { FCS_BYTES, HEADER_BYTES } from '../packet/ethernet.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { type Model, readIds } from '../pci/ids.ts'
+import type { Model } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
@@ -257,9 +257,8 @@ interface Found {
 }
 
 function driverOf(transport: Transport, options: CompleteOptions): Found {
-  const { name, config } = transport
-  const found = DRIVERS.driverOf(name, readIds(config, name), options.force)
-  requireWithinLimits(name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
+  const found = DRIVERS.driverFor(transport, options.force)
+  requireWithinLimits(transport.name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
   return { transport, ...found }
 }
 

@@ -101,6 +101,8 @@ export class PacketMemory {
   readonly pools: number
   /** Bytes of the longest packet that fits every buffer. */
   readonly longest: number
+  /** @internal Where the process sees `u8`, whatever maps it here: for system calls. */
+  readonly address: bigint
   /** Checksums, segmentation and VLAN tags that are left to the devices; null unless the app asks for it (`App.offloads`). */
   readonly offloads: PacketOffloads | null
   /** @internal The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
@@ -119,6 +121,7 @@ export class PacketMemory {
     this.bufferShift = bufferShift
     this.poolShift = poolShift
     this.pools = pools
+    this.address = spec.address
     this.longest = (1 << bufferShift) - RESERVED
     this.space = place instanceof WasmSpace ? place : null
     if (!(place instanceof WasmSpace)) {
