@@ -1,4 +1,4 @@
-import { type PacketOffloads } from '../../memory/offloads.ts'
+import type { PacketOffloads } from '../../memory/offloads.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { refuseSurplus } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
@@ -43,7 +43,7 @@ function makeTransmit(
     Readonly<Record<'TX_SHORTEST' | 'PACKETS' | 'BYTES', number>> & {
       PLAIN_DOORBELL: boolean
       refuseSurplus(id: number): never
-      verifyOffloads: typeof verifyOffloads
+      verifyOffloads(m: PacketMemory, o: PacketOffloads, batch: Int32Array, from: number, end: number): void
       whole(n: number): number
     },
 ): TransmitLoops {
