@@ -18,7 +18,7 @@ import { COMMAND, type TransmitLoops, TxRing } from './tx-ring.ts'
  *     │ · │ · │ C │ p │ p │ p │ C │ P │         C context   p packet   P the last one of a transmit() call, with RS
  *     └───┴───┴───┴───┴───┴───┴───┴───┘
  *
- * room() is the number of free descriptors all the same: where there is none left for a context, software does the work.
+ * Packets are counted as they leave: cut, and with their tags. room() is the number of free descriptors all the same: where there is none left for a context, software does the work.
  */
 export class OffloadTxRing extends TxRing {
   constructor(memory: PacketMemory, offloads: PacketOffloads, ring: ArrayBufferLike) {
@@ -56,10 +56,11 @@ function makeTransmit(
   const quads = new Float64Array(ring)
   const entries = words.length >> 2
   const mask = entries - 1
-  /** Buffer id behind each descriptor, -1 for a context. */
-  const ids = new Int32Array(entries)
+  /** Buffer id behind each descriptor, and how many packets leave in consequence of it: a context is none. */
+  const ids = new Uint16Array(entries)
+  const leaving = new Uint8Array(entries)
   const batchEnd = new Uint16Array(entries)
-  /** [0]: next descriptor to fill; [1]: oldest one not yet freed; [2]: packets between them. */
+  /** [0]: next descriptor to fill; [1]: oldest one not yet freed; [2]: packets that leave between them. */
   const state = new Int32Array(3)
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
@@ -98,25 +99,31 @@ function makeTransmit(
     let at = first
     let last = first
     let count = 0
+    let packets = 0
     let bytes = 0
     for (let i = start; i < end; i++) {
       const id = batch[i]
       if (size[id] < TX_SHORTEST) memory.pad(id, TX_SHORTEST)
       let command = COMMAND
       let options = 0
+      let more = 0
       if (((flags[id] & ASKED) | segment[id]) !== 0) {
         const contexts = requests.ask(id, at, spare)
         if (contexts < 0) break
         if (contexts > 0) {
-          ids[at] = -1
+          leaving[at] = 0
           at = (at + 1) & mask
           spare = (spare - 1) | 0
         }
         command |= requests.words[0]
         options = requests.words[1]
+        more = requests.words[2]
+        bytes = (bytes + requests.words[3]) | 0
       }
       const length = size[id]
       ids[at] = id
+      leaving[at] = 1 + more
+      packets = (packets + 1 + more) | 0
       quads[at << 1] = iova[id]
       words[(at << 2) + 2] = command | length
       // Clears DD.
@@ -126,20 +133,20 @@ function makeTransmit(
       at = (at + 1) & mask
       count = (count + 1) | 0
     }
-    return count === 0 ? 0 : handOver(first, last, count, bytes)
+    if (count > 0) handOver(first, last, packets, bytes)
+    return count
   }
 
-  function handOver(first: number, last: number, count: number, bytes: number): number {
+  function handOver(first: number, last: number, packets: number, bytes: number): void {
     const end = (last + 1) & mask
     words[(last << 2) + 2] |= TX_RS
     batchEnd[first] = last
     state[0] = end
-    state[2] += count
-    counters[PACKETS] += count
+    state[2] += packets
+    counters[PACKETS] += packets
     counters[BYTES] += bytes
     if (PLAIN_DOORBELL) tail[tailIndex] = end
     else Atomics.store(tail, tailIndex, end)
-    return count
   }
 
   /** As TxRing's. */
@@ -154,9 +161,10 @@ function makeTransmit(
       const end = (batchEnd[oldest] + 1) & mask
       do {
         const id = ids[oldest]
+        const packets = leaving[oldest]
         oldest = (oldest + 1) & mask
-        if (id < 0) continue
-        freed = (freed + 1) | 0
+        if (packets === 0) continue
+        freed = (freed + packets) | 0
         if (id >> poolShift !== pool) {
           freeTop[pool] = top
           pool = id >> poolShift

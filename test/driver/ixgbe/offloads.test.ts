@@ -123,8 +123,13 @@ test('what the card sends is byte for byte what is built by hand', () => {
       fc.integer({ min: 1, max: 2 }),
       (list, polls) => {
         const given = fitting(list)
+        const { tx } = bench.port
+        const before = [tx.packets, tx.bytes]
         const sent = bench.send(given, polls)
-        const all = given.flatMap(wanted).map(padded)
+        const frames = given.flatMap(wanted)
+        expect(tx.packets - before[0]).toBe(frames.length)
+        expect(tx.bytes - before[1]).toBe(frames.reduce((sum, { length }) => sum + length, 0))
+        const all = frames.map(padded)
         expect(sent.length).toBe(all.length)
         const wrong = sent.findIndex((frame, i) => Buffer.compare(frame, all[i]) !== 0)
         expect(hex(wrong < 0 ? [] : [sent[wrong]])).toEqual(hex(wrong < 0 ? [] : [all[wrong]]))
@@ -272,6 +277,7 @@ test('what comes in has the verdict that it deserves, and its tag beside it', ()
       const frames = list.map(({ frame, flags }) => ({ frame: padded(frame), flags }))
       wire.waiting.push(...frames.map(({ frame }) => frame))
       const seen: unknown[] = []
+      const before = port.rx.bytes
       for (let i = 0; i < 10 && seen.length < list.length; i++) {
         bench.poll()
         const count = port.rx.receive(batch, RING)
@@ -285,6 +291,7 @@ test('what comes in has the verdict that it deserves, and its tag beside it', ()
         }
         memory.free(batch, 0, count)
       }
+      expect(port.rx.bytes - before).toBe(frames.reduce((sum, { frame }) => sum + frame.length, 0))
       expect(seen).toEqual(frames.map(({ frame, flags }) => [Buffer.from(frame).toString('hex'), flags, 0]))
     }),
     { numRuns: 100 },
