@@ -11,10 +11,10 @@ const MISSED = 0
 /** Slots of a worker's counts. */
 export const Count = {
   RECEIVED: 0,
-  /** Refused by the filter. */
-  FILTERED_OUT: 1,
   /** Handed on to be written, or shown. */
-  TAKEN: 2,
+  TAKEN: 1,
+  /** Refused by the filter. */
+  FILTERED_OUT: 2,
   /** No room: what takes them is too slow. */
   DROPPED: 3,
   /** Came after the capture was complete. */
