@@ -13,6 +13,8 @@ export type { OpenDevices, OpenSettings } from './library/open.ts'
 // Queues and packet buffers
 export type { RxQueue, TxQueue } from './driver/device.ts'
 export type { PacketMemory } from './memory/packets.ts'
+export { OffloadFlag } from './memory/offloads.ts'
+export type { OffloadUse, PacketOffloads } from './memory/offloads.ts'
 export { TxBatch } from './driver/tx-batch.ts'
 
 // Views of packets
