@@ -79,6 +79,34 @@ describeIf(missing({ programs: ['capinfos', 'tshark', 'editcap', 'tcpdump'] }), 
   })
 })
 
+describeIf(missing({ programs: ['tcpdump'] }), 'a filter', () => {
+  test('lets through what tcpdump lets through', async () => {
+    writeCapture(file('in.pcap'), mixedFrames(2000, 3))
+    const filter = ['vlan', 'or', '(ip6', 'and', 'greater', '700)']
+    const args = [
+      `virtual:replay=${file('in.pcap')}`,
+      '-w',
+      file('filtered.pcapng'),
+      '-s',
+      '100',
+      '--json',
+      ...filter,
+    ]
+    const { code, stdout } = await ixy('capture', ...args)
+    expect(code).toBe(0)
+    execFileSync('tcpdump', ['-r', file('in.pcap'), '-w', file('judged.pcap'), ...filter], { stdio: 'pipe' })
+    const judged = readCapture(file('judged.pcap'))
+    expect(judged.length).toBeGreaterThan(300)
+    const written = readFileSync(file('filtered.pcapng'))
+    const packets = packetsOf(written)
+    expect(packets.map(({ originalLength }) => originalLength)).toEqual(judged.map(({ length }) => length))
+    expect(packets.findIndex(({ data }, i) => data.compare(judged[i].subarray(0, 100)) !== 0)).toBe(-1)
+    const told = toldBy(stdout)
+    expect(told).toMatchObject({ received: 2000, captured: judged.length, filteredOut: 2000 - judged.length })
+    expect(statisticsOf(written)).toMatchObject({ ifrecv: 2000, filteraccept: judged.length })
+  })
+})
+
 test('files in a ring hold every packet exactly once', async () => {
   const frames = mixedFrames(1000, 7)
   writeCapture(file('in.pcap'), frames)
@@ -154,6 +182,8 @@ test.each([
   [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
   [['-w', '-', '-b', 'packets:3'], /-w <file>/],
   [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],
+  [['-w', 'x', 'udp', 'foo'], /man pcap-filter/],
+  [['-w', 'x', '-f', 'udp', 'tcp'], /one of them/],
 ])('%j is refused', async (options, fix) => {
   const { code, stderr } = await ixy('capture', 'virtual:sink', ...options)
   expect(code).toBe(2)

@@ -3,6 +3,7 @@ import { Command, Kind, RingProducer } from '../../captures/frame-ring.ts'
 import type { App, AppSteps, WorkerContext } from '../../engine/app.ts'
 import { MonotonicClock } from '../../linux/monotonic.ts'
 import { type Bytes, bytesOver } from '../../packet/bytes.ts'
+import { makeFilter } from '../../packet/filter/translate.ts'
 import type { CaptureJob, CaptureOptions } from './options.ts'
 import { planCapture } from './plan.ts'
 import { Quota } from './quota.ts'
@@ -31,6 +32,7 @@ function makeCapture(context: WorkerContext, job: CaptureJob): AppSteps {
   const { snapLength, clock: startOfSecond } = job
   const bytes: Bytes = bytesOver(memory.u8.buffer, memory.u8.byteOffset, memory.u8.length)
   const ring = job.ring === null ? null : new RingProducer(job.ring)
+  const filter = job.filter === null ? null : makeFilter(job.filter)
   const quota = job.quota === null ? null : new Quota(job.quota)
   const counts = new CaptureCounts(job.counts).ofQueue(worker)
   const clock = new MonotonicClock()
@@ -62,6 +64,18 @@ function makeCapture(context: WorkerContext, job: CaptureJob): AppSteps {
     return put
   }
 
+  /** Puts into `accepted` those of the batch that the filter accepts; returns how many. */
+  const select = (received: number): number => {
+    let matching = 0
+    for (let i = 0; i < received; i++) {
+      const id = batch[i]
+      const length = memory.size[id]
+      if (filter === null || filter(memory.u8, memory.dataOffset(id), length, length))
+        accepted[matching++] = id
+    }
+    return matching
+  }
+
   return {
     begin(startedAt) {
       // 0: it is only a rehearsal.
@@ -72,8 +86,7 @@ function makeCapture(context: WorkerContext, job: CaptureJob): AppSteps {
     step() {
       const received = receive(batch, batchSize)
       if (received === 0) return 0
-      for (let i = 0; i < received; i++) accepted[i] = batch[i]
-      const matching = received
+      const matching = select(received)
       const wanted = quota === null || state[1] === 0 ? matching : quota.take(matching)
       const put = ring === null ? wanted : handOn(ring, matching, wanted)
       if (ring === null) counts[Count.AFTER_END] += matching - wanted

@@ -16,7 +16,7 @@ const EXAMPLES = `
 Examples:
   sudo ixy-ts capture 0000:03:00.0 -w out.pcapng                          until Ctrl-C
   ixy-ts capture virtual:gen,count=1000 -w out.pcapng -c 100              no hardware needed
-  sudo ixy-ts capture 03:00.0 -w out.pcapng -s 128 -a duration:1m
+  sudo ixy-ts capture 03:00.0 -w out.pcapng -s 128 -a duration:1m udp port 53
   sudo ixy-ts capture 03:00.0 -w out.pcapng -b filesize:100000 -b files:10  the newest gigabyte, in ten files
   ixy-ts capture virtual:gen,rate=10kpps -w - -c 1000 | tshark -r -
 As dumpcap's, but for -q, which is --queues here (--quiet is quiet), and -b <number>, which is --batch-size.
@@ -27,6 +27,7 @@ interface CaptureFlags {
   readonly write?: string
   readonly pcap: boolean
   readonly snaplen: number
+  readonly filter?: string
   readonly count?: number
   readonly autostop?: Conditions
   readonly ringBuffer?: Conditions
@@ -48,6 +49,7 @@ export const captureCommand: AppCommand<CaptureOptions, CaptureFlags> = {
 
 function addOptions(command: Command): void {
   command
+    .argument('[filter...]', "packets that are wanted, in tcpdump's language: udp port 53 (default: all)")
     .option('-w, --write <file>', 'the file, a FIFO or - (stdout); pcapng')
     .option('-P, --pcap', 'pcap instead of pcapng, with nanoseconds', false)
     .option(
@@ -55,6 +57,10 @@ function addOptions(command: Command): void {
       'keep that much of each packet',
       byteSize('--snaplen', 1, MAX_CAPTURED_BYTES),
       MAX_CAPTURED_BYTES,
+    )
+    .option(
+      '-f, --filter <expression>',
+      "packets that are wanted, in tcpdump's language; also as the last words",
     )
     .option('-c, --count <packets>', 'end after that many: 1000, 10k, 2M', count('--count', 1, MOST))
     .option(
@@ -86,7 +92,7 @@ function letRingBufferBeShort(command: Command): void {
   })
 }
 
-function captureOptions(flags: CaptureFlags): CaptureOptions {
+function captureOptions(flags: CaptureFlags, words: readonly string[]): CaptureOptions {
   const { write = null, autostop = {}, ringBuffer = {} } = flags
   const limits = limitsOf(autostop, ringBuffer)
   const counts = [flags.count, autostop.packets].filter((packets) => packets !== undefined)
@@ -108,7 +114,14 @@ function captureOptions(flags: CaptureFlags): CaptureOptions {
     snapLength: flags.snaplen,
     count: counts.length === 0 ? null : Math.min(...counts),
     limits,
-    filter: '',
+    filter: filterOf(flags.filter, words),
     quiet: flags.quiet,
   }
+}
+
+/** Words as tcpdump takes them, or -f as dumpcap does. Whether it is a filter shows when libpcap compiles it. */
+function filterOf(option: string | undefined, words: readonly string[]): string {
+  if (option !== undefined && words.length > 0)
+    throw usageError(`-f and '${words.join(' ')}' are both filters`, 'give one of them')
+  return (option ?? words.join(' ')).trim()
 }

@@ -1,5 +1,6 @@
 /** What capture is asked for, and what it asks of each worker. */
 import type { FileLimits } from '../../captures/file-limits.ts'
+import type { FilterProgram } from '../../packet/filter/program.ts'
 
 export interface CaptureOptions {
   /** As written on the command line, `-` is stdout; null: packets are shown, not written. */
@@ -20,6 +21,8 @@ export interface CaptureOptions {
 export interface CaptureJob {
   /** Where its packets go, see frame-ring.ts; null: they are counted. */
   readonly ring: SharedArrayBuffer | null
+  /** null: everything is wanted. */
+  readonly filter: FilterProgram | null
   /** For CaptureCounts. */
   readonly counts: SharedArrayBuffer
   /** Bytes that are kept of a packet. */

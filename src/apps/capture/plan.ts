@@ -3,8 +3,8 @@ import { CaptureCounts } from '../../captures/counts.ts'
 import { createRing } from '../../captures/frame-ring.ts'
 import { checkWritable, RecordThread } from '../../captures/record-thread.ts'
 import type { DroppedBy, Plan, PlanContext } from '../../engine/app.ts'
-import { realtime } from '../../linux/realtime.ts'
-import { MonotonicClock } from '../../linux/monotonic.ts'
+import { compileFilter } from '../../linux/pcap-library.ts'
+import type { FilterProgram } from '../../packet/filter/program.ts'
 import { VERSION } from '../../version.ts'
 import type { CaptureResult } from './findings.ts'
 import type { CaptureJob, CaptureOptions } from './options.ts'
@@ -20,32 +20,49 @@ export function planCapture(options: CaptureOptions, context: PlanContext): Plan
   return options.file === null ? new Counting(options, context) : new Writing(options, options.file, context)
 }
 
-/** What both have in common: nothing is done with the packets but to count them. */
-class Counting implements Plan<CaptureJob> {
+/** What all have in common. */
+class Counted {
   protected readonly options: CaptureOptions
   protected readonly context: PlanContext
   protected readonly counts: CaptureCounts
   protected readonly countsMemory: SharedArrayBuffer
+  private readonly filter: FilterProgram | null
 
   constructor(options: CaptureOptions, context: PlanContext) {
     this.options = options
     this.context = context
+    this.filter = options.filter === '' ? null : compileFilter(options.filter)
     this.countsMemory = CaptureCounts.allocate(context.queues)
     this.counts = new CaptureCounts(this.countsMemory)
   }
 
-  jobs(_linkMbit: readonly number[]): readonly CaptureJob[] {
-    return this.jobsWith([], startOfSecond())
-  }
-
-  finish(devices: readonly DroppedBy[], _late: () => boolean): Promise<void> {
+  protected countMissed(devices: readonly DroppedBy[]): void {
+    if (devices.length === 0) return
     const causes = devices
       .filter(({ queue }) => queue === null)
       .flatMap(({ dropped }) => Object.entries(dropped))
-    if (devices.length > 0)
-      this.counts.setMissed(
-        causes.filter(([cause]) => MISSED.includes(cause)).reduce((sum, [, packets]) => sum + packets, 0),
-      )
+      .filter(([cause]) => MISSED.includes(cause))
+    this.counts.setMissed(causes.reduce((sum, [, packets]) => sum + packets, 0))
+  }
+
+  /** `clock`: see CaptureJob. */
+  protected jobsWith(rings: readonly SharedArrayBuffer[], clock: number): CaptureJob[] {
+    const { filter, countsMemory: counts } = this
+    const { count, snapLength } = this.options
+    const quota = count === null ? null : Quota.allocate(count)
+    const common = { filter, counts, snapLength, clock, quota }
+    return Array.from({ length: this.context.queues }, (_, i) => ({ ...common, ring: rings.at(i) ?? null }))
+  }
+}
+
+/** Nothing is done with them but to count them. */
+class Counting extends Counted implements Plan<CaptureJob> {
+  jobs(): readonly CaptureJob[] {
+    return this.jobsWith([], 0)
+  }
+
+  finish(devices: readonly DroppedBy[]): Promise<void> {
+    this.countMissed(devices)
     return Promise.resolve()
   }
 
@@ -53,20 +70,10 @@ class Counting implements Plan<CaptureJob> {
     const { taken: captured, ...totals } = this.counts.totals()
     return { file: null, files: 0, bytes: 0, unwritten: 0, captured, ...totals }
   }
-
-  close(): void {}
-
-  /** `clock`: see CaptureJob. */
-  protected jobsWith(rings: readonly SharedArrayBuffer[], clock: number): CaptureJob[] {
-    const { count, snapLength } = this.options
-    const quota = count === null ? null : Quota.allocate(count)
-    const common = { counts: this.countsMemory, snapLength, clock, quota }
-    return Array.from({ length: this.context.queues }, (_, i) => ({ ...common, ring: rings.at(i) ?? null }))
-  }
 }
 
 /** A thread writes them to a file. */
-class Writing extends Counting {
+class Writing extends Counted implements Plan<CaptureJob> {
   readonly failed: Promise<never>
   readonly ended: Promise<'done' | 'signal'>
   private readonly file: string
@@ -85,7 +92,7 @@ class Writing extends Counting {
     this.ended = new Promise((resolve) => (this.end = resolve))
   }
 
-  override jobs(linkMbit: readonly number[]): readonly CaptureJob[] {
+  jobs(linkMbit: readonly number[]): readonly CaptureJob[] {
     const { options, context, file, countsMemory: counts } = this
     const rings = Array.from({ length: context.queues }, () => createRing(RING_BYTES))
     const facts = {
@@ -112,8 +119,8 @@ class Writing extends Counting {
     return this.jobsWith(rings, thread.progress.startClock())
   }
 
-  override async finish(devices: readonly DroppedBy[], late: () => boolean): Promise<void> {
-    await super.finish(devices, late)
+  async finish(devices: readonly DroppedBy[], late: () => boolean): Promise<void> {
+    this.countMissed(devices)
     const { thread } = this
     if (thread === null) return
     await thread.finish(late)
@@ -123,7 +130,7 @@ class Writing extends Counting {
     if (unwritten > 0) throw thread.missing(unwritten)
   }
 
-  override result(): CaptureResult {
+  result(): CaptureResult {
     const { taken, ...totals } = this.counts.totals()
     const { recorded: captured = 0, files = 0, written: bytes = 0 } = this.thread?.progress ?? {}
     const rest = taken - captured
@@ -133,12 +140,7 @@ class Writing extends Counting {
     return { file: this.file, files, bytes, captured, ...totals, ...fates }
   }
 
-  override close(): void {
+  close(): void {
     this.thread?.close()
   }
-}
-
-/** See CaptureJob.clock; for those who show no times. */
-function startOfSecond(): number {
-  return new MonotonicClock().now() - realtime().nanoseconds * 1e-6
 }

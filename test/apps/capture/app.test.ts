@@ -56,7 +56,7 @@ class Bench {
         workers: 1,
         rehearsal: false,
       },
-      { ring, counts, snapLength: 40, clock: 0, quota: null, ...job },
+      { ring, counts, snapLength: 40, clock: 0, quota: null, filter: null, ...job },
     )
     this.steps.begin?.(1)
   }
