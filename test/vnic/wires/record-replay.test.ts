@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { CaptureFeed, type FeedOptions } from '../../../src/captures/feed.ts'
+import { ONE_FILE } from '../../../src/captures/file-limits.ts'
 import type { RecordOptions } from '../../../src/captures/recording.ts'
 import type { PacketFilter } from '../../../src/packet/filter/translate.ts'
 import { type Pace, paceOf } from '../../../src/packet/rate.ts'
@@ -86,8 +87,8 @@ function record(
     name: output,
     owner: 'self',
     snapLength: 262_144,
-    fileBytes: null,
-    files: Infinity,
+    limits: ONE_FILE,
+    pcapng: null,
   } as const
   const wire = new RecordWire('record', { ...defaults, ...options }, filter, ledger, tell)
   wires.push(wire)
