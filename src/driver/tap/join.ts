@@ -16,7 +16,7 @@ import { TcpFlag } from '../../packet/tcp.ts'
 const { CHECKSUM_OPEN, CHECKSUM_GOOD } = OffloadFlag
 
 /** Flows that are looked after at a time. */
-const FLOWS = 8
+const FLOWS = 16
 /** An IP packet's largest length field. */
 const LONGEST = 65535
 export const V4_TCP = HEADER_BYTES + 20
