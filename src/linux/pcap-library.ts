@@ -7,7 +7,15 @@
  */
 import koffi from 'koffi'
 import { IxyError, usageError } from '../errors.ts'
-import { type FilterInstruction, type FilterProgram, verify } from '../packet/filter/program.ts'
+import {
+  Class,
+  CLASS_MASK,
+  type FilterInstruction,
+  type FilterProgram,
+  Mode,
+  MODE_MASK,
+  verify,
+} from '../packet/filter/program.ts'
 import { LINKTYPE_ETHERNET, MAX_CAPTURED_BYTES } from '../packet/pcap.ts'
 
 /** Debian and Ubuntu have kept the name of 1998; others have the version's. */
@@ -21,6 +29,9 @@ const PROGRAM_POINTER = 8
 /** PCAP_NETMASK_UNKNOWN: `ip broadcast` is refused then, since nobody could tell. */
 const NETMASK_UNKNOWN = 0xffff_ffff
 
+/** SKF_AD_OFF of <linux/filter.h>, -0x1000. */
+const KERNEL_PLACES = 0xffff_f000
+
 interface Libpcap {
   open(linkType: number, snapLength: number): bigint
   compile(pcap: bigint, program: Uint8Array, expression: string, optimise: number, netmask: number): number
@@ -32,8 +43,9 @@ interface Libpcap {
 let loaded: Libpcap | null = null
 
 /**
- * Compiles a filter in tcpdump's language (pcap-filter(7)) for Ethernet frames. '' matches everything. Throws IXY_ERR_USAGE with what
- * libpcap has to say about the expression, IXY_ERR_SYSTEM if there is no libpcap.
+ * Compiles a filter in tcpdump's language (pcap-filter(7)) for Ethernet frames; '' matches everything. For the main thread: an app does it
+ * in `options` or `plan`, and hands the program over in the job. Throws IXY_ERR_USAGE with what libpcap has to say about the expression,
+ * IXY_ERR_SYSTEM if there is no libpcap.
  */
 export function compileFilter(expression: string): FilterProgram {
   if (expression.includes('\0')) throw usageError('a filter has no zero bytes', 'see man pcap-filter')
@@ -47,6 +59,11 @@ export function compileFilter(expression: string): FilterProgram {
       throw usageError(`filter '${expression}': ${error(pcap)}`, 'see man pcap-filter for how to write one')
     try {
       const compiled = { expression, instructions: instructionsOf(program) }
+      if (compiled.instructions.some(asksKernel))
+        throw usageError(
+          `filter '${expression}': inbound, outbound and ifindex are the kernel's to know, and it doesn't see these packets`,
+          'leave them out',
+        )
       verify(compiled)
       return compiled
     } finally {
@@ -55,6 +72,11 @@ export function compileFilter(expression: string): FilterProgram {
   } finally {
     close(pcap)
   }
+}
+
+/** A load at one of the places where Linux has what isn't in a packet (SKF_AD_OFF): it would never match here. */
+function asksKernel({ code, k }: FilterInstruction): boolean {
+  return (code & (CLASS_MASK | MODE_MASK)) === (Class.LD | Mode.ABS) && k >= KERNEL_PLACES
 }
 
 function instructionsOf(program: Uint8Array): FilterInstruction[] {

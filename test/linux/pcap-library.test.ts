@@ -35,6 +35,8 @@ describeIf(whyNot(), 'libpcap as the compiler of filters', () => {
     ['port nosuchport', /unknown port 'nosuchport'/],
     ['ip[0', /syntax error/],
     ['(', /syntax error/],
+    ['ip or inbound', /the kernel's to know/],
+    ['ifindex 1', /the kernel's to know/],
     ['ip\0', /no zero bytes/],
   ])('says what is wrong with %j, in one line', (expression, message) => {
     expect(() => compileFilter(expression)).toThrow(

@@ -176,7 +176,8 @@ export class Traffic {
   private ipv6(): number[] {
     let [next, payload] = this.transport(true)
     for (let i = this.chance(0.25) ? 1 + this.below(3) : 0; i > 0; i--) {
-      const kind = this.of([0, 43, 44, 60])
+      // Hop-by-hop options come first, if at all (RFC 8200 §4.1).
+      const kind = this.of(i === 1 ? [0, 43, 44, 60] : [43, 44, 60])
       if (kind === 44)
         payload = [next, 0, ...u16(this.of([0, 1, 8, 9, 1448])), ...u32(this.below(2 ** 31)), ...payload]
       else payload = [next, 0, ...(kind === 43 ? [0, 0, 0, 0, 0, 0] : [1, 4, 0, 0, 0, 0]), ...payload]

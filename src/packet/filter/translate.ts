@@ -41,7 +41,10 @@ const MOST_ROUNDS = 10_000
 /** What doesn't fit a signed word is beyond any packet. */
 const BEYOND = 0x7fff_ff00
 
-/** A filter of its own, compiled for this program. Throws IXY_ERR_INTERNAL if the program is none. */
+/**
+ * Makes a function of a program, in whatever thread: V8 compiles it as it does this program's own code. Throws IXY_ERR_INTERNAL if the
+ * program is none.
+ */
 export function makeFilter(program: FilterProgram): PacketFilter {
   verify(program)
   return new Function('u8', 'o', 'n', 'w', sourceOf(program)) as PacketFilter

@@ -322,7 +322,6 @@ ip[12:4] & 0xffffff00 = 0x0a000000 and ip[16:4] & 0xffff0000 = 0xc0a80000
 (ip and udp and ip[6:2] & 0x1fff = 0 and udp[4:2] > 8) or (ip6 and ip6[6] = 17)
 tcp and port 80 and port 443
 src portrange 1-1023 and dst portrange 1024-65535 and net 10
-inbound or ip
 host 10.0.0.1 and proto 17
 dst host 10.0.0.1 and ip proto 1 and icmp[0] = 8
 ip[20:2] = 0x0050
