@@ -2,5 +2,6 @@
 import type { AppCommand } from './command.ts'
 import { forwardCommand } from './forward/command.ts'
 import { pktgenCommand } from './pktgen/command.ts'
+import { tunnelCommand } from './tunnel/command.ts'
 
-export const BUILT_IN: readonly AppCommand[] = [forwardCommand, pktgenCommand]
+export const BUILT_IN: readonly AppCommand[] = [forwardCommand, pktgenCommand, tunnelCommand]
