@@ -23,7 +23,7 @@ help:
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make vm          a shell in a virtual machine with two virtio cards and an 82599 (no root, no NIC)"
 	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); make test judges drivers with its QEMU"
-	@echo "make soak        hours of random combinations, kills, hostile messages, packets, and guests (root)"
+	@echo "make soak        hours of random combinations, kills, hostile messages, packets, filters, and guests (root)"
 	@echo "make clean       removes dist/, node_modules/ and what was compiled for them"
 
 install: $(STAMP)
@@ -90,6 +90,6 @@ bench: build
 clean:
 	@rm -rf dist coverage node_modules .cache/wasm
 
-# Hours: PARTS (balance, kills, clients, servers, race, packets, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
+# Hours: PARTS (balance, kills, clients, servers, race, packets, filters, guests; the last needs root), SCALE and SEED are explained in test/soak.mjs
 soak: build
 	@$(NODE) test/soak.mjs

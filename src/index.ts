@@ -13,6 +13,8 @@ export type { OpenDevices, OpenSettings } from './library/open.ts'
 // Queues and packet buffers
 export type { RxQueue, TxQueue } from './driver/device.ts'
 export type { PacketMemory } from './memory/packets.ts'
+export { OffloadFlag } from './memory/offloads.ts'
+export type { OffloadUse, PacketOffloads } from './memory/offloads.ts'
 export { TxBatch } from './driver/tx-batch.ts'
 
 // Views of packets
@@ -45,6 +47,25 @@ export type { IcmpMemory } from './packet/icmp.ts'
 // Captures
 export { CaptureFile, readCapture } from './captures/files.ts'
 export type { CaptureRecord } from './captures/files.ts'
+
+// Filters in tcpdump's language
+export { compileFilter } from './linux/pcap-library.ts'
+export { makeFilter } from './packet/filter/translate.ts'
+export type { PacketFilter } from './packet/filter/translate.ts'
+export type { FilterInstruction, FilterProgram } from './packet/filter/program.ts'
+
+// Packets as text
+export { describePacket, packetFields } from './packet/decode/describe.ts'
+export type {
+  ArpFields,
+  EthernetFields,
+  IcmpFields,
+  IpFields,
+  PacketFields,
+  TcpFields,
+  UdpFields,
+  VlanFields,
+} from './packet/decode/fields.ts'
 
 // Errors
 export { EXIT_CODES, IxyError, usageError } from './errors.ts'

@@ -14,6 +14,7 @@ const chosen = process.env.PARTS?.split(',') ?? [
   'servers',
   'race',
   'packets',
+  'filters',
   'guests',
 ]
 const first = Number(process.env.SEED ?? Math.floor(Date.now() / 1000))
@@ -91,6 +92,13 @@ const parts = {
     const arrived = end.balance.map((direction) => direction.arrived)
     if (arrived.some((packets) => packets !== count))
       failures.push(`packets: ${arrived} arrived of ${count} each`)
+  },
+  filters() {
+    for (let seed = first; seed < first + times(50); seed++)
+      run(`filters: all, beside tcpdump, seed ${seed}`, jest('test/packet/filter/tcpdump'), {
+        IXY_FILTERS: 'all',
+        IXY_FILTERS_SEED: String(seed),
+      })
   },
   guests() {
     run('guests: two Linux guests', ['test/guest/run.mjs', 'soak'], { IXY_SOAK_SECONDS: String(times(300)) })

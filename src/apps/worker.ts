@@ -82,8 +82,7 @@ async function main(spec: WorkerSpec): Promise<void> {
   })
   control[IN_APP] = 0
 
-  const eventfds = spec.ports.flatMap(({ interrupt }) => (interrupt === null ? [] : [interrupt]))
-  const sleeper = new Sleeper(eventfds, spec.mode)
+  const sleeper = new Sleeper(spec.ports, spec.mode)
   const plane = new DataPlane(spec, ports, steps, () => tell({ type: 'finished' }), { sleeper })
   tell({ type: 'armed' })
   Atomics.wait(control, COMMAND, COMMAND_WAIT)

@@ -58,17 +58,23 @@ interface Claim {
 /** Any number of devices may be `virtual:gen`. */
 function claimsOf(address: DeviceAddress, by: string): Claim[] {
   if (address.kind === 'virtual') return claimsOfWire(address.wire, by)
+  if (address.kind === 'tap') return [tapClaim(address.interface, by)]
   const resource = 'socket' in address ? `socket ${path.resolve(address.socket)}` : formatDevice(address)
   return [{ use: 'device', resource, by }]
 }
 
 function claimsOfWire(wire: string, by: string): Claim[] {
   return wireClaims(wire).map(({ use, resource }): Claim => {
-    if (use === 'tap') return { use: 'device', resource: `tap=${String(resource)}`, by }
+    if (use === 'tap') return tapClaim(String(resource), by)
     // Who reads from a stream takes it away from others.
     if (resource === '-') return { use: 'write', resource: use === 'write' ? 'stdout' : 'stdin', by }
     return fileClaim(use, resource, by)
   })
+}
+
+/** As a device, or as what is at the end of a virtual one's cable. */
+function tapClaim(name: string, by: string): Claim {
+  return { use: 'device', resource: `tap=${name}`, by }
 }
 
 function fileClaim(use: 'write' | 'read', file: string | Buffer, by: string): Claim {

@@ -1,6 +1,5 @@
 /** The program behind bin/ixy-ts: parses, runs one command, exits with its code. */
 import { CommanderError } from 'commander'
-import type { IxyError } from '../errors.ts'
 import { strayMistake } from '../engine/app-mistake.ts'
 import { stopAtOnce } from '../engine/emergency.ts'
 import { reportFailure } from './failure.ts'
@@ -9,6 +8,7 @@ import { LOG_LEVELS, type Log, createLog } from './log.ts'
 import { failedEnd } from './output/json.ts'
 import { dataOutlet } from './output/stdout.ts'
 import { createProgram } from './program.ts'
+import { asUsageError } from './usage.ts'
 import { usageError } from '../option-values.ts'
 
 const argv = process.argv.slice(2)
@@ -40,17 +40,6 @@ function fail(error: unknown, deadline?: number): void {
 /** A bug: nobody knows what still works, so that nothing is waited for any longer than this, milliseconds. */
 const AFTER_A_BUG = 1_000
 
-/** commander's complaints in this program's style: one line, what to do next, exit code 2. */
-function asUsageError(error: CommanderError): IxyError {
-  if (error.message === '(outputHelp)')
-    return usageError(`unknown command '${argv.at(-1)}'`, 'see ixy-ts --help')
-  const what = error.message
-    .replace(/^error: /, '')
-    .replace(/\n\(Did you mean (.*)\?\)/s, ' (did you mean $1?)')
-    .replace(/\.$/, '')
-  return usageError(what, `see ixy-ts ${commandNames.includes(argv[0]) ? `${argv[0]} ` : ''}--help`)
-}
-
 process.on('uncaughtException', (error) => {
   stopAtOnce()
   fail(strayMistake(error), AFTER_A_BUG)
@@ -58,12 +47,11 @@ process.on('uncaughtException', (error) => {
 if (debug) process.setSourceMapsEnabled(true)
 
 const program = createProgram(finish)
-const commandNames = program.commands.flatMap((command) => [command.name(), ...command.aliases()])
 
 if (argv.length === 0) fail(usageError('a command is missing', 'see ixy-ts --help'))
 else
   program.parseAsync(argv, { from: 'user' }).catch((error: unknown) => {
     if (!(error instanceof CommanderError)) fail(error)
     else if (error.exitCode === 0) finish(0)
-    else fail(asUsageError(error))
+    else fail(asUsageError(error, argv, program))
   })

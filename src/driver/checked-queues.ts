@@ -1,5 +1,7 @@
 /** Queues as an app gets them under --check: every packet that changes hands goes by the books (memory/checked). */
 import { type Ledger, TRANSMIT_RING } from '../memory/checked/ledger.ts'
+import { verifyRange } from '../memory/checked/range.ts'
+import { offloadFault } from '../memory/offload-rules.ts'
 import type { RxQueue, TxQueue } from './device.ts'
 
 /** So many descriptors are looked at in a poll in which no whole packet has come in. */
@@ -9,7 +11,7 @@ const LEAST = 4
 export function checkedRx(rx: RxQueue, ledger: Ledger, pool: number): RxQueue {
   function receive(batch: Int32Array, limit: number): number {
     ledger.begin()
-    ledger.verifyRange('receive', batch, 0, limit)
+    verifyRange(ledger, 'receive', batch, 0, limit)
     // Whatever is armed may be written to at once, so it is looked at before.
     const most = Math.min(limit, Math.max(LEAST, rx.untaken()))
     const next = ledger.aboutToBeArmed(pool, most)
@@ -31,9 +33,11 @@ export function checkedRx(rx: RxQueue, ledger: Ledger, pool: number): RxQueue {
 }
 
 export function checkedTx(tx: TxQueue, ledger: Ledger): TxQueue {
+  const { offloads } = ledger.memory
+
   function transmit(batch: Int32Array, from: number, count: number): number {
     ledger.begin()
-    ledger.verifyRange('transmit', batch, from, count)
+    verifyRange(ledger, 'transmit', batch, from, count)
     const seen = new Set<number>()
     for (let i = from; i < from + count; i++) {
       const id = batch[i]
@@ -41,6 +45,8 @@ export function checkedTx(tx: TxQueue, ledger: Ledger): TxQueue {
       if (seen.has(id)) ledger.fail('double-transmit', id, 'transmit: it is in the array twice')
       seen.add(id)
       ledger.verifyContent('transmit', id)
+      const fault = offloads === null ? '' : offloadFault(ledger.memory, offloads, id)
+      if (fault !== '') ledger.fail('wrong-offload', id, `transmit: ${fault}`)
     }
     const accepted = tx.transmit(batch, from, count)
     for (let i = from; i < from + accepted; i++) ledger.give(batch[i], TRANSMIT_RING)

@@ -14,6 +14,8 @@
  *     }
  */
 
+import type { DeviceOffloads } from '../memory/offloads.ts'
+
 /** Receives packets. Lives in one worker. */
 export interface RxQueue {
   /** Packets and bytes (without FCS) received since the queue was made. */
@@ -48,7 +50,8 @@ export interface TxQueue {
    *
    * The caller must own the packets, which only --check looks at: one that is transmitted twice is sent twice,
    * then given away twice. With a `from` that is no index of the array nothing is sent; `count` as `limit` in receive().
-   * Throws IXY_ERR_BUFFER, and sends none of them, if one of the ids is no packet's or a packet is longer than its buffer.
+   * Throws IXY_ERR_BUFFER, and sends none of them, if one of the ids is no packet's, a packet is longer than its buffer, or what
+   * `memory.offloads` says of one can't be done.
    */
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
   /**
@@ -69,6 +72,10 @@ export interface QueueSpec {
   readonly driver: string
   /** Eventfd that counts up when packets have come in; null if the device was opened without interrupts. */
   readonly interrupt: number | null
+  /** `interrupt` is no eventfd: it is readable while packets wait to be received, and nobody reads from it but the driver. */
+  readonly interruptStays?: boolean
+  /** What the device does of offloads itself, if they are on (PacketMemory.offloads); left out: nothing. Software does the rest. */
+  readonly offloads?: DeviceOffloads
 }
 
 export interface LinkState {

@@ -3,8 +3,9 @@
  * interface only. A driver's other half works in the workers: queues.ts.
  */
 import type { DmaArena } from '../memory/arena.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import type { Model, PciIds } from '../pci/ids.ts'
-import type { FunctionView, Transport } from '../pci/transport.ts'
+import type { AccessPath, FunctionView, Transport } from '../pci/transport.ts'
 import type { Device } from './device.ts'
 
 /** What a driver can do at most. Options are held against it before a device is touched. */
@@ -36,6 +37,8 @@ export interface DeviceOptions extends QueueOptions {
   readonly maxFrame: number
   /** Have received packets raise interrupts. */
   readonly interrupts: boolean
+  /** What the app does with offloads (PacketMemory.offloads); null or left out: packets have none. */
+  readonly offloads?: OffloadUse | null
   /** Told what the device doesn't do as it should and what can be lived with; a sentence without the device's name. */
   readonly warn: (message: string) => void
 }
@@ -55,13 +58,9 @@ export interface DumpedRegister {
 export interface Driver {
   /** `ixgbe`. Its queues carry it (QueueSpec.driver), and workers find its other half by it. */
   readonly name: string
-  /** Who makes its devices: PCI vendor id, and the name in messages. */
-  readonly vendor: { readonly id: number; readonly name: string }
-  /** What the user may choose from: `82599`, `X540`… */
-  readonly families: readonly string[]
   readonly limits: Limits
-  /** What the function is if this driver knows it, else null. */
-  identify(ids: PciIds): Model | null
+  /** With offloads its devices give packets whose checksum is open; without, they complete it. Left out: packets are complete. */
+  readonly opensChecksums?: boolean
   /**
    * Bytes of DMA memory that the rings of this device take; packet buffers are not among them. Some devices dictate the size of their
    * rings, so it may be asked; open() follows.
@@ -72,6 +71,22 @@ export interface Driver {
    * packet comes in before Device.start(). Throws IXY_ERR_REGISTER when the device doesn't do as its datasheet says.
    */
   open(transport: Transport, arena: DmaArena, options: DeviceOptions): Device
+}
+
+/** A driver of PCI functions. */
+export interface PciDriver extends Driver {
+  /** Who makes its devices: PCI vendor id, and the name in messages. */
+  readonly vendor: { readonly id: number; readonly name: string }
+  /** What the user may choose from: `82599`, `X540`… */
+  readonly families: readonly string[]
+  /** What the function is if this driver knows it, else null. */
+  identify(ids: PciIds): Model | null
   /** The device's registers as they are now. Reading them changes nothing. */
   dump(device: FunctionView): DumpedRegister[]
+}
+
+/** A driver of what the system itself offers: the way to it, and no id, tells whose it is. */
+export interface SystemDriver extends Driver {
+  readonly access: AccessPath
+  readonly model: Model
 }

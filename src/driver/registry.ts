@@ -1,18 +1,30 @@
 /** All drivers, as the main thread sees them: which device is whose, and what can be asked for. */
 import { IxyError } from '../errors.ts'
-import { ETHERNET_CLASS, type KnownDevices, type Model, type PciIds, formatIds, hex } from '../pci/ids.ts'
-import type { DeviceOptions, Driver, Limits } from './driver.ts'
+import {
+  ETHERNET_CLASS,
+  type KnownDevices,
+  type Model,
+  type PciIds,
+  formatIds,
+  hex,
+  readIds,
+} from '../pci/ids.ts'
+import type { Transport } from '../pci/transport.ts'
+import type { DeviceOptions, Driver, Limits, PciDriver, SystemDriver } from './driver.ts'
 import { ixgbe } from './ixgbe/driver.ts'
+import { tap } from './tap/driver.ts'
 import { virtio } from './virtio/driver.ts'
 
 export class DriverRegistry implements KnownDevices {
   /** What at least one of the drivers can do: the range in which an option makes sense at all. */
   readonly limits: Limits
-  private readonly drivers: readonly Driver[]
+  private readonly drivers: readonly PciDriver[]
+  private readonly others: readonly SystemDriver[]
 
-  constructor(drivers: readonly Driver[]) {
+  constructor(drivers: readonly PciDriver[], others: readonly SystemDriver[] = []) {
     this.drivers = drivers
-    const all = drivers.map(({ limits }) => limits)
+    this.others = others
+    const all = [...drivers, ...others].map(({ limits }) => limits)
     this.limits = {
       queues: Math.max(...all.map(({ queues }) => queues)),
       interruptQueues: Math.max(...all.map(({ interruptQueues }) => interruptQueues)),
@@ -32,11 +44,19 @@ export class DriverRegistry implements KnownDevices {
     this.driverOf(name, ids, force)
   }
 
+  /** Whose the device at the other end of `transport` is; as driverOf(). Throws IXY_ERR_DEVICE_GONE, too. */
+  driverFor(transport: Transport, force: boolean): { driver: Driver; model: Model } {
+    const { name, access, config } = transport
+    const driver = this.others.find((other) => other.access === access)
+    if (driver !== undefined) return { driver, model: driver.model }
+    return this.driverOf(name, readIds(config, name), force)
+  }
+
   /**
    * Whose the device is. `force`: if nobody knows it, the driver for other devices of its maker. Throws
    * IXY_ERR_DEVICE_UNSUPPORTED, with what there are drivers for, if it isn't an Ethernet controller or there is no driver.
    */
-  driverOf(name: string, ids: PciIds, force: boolean): { driver: Driver; model: Model } {
+  driverOf(name: string, ids: PciIds, force: boolean): { driver: PciDriver; model: Model } {
     if (ids.classCode !== ETHERNET_CLASS)
       throw new IxyError(
         'IXY_ERR_DEVICE_UNSUPPORTED',
@@ -61,7 +81,7 @@ export class DriverRegistry implements KnownDevices {
     return { driver: relative, model: this.identify(ids) }
   }
 
-  private find(ids: PciIds): { driver: Driver; model: Model } | null {
+  private find(ids: PciIds): { driver: PciDriver; model: Model } | null {
     for (const driver of this.drivers) {
       const model = driver.identify(ids)
       if (model !== null) return { driver, model }
@@ -124,4 +144,4 @@ function article(word: string): string {
   return /^[aeiou]/i.test(word) ? 'an' : 'a'
 }
 
-export const DRIVERS = new DriverRegistry([ixgbe, virtio])
+export const DRIVERS = new DriverRegistry([ixgbe, virtio], [tap])

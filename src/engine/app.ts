@@ -6,6 +6,7 @@
  * share nothing but what the plan hands over, so an app keeps no state at the top of its file.
  */
 import type { RxQueue, TxQueue } from '../driver/device.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 
 /** One device, as a worker sees it: one of its queue pairs. */
@@ -114,6 +115,12 @@ export interface App<Options = unknown, Job = Options> {
    * loses. Ports without a pair end, and begin, at the app.
    */
   readonly passes?: readonly (readonly [number, number])[]
+  /**
+   * What it makes of offloads (`PacketMemory.offloads`). 'uses': it asks devices for checksums, segmentation and VLAN tags, and
+   * looks at what they say; packets always have them. 'understands': it passes packets on unseen, or sees to it that a checksum
+   * may be open; packets have offloads if a device gives such packets. Left out: `memory.offloads` is null, and packets are complete.
+   */
+  readonly offloads?: OffloadUse
   /** It sends without being asked: the run doesn't end when all sources on its wires have. Default false. */
   readonly generates?: boolean
   /** Main thread: reads what follows `--` on the command line. An error thrown here is one of usage. */

@@ -133,7 +133,7 @@ function ontoWire(nic: NicCounts, sent: number, path: Path): number {
 function receive({ card, worker, nic }: PortCounts, path: Path): Source {
   const source =
     nic === null
-      ? { offered: card.received + path.lose('card', card.dropped), returned: 0 }
+      ? { offered: card.received + path.lose('card', { ...card.dropped, tx_refused: 0 }), returned: 0 }
       : intoHost(nic, card.received, path)
   const lost = path.lose('worker', { ...worker.dropped, rx_untaken: worker.untaken })
   path.compare(card.received - lost, worker.taken)
@@ -146,8 +146,11 @@ function transmit(port: PortCounts, path: Path): number {
   // What the card has sent after the workers had looked for the last time isn't lost.
   const late = Math.min(Math.max(0, card.sent - (worker.queued - worker.unsent)), worker.unsent)
   const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
-  const invalid = path.lose('card', { tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0 })
-  path.compare(worker.queued - unsent - invalid, card.sent)
+  const notSent = path.lose('card', {
+    tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0,
+    tx_refused: card.dropped['tx_refused'] ?? 0,
+  })
+  path.compare(worker.queued - unsent - notSent, card.sent)
   return nic === null ? card.sent : ontoWire(nic, card.sent, path)
 }
 

@@ -4,7 +4,7 @@ import { Crew } from './crew.ts'
 import { Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Links } from './links.ts'
-import { Session } from './session.ts'
+import { Session, type SessionOptions } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
 import type { App } from './app.ts'
@@ -58,7 +58,7 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open({ ...options, ...buffersOf(options.app.app) }, { observer, stop, watchdog })
+    session = await Session.open({ ...options, ...wishesOf(options.app.app) }, { observer, stop, watchdog })
   } catch (error) {
     workload?.close()
     // What was under way has failed because it was to be given up.
@@ -263,6 +263,10 @@ class Run {
   }
 }
 
-function buffersOf({ pools = 0, held = 0 }: App): { extraPools: number; held: number } {
-  return { extraPools: pools, held }
+function wishesOf({
+  pools = 0,
+  held = 0,
+  offloads,
+}: App): Pick<SessionOptions, 'extraPools' | 'held' | 'offloads'> {
+  return { extraPools: pools, held, offloads: offloads ?? null }
 }

@@ -1,6 +1,7 @@
 /** How much memory a session takes, and how it is divided. */
 import type { Driver } from '../driver/driver.ts'
 import { DmaArena } from '../memory/arena.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import { type PacketMemorySpec, bufferShiftFor, packetMemoryBytes } from '../memory/packets.ts'
 import { poolShiftFor } from '../memory/pool-size.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
@@ -11,7 +12,8 @@ import type { RunOptions } from './types.ts'
 export type PacketShape = Pick<PacketMemorySpec, 'bufferShift' | 'poolShift' | 'pools'>
 
 /**
- * For a session of so many devices; `extraPools` come on top of one for each of them. Throws IXY_ERR_USAGE if that is more than a
+ * For a session of so many devices; `extraPools` come on top of one for each of them, and the last one is for packets that
+ * software cuts for an app that uses offloads. Throws IXY_ERR_USAGE if that is more than a
  * worker can have.
  */
 export function shapeOf(
@@ -21,10 +23,15 @@ export function shapeOf(
     batchSize,
     held,
     extraPools,
-  }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & { held: number; extraPools: number },
+    offloads,
+  }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & {
+    held: number
+    extraPools: number
+    offloads: OffloadUse | null
+  },
   devices: number,
 ): PacketShape {
-  const pools = devices + extraPools
+  const pools = devices + extraPools + (offloads === 'uses' ? 1 : 0)
   return {
     bufferShift: bufferShiftFor(HEADER_BYTES + VLAN_TAG_BYTES + mtu),
     poolShift: poolShiftFor({ ports: devices, ringSize, batchSize, held }, pools),

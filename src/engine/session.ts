@@ -6,11 +6,12 @@ import type { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import type { DmaArena } from '../memory/arena.ts'
+import type { OffloadUse, OffloadsSpec } from '../memory/offloads.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
 import { FCS_BYTES, HEADER_BYTES } from '../packet/ethernet.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import { type Model, readIds } from '../pci/ids.ts'
+import type { Model } from '../pci/ids.ts'
 import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
@@ -33,6 +34,8 @@ export type SessionOptions = Pick<RunOptions, 'devices'> &
     readonly held?: number
     /** Buffer pools besides one per device. Default 0. */
     readonly extraPools?: number
+    /** What the app does with offloads; null, the default: nothing. */
+    readonly offloads?: OffloadUse | null
   }
 
 type CompleteOptions = Required<SessionOptions>
@@ -100,7 +103,8 @@ export class Session {
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
     const ringSize = given.ringSize ?? DEFAULTS.ringSize
-    const options = { ...DEFAULTS, batchSize: ringSize - 1, extraPools: 0, held: 0, ...given }
+    const defaults = { batchSize: ringSize - 1, extraPools: 0, held: 0, offloads: null }
+    const options = { ...DEFAULTS, ...defaults, ...given }
     const addresses = options.devices.map(parseDevice)
     const shape = shapeOf(options, addresses.length)
     const log: NicLog = (level, text) => observer[level](text)
@@ -121,6 +125,7 @@ export class Session {
         return transport
       })
       const drivers = transports.map((transport) => driverOf(transport, options))
+      const offloads = offloadsOf(options, drivers, shape)
       const placement = place(transports, options.cpus)
       const memory = allocateAt(placement, () => allocate(options, shape, drivers))
       arena = memory
@@ -129,14 +134,20 @@ export class Session {
         memory.takePackets(shape.bufferShift, shape.poolShift, shape.pools),
       )
       const devices = drivers.map((found) => {
-        const device = openDevice(found, memory, options, shape, observer)
+        const device = openDevice(
+          found,
+          memory,
+          { ...options, offloads: offloads?.use ?? null },
+          shape,
+          observer,
+        )
         undo.push(() => device.close())
         return device
       })
       // The cards have been reset: nothing writes any more to what a killed predecessor has left.
       removeStaleHugepageFiles()
       const queueSets = packets.map((ofQueue, queue) => ({
-        memory: ofQueue,
+        memory: offloads === null ? ofQueue : { ...ofQueue, offloads },
         arena: memory.file,
         ports: devices.map((device) => device.queues[queue]),
       }))
@@ -245,10 +256,20 @@ interface Found {
 }
 
 function driverOf(transport: Transport, options: CompleteOptions): Found {
-  const { name, config } = transport
-  const found = DRIVERS.driverOf(name, readIds(config, name), options.force)
-  requireWithinLimits(name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
+  const found = DRIVERS.driverFor(transport, options.force)
+  requireWithinLimits(transport.name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
   return { transport, ...found }
+}
+
+/** An app that understands open checksums need not, where no device gives packets that have one. */
+function offloadsOf(
+  { offloads }: CompleteOptions,
+  drivers: readonly Found[],
+  { pools }: PacketShape,
+): OffloadsSpec | null {
+  if (offloads === 'uses') return { use: offloads, pool: pools - 1 }
+  const needed = drivers.some(({ driver }) => driver.opensChecksums === true)
+  return offloads !== null && needed ? { use: offloads, pool: -1 } : null
 }
 
 function wantsInterrupts({ mode }: SessionOptions): boolean {
@@ -269,6 +290,7 @@ function openDevice(
     maxFrame: HEADER_BYTES + options.mtu + FCS_BYTES,
     model,
     interrupts: wantsInterrupts(options),
+    offloads: options.offloads,
     warn: (message) => observer.warning(`${transport.name}: ${message}`),
   })
 }

@@ -2,6 +2,7 @@ import { yieldCpu } from '../linux/affinity.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { drainEventFd } from '../linux/file.ts'
 import { PollSet } from '../linux/poll.ts'
+import type { QueueSpec } from '../driver/device.ts'
 import type { PollMode } from './types.ts'
 
 /**
@@ -23,6 +24,7 @@ const NAP = 1
  * sleeps. A packet that arrives after that poll raises its interrupt after the eventfds were cleared.
  */
 export class Sleeper {
+  /** To be cleared; those that clear themselves are not among them. */
   private readonly eventfds: readonly number[]
   private readonly set: PollSet
   private readonly patience: number
@@ -30,9 +32,12 @@ export class Sleeper {
   private lazy = false
   private emptyPolls = 0
 
-  constructor(eventfds: readonly number[], mode: PollMode) {
-    this.eventfds = eventfds
-    this.set = new PollSet(eventfds)
+  constructor(queues: readonly Pick<QueueSpec, 'interrupt' | 'interruptStays'>[], mode: PollMode) {
+    const interrupts = queues.flatMap(({ interrupt, interruptStays = false }) =>
+      interrupt === null ? [] : [{ interrupt, interruptStays }],
+    )
+    this.eventfds = interrupts.flatMap(({ interrupt, interruptStays }) => (interruptStays ? [] : [interrupt]))
+    this.set = new PollSet(interrupts.map(({ interrupt }) => interrupt))
     this.patience = PATIENCE[mode]
     this.sleeps = mode !== 'poll'
   }

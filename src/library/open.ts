@@ -19,6 +19,8 @@ export interface OpenSettings extends Pick<
   readonly devices: readonly string[]
   /** Buffer pools besides one per device, for packets of one's own. Default 0. */
   readonly pools?: number
+  /** Packets have offloads (`memory.offloads`), as with App.offloads 'uses'. Default false. */
+  readonly offloads?: boolean
   /** Ends the wait for virtual devices and links: IXY_ERR_STOP. */
   readonly signal?: AbortSignal
   /** Told what is worth a line while it waits; by default nobody is. */
@@ -54,8 +56,9 @@ export interface OpenDevices {
  * IXY_ERR_DEVICE_NOT_FOUND, IXY_ERR_PERMISSION…
  */
 export async function open(settings: OpenSettings): Promise<OpenDevices> {
-  const { devices, pools = 0, signal, log = () => undefined, ...given } = settings
-  const options = { ...completed(given), devices: named(devices), extraPools: pools }
+  const { devices, pools = 0, offloads = false, signal, log = () => undefined, ...given } = settings
+  const use = offloads ? ('uses' as const) : null
+  const options = { ...completed(given), devices: named(devices), extraPools: pools, offloads: use }
   tuneV8()
   const stop = signal ?? new AbortController().signal
   const observer: Pick<RunObserver, 'warning' | 'progress'> = {
@@ -78,7 +81,7 @@ export async function open(settings: OpenSettings): Promise<OpenDevices> {
     session = await Session.open(options, { observer, stop, watchdog: { guard } })
     await new Links(session, { ...observer, link: () => undefined }).untilUp(stop)
     if (stop.aborted) throw new IxyError('IXY_ERR_STOP', 'stopped before the devices were up')
-    return arm(session, options.backend, release)
+    return arm(session, options.backend, pools, release)
   } catch (error) {
     release()
     await session?.close()
@@ -86,7 +89,12 @@ export async function open(settings: OpenSettings): Promise<OpenDevices> {
   }
 }
 
-function arm(session: Session, backend: 'wasm' | 'ts' | null, release: () => void): OpenDevices {
+function arm(
+  session: Session,
+  backend: 'wasm' | 'ts' | null,
+  pools: number,
+  release: () => void,
+): OpenDevices {
   const [{ memory: spec, arena, ports }] = session.queueSets
   const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm'
   const memory = new PacketMemory(spec, wasm ? new WasmSpace(arena) : null)
@@ -97,7 +105,7 @@ function arm(session: Session, backend: 'wasm' | 'ts' | null, release: () => voi
     devices: session.infos(),
     ports: pairs.map(({ rx, tx }) => ({ rx, tx })),
     memory,
-    pools: Array.from({ length: memory.pools - pairs.length }, (_, i) => pairs.length + i),
+    pools: Array.from({ length: pools }, (_, i) => pairs.length + i),
     statistics: (port) => session.devices[port].statistics(),
     link: (port) => session.devices[port].link(),
     async close() {

@@ -57,6 +57,11 @@ export function lastErrno(): string {
   return ERRORS.get(number)?.[0] ?? koffiName(number)
 }
 
+/** Its number. Allocates nothing. */
+export function lastErrnoNumber(): number {
+  return koffi.errno()
+}
+
 /** Node.js doesn't know every error of Linux (EBADFD…), koffi most. */
 function koffiName(number: number): string {
   for (const [name, value] of Object.entries(koffi.os.errno)) if (value === number) return name

@@ -98,7 +98,7 @@ export function tryAccept(fd: number): number {
   return libcAccept(fd, 0n, 0n, SOCK_NONBLOCK | SOCK_CLOEXEC)
 }
 
-/** struct ifreq (linux/if.h): the interface's name in 16 bytes, then a union, of which only flags are used here. */
+/** struct ifreq (linux/if.h): the interface's name in 16 bytes, then a union, of which flags and the MAC address are used here. */
 export class InterfaceRequest {
   readonly bytes = new Uint8Array(40)
 
@@ -117,6 +117,11 @@ export class InterfaceRequest {
   set flags(flags: number) {
     this.bytes[16] = flags & 0xff
     this.bytes[17] = flags >>> 8
+  }
+
+  /** After SIOCGIFHWADDR: six bytes behind two of the address's kind. */
+  get hardwareAddress(): Uint8Array {
+    return this.bytes.slice(18, 24)
   }
 
   /** An ioctl about the interface on a socket made for it, or on `fd`. Throws LinuxError. */

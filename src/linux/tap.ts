@@ -4,10 +4,10 @@
  */
 import { existsSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
-import { close, O_RDWR, open, setNonBlocking } from './file.ts'
+import { close, ioctlInt, O_RDWR, open, setNonBlocking } from './file.ts'
 import { isErrno } from './libc.ts'
 import { InterfaceRequest } from './socket.ts'
-import { listNames } from './sysfs.ts'
+import { listNames, readText } from './sysfs.ts'
 
 /** linux/if.h, linux/if_tun.h */
 const IFF_UP = 0x1
@@ -15,12 +15,19 @@ const IFF_TAP = 0x0002
 const IFF_MULTI_QUEUE = 0x0100
 /** Frames come without the four bytes of flags and protocol in front. */
 const IFF_NO_PI = 0x1000
+/** Each frame comes behind a struct virtio_net_hdr, and is to be written behind one. */
+const IFF_VNET_HDR = 0x4000
 const TUNSETIFF = 0x4004_54ca
+const TUNSETOFFLOAD = 0x4004_54d0
 const SIOCGIFFLAGS = 0x8913
 const SIOCSIFFLAGS = 0x8914
+const SIOCGIFHWADDR = 0x8927
 
 /** What Linux keeps below net.ipv4.conf for all interfaces and for new ones: no interface can have these names. */
 const RESERVED = new Set(['all', 'default'])
+
+/** What the kernel may leave to who reads from a TAP (TUNSETOFFLOAD). */
+const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04, TSO_ECN: 0x08, USO4: 0x20, USO6: 0x40 } as const
 
 export interface Tap {
   /** Non-blocking; readable when the kernel has sent a frame. */
@@ -39,7 +46,9 @@ export function openTap(name: string): Tap {
   checkInterfaceName(name)
   let fd = openTun()
   try {
-    attach(fd, name)
+    attach(fd, name, IFF_TAP | IFF_NO_PI)
+    // One that somebody was killed at may still leave checksums and segmentation to the reader.
+    ioctlInt(fd, 'TUNSETOFFLOAD', TUNSETOFFLOAD, 0)
     setNonBlocking(fd)
     bringUp(name)
   } catch (error) {
@@ -52,6 +61,83 @@ export function openTap(name: string): Tap {
     close() {
       if (fd !== -1) close(fd)
       fd = -1
+    },
+  }
+}
+
+/** A TAP with several queues, each frame behind a virtio_net_hdr of 10 bytes (TUNGETVNETHDRSZ's default). */
+export interface TapQueues {
+  /** One per queue, non-blocking; the kernel keeps a flow in one queue. */
+  readonly fds: readonly number[]
+  readonly name: string
+  /** Of the interface, which is the kernel's end: six bytes. */
+  readonly mac: Uint8Array
+  /**
+   * Lets the kernel leave checksums, and cutting TCP and UDP into packets, to us, as far as it can: false if it can't. Or
+   * takes that back.
+   */
+  leaveWork(toUs: boolean): boolean
+  /** As in Tap. */
+  close(): void
+}
+
+/**
+ * As openTap, but with `count` queues. Throws IXY_ERR_DEVICE_UNSUPPORTED for an interface that was made for one, if more are
+ * asked for.
+ */
+export function openTapQueues(name: string, count: number): TapQueues {
+  checkInterfaceName(name)
+  const fds: number[] = []
+  const closeAll = (): void => {
+    for (const fd of fds.splice(0)) close(fd)
+  }
+  const leave = (work: number): boolean => {
+    try {
+      ioctlInt(fds[0], 'TUNSETOFFLOAD', TUNSETOFFLOAD, work)
+      return true
+    } catch (error) {
+      if (isErrno(error, 'EINVAL')) return false
+      throw error
+    }
+  }
+  const flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
+  let mac: Uint8Array
+  try {
+    for (let queue = 0; queue < count; queue++) {
+      fds.push(openTun())
+      if (count === 1) attach(fds[0], name, flags)
+      else attachOneOf(fds[queue], name, flags | IFF_MULTI_QUEUE)
+      setNonBlocking(fds[queue])
+    }
+    if (count > 1) requireAlone(name, count)
+    leave(0)
+    mac = new InterfaceRequest(name).run('SIOCGIFHWADDR', SIOCGIFHWADDR).hardwareAddress
+    bringUp(name)
+  } catch (error) {
+    closeAll()
+    throw error
+  }
+  return {
+    // A copy: its owner may have posted it to a worker.
+    fds: [...fds],
+    name,
+    mac,
+    leaveWork(toUs) {
+      if (!toUs) return leave(0)
+      const { CSUM, TSO4, TSO6, TSO_ECN, USO4, USO6 } = TUN_F
+      const tcp = CSUM | TSO4 | TSO6 | TSO_ECN
+      // UDP: since Linux 6.2.
+      return leave(tcp | USO4 | USO6) || leave(tcp)
+    },
+    close() {
+      if (fds.length === 0) return
+      try {
+        // Who plugs into it next may not know of any of it.
+        leave(0)
+      } catch {
+        // The interface has been deleted.
+      }
+      closeAll()
     },
   }
 }
@@ -91,28 +177,50 @@ function openTun(): number {
   }
 }
 
-function attach(fd: number, name: string): void {
+function attach(fd: number, name: string, flags: number): void {
   try {
-    try {
-      setInterface(fd, name, IFF_TAP | IFF_NO_PI)
-    } catch (error) {
-      // One that was made with several queues wants to be asked for one of them.
-      if (!isErrno(error, 'EINVAL')) throw error
-      setInterface(fd, name, IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE)
-      requireAlone(name)
-    }
+    setInterface(fd, name, flags)
   } catch (cause) {
-    if (isErrno(cause, 'EPERM', 'EACCES')) throw notYours(name, cause)
-    if (isErrno(cause, 'EBUSY')) throw inUse(name, cause)
-    if (isErrno(cause, 'EINVAL', 'EEXIST'))
+    if (!isErrno(cause, 'EINVAL')) throw refusal(name, cause)
+    // One that was made with several queues wants to be asked for one of them.
+    attachOneOf(fd, name, flags | IFF_MULTI_QUEUE)
+    requireAlone(name, 1)
+  }
+}
+
+/** Takes one of several queues. */
+function attachOneOf(fd: number, name: string, flags: number): void {
+  try {
+    setInterface(fd, name, flags)
+  } catch (cause) {
+    if (isErrno(cause, 'EINVAL') && hasOneQueue(name))
       throw new IxyError(
-        'IXY_ERR_USAGE',
-        `${name} is a network interface of another kind, not a TAP`,
-        "name a TAP, or one that doesn't exist yet: it is created",
+        'IXY_ERR_DEVICE_UNSUPPORTED',
+        `the TAP interface ${name} was made for one queue`,
+        `use --queues 1, or make it with several: sudo ip link delete ${name}; sudo ip tuntap add dev ${name} mode tap multi_queue user $USER`,
         { cause },
       )
-    throw cause
+    throw refusal(name, cause)
   }
+}
+
+/** It is a TAP, and wasn't made with several. */
+function hasOneQueue(name: string): boolean {
+  const flags = Number(readText(`/sys/class/net/${name}/tun_flags`) ?? Number.NaN)
+  return (flags & IFF_TAP) !== 0 && (flags & IFF_MULTI_QUEUE) === 0
+}
+
+function refusal(name: string, cause: unknown): unknown {
+  if (isErrno(cause, 'EPERM', 'EACCES')) return notYours(name, cause)
+  if (isErrno(cause, 'EBUSY', 'E2BIG')) return inUse(name, cause)
+  if (isErrno(cause, 'EINVAL', 'EEXIST'))
+    return new IxyError(
+      'IXY_ERR_USAGE',
+      `${name} is a network interface of another kind, not a TAP`,
+      "name a TAP, or one that doesn't exist yet: it is created",
+      { cause },
+    )
+  return cause
 }
 
 function setInterface(fd: number, name: string, flags: number): void {
@@ -122,9 +230,9 @@ function setInterface(fd: number, name: string, flags: number): void {
 }
 
 /** The kernel shares frames out among all that have a queue: another one would get a part of ours. */
-function requireAlone(name: string): void {
+function requireAlone(name: string, ours: number): void {
   const queues = listNames(`/sys/class/net/${name}/queues`).filter((queue) => queue.startsWith('tx-'))
-  if (queues.length > 1) throw inUse(name)
+  if (queues.length > ours) throw inUse(name)
 }
 
 function inUse(name: string, cause?: unknown): IxyError {

@@ -17,6 +17,7 @@
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { specialise } from '../specialise.ts'
+import { type OffloadsSpec, PacketOffloads } from './offloads.ts'
 import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
 import { whole } from './whole.ts'
@@ -42,6 +43,8 @@ export interface PacketMemorySpec {
   /** log2 of the buffers in one pool. */
   readonly poolShift: number
   readonly pools: number
+  /** Packets have offloads. */
+  readonly offloads?: OffloadsSpec
 }
 
 /** log2 of the buffer stride that holds frames of `frameBytes` (without FCS). */
@@ -98,6 +101,10 @@ export class PacketMemory {
   readonly pools: number
   /** Bytes of the longest packet that fits every buffer. */
   readonly longest: number
+  /** @internal Where the process sees `u8`, whatever maps it here: for system calls. */
+  readonly address: bigint
+  /** Checksums, segmentation and VLAN tags that are left to the devices; null unless the app asks for it (`App.offloads`). */
+  readonly offloads: PacketOffloads | null
   /** @internal The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
   readonly space: WasmSpace | null
 
@@ -114,6 +121,7 @@ export class PacketMemory {
     this.bufferShift = bufferShift
     this.poolShift = poolShift
     this.pools = pools
+    this.address = spec.address
     this.longest = (1 << bufferShift) - RESERVED
     this.space = place instanceof WasmSpace ? place : null
     if (!(place instanceof WasmSpace)) {
@@ -135,7 +143,8 @@ export class PacketMemory {
       ...REFUSALS,
       whole,
     })
-    this.allocate = allocate
+    this.offloads = spec.offloads === undefined ? null : new PacketOffloads(count, spec.offloads)
+    this.allocate = this.offloads === null ? allocate : this.offloads.clearing(allocate)
     this.free = free
 
     const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)

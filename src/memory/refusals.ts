@@ -20,6 +20,11 @@ export function refuseTooLong(id: number, length: number, longest: number): neve
   refuse(`transmit: packet ${id} is said to have ${length} bytes, its buffer holds ${longest}`)
 }
 
+/** What `offloads` says of packet `id` can't be done. `what`: "its …". */
+export function refuseOffload(id: number, what: string): never {
+  refuse(`transmit: packet ${id}: ${what}`)
+}
+
 /** `id` came back to a pool that already had all of its buffers. */
 export function refuseSurplus(id: number): never {
   refuse(`packet ${id} was given back to a pool that is full: something was freed or transmitted twice`)

@@ -1,4 +1,8 @@
 /** The Internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words. */
+import { write16 } from './big-endian.ts'
+
+/** Where UDP has its checksum. */
+const UDP_FIELD = 6
 
 /**
  * Sum of `length` bytes at `offset`, added to `sum`, not folded: good for up to 64 KiB of data, which stays below 2^32. An odd last byte counts
@@ -22,6 +26,16 @@ export function finishSum(sum: number): number {
  */
 export function internetChecksum(memory: Uint8Array, offset: number, length: number): number {
   return finishSum(addToSum(0, memory, offset, length))
+}
+
+/**
+ * Completes the checksum of a TCP or UDP header: `length` bytes from `offset` on, all that it covers but the pseudo header, whose
+ * sum its field holds, `field` bytes behind `offset`.
+ */
+export function completeChecksum(memory: Uint8Array, offset: number, length: number, field: number): void {
+  const checksum = internetChecksum(memory, offset, length)
+  // UDP's is never 0, which says that there is none (RFC 768).
+  write16(memory, offset + field, checksum === 0 && field === UDP_FIELD ? 0xffff : checksum)
 }
 
 /**

@@ -161,6 +161,11 @@ export class TcpSegment extends View {
     this.checksum = finishSum(this.sum(ip))
   }
 
+  /** Leaves the checksum open, for whoever completes it (`OffloadFlag.CHECKSUM_OPEN`): the field gets the pseudo header's sum. */
+  openChecksum(ip: IpPacket): void {
+    this.checksum = ~finishSum(ip.sumPseudoHeader(IpProtocol.TCP, this.length))
+  }
+
   /** A 16-bit word of header, payload or the addresses has changed: mends the checksum (RFC 1624). */
   updateChecksum(before: number, after: number): void {
     this.checksum = updateChecksum(this.checksum, before, after)

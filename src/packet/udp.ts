@@ -85,6 +85,11 @@ export class UdpDatagram extends View {
     this.checksum = checksum === 0 ? ZERO : checksum
   }
 
+  /** Leaves the checksum open, for whoever completes it (`OffloadFlag.CHECKSUM_OPEN`): the field gets the pseudo header's sum. */
+  openChecksum(ip: IpPacket): void {
+    this.checksum = ~finishSum(ip.sumPseudoHeader(IpProtocol.UDP, this.length))
+  }
+
   /** A 16-bit word of header, payload or the addresses has changed: mends the checksum, if there is one (RFC 1624). */
   updateChecksum(before: number, after: number): void {
     this.mend(updateChecksum(this.checksum, before, after))

@@ -5,6 +5,7 @@ import { readFunction } from './function.ts'
 import type { KnownDevices } from './ids.ts'
 import { chooseAccess } from './nics.ts'
 import { openSysfs, type PciOptions } from './sysfs.ts'
+import { TapTransport } from './tap.ts'
 import type { Transport } from './transport.ts'
 import { openVfio } from './vfio.ts'
 import { openVfioUser } from './vfio-user/client.ts'
@@ -33,6 +34,8 @@ export function openTransport(device: DeviceAddress, options: OpenOptions): Tran
       return openVfioUser(device.socket, { known, force, name, onSlow })
     case 'vhost-user':
       return new VhostUserTransport(device.socket, name)
+    case 'tap':
+      return new TapTransport(device.interface, name)
     case 'pci':
       return openPci(device.address, options.access ?? null, { known, force, name })
     case 'virtual':

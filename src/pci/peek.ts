@@ -35,6 +35,12 @@ export function peek(device: DeviceAddress, { known, force, sysfsRoot }: PeekOpt
     known.requireSupported(device.address, fn, force)
     return peekAt(fn)
   }
+  if (device.kind === 'tap')
+    throw new IxyError(
+      'IXY_ERR_DEVICE_UNSUPPORTED',
+      `tap:${device.interface} has no registers: it is an interface of the operating system`,
+      `look at it with: ip -d -s link show ${device.interface}`,
+    )
   const transport = openTransport(device, { known, force })
   const { name, config } = transport
   return {

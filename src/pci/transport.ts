@@ -1,13 +1,13 @@
 /**
  * A way to reach a PCI function. Three exist: sysfs, VFIO and a vfio-user server; the driver never knows which. A fourth, vhost-user, leads
- * to something that only looks like one.
+ * to something that only looks like one; a fifth to a TAP interface of Linux, which doesn't even do that.
  *
  * Everything here is control plane: called from the main thread, a few thousand times per run at most.
  * The data plane gets doorbells and touches nothing else of a transport.
  */
 import type { DmaSegment } from '../memory/arena.ts'
 
-export type AccessPath = 'sysfs' | 'vfio' | 'vfio-user' | 'vhost-user'
+export type AccessPath = 'sysfs' | 'vfio' | 'vfio-user' | 'vhost-user' | 'tap'
 
 /** PCI configuration space as far as it can be read; offsets in bytes, values unsigned, little-endian. */
 export interface ReadableConfig {

@@ -1,4 +1,4 @@
-import { type Driver, type Limits } from '../../src/driver/driver.ts'
+import { type Limits, type PciDriver } from '../../src/driver/driver.ts'
 import { ixgbe } from '../../src/driver/ixgbe/driver.ts'
 import { attach } from '../../src/driver/queue-registry.ts'
 import { DRIVERS, DriverRegistry, requireWithinLimits } from '../../src/driver/registry.ts'
@@ -69,7 +69,7 @@ describe('device ids', () => {
 
 describe('with a second driver', () => {
   const limits: Limits = { queues: 1, interruptQueues: 0, ringSize: { min: 256, max: 1024 }, mtu: 1500 }
-  const other: Driver = {
+  const other: PciDriver = {
     ...ixgbe,
     name: 'other',
     vendor: { id: 0x1af4, name: 'Red Hat' },

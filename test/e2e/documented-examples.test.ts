@@ -7,9 +7,9 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeApp } from './apps.ts'
 import { writeCapture } from './captures.ts'
-import { type Example, appCalled, commands, findExamples } from './examples.ts'
+import { type Example, appCalled, commands, findExamples, help } from './examples.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
-import { ORDINARY_USER, PACKING, nodeObstacle, unpackPackage } from './unpacked.ts'
+import { ORDINARY_USER, copyPackage, nodeObstacle } from './unpacked.ts'
 
 const SECONDS = '0.1'
 const DEADLINE = 60_000
@@ -66,7 +66,7 @@ interface Ended {
   readonly output: string
 }
 
-describeIf(missing({ programs: PACKING }) ?? nodeObstacle(), 'examples', () => {
+describeIf(nodeObstacle(), 'examples', () => {
   const directory = temporaryDirectory()
   const running = new Set<ChildProcess>()
   const bounded: string[] = []
@@ -74,10 +74,9 @@ describeIf(missing({ programs: PACKING }) ?? nodeObstacle(), 'examples', () => {
   let folders = 0
 
   beforeAll(() => {
-    unpacked = unpackPackage(directory)
+    unpacked = copyPackage(directory)
     for (const command of commands()) {
-      const text = sh(process.execPath, path.join(unpacked, 'bin/ixy-ts'), command, '--help')
-      if (text.includes('--duration <')) bounded.push(command)
+      if (help(command).includes('--duration <')) bounded.push(command)
     }
   }, DEADLINE)
   afterAll(() => {

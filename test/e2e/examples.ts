@@ -29,7 +29,14 @@ function parse(line: string, source: string): Example | undefined {
   return then === undefined ? { command, source } : { command, then, source }
 }
 
-const help = (...words: string[]): string => sh(process.execPath, LAUNCHER, ...words, '--help')
+const helps = new Map<string, string>()
+
+/** What --help says, asked once. */
+export function help(...words: string[]): string {
+  const known = helps.get(words.join(' ')) ?? sh(process.execPath, LAUNCHER, ...words, '--help')
+  helps.set(words.join(' '), known)
+  return known
+}
 
 /** The commands that --help lists. */
 export function commands(): string[] {

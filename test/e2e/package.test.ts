@@ -170,6 +170,7 @@ export async function start(): Promise<number> {
       const options = [
         '--noEmit',
         '--strict',
+        '--skipDefaultLibCheck',
         '--target',
         'es2023',
         '--types',

@@ -56,7 +56,8 @@ describe('a runtime directory that can not be', () => {
 describeIf(missing({ root: true, programs: ['unshare'] }), 'another pid namespace', () => {
   test('leaves the sockets of runs outside alone', async () => {
     const { path: where, env } = runtime('shared')
-    const outside = new Tool(['pktgen', 'virtual:sink', '--rate', '1kpps', '-i', '0.1'], { env })
+    const run = ['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '--mode', 'interrupt', '-i', '0.1']
+    const outside = new Tool(run, { env })
     await outside.until(/TX:/)
     const sockets = readdirSync(where)
     expect(sockets).toHaveLength(1)
@@ -64,8 +65,10 @@ describeIf(missing({ root: true, programs: ['unshare'] }), 'another pid namespac
     const [program, ...args] = [...container, process.execPath, LAUNCHER, ...SMALL]
     expect(objects(sh(program, ...args), 'end')).toMatchObject([{ error: null }])
     expect(readdirSync(where)).toEqual(sockets)
-    const stats = await new Tool(['stats', '--json', '-d', '0.5'], { env }).end()
-    expect(objects(stats.stdout, 'end')).toMatchObject([{ devices: [{ pid: outside.pid }] }])
+    const stats = await new Tool(['stats', '--json', '-d', '0.2'], { env }).end()
+    expect(objects(stats.stdout, 'end')).toMatchObject([
+      { devices: [{ pid: outside.pid }, { pid: outside.pid }] },
+    ])
     expect((await outside.kill()).code).toBe(0)
   })
 })

@@ -23,6 +23,17 @@ export function unpackPackage(directory: string): string {
   const options = ['--ignore-scripts', '--silent', '--pack-destination', directory]
   const name = sh('npm', 'pack', ROOT, ...options).trim()
   sh('tar', '-xzf', path.join(directory, name), '-C', directory)
+  return withDependencies(directory)
+}
+
+/** The same without npm: what is to be read by everybody, and no judge of what is packed. */
+export function copyPackage(directory: string): string {
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(path.join(ROOT, part), path.join(directory, 'package', part), { recursive: true })
+  return withDependencies(directory)
+}
+
+function withDependencies(directory: string): string {
   const unpacked = path.join(directory, 'package')
   for (const dependency of ['koffi', '@koromix']) {
     const folder = path.join('node_modules', dependency)

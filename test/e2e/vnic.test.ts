@@ -129,10 +129,7 @@ test('when it dies under a client, the client ends with exit 1 and one line', as
     'forward',
     `vfio-user:${socket}`,
     'virtual:sink',
-    '--log-level',
-    'warn',
-    '-i',
-    '0.1',
+    ...['--log-level', 'warn', '-i', '0.1', '--mode', 'interrupt'],
   ])
   await forward.until(/RX:/)
   await vnic.kill('SIGKILL')
@@ -149,10 +146,7 @@ test('when it hangs, the client says what it waits for, and goes on when the ser
     'forward',
     `vfio-user:${socket}`,
     'virtual:sink',
-    '--log-level',
-    'warn',
-    '-i',
-    '0.1',
+    ...['--log-level', 'warn', '-i', '0.1', '--mode', 'interrupt'],
   ])
   await forward.until(/RX:/)
   vnic.process.kill('SIGSTOP')
@@ -172,10 +166,7 @@ test('when it hangs, a second SIGINT ends the client at once', async () => {
     'forward',
     `vfio-user:${socket}`,
     'virtual:sink',
-    '--log-level',
-    'warn',
-    '-i',
-    '0.1',
+    ...['--log-level', 'warn', '-i', '0.1', '--mode', 'interrupt'],
   ])
   await forward.until(/RX:/)
   vnic.process.kill('SIGSTOP')

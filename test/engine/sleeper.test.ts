@@ -23,7 +23,7 @@ function pollsBefore(sleeper: Sleeper, sleeps: number, pending = 1): number[] {
 }
 
 test('interrupt: the eventfds are cleared, the rings are polled once more, then it sleeps', () => {
-  const sleeper = new Sleeper([eventfd], 'interrupt')
+  const sleeper = new Sleeper([{ interrupt: eventfd }], 'interrupt')
   signalEventFd(eventfd)
   sleeper.idle(
     () => 0,
@@ -36,7 +36,7 @@ test('interrupt: the eventfds are cleared, the rings are polled once more, then 
 })
 
 test('a packet that comes between the last poll and the sleep wakes it, and it stays awake', () => {
-  const sleeper = new Sleeper([eventfd], 'interrupt')
+  const sleeper = new Sleeper([{ interrupt: eventfd }], 'interrupt')
   const never = (): void => undefined
   sleeper.idle(() => 0, never)
   signalEventFd(eventfd)
@@ -48,7 +48,7 @@ test('a packet that comes between the last poll and the sleep wakes it, and it s
 })
 
 test('adaptive: it polls some thousand times first, anew after each packet', () => {
-  const sleeper = new Sleeper([eventfd], 'adaptive')
+  const sleeper = new Sleeper([{ interrupt: eventfd }], 'adaptive')
   const [first] = pollsBefore(sleeper, 1)
   expect(first).toBeGreaterThan(1000)
   sleeper.busy()
@@ -56,7 +56,7 @@ test('adaptive: it polls some thousand times first, anew after each packet', () 
 })
 
 test('poll: it never sleeps', () => {
-  const sleeper = new Sleeper([eventfd], 'poll')
+  const sleeper = new Sleeper([{ interrupt: eventfd }], 'poll')
   const asleep = jest.fn()
   for (let i = 0; i < 10_000; i++) sleeper.idle(() => 0, asleep)
   expect(asleep).not.toHaveBeenCalled()

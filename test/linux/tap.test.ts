@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { tryRead, tryWrite } from '../../src/linux/file.ts'
 import { pollOne, POLLIN } from '../../src/linux/poll.ts'
-import { openTap, type Tap } from '../../src/linux/tap.ts'
-import { describeIf, missing } from '../skip.ts'
+import { openTap, openTapQueues, type Tap } from '../../src/linux/tap.ts'
+import { describeIf, missing, testIf } from '../skip.ts'
 
 const name = `ixt${process.pid}`.slice(0, 15)
 
@@ -89,6 +89,56 @@ describeIf(missing({ tap: true, programs: ['ip'] }), 'a persistent TAP interface
     one.close()
     openTap(multi).close()
     expect(existsSync(`/sys/class/net/${multi}`)).toBe(true)
+  })
+
+  test('has as many queues as are asked for, for one user at a time', () => {
+    const three = openTapQueues(multi, 3)
+    expect(three.fds).toHaveLength(3)
+    const transmit = readdirSync(`/sys/class/net/${multi}/queues`).filter((queue) => queue.startsWith('tx-'))
+    expect(transmit).toHaveLength(3)
+    for (const queues of [1, 2])
+      expect(() => openTapQueues(multi, queues)).toThrow(
+        expect.objectContaining({ code: 'IXY_ERR_DEVICE_IN_USE' }),
+      )
+    three.close()
+    three.close()
+    openTapQueues(multi, 1).close()
+  })
+})
+
+describeIf(missing({ tap: true, programs: ['ip'] }), 'a persistent TAP interface with one queue', () => {
+  const single = `${name}s`.slice(-15)
+  beforeAll(() => execFileSync('ip', ['tuntap', 'add', single, 'mode', 'tap']))
+  afterAll(() => execFileSync('ip', ['tuntap', 'delete', single, 'mode', 'tap']))
+
+  test('has no more', () => {
+    expect(() => openTapQueues(single, 2)).toThrow(
+      expect.objectContaining({
+        code: 'IXY_ERR_DEVICE_UNSUPPORTED',
+        fix: expect.stringContaining('multi_queue'),
+      }),
+    )
+    expect(() => openTapQueues('lo', 2)).toThrow(/not a TAP/)
+  })
+
+  test('has the MAC address that the system shows', () => {
+    const tap = openTapQueues(single, 1)
+    const shown = readFileSync(`/sys/class/net/${single}/address`, 'utf8').trim().split(':')
+    expect(tap.mac).toEqual(Uint8Array.from(shown, (byte) => Number.parseInt(byte, 16)))
+    tap.close()
+  })
+
+  testIf(missing({ programs: ['ethtool'] }), 'leaves no work to the next who reads from it', () => {
+    const cuts = (): string => {
+      const features = execFileSync('ethtool', ['-k', single], { encoding: 'utf8' })
+      return /tcp-segmentation-offload: (on|off)/.exec(features)?.[1] ?? 'unknown'
+    }
+    const tap = openTapQueues(single, 1)
+    expect(cuts()).toBe('off')
+    expect(tap.leaveWork(true)).toBe(true)
+    expect(cuts()).toBe('on')
+    tap.close()
+    expect(cuts()).toBe('off')
   })
 })
 

@@ -18,7 +18,7 @@ class Worker {
 
   constructor(ports: number, ringSize: number, batchSize: number, held: number, wasm: boolean) {
     const { bufferShift, poolShift, pools } = shapeOf(
-      { mtu: MTU, ringSize, batchSize, held, extraPools: 0 },
+      { mtu: MTU, ringSize, batchSize, held, extraPools: 0, offloads: null },
       ports,
     )
     const bytes = packetMemoryBytes(bufferShift, poolShift, pools)

@@ -15,6 +15,7 @@ export interface ForwardOptions {
 export const forward: App<ForwardOptions, ForwardOptions> = {
   name: 'forward',
   ports: { min: 2, max: 2 },
+  offloads: 'understands',
   passes: [
     [0, 1],
     [1, 0],

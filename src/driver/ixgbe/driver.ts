@@ -1,5 +1,5 @@
 import { MAX_MTU } from '../../packet/ethernet.ts'
-import type { Driver } from '../driver.ts'
+import type { PciDriver } from '../driver.ts'
 import { DESCRIPTOR_BYTES } from '../intel/descriptors.ts'
 import { BAR, IxgbeDevice } from './device.ts'
 import { dumpRegisters } from '../intel/dump.ts'
@@ -8,7 +8,7 @@ import { REG } from './registers.ts'
 import { MAX_RSS_QUEUES } from './rss.ts'
 
 /** The driver for the 82599 and its relatives, in the main thread. */
-export const ixgbe: Driver = {
+export const ixgbe: PciDriver = {
   name: 'ixgbe',
   vendor: { id: INTEL, name: 'Intel' },
   families: FAMILIES,

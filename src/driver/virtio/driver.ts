@@ -1,5 +1,5 @@
 import { MAX_MTU } from '../../packet/ethernet.ts'
-import type { Driver } from '../driver.ts'
+import type { PciDriver } from '../driver.ts'
 import { VirtioDevice } from './device.ts'
 import { dumpFunction } from './dump.ts'
 import { FAMILIES, RED_HAT, identify } from './models.ts'
@@ -7,7 +7,7 @@ import { openFunction } from './open-function.ts'
 import { ringBytes } from './sizes.ts'
 
 /** The driver for virtio network cards, in the main thread. */
-export const virtio: Driver = {
+export const virtio: PciDriver = {
   name: 'virtio',
   vendor: { id: RED_HAT, name: 'Red Hat' },
   families: FAMILIES,

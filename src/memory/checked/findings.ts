@@ -13,6 +13,8 @@ export const FIXES = {
   'foreign-id': 'use ids that receive() or allocate() of this worker has given',
   'out-of-bounds': 'write within the packet: from memory.dataOffset(id) on, memory.size[id] bytes',
   'wrong-length': 'set memory.size[id] to the length of what was written, without FCS',
+  'wrong-offload':
+    'set the fields of memory.offloads for the packet as it is, or leave its flags and segment 0',
   'wrong-count': 'give a whole number, within the array',
   'wrong-array': 'give an Int32Array, by memory.batch(length)',
   leak: 'free or transmit every packet, on every path, and in quiet() what is still held',

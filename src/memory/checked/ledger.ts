@@ -46,6 +46,8 @@ export class Ledger {
   /** Pools that receive rings take from: nothing in them is of use to anybody. */
   private readonly fed: Uint8Array
   private readonly tops: Int32Array
+  /** See OffloadsSpec. */
+  private readonly cutPool: number
   private failure: Error | null = null
   private place = -2
 
@@ -66,6 +68,7 @@ export class Ledger {
     this.fed = new Uint8Array(pools)
     for (const pool of fed) this.fed[pool] = 1
     this.tops = new Int32Array(pools)
+    this.cutPool = memory.offloads?.pool ?? -1
   }
 
   /** All buffers are free. Before the receive rings are armed. */
@@ -78,7 +81,9 @@ export class Ledger {
     const { freeStack, freeTop, poolShift, pools } = this.memory
     this.state.fill(RECEIVE_RING)
     for (let pool = 0; pool < pools; pool++)
-      for (let i = 0; i < freeTop[pool]; i++) this.state[freeStack[(pool << poolShift) + i]] = FREE
+      // What software cuts packets into is no app's, as what is in a receive ring.
+      for (let i = 0; i < freeTop[pool] && pool !== this.cutPool; i++)
+        this.state[freeStack[(pool << poolShift) + i]] = FREE
   }
 
   /** Every call of the app's begins with this. */
@@ -87,17 +92,6 @@ export class Ledger {
     if (this.failure !== null) throw this.failure
     while (this.recent.length > 0) this.verifyAway(this.recent.pop() ?? 0)
     this.tops.set(this.memory.freeTop)
-  }
-
-  /** An array and a part of it, as they are handed to a call. */
-  verifyRange(call: string, array: unknown, from: number, count: number): void {
-    if (!(array instanceof Int32Array))
-      this.fail('wrong-array', null, `${call}: the array of ids is no Int32Array`)
-    const { length } = array
-    if (!Number.isInteger(from) || from < 0 || (count !== 0 && from > length))
-      this.fail('wrong-count', null, `${call} from index ${from} on, of an array of ${length}`)
-    if (!Number.isInteger(count) || count < 0 || from + count > length)
-      this.fail('wrong-count', null, `${call} of ${count} from index ${from} on, of an array of ${length}`)
   }
 
   /** A look at a packet, which is no call. */
@@ -183,7 +177,7 @@ export class Ledger {
     for (let pool = 0; pool < pools; pool++) {
       const before = this.tops[pool]
       const more = freeTop[pool] - before
-      if (more <= 0) continue
+      if (more <= 0 || pool === this.cutPool) continue
       const base = pool << poolShift
       const fresh = freeStack.slice(base + before, base + before + more)
       for (const id of fresh) {

@@ -1,5 +1,6 @@
 import type { PacketMemory } from '../packets.ts'
 import { FREE, type Ledger } from './ledger.ts'
+import { verifyRange } from './range.ts'
 
 /** An index as a property's name. */
 const INDEX = /^-?\d+$/
@@ -11,7 +12,7 @@ export function checkedMemory(ledger: Ledger): PacketMemory {
 
   function allocate(pool: number, ids: Int32Array, count: number): number {
     ledger.begin()
-    ledger.verifyRange('allocate', ids, 0, count)
+    verifyRange(ledger, 'allocate', ids, 0, count)
     if (!Number.isInteger(pool) || pool < 0 || pool >= pools)
       ledger.fail('wrong-count', null, `allocate: there is no pool ${pool}: they go from 0 to ${pools - 1}`)
     const taken = memory.allocate(pool, ids, count)
@@ -21,7 +22,7 @@ export function checkedMemory(ledger: Ledger): PacketMemory {
 
   function free(ids: Int32Array, from: number, count: number): void {
     ledger.begin()
-    ledger.verifyRange('free', ids, from, count)
+    verifyRange(ledger, 'free', ids, from, count)
     for (let i = from; i < from + count; i++) {
       ledger.verifyOwned('free', ids[i])
       ledger.verifyContent('free', ids[i])

@@ -1,0 +1,15 @@
+import { MAX_MTU } from '../../packet/ethernet.ts'
+import type { SystemDriver } from '../driver.ts'
+import { TapDevice } from './device.ts'
+import { queueBytes } from './layout.ts'
+
+/** The driver for TAP interfaces of Linux, in the main thread. */
+export const tap: SystemDriver = {
+  name: 'tap',
+  access: 'tap',
+  model: { model: 'Linux TAP interface', family: 'tap' },
+  // Its queues are the kernel's, and hold net.core's txqueuelen; a ring is what one call reads or writes.
+  limits: { queues: 16, interruptQueues: 16, ringSize: { min: 64, max: 4096 }, mtu: MAX_MTU },
+  dmaBytes: ({ queues }) => queues * (queueBytes() + 128),
+  open: (transport, arena, options) => new TapDevice(transport, arena, options),
+}

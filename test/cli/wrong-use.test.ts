@@ -1,0 +1,134 @@
+/** Wrong uses that are noticed before anything is touched. What starts a process for it is in test/e2e/wrong-use.test.ts. */
+import { symlinkSync } from 'node:fs'
+import path from 'node:path'
+import { CommanderError } from 'commander'
+import { failureLine } from '../../src/cli/failure.ts'
+import { createProgram } from '../../src/cli/program.ts'
+import { asUsageError } from '../../src/cli/usage.ts'
+import { type IxyError, asIxyError } from '../../src/errors.ts'
+import { writeCapture } from '../e2e/captures.ts'
+import { temporaryDirectory } from '../e2e/support.ts'
+
+const directory = temporaryDirectory()
+const file = (name: string): string => path.join(directory, name)
+const GEN = ['virtual:gen', 'virtual:gen']
+
+/** What the program says of `argv`, as its main file puts it. */
+async function refusalOf(argv: readonly string[]): Promise<IxyError> {
+  const program = createProgram(() => undefined)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    return error instanceof CommanderError ? asUsageError(error, argv, program) : asIxyError(error)
+  }
+  throw new Error(`not refused: ${argv.join(' ')}`)
+}
+
+async function expectRefusal(_: string, argv: readonly string[], message: RegExp): Promise<void> {
+  const error = await refusalOf(argv)
+  expect(failureLine(error)).toMatch(message)
+  expect(error.exitCode).toBe(2)
+}
+
+describe('a wrong command line', () => {
+  test.each<[string, string[], RegExp]>([
+    ['unknown command', ['frob'], /unknown command 'frob'/],
+    ['misspelt command', ['forwad', ...GEN], /did you mean forward\?/],
+    ['unknown option', ['forward', ...GEN, '--frob'], /unknown option '--frob'; see ixy-ts forward --help/],
+    ['one device', ['forward', 'virtual:gen'], /missing required argument 'device-b'/],
+    ['three devices', ['forward', ...GEN, 'virtual:gen'], /too many arguments/],
+    ['option without its value', ['forward', ...GEN, '--duration'], /argument missing/],
+    ['batch 0', ['forward', ...GEN, '--batch-size', '0'], /--batch-size 0 .* from 1 to 4095/],
+    ['negative batch', ['forward', ...GEN, '-b', '-1'], /--batch-size -1 .* from 1 to 4095/],
+    ['batch that is no number', ['forward', ...GEN, '-b', 'NaN'], /--batch-size NaN .* from 1 to 4095/],
+    ['batch as large as the ring', ['forward', ...GEN, '-b', '64', '--ring-size', '64'], /at most 63/],
+    ['ring size 500', ['forward', ...GEN, '--ring-size', '500'], /power of two from 64 to 4096/],
+    ['ring size 32', ['forward', ...GEN, '--ring-size', '32'], /power of two from 64 to 4096/],
+    [
+      'duration 0',
+      ['forward', ...GEN, '-d', '0'],
+      /--duration 0 .* a time from 1ms to .* as in 10s, 500ms, 2m or 1h/,
+    ],
+    ['negative duration', ['forward', ...GEN, '-d', '-1'], /--duration -1 .* a time from/],
+    ['interval that is no number', ['forward', ...GEN, '-i', 'NaN'], /--interval NaN .* a time from 10ms/],
+    ['no queues', ['forward', ...GEN, '-q', '0'], /--queues 0 .* from 1 to/],
+    ['CPUs backwards', ['forward', ...GEN, '--cpus', '5-2'], /CPU numbers as in 2,3 or 2-5/],
+    ['a CPU that is not there', ['forward', ...GEN, '--cpus', '4000'], /CPU 4000; choose from/],
+    ['MAC of a group', ['vnic', 'x', '--wire', 'sink', '--mac', '01:00:00:00:00:01'], /group \(multicast\)/],
+    ['MAC 0', ['vnic', 'x', '--wire', 'sink', '--mac', '00:00:00:00:00:00'], /no address of an interface/],
+    ['one MAC for two', ['vnic', 'x', 'y', '--mac', '02:00:00:00:00:01'], /1 addresses for 2 NICs/],
+    [
+      'a MAC twice',
+      ['vnic', 'x', 'y', '--mac', '02:00:00:00:00:01', '--mac', '02-00-00-00-00-01'],
+      /02:00:00:00:00:01 twice/,
+    ],
+    ['a TAP called all', ['pktgen', 'virtual:tap=all'], /called 'all'/],
+    ['log level', ['forward', ...GEN, '--log-level', 'loud'], /one of trace, debug, info/],
+    ['way to the device', ['forward', ...GEN, '--access', 'dpdk'], /one of sysfs, vfio/],
+    ['loss above 1', ['forward', ...GEN, '--expect-loss', '2'], /--expect-loss 2 .* from 0 to 1/],
+    ['packet too short', ['pktgen', 'virtual:sink', '--size', '59'], /from 60 to/],
+    ['packet too long', ['pktgen', 'virtual:sink', '--size', '1515'], /at most 1514 with --mtu 1500/],
+    [
+      'packet too long for a larger MTU',
+      ['pktgen', 'virtual:sink', '--mtu', '9000', '--vlan', '7', '--size', '9019'],
+      /from 60 to 9018/,
+    ],
+    [
+      'packet too long with a tag',
+      ['pktgen', 'virtual:sink', '--vlan', '7', '--size', '1519'],
+      /at most 1518 with --mtu 1500 and --vlan/,
+    ],
+    [
+      'a generator that sleeps',
+      ['pktgen', 'virtual:sink', '--mode', 'interrupt'],
+      /never sleeps; leave --mode out/,
+    ],
+    ['rate 0', ['pktgen', 'virtual:sink', '--rate', '0pps'], /not a packet rate; write it as in/],
+    ['bytes for bits', ['pktgen', 'virtual:sink', '--rate', '1GBps'], /write bits, as in 2Gbit/],
+    ['rate without unit', ['pktgen', 'virtual:sink', '--rate', '5'], /not a packet rate; write it as in/],
+    ['count 0', ['pktgen', 'virtual:sink', '-n', '0'], /--count 0 .* from 1 to/],
+    [
+      'flows beyond the ports',
+      ['pktgen', 'virtual:sink', '--flows', '9', '--src-port', '65530'],
+      /fewer flows/,
+    ],
+    ['two sizes', ['pktgen', 'virtual:sink', '--imix', '--size', '100'], /cannot be used with/],
+    ['VLAN 4095', ['pktgen', 'virtual:sink', '--vlan', '4095'], /from 1 to 4094/],
+    ['MAC address', ['pktgen', 'virtual:sink', '--src-mac', '1:2'], /not a MAC address; write/],
+    ['IP address', ['pktgen', 'virtual:sink', '--dst-ip', '300.1.1.1'], /not an IPv4 address; write/],
+    ['vnic without a wire', ['vnic', 'a.sock'], /a wire is missing; give --wire/],
+    ['a cable and a wire', ['vnic', 'a.sock', 'b.sock', '--wire', 'gen'], /goes with one socket/],
+    ['one socket twice', ['vnic', 'a.sock', './a.sock'], /two different sockets/],
+    ['unknown device for stats', ['stats', 'eth0'], /'eth0' is not a device; use a PCI address/],
+  ])('%s', expectRefusal)
+})
+
+describe('devices and wires', () => {
+  beforeAll(() => {
+    writeCapture(file('a.pcap'), [new Uint8Array(60)])
+    symlinkSync('a.pcap', file('link.pcap'))
+  })
+
+  test.each<[string, string[], RegExp]>([
+    ['malformed address', ['forward', '00:xx', '03:00.0'], /'00:xx' is not a device; use a PCI address/],
+    ['interface name', ['forward', 'eth0', 'eth1'], /'eth0' is not a device/],
+    ['the same card', ['forward', 'ff:1f.6', '0000:ff:1f.6'], /the same device; give two different/],
+    ['the same TAP', ['forward', 'virtual:tap=x', 'virtual:tap=x'], /the same device/],
+    ['the same output', ['forward', 'virtual:record=x', 'virtual:record=./x'], /use the same file/],
+    [
+      'an output that is an input',
+      ['forward', `virtual:replay=${file('a.pcap')}`, `virtual:record=${file('link.pcap')}`],
+      /use the same file; record into a file of its own/,
+    ],
+    [
+      'an output that pktgen reads',
+      ['pktgen', `virtual:record=${file('a.pcap')}`, '--pcap', file('a.pcap')],
+      /use the same file/,
+    ],
+    ['unknown wire', ['forward', 'virtual:frob', 'virtual:gen'], /'frob' is not a wire; use one of gen/],
+    ['wire without its value', ['forward', 'virtual:tap', 'virtual:gen'], /write tap=<ifname>/],
+    ['option of another wire', ['forward', 'virtual:gen,repeat=2', 'virtual:gen'], /'repeat=2' is neither/],
+    ['number in a wire', ['forward', 'virtual:gen,count=0', 'virtual:gen'], /count=/],
+    ['unknown fault', ['forward', 'virtual:gen,fault=frob=1', 'virtual:gen'], /frob/],
+  ])('%s', expectRefusal)
+})
