@@ -65,8 +65,9 @@ export function carry(
   const wire: Buffer[] = []
   const there: Buffer[] = []
   const back: Buffer[] = []
-  let [toB, answered] = from.receive(INNER, ...frames)
+  const [first, answered] = from.receive(INNER, ...frames)
   back.push(...answered)
+  let toB = first
   while (toB.length > 0) {
     wire.push(...toB)
     const [toA, outB] = to.receive(OUTER, ...toB)
@@ -84,7 +85,7 @@ interface Inner {
   readonly trafficClass?: number
   readonly payloadBytes?: number
   readonly sourcePort?: number
-  readonly vlan?: number
+  readonly vlan?: number | undefined
   readonly dontFragment?: boolean
 }
 

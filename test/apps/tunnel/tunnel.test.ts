@@ -105,8 +105,6 @@ describe('several networks', () => {
     const one = new End({ encap: 'vxlan', local, map: [`vlan=10,vni=42,remote=${remote}`] })
     one.receive(INNER, innerFrame(4), innerFrame(4, { vlan: 11 }))
     expect(one.counted).toEqual({ no_network: 2 })
-    const [, out] = b.receive(OUTER, ...one.receive(INNER, innerFrame(4, { vlan: 10 })))
-    expect(out).toEqual([])
   })
 })
 
