@@ -7,6 +7,8 @@ import type { IxyError } from '../errors.ts'
 export interface Moved {
   /** `1,234 packets`: sent by all devices together. */
   readonly packets: string
+  /** `1,234 packets`: received by all devices together. */
+  readonly received: string
   /** `9.85 Mpps`: the average of that. */
   readonly rate: string
 }
@@ -21,6 +23,8 @@ export interface Findings {
   readonly warnings: readonly string[]
   /** What has been lost, where the app knows it better than the balance. */
   readonly loss: { readonly lost: number; readonly of: number } | null
+  /** Packets that the app itself has lost, on top of what the balance knows. */
+  readonly lostHere?: number
 }
 
 export interface AppCommand<Options = unknown, Flags = unknown> {
@@ -33,10 +37,16 @@ export interface AppCommand<Options = unknown, Flags = unknown> {
   /** What --help ends with. */
   readonly examples: string
   addOptions(command: Command): void
-  /** `flags` are the command's own, and those of every run. Throws IXY_ERR_USAGE. */
-  options(flags: Flags): Options
+  /** Once all options are there, also those of every run. */
+  adjustOptions?(command: Command): void
+  /** `flags` are the command's own, and those of every run; `words` what follows on the devices. Throws IXY_ERR_USAGE. */
+  options(flags: Flags, words: readonly string[]): Options
   /** A capture that is read besides those of the devices: the option, and its file. */
   reads?(options: Options): { readonly option: string; readonly file: string } | null
+  /** The same of one that it writes, `-` for stdout. */
+  writes?(options: Options): { readonly option: string; readonly file: string } | null
+  /** It prints lines of its own, instead of those of intervals. */
+  prints?(options: Options): boolean
   /** Nothing but a real link holds it to line rate. */
   flatOut?(options: Options): boolean
   /** The first words of the summary. */

@@ -1,8 +1,10 @@
 /** Captures for programs: read one packet by packet, write one. They block or fill memory as any file does: not for the hot path. */
+import { realtime } from '../linux/realtime.ts'
 import { allocateBytes, type Bytes } from '../packet/bytes.ts'
 import { MAX_CAPTURED_BYTES } from '../packet/pcap.ts'
 import { RawSource, unpacked } from './byte-source.ts'
-import { CaptureWriter } from './capture-writer.ts'
+import { type CaptureWriter, pcapWriter } from './capture-writer.ts'
+import type { Stamp } from './layout.ts'
 import { captureError } from './packet.ts'
 import { CaptureParser } from './parser.ts'
 
@@ -69,8 +71,7 @@ export class CaptureFile {
 
   /** Creates or empties the file; `-` is stdout. Throws IXY_ERR_OUTPUT. */
   constructor(file: string) {
-    const options = { name: file, snapLength: MAX_CAPTURED_BYTES, fileBytes: null, files: 1 }
-    this.writer = new CaptureWriter({ ...options, owner: 'self' }, WATCH)
+    this.writer = pcapWriter({ name: file, owner: 'self' }, MAX_CAPTURED_BYTES, WATCH)
     this.writer.open()
   }
 
@@ -89,11 +90,9 @@ export class CaptureFile {
     if (!(offset >= 0 && length >= 0 && length <= MAX_CAPTURED_BYTES && offset + length <= u8.length))
       throw new RangeError(`no frame of ${length} bytes at ${offset}`)
     this.scratch.u8.set(u8.subarray(offset, offset + length))
-    if (seconds !== undefined)
-      return this.writer.write(this.scratch, 0, length, wireLength, seconds, nanoseconds)
-    const now = performance.timeOrigin + performance.now()
-    const whole = Math.floor(now / 1000)
-    this.writer.write(this.scratch, 0, length, wireLength, whole, Math.floor((now - whole * 1000) * 1e6))
+    const time = seconds === undefined ? realtime() : { seconds, nanoseconds }
+    const stamp: Stamp = { ...time, originalLength: wireLength, queue: 0, drops: 0 }
+    this.writer.write(this.scratch, 0, length, stamp)
   }
 
   /** Writes the rest and closes the file. Idempotent. Throws IXY_ERR_OUTPUT. */

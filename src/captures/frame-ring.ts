@@ -29,10 +29,9 @@ const STATE = 4
 const COMMAND = 5
 
 /**
- * CLOCK: its number is the second from which the times of the frames behind it count. SKIPPED: so many packets were passed
- * over since the last frame.
+ * SKIPPED: so many packets were passed over, or lost, since the last frame.
  */
-export const Kind = { NONE: 0, FRAME: 1, ROUND_END: 2, WRAP: 3, CLOCK: 4, SKIPPED: 5 } as const
+export const Kind = { NONE: 0, FRAME: 1, ROUND_END: 2, WRAP: 3, SKIPPED: 4 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
 export const Flag = {
@@ -59,7 +58,7 @@ export function createRing(size: number): SharedArrayBuffer {
   return new SharedArrayBuffer(CONTROL_WORDS * 4 + size)
 }
 
-class RingEnd {
+export class RingEnd {
   readonly memory: Bytes
   protected readonly control: Int32Array
   protected readonly times: Float64Array
@@ -141,6 +140,12 @@ export class RingProducer extends RingEnd {
   /** Appends what is no frame; false if there is no room now. */
   mark(kind: Kind, flags: number, number: number): boolean {
     return this.begin(kind, 0, flags, 0, number) >= 0
+  }
+
+  /** Forgets all that was put and never published, and was not consumed. */
+  forget(): void {
+    this.tail = this.head = 0
+    this.first = true
   }
 
   /** True if the ring holds all that was ever put into it, and `bytes` more. */

@@ -1,5 +1,6 @@
 /** What the thread of a capture is started with, and what it tells. */
 import type { IxyError } from '../errors.ts'
+import type { FileLimits } from './file-limits.ts'
 
 /** How a capture is to be read. */
 export interface ReaderOptions {
@@ -28,18 +29,29 @@ export interface FeedSpec extends ReaderOptions {
   readonly ring: SharedArrayBuffer
 }
 
+/** What a pcapng file says about the interface that its packets come from. */
+export interface InterfaceFacts {
+  readonly name: string
+  /** bit/s; 0: not known. */
+  readonly bitsPerSecond: number
+  /** In tcpdump's language; '': none. */
+  readonly filter: string
+  /** The program, `ixy-ts 1.0.0`. */
+  readonly program: string
+}
+
 /** How a capture is to be written. */
 export interface RecordSpec {
   readonly name: string
   readonly owner: number | 'self'
   /** Longest packet that is recorded whole; what the file's header says. */
   readonly snapLength: number
-  /** Bytes after which the next file begins; null: all goes into one. */
-  readonly fileBytes: number | null
-  /** How many files are kept; Infinity: all. */
-  readonly files: number
-  readonly ring: SharedArrayBuffer
-  /** Two doubles: records that are in the file, bytes that have been written. */
+  readonly limits: FileLimits
+  /** What pcapng says besides its packets, and for CaptureCounts; null: the file is pcap. */
+  readonly pcapng: { readonly facts: InterfaceFacts; readonly counts: SharedArrayBuffer } | null
+  /** One per queue that packets come from. The first carries the orders, and the state. */
+  readonly rings: readonly SharedArrayBuffer[]
+  /** For Progress, see record-thread.ts. */
   readonly progress: SharedArrayBuffer
 }
 
@@ -66,6 +78,8 @@ export type FromCaptureThread =
   | { readonly type: 'warning' | 'progress'; readonly text: string }
   /** The ring is full, or holds all there is. */
   | { readonly type: 'primed' }
+  /** Of a capture that is written: nothing more gets into it, as it is complete, or as nobody reads the pipe any more. */
+  | { readonly type: 'complete'; readonly gone: boolean }
   /** Of a capture that is shared: bytes of packets that were read so far; then, once, that it can be used. */
   | { readonly type: 'read'; readonly bytes: number }
   | {

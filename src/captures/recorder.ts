@@ -1,46 +1,70 @@
-/** The thread that writes a capture behind the virtual NIC's back. */
+/** The thread that writes a capture behind the back of those who have the packets. */
 import { asIxyError } from '../errors.ts'
 import { CalledOff } from './byte-source.ts'
-import { CaptureWriter } from './capture-writer.ts'
+import { CaptureWriter, isReaderGone } from './capture-writer.ts'
+import { CaptureCounts } from './counts.ts'
 import { Command, Kind, RingConsumer, State } from './frame-ring.ts'
+import { type Layout, PcapLayout, type Stamp } from './layout.ts'
 import type { RecordSpec, Tell } from './messages.ts'
+import { PcapngLayout } from './pcapng-layout.ts'
+import { Progress } from './progress.ts'
 
-/** Longest time without a look, milliseconds. */
+/** Longest time without a look, milliseconds; the same where the next file may be due. */
 const LOOK_EVERY = 1000
+const LOOK_AT_TIME_EVERY = 50
 /** After it was woken it waits so long, milliseconds, for more to come: a write for each frame would be a waste. */
 const GATHER = 2
-/** Bytes after which the ring gets its memory back, and progress is told. */
+/** Several queues wake nobody: milliseconds between two looks at them. */
+const LOOK_AT_SEVERAL = 5
+/**
+ * What came so many milliseconds ago, or earlier, has been published by every queue, unless its thread stood still for
+ * as long: in that order it is written.
+ */
+const SETTLED = 20
+/** Bytes after which the rings get their memory back, and progress is told. */
 const STRETCH = 128 * 1024
 
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
-/** Writes what comes through the ring until it is told to finish; tells the end by the ring's state. */
+/** Writes what comes through the rings until it is told to finish; tells the end by the first ring's state. */
 export function record(spec: RecordSpec, tell: Tell): void {
-  const ring = new RingConsumer(spec.ring)
+  const rings = spec.rings.map((ring) => new RingConsumer(ring))
   let state: State = State.DONE
   try {
-    new Recorder(spec, ring, tell).run()
+    new Recorder(spec, rings, tell).run()
   } catch (cause) {
+    if (isReaderGone(cause)) tell({ type: 'complete', gone: true })
     if (!(cause instanceof CalledOff)) {
       const { code, message } = asIxyError(cause)
       tell({ type: 'failed', code, message })
     }
     state = State.FAILED
   }
-  ring.setState(state)
+  rings[0].setState(state)
 }
 
 class Recorder {
-  private readonly ring: RingConsumer
-  private readonly progress: Float64Array
+  private readonly rings: readonly RingConsumer[]
+  private readonly first: RingConsumer
+  private readonly progress: Progress
   private readonly writer: CaptureWriter
-  /** The second from which times count: said once, before the first frame. */
+  private readonly tell: Tell
+  private readonly stamp: Stamp = { seconds: 0, nanoseconds: 0, originalLength: 0, queue: 0, drops: 0 }
+  /** Per ring, packets that were lost since the last one that was written. */
+  private readonly drops: Float64Array
+  /** The second from which times count. */
   private clock = 0
+  private readonly lookEvery: number
+  private told = false
 
-  constructor(spec: RecordSpec, ring: RingConsumer, tell: Tell) {
-    this.ring = ring
-    this.progress = new Float64Array(spec.progress)
-    this.writer = new CaptureWriter(spec, {
+  constructor(spec: RecordSpec, rings: readonly RingConsumer[], tell: Tell) {
+    this.rings = rings
+    this.first = rings[0]
+    this.tell = tell
+    this.lookEvery = spec.limits.fileSeconds === null ? LOOK_EVERY : LOOK_AT_TIME_EVERY
+    this.drops = new Float64Array(rings.length)
+    this.progress = new Progress(spec.progress)
+    this.writer = new CaptureWriter(spec, layoutOf(spec), {
       calledOff: () => {
         this.tellProgress()
         return this.abandoned()
@@ -50,18 +74,19 @@ class Recorder {
   }
 
   run(): void {
-    const { ring, writer } = this
-    while (ring.command === Command.WAIT) ring.waitForCommand(Command.WAIT, LOOK_EVERY)
+    const { first, writer, progress } = this
+    while (first.command === Command.WAIT) first.waitForCommand(Command.WAIT, LOOK_EVERY)
     if (this.abandoned()) return
+    this.clock = progress.clock
     try {
       writer.open()
       for (;;) {
-        // Whatever came before this is in the ring.
-        const finishing = ring.command === Command.FINISH
-        this.drain()
+        // Whatever came before this is in the rings.
+        const finishing = first.command === Command.FINISH
+        const now = progress.sinceClock()
+        this.drain(finishing || this.rings.length === 1 ? Infinity : now - SETTLED)
         if (finishing) return
-        ring.wait(LOOK_EVERY)
-        if (ring.command === Command.GO) Atomics.wait(NEVER, 0, 0, GATHER)
+        this.wait()
       }
     } finally {
       try {
@@ -72,40 +97,86 @@ class Recorder {
     }
   }
 
-  /** Writes all that is in the ring. */
-  private drain(): void {
-    const { ring, writer } = this
-    let stretch = 0
-    for (let kind = ring.peek(); kind !== Kind.NONE; kind = ring.peek()) {
-      if (kind === Kind.CLOCK) this.clock = ring.number
-      else stretch += this.write()
-      ring.shift()
-      if (stretch < STRETCH) continue
-      stretch = 0
-      ring.release()
-      this.tellProgress()
-      if (this.abandoned()) throw new CalledOff()
+  private wait(): void {
+    if (this.rings.length > 1) Atomics.wait(NEVER, 0, 0, LOOK_AT_SEVERAL)
+    else {
+      this.first.wait(this.lookEvery)
+      if (this.first.command === Command.GO) Atomics.wait(NEVER, 0, 0, GATHER)
     }
-    ring.release()
-    writer.flush()
-    this.tellProgress()
   }
 
-  private write(): number {
-    const { ring, writer } = this
+  /** Writes all that is in the rings and came before `until`, in the order in which it came. What comes after the end is dropped. */
+  private drain(until: number): void {
+    const { writer } = this
+    let stretch = 0
+    for (let queue = this.next(until); queue >= 0; queue = this.next(until)) {
+      stretch += this.write(queue)
+      this.rings[queue].shift()
+      if (stretch < STRETCH) continue
+      stretch = 0
+      this.release()
+      if (this.abandoned()) throw new CalledOff()
+      writer.look()
+    }
+    this.release()
+    writer.look()
+    writer.flush()
+    this.tellProgress()
+    if (!writer.complete || this.told) return
+    this.told = true
+    this.tell({ type: 'complete', gone: false })
+  }
+
+  /** The ring whose next frame came first, and before `until`; -1: there is none. */
+  private next(until: number): number {
+    const { rings } = this
+    let found = -1
+    let earliest = until
+    for (let queue = 0; queue < rings.length; queue++) {
+      const ring = rings[queue]
+      let kind = ring.peek()
+      for (; kind !== Kind.NONE && kind !== Kind.FRAME; kind = ring.peek()) {
+        if (kind === Kind.SKIPPED) this.drops[queue] += ring.number
+        ring.shift()
+      }
+      if (kind === Kind.NONE || !(ring.time < earliest)) continue
+      earliest = ring.time
+      found = queue
+    }
+    return found
+  }
+
+  private write(queue: number): number {
+    const { stamp, drops } = this
+    const ring = this.rings[queue]
     const { time, length } = ring
     const seconds = Math.floor(time / 1000)
-    const nanoseconds = Math.floor((time - seconds * 1000) * 1e6)
-    writer.write(ring.memory, ring.offset, length, ring.number, this.clock + seconds, nanoseconds)
+    stamp.seconds = this.clock + seconds
+    stamp.nanoseconds = Math.floor((time - seconds * 1000) * 1e6)
+    stamp.originalLength = ring.number
+    stamp.queue = queue
+    stamp.drops = drops[queue]
+    drops[queue] = 0
+    this.writer.write(ring.memory, ring.offset, length, stamp)
     return length
   }
 
+  private release(): void {
+    for (const ring of this.rings) ring.release()
+    this.tellProgress()
+  }
+
   private abandoned(): boolean {
-    return this.ring.command === Command.ABANDON
+    return this.first.command === Command.ABANDON
   }
 
   private tellProgress(): void {
-    this.progress[0] = this.writer.recorded
-    this.progress[1] = this.writer.written
+    const { recorded, written, files } = this.writer
+    this.progress.tell(recorded, written, files)
   }
+}
+
+function layoutOf({ snapLength, pcapng }: RecordSpec): Layout {
+  if (pcapng === null) return new PcapLayout(snapLength)
+  return new PcapngLayout(snapLength, pcapng.facts, new CaptureCounts(pcapng.counts))
 }

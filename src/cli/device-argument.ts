@@ -5,20 +5,29 @@ import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts
 import { keepsToLineRate, validateWire, wireClaims } from '../vnic/wires/parse.ts'
 import { usageError } from '../option-values.ts'
 
+/** A capture that an option names. */
+interface NamedFile {
+  readonly option: string
+  readonly file: string
+}
+
 /**
- * The devices under the names that every output shows. `reads`: a capture that an option reads besides. Throws
- * IXY_ERR_USAGE for what can't work whatever the system.
+ * The devices under the names that every output shows, with what options read and write besides. Throws IXY_ERR_USAGE for what
+ * can't work whatever the system.
  */
 export function checkDevices(
   texts: readonly string[],
-  reads: { readonly option: string; readonly file: string } | null = null,
+  {
+    reads = null,
+    writes = null,
+  }: { readonly reads?: NamedFile | null; readonly writes?: NamedFile | null } = {},
 ): string[] {
   const addresses = texts.map(parseDevice)
   for (const address of addresses) if (address.kind === 'virtual') validateWire(address.wire)
   const claims = addresses.flatMap((address, i) => claimsOf(address, texts[i]))
-  refuseSharing(
-    reads === null ? claims : [...claims, fileClaim('read', reads.file, `${reads.option} ${reads.file}`)],
-  )
+  if (reads !== null) claims.push(fileClaim('read', reads.file, `${reads.option} ${reads.file}`))
+  if (writes !== null) claims.push(claimOf('write', writes.file, `${writes.option} ${writes.file}`))
+  refuseSharing(claims)
   return addresses.map(formatDevice)
 }
 
@@ -66,10 +75,14 @@ function claimsOf(address: DeviceAddress, by: string): Claim[] {
 function claimsOfWire(wire: string, by: string): Claim[] {
   return wireClaims(wire).map(({ use, resource }): Claim => {
     if (use === 'tap') return tapClaim(String(resource), by)
-    // Who reads from a stream takes it away from others.
-    if (resource === '-') return { use: 'write', resource: use === 'write' ? 'stdout' : 'stdin', by }
-    return fileClaim(use, resource, by)
+    return claimOf(use, resource, by)
   })
+}
+
+function claimOf(use: 'write' | 'read', file: string | Buffer, by: string): Claim {
+  // Who reads from a stream takes it away from others.
+  if (file === '-') return { use: 'write', resource: use === 'write' ? 'stdout' : 'stdin', by }
+  return fileClaim(use, file, by)
 }
 
 /** As a device, or as what is at the end of a virtual one's cable. */

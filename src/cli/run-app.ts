@@ -21,6 +21,10 @@ export interface Wording {
   readonly headline: AppCommand['headline']
   /** It may send more than a link carries. */
   readonly flatOut: boolean
+  /** It writes a capture to stdout. */
+  readonly takesStdout?: boolean
+  /** It prints lines of its own, instead of those of intervals. */
+  readonly prints?: boolean
   findings(result: unknown, counters: Readonly<Record<string, number>>): Findings | null
   /** The first expectation of its own that the run has not met. */
   unmet?(result: unknown): IxyError | null
@@ -31,13 +35,15 @@ const NO_FINDINGS: Findings = { json: {}, text: null, warnings: [], loss: null }
 /** Returns the exit code. Never rejects. */
 export async function runApp(options: RunOptions, flags: RunFlags, wording: Wording): Promise<number> {
   const stop = listenForStop()
-  if (takesStdout(options.devices)) lendStdout()
+  if (wording.takesStdout === true || takesStdout(options.devices)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
   const { app } = options.app
-  const reporter = createReporter(app.name, flags, output, ({ devices }) => {
+  const intervals = { ...flags, quiet: flags.quiet || (wording.prints === true && !flags.json) }
+  const reporter = createReporter(app.name, intervals, output, ({ devices }) => {
     const whole = devices.filter(({ queue }) => queue === null)
     return wording.headline({
       packets: counted(sum(whole.map(({ tx }) => tx.packets)), 'packet'),
+      received: counted(sum(whole.map(({ rx }) => rx.packets)), 'packet'),
       rate: packetRate({ mpps: sum(whole.map(({ tx }) => tx.average.mpps)) }),
     })
   })
@@ -77,6 +83,7 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
       },
       progress: (message) => log.info(message),
       warning: (message) => log.warn(message),
+      line: (text) => output.offer(text),
     },
     stop.signal,
   )
@@ -87,7 +94,8 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
     log.warn(`${counted(output.dropped, 'line')} of intervals left out: stdout was not read`)
   const findings = wording.findings(result.result, result.counters) ?? NO_FINDINGS
   for (const text of findings.warnings) log.warn(text)
-  const loss = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
+  const known = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
+  const loss = { ...known, lost: known.lost + (findings.lostHere ?? 0) }
   const error =
     result.error ?? unmetExpectation({ ...result, loss }, flags) ?? wording.unmet?.(result.result) ?? null
   reporter.end({

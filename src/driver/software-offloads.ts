@@ -3,19 +3,22 @@
  * is, large packets are cut into buffers of a pool that is there for it.
  */
 import { type DeviceOffloads, OffloadFlag, type PacketOffloads } from '../memory/offloads.ts'
-import { MOST_SEGMENTS, offloadFault } from '../memory/offload-rules.ts'
+import { MOST_SEGMENTS } from '../memory/offload-rules.ts'
 import type { PacketMemory } from '../memory/packets.ts'
-import { refuseOffload, refuseStranger, refuseTooLong } from '../memory/refusals.ts'
 import { whole } from '../memory/whole.ts'
-import { read16, write16 } from '../packet/big-endian.ts'
-import { completeChecksum, internetChecksum } from '../packet/checksum.ts'
-import { EtherType, HEADER_BYTES, TYPE, VLAN_TAG_BYTES } from '../packet/ethernet.ts'
-import { Segmentation, networkStart } from '../packet/segmentation.ts'
+import { Segmentation } from '../packet/segmentation.ts'
 import { specialise } from '../specialise.ts'
 import type { RxQueue, TxQueue } from './device.ts'
+import {
+  ASKED,
+  closeChecksum,
+  closeIpChecksum,
+  putTagIn,
+  takeTagOut,
+  verifyOffloads,
+} from './offload-work.ts'
 import type { QueuePair } from './queues.ts'
 
-const { CHECKSUM_OPEN, IP_OPEN, VLAN } = OffloadFlag
 const NOTHING: DeviceOffloads = {
   receive: false,
   checksum: false,
@@ -121,9 +124,8 @@ class OffloadTx implements TxQueue {
     this.offloads = offloads
     this.does = does
     this.pieces = memory.batch(MOST_SEGMENTS)
-    const work = CHECKSUM_OPEN | IP_OPEN | VLAN
     const asked = (batch: Int32Array, from: number, count: number): number => this.send(batch, from, count)
-    this.transmit = specialise(makeTransmit)(tx.transmit, offloads, work, asked, whole)
+    this.transmit = specialise(makeTransmit)(tx.transmit, offloads, ASKED, asked, whole)
     this.room = tx.room
     this.pending = tx.pending
   }
@@ -140,7 +142,7 @@ class OffloadTx implements TxQueue {
   private send(batch: Int32Array, from: number, count: number): number {
     const { tx, memory, offloads, does } = this
     const end = from + Math.min(count, tx.room())
-    for (let i = from; i < end; i++) this.verify(batch[i])
+    verifyOffloads(memory, offloads, batch, from, end)
     let sent = from
     for (let i = from; i < end; i++) {
       const id = batch[i]
@@ -158,29 +160,11 @@ class OffloadTx implements TxQueue {
     return sent - from
   }
 
-  private verify(id: number): void {
-    const { memory, offloads } = this
-    const { size, longest } = memory
-    if (id >>> 0 >= size.length) refuseStranger('transmit', id, size.length)
-    if (size[id] > longest) refuseTooLong(id, size[id], longest)
-    const fault = offloadFault(memory, offloads, id)
-    if (fault !== '') refuseOffload(id, fault)
-  }
-
   /** The checksums that the device doesn't know. */
   private finish(id: number): void {
-    const { memory, does } = this
-    const { flags, checksumStart, checksumOffset } = this.offloads
-    const frame = memory.dataOffset(id)
-    if ((flags[id] & CHECKSUM_OPEN) !== 0 && !does.checksum) {
-      const start = checksumStart[id]
-      completeChecksum(memory.u8, frame + start, memory.size[id] - start, checksumOffset[id])
-      flags[id] &= ~CHECKSUM_OPEN
-    }
-    if ((flags[id] & IP_OPEN) !== 0 && !does.ipChecksum) {
-      fillIpChecksum(memory, id)
-      flags[id] &= ~IP_OPEN
-    }
+    const { memory, offloads, does } = this
+    if (!does.checksum) closeChecksum(memory, offloads, id)
+    if (!does.ipChecksum) closeIpChecksum(memory, offloads, id)
   }
 
   /** Sends what comes of a large packet and frees it; false, and nothing done, without room or buffers for all of it. */
@@ -196,7 +180,7 @@ class OffloadTx implements TxQueue {
       const piece = pieces[k]
       size[piece] = plan.write(k, u8, memory.dataOffset(piece))
       // The IPv4 header's is right by now.
-      flags[piece] = flags[id] & ~IP_OPEN
+      flags[piece] = flags[id] & ~OffloadFlag.IP_OPEN
       checksumStart[piece] = checksumStart[id]
       checksumOffset[piece] = checksumOffset[id]
       vlan[piece] = vlan[id]
@@ -231,41 +215,4 @@ function makeTransmit(
     for (let i = start; i < end; i++) asked |= (flags[batch[i]] & work) | segment[batch[i]]
     return asked === 0 ? transmit(batch, start, most) : send(batch, start, most)
   }
-}
-
-/** The tag of 802.1Q of a received packet, if it has one. */
-function takeTagOut(memory: PacketMemory, offloads: PacketOffloads, id: number): void {
-  const { u8, size } = memory
-  const frame = memory.dataOffset(id)
-  const end = frame + size[id]
-  const tag = frame + TYPE
-  if (size[id] < HEADER_BYTES + VLAN_TAG_BYTES || read16(u8, tag) !== EtherType.VLAN) return
-  offloads.vlan[id] = read16(u8, tag + 2)
-  offloads.flags[id] |= VLAN
-  u8.copyWithin(tag, tag + VLAN_TAG_BYTES, end)
-  size[id] -= VLAN_TAG_BYTES
-  offloads.checksumStart[id] -= VLAN_TAG_BYTES
-}
-
-/** The tag that the packet is to get, if it is. */
-function putTagIn(memory: PacketMemory, offloads: PacketOffloads, id: number): void {
-  if ((offloads.flags[id] & VLAN) === 0) return
-  const { u8, size } = memory
-  const tag = memory.dataOffset(id) + TYPE
-  u8.copyWithin(tag + VLAN_TAG_BYTES, tag, tag - TYPE + size[id])
-  write16(u8, tag, EtherType.VLAN)
-  write16(u8, tag + 2, offloads.vlan[id])
-  size[id] += VLAN_TAG_BYTES
-  offloads.checksumStart[id] += VLAN_TAG_BYTES
-  offloads.headerBytes[id] += VLAN_TAG_BYTES
-  offloads.flags[id] &= ~VLAN
-}
-
-/** An IPv4 header must be there. */
-function fillIpChecksum(memory: PacketMemory, id: number): void {
-  const { u8, size } = memory
-  const frame = memory.dataOffset(id)
-  const ip = frame + networkStart(u8, frame, size[id])
-  write16(u8, ip + 10, 0)
-  write16(u8, ip + 10, internetChecksum(u8, ip, (u8[ip] & 0xf) << 2))
 }

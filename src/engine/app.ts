@@ -27,6 +27,8 @@ export interface PlanContext {
   readonly mtu: number
   /** Says something that is worth a line on stderr. */
   readonly log: (level: 'warning' | 'progress', text: string) => void
+  /** Writes a line to stdout; false if it is left out, as too much waits for whoever reads. */
+  readonly print: (line: string) => boolean
   /** Aborted when the run is to end. */
   readonly stop: AbortSignal
 }
@@ -38,6 +40,13 @@ export interface LoadedApp {
   readonly file: string | null
 }
 
+/** What a device and its rings have dropped, packets by cause; an entry with a queue repeats part of that of the whole device. */
+export interface DroppedBy {
+  readonly index: number
+  readonly queue: number | null
+  readonly dropped: Readonly<Record<string, number>>
+}
+
 /** A plan for those that must know the links first, or that hold something open during the run. */
 export interface Plan<Job> {
   /**
@@ -47,6 +56,13 @@ export interface Plan<Job> {
   jobs(linkMbit: readonly number[]): readonly Job[]
   /** Rejects when the plan can't go on: the run ends with that error. Never resolves. */
   readonly failed?: Promise<never>
+  /** Resolves when there is no more to do, with the reason that is told: the run ends. */
+  readonly ended?: Promise<'done' | 'signal'>
+  /**
+   * Once all packets are in: does what is still to be done with them, and resolves when that is over, or it is late(). What it
+   * rejects with has failed the run. `devices`: their last counts, [] if none came up.
+   */
+  finish?(devices: readonly DroppedBy[], late: () => boolean): Promise<void>
   /** What the run has found out, for its result. `results`: what each worker has returned, of those that could. */
   result?(results: readonly unknown[]): unknown
   /** Gives back what it holds. Called once, whatever became of the run. */

@@ -23,6 +23,8 @@ const DRAINED_BY = 1_150
 const FLUSHED_BY = 1_200
 /** … the virtual cards have told their counts, … */
 const REPORTED_BY = 1_250
+/** … the app has done what is left, … */
+const FINISHED_BY = 1_300
 /** … and have closed their files. */
 const CLOSED_BY = 1_350
 /** The same where nobody is in a hurry, for workers and for the closing of files. */
@@ -141,6 +143,12 @@ class Run {
     if (error !== null) reason = 'error'
     const late = (): boolean => this.ending.late(REPORTED_BY)
     const audit = await Audit.take(session, options.app.app, crew, board, late)
+    try {
+      await this.workload.finish(audit.devices, () => this.ending.late(FINISHED_BY))
+    } catch (cause) {
+      error ??= asIxyError(cause)
+      reason = 'error'
+    }
     const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
     return {
       elapsed,
@@ -197,10 +205,15 @@ class Run {
     const bell = new Bell()
     let finished = false
     let failure: unknown = null
+    let enough: 'done' | 'signal' | null = null
     this.stop.addEventListener('abort', bell.ring)
     if (this.session.virtual !== null) this.session.virtual.onNews = bell.ring
     void crew.finished.then(() => {
       finished = true
+      bell.ring()
+    })
+    void this.workload.ended.then((reason) => {
+      enough = reason
       bell.ring()
     })
     for (const failed of [crew.failed, this.workload.failed]) {
@@ -216,6 +229,7 @@ class Run {
       if (failure !== null) throw failure
       if (this.stop.aborted) return 'signal'
       if (finished) return 'count'
+      if (enough !== null) return enough
       if (this.wiresAreDone()) return 'done'
       const left = deadline - performance.now()
       if (left <= 0) return 'duration'

@@ -110,7 +110,8 @@ export class Session {
     const log: NicLog = (level, text) => observer[level](text)
     const { virtual, indexes } = await startVirtual(addresses, {
       log,
-      inspect: options.inspect,
+      // Cards tell what they have found out about checksums.
+      inspect: options.inspect || options.offloads === 'uses',
       ...(stop && { stop }),
     })
     const undo = new Undo()

@@ -139,6 +139,8 @@ export interface RunObserver {
   progress(message: string): void
   /** Something is not as it should be, but the run goes on. */
   warning(message: string): void
+  /** A line of the app's own for stdout; returns false if it was left out, as too much waits for whoever reads. */
+  line?(text: string): boolean
 }
 
 export type EndReason = 'duration' | 'count' | 'done' | 'signal' | 'error'

@@ -2,13 +2,15 @@
 import { IxyError } from '../errors.ts'
 import { parseDevice } from '../pci/address.ts'
 import { counted } from '../wording.ts'
-import type { LoadedApp, Plan } from './app.ts'
+import type { DroppedBy, LoadedApp, Plan } from './app.ts'
 import { asApp, asAppNow } from './app-mistake.ts'
 import type { RunObserver, RunOptions } from './types.ts'
 
 export class Workload {
   /** Rejects when the plan can't go on; never resolves. */
   readonly failed: Promise<never>
+  /** Resolves when there is no more to do; never, if the plan knows no end. */
+  readonly ended: Promise<'done' | 'signal'>
   private readonly app: LoadedApp
   private readonly queues: number
   private readonly plan: Plan<unknown>
@@ -18,6 +20,7 @@ export class Workload {
     this.queues = queues
     this.plan = plan
     this.failed = plan.failed ?? new Promise<never>(() => undefined)
+    this.ended = plan.ended ?? new Promise<never>(() => undefined)
   }
 
   /**
@@ -32,9 +35,9 @@ export class Workload {
     const { app, appOptions, devices, queues, mtu } = options
     const physical = devices.map((device) => parseDevice(device).kind === 'pci')
     const log = (level: 'warning' | 'progress', text: string): void => observer[level](text)
-    const made = await asApp(app.file, async () =>
-      app.app.plan?.(appOptions, { devices, physical, queues, mtu, log, stop }),
-    )
+    const print = (line: string): boolean => observer.line?.(line) ?? false
+    const context = { devices, physical, queues, mtu, log, print, stop }
+    const made = await asApp(app.file, async () => app.app.plan?.(appOptions, context))
     const workload = new Workload(options, planOf(made ?? Array.from({ length: queues }, () => appOptions)))
     if (!stop.aborted) return workload
     workload.close()
@@ -54,6 +57,11 @@ export class Workload {
   /** What the app has found out, for the result of the run; null if it says nothing. */
   result(results: readonly unknown[]): unknown {
     return asAppNow(this.app.file, () => this.plan.result?.(results) ?? null)
+  }
+
+  /** Lets the plan do what is left once all packets are in. Rejects with what went wrong. */
+  async finish(devices: readonly DroppedBy[], late: () => boolean): Promise<void> {
+    await asApp(this.app.file, async () => this.plan.finish?.(devices, late))
   }
 
   close(): void {

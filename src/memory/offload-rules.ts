@@ -12,6 +12,8 @@ import type { PacketMemory } from './packets.ts'
 
 /** Most packets that one is cut into: the smallest ring has room for so many. */
 export const MOST_SEGMENTS = 63
+/** Where the TCP header of what is cut begins at the latest: the 82599 takes IP headers of up to 511 bytes (§7.2.3.2.3). */
+const MOST_START = HEADER_BYTES + 511
 
 const { CHECKSUM_OPEN, IP_OPEN, VLAN } = OffloadFlag
 const plan = new Segmentation()
@@ -50,6 +52,8 @@ function segmentFault(memory: PacketMemory, offloads: PacketOffloads, id: number
     return 'it has a segment, but no open checksum of TCP'
   const { u8, size } = memory
   const [start, headers] = [checksumStart[id], headerBytes[id]]
+  if (start > MOST_START)
+    return `it has a segment and a TCP header at byte ${start}, which is to be within ${MOST_START}`
   if (headers > start + MOST_TCP_HEADER)
     return `it has a segment and a TCP header of ${headers - start} bytes (headerBytes - checksumStart)`
   if (!plan.aim(u8, memory.dataOffset(id), size[id], start, headers, segment[id]))

@@ -18,6 +18,11 @@ export const OffloadFlag = {
   CHECKSUM_OPEN: 1,
   /** Received: the device has found the checksums right, that of TCP, UDP or SCTP and, if there is one, that of the IP header. */
   CHECKSUM_GOOD: 2,
+  /**
+   * Received: the device has found one of them wrong. With neither, it hasn't looked, or can't tell: an 82599 finds fault with
+   * datagrams of UDP that have no checksum.
+   */
+  CHECKSUM_BAD: 16,
   /** The packet has a VLAN tag besides its bytes, in `vlan`: it was taken out when the packet came in, or goes in when it leaves. */
   VLAN: 4,
   /** The checksum of the IPv4 header is to be computed when the packet leaves, whatever its field holds. */
@@ -36,6 +41,14 @@ export interface DeviceOffloads {
   readonly segment: boolean
   /** Takes VLAN tags out, and puts them in. */
   readonly vlan: boolean
+}
+
+export const ALL_OFFLOADS: DeviceOffloads = {
+  receive: true,
+  checksum: true,
+  ipChecksum: true,
+  segment: true,
+  vlan: true,
 }
 
 /** Part of PacketMemorySpec. */

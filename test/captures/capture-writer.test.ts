@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
 import { CaptureWriter, numberedName, type WriterOptions } from '../../src/captures/capture-writer.ts'
+import { ONE_FILE } from '../../src/captures/file-limits.ts'
+import { type Layout, PcapLayout, type Stamp } from '../../src/captures/layout.ts'
 import { allocateBytes, bytesOver } from '../../src/packet/bytes.ts'
 import { frame } from './build.ts'
 
@@ -11,20 +13,17 @@ const folder = mkdtempSync(path.join(tmpdir(), 'ixy-writer-'))
 const file = path.join(folder, 'test.pcap')
 afterAll(() => rmSync(folder, { recursive: true }))
 
-function open(options: Partial<WriterOptions> = {}): CaptureWriter {
-  const defaults = {
-    name: file,
-    owner: 'self',
-    snapLength: 262_144,
-    fileBytes: null,
-    files: Infinity,
-  } as const
-  const writer = new CaptureWriter(
-    { ...defaults, ...options },
-    { calledOff: () => false, waiting: () => undefined },
-  )
+const WATCH = { calledOff: () => false, waiting: () => undefined }
+
+function open(options: Partial<WriterOptions> = {}, layout: Layout = new PcapLayout(262_144)): CaptureWriter {
+  const defaults = { name: file, owner: 'self', limits: ONE_FILE } as const
+  const writer = new CaptureWriter({ ...defaults, ...options }, layout, WATCH)
   writer.open()
   return writer
+}
+
+function stampOf(seconds: number, nanoseconds: number, originalLength: number): Stamp {
+  return { seconds, nanoseconds, originalLength, queue: 0, drops: 0 }
 }
 
 /** A plain reader that shares nothing with the sources. */
@@ -49,7 +48,7 @@ test('the header is that of a nanosecond capture of Ethernet', () => {
 
 test('a record is its times, its lengths and what is kept of the frame', () => {
   const writer = open()
-  writer.write(bytesOver(frame(100).slice().buffer), 7, 61, 1514, 0x65432100, 999_999_999)
+  writer.write(bytesOver(frame(100).slice().buffer), 7, 61, stampOf(0x65432100, 999_999_999, 1514))
   writer.close()
   writer.close()
   const record = readFileSync(file).subarray(24)
@@ -62,7 +61,7 @@ test('only whole packets ever get into the file', () => {
   const writer = open()
   const memory = allocateBytes(1514)
   for (let i = 0; i < 1000; i++) {
-    writer.write(memory, 0, 1514, 1514, i, 0)
+    writer.write(memory, 0, 1514, stampOf(i, 0, 1514))
     if (i % 100 === 50) expect(readAll().length).toBe(writer.recorded)
   }
   writer.flush()
@@ -82,7 +81,7 @@ test('what was written is read again', () => {
       for (const { seconds, fraction, data } of packets) {
         const memory = allocateBytes(data.length + offset)
         memory.u8.set(data, offset)
-        writer.write(memory, offset, data.length, data.length, seconds, fraction)
+        writer.write(memory, offset, data.length, stampOf(seconds, fraction, data.length))
       }
       writer.close()
       expect(readAll().map((one) => ({ ...one, data: Uint8Array.from(one.data) }))).toEqual(
@@ -107,13 +106,12 @@ test('a full disk', () => {
 test('a file that may not grow any more ends with its last whole packet, and the count is right', () => {
   // A process of its own, as the limit is a process's: 100,352 bytes, no multiple of a record.
   const script = `
-    const { CaptureWriter } = require(process.argv[1])
-    const writer = new CaptureWriter(
-      { name: process.argv[2], owner: 'self', snapLength: 262144, fileBytes: null, files: Infinity },
-      { calledOff: () => false, waiting: () => undefined })
+    const { pcapWriter } = require(process.argv[1])
+    const writer = pcapWriter({ name: process.argv[2], owner: 'self' }, 262144, { calledOff: () => false, waiting: () => undefined })
+    const stamp = (i) => ({ seconds: i, nanoseconds: 0, originalLength: 1514, queue: 0, drops: 0 })
     const memory = { u8: new Uint8Array(1514), u32: new Uint32Array(378) }
     let code = ''
-    try { writer.open(); for (let i = 0; i < 5000; i++) writer.write(memory, 0, 1514, 1514, i, 0) }
+    try { writer.open(); for (let i = 0; i < 5000; i++) writer.write(memory, 0, 1514, stamp(i)) }
     catch (error) { code = error.code + ' ' + error.message }
     console.log(JSON.stringify({ code, recorded: writer.recorded, written: writer.written }))`
   const bundle = path.join(folder, 'writer.cjs')
@@ -150,10 +148,13 @@ describe('several files', () => {
   ])('%s', (_, files, left) => {
     const ring = mkdtempSync(path.join(folder, 'ring-'))
     writeFileSync(path.join(ring, 'mine.pcap'), 'not yours')
-    const writer = open({ name: path.join(ring, 'out.pcap'), fileBytes: 10_000, files })
+    const writer = open({
+      name: path.join(ring, 'out.pcap'),
+      limits: { ...ONE_FILE, single: false, fileBytes: 10_000, files },
+    })
     const memory = allocateBytes(984)
     // Ten records of 1000 bytes are the first that reach 10,000 with the header.
-    for (let i = 0; i < 45; i++) writer.write(memory, 0, 984, 984, i, 0)
+    for (let i = 0; i < 45; i++) writer.write(memory, 0, 984, stampOf(i, 0, 984))
     writer.close()
     expect(writer.recorded).toBe(45)
     const names = readdirSync(ring).sort()

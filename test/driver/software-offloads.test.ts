@@ -5,7 +5,8 @@ import type { DeviceOffloads, OffloadUse, PacketOffloads } from '../../src/memor
 import { OffloadFlag } from '../../src/memory/offloads.ts'
 import { PacketMemory, packetMemoryBytes } from '../../src/memory/packets.ts'
 import { FakePort } from '../examples/fake-ports.ts'
-import { type Large, build, cutByHand, expected, large } from '../packet/large-packets.ts'
+import { type Large, build, large } from '../packet/large-packets.ts'
+import { ask, hex, tagged, wanted } from './asking.ts'
 
 const BUFFER_SHIFT = 14
 const POOL_SHIFT = 7
@@ -37,23 +38,9 @@ class Bench {
     this.pair = withSoftwareOffloads(pair, this.memory, does)
   }
 
-  /** A packet of the app's; everything that can be asked is asked. */
+  /** A packet of the app's. */
   take(packet: Large, vlan: number | null = null, cut = true): number {
-    const { memory, offloads } = this
-    const one = new Int32Array(1)
-    expect(memory.allocate(0, one, 1)).toBe(1)
-    const [id] = one
-    expect([offloads.flags[id], offloads.segment[id]]).toEqual([0, 0])
-    const { frame, checksumStart, checksumOffset, headerBytes } = build(packet, true)
-    memory.u8.set(frame, memory.dataOffset(id))
-    memory.size[id] = frame.length
-    offloads.flags[id] = CHECKSUM_OPEN | (packet.v6 ? 0 : IP_OPEN) | (vlan === null ? 0 : VLAN)
-    offloads.checksumStart[id] = checksumStart
-    offloads.checksumOffset[id] = checksumOffset
-    offloads.segment[id] = cut && !packet.udp ? packet.segment : 0
-    offloads.headerBytes[id] = headerBytes
-    offloads.vlan[id] = vlan ?? 0
-    return id
+    return ask(this.memory, 0, { packet, vlan, cut })
   }
 
   get free(): number[] {
@@ -61,38 +48,27 @@ class Bench {
   }
 }
 
-function tagged(frame: Uint8Array, tag: number): Buffer {
-  return Buffer.concat([
-    frame.subarray(0, 12),
-    Uint8Array.of(0x81, 0, tag >> 8, tag & 0xff),
-    frame.subarray(12),
-  ])
-}
-
-const hex = (frames: readonly Uint8Array[]): string[] => frames.map((one) => Buffer.from(one).toString('hex'))
-
 const bench = new Bench()
-const packets = fc.array(fc.record({ packet: large(3000), vlan: fc.option(fc.nat(0xffff)) }), {
-  minLength: 1,
-  maxLength: 8,
-})
+const packets = fc.array(
+  fc.record({ packet: large(3000), vlan: fc.option(fc.nat(0xffff)), cut: fc.boolean() }),
+  {
+    minLength: 1,
+    maxLength: 8,
+  },
+)
 
 test('whatever is asked, what leaves is what is built by hand, in order, and all buffers come back', () => {
   fc.assert(
     fc.property(packets, fc.integer({ min: 12, max: 40 }), (list, roomPerStep) => {
       const { batch, port, pair } = bench
-      list.forEach(({ packet, vlan }, i) => (batch[i] = bench.take(packet, vlan)))
+      list.forEach((one, i) => (batch[i] = ask(bench.memory, 0, one)))
       port.roomPerStep = roomPerStep
       for (let sent = 0, steps = 0; sent < list.length; steps++) {
         port.nextStep()
         sent += pair.tx.transmit(batch, sent, list.length - sent)
         expect(steps).toBeLessThan(20)
       }
-      const wanted = list.flatMap(({ packet, vlan }) => {
-        const frames = packet.udp ? [expected(packet)] : cutByHand(packet)
-        return vlan === null ? frames : frames.map((frame) => tagged(frame, vlan))
-      })
-      expect(hex(port.sent.splice(0))).toEqual(hex(wanted))
+      expect(hex(port.sent.splice(0))).toEqual(hex(list.flatMap(wanted)))
       expect(bench.free).toEqual([128, 128])
     }),
     { numRuns: 200 },

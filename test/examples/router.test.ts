@@ -243,6 +243,7 @@ test('an address per device, and one queue', () => {
     queues: 1,
     mtu: 1500,
     log: () => undefined,
+    print: () => true,
     stop: new AbortController().signal,
   }
   const options = router.options?.(OPTIONS) as never

@@ -17,17 +17,23 @@ function addApp(program: Command, one: AppCommand, finish: Finish): void {
   for (const [name, description] of one.devices) command.argument(`<${name}>`, description)
   one.addOptions(command)
   command.addHelpText('after', one.examples)
-  addRunOptions(command).action(async () => {
+  addRunOptions(command)
+  one.adjustOptions?.(command)
+  command.action(async () => {
     const flags = command.opts<RunFlags>()
     const common = commonRunOptions(flags)
-    // The capture that an option names is looked at together with the devices.
-    const appOptions = one.options(flags)
-    const devices = checkDevices(command.args, one.reads?.(appOptions))
+    const operands = command.args.slice(0, one.devices.length)
+    const appOptions = one.options(flags, command.args.slice(one.devices.length))
+    // Captures that options name are looked at together with the devices.
+    const writes = one.writes?.(appOptions) ?? null
+    const devices = checkDevices(operands, { reads: one.reads?.(appOptions) ?? null, writes })
     const options = { ...common, devices, app: { app: one.app, file: null }, appOptions }
     finish(
       await runApp(options, flags, {
         headline: (moved) => one.headline(moved),
         flatOut: one.flatOut?.(appOptions) ?? false,
+        takesStdout: writes?.file === '-',
+        prints: one.prints?.(appOptions) ?? false,
         findings: (result, counters) => one.findings?.(result) ?? countersOf(one, counters),
         unmet: (result) => one.unmet?.(result, flags) ?? null,
       }),

@@ -8,6 +8,8 @@ import type { Lines } from './reporter.ts'
 const BACKLOG = 4 << 20
 
 export interface Output extends Lines {
+  /** Writes a line, unless too much waits for whoever reads; returns whether it does. */
+  offer(text: string): boolean
   readonly chalk: ChalkInstance
 }
 
@@ -45,7 +47,11 @@ class Data implements Output {
   }
 
   intervalLine(text: string): void {
-    if (!this.outlet.offer(`${text}\n`, BACKLOG)) this.dropped++
+    if (!this.offer(text)) this.dropped++
+  }
+
+  offer(text: string): boolean {
+    return this.outlet.offer(`${text}\n`, BACKLOG)
   }
 }
 

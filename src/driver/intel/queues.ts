@@ -4,6 +4,8 @@ import type { PacketMemory } from '../../memory/packets.ts'
 import type { QueueSpec, RxQueue, TxQueue } from '../device.ts'
 import type { DriverQueues, QueuePair } from '../queues.ts'
 import { DESCRIPTOR_BYTES } from './descriptors.ts'
+import { OffloadRxRing } from './offload-rx-ring.ts'
+import { OffloadTxRing } from './offload-tx-ring.ts'
 import { RxRing } from './rx-ring.ts'
 import { StandInCard } from './stand-in.ts'
 import { TxRing } from './tx-ring.ts'
@@ -31,14 +33,20 @@ export interface Startable {
 
 type RingMemory = Pick<RingSpec, 'address' | 'entries'>
 
-/** The rings in the language that suits where `memory` is. Received packets get the buffers of `pool`. */
+/** The rings in the language that suits where `memory` is; those with offloads are in TypeScript always. Received packets get the buffers of `pool`. */
 export function makeRings(
   memory: PacketMemory,
   pool: number,
   rx: RingMemory,
   tx: RingMemory,
 ): { rx: RxQueue & Startable; tx: TxQueue & Startable } {
-  const { space } = memory
+  const { space, offloads } = memory
+  if (offloads !== null) {
+    return {
+      rx: new OffloadRxRing(memory, offloads, pool, descriptors(rx)),
+      tx: new OffloadTxRing(memory, offloads, descriptors(tx)),
+    }
+  }
   if (space === null) {
     return { rx: new RxRing(memory, pool, descriptors(rx)), tx: new TxRing(memory, descriptors(tx)) }
   }

@@ -26,20 +26,28 @@ export class RxRing implements RxQueue {
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
   private readonly counters = new Float64Array(5)
 
-  /** `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. */
-  constructor(memory: PacketMemory, pool: number, ring: ArrayBufferLike) {
-    const make = specialise(makeReceive)
-    const loops = make(memory, pool, ring, this.counters, {
-      RX_DD,
-      RX_EOP,
-      PACKETS,
-      BYTES,
-      POOL_EMPTY,
-      FRAGMENTS,
-      BAD_LENGTH,
-      PLAIN_DOORBELL,
-      whole,
-    })
+  /**
+   * `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. `make` has other loops,
+   * which count into the array.
+   */
+  constructor(
+    memory: PacketMemory,
+    pool: number,
+    ring: ArrayBufferLike,
+    make = (counters: Float64Array): ReceiveLoops =>
+      specialise(makeReceive)(memory, pool, ring, counters, {
+        RX_DD,
+        RX_EOP,
+        PACKETS,
+        BYTES,
+        POOL_EMPTY,
+        FRAGMENTS,
+        BAD_LENGTH,
+        PLAIN_DOORBELL,
+        whole,
+      }),
+  ) {
+    const loops = make(this.counters)
     this.receive = loops.receive
     const words = new Uint32Array(ring)
     this.untaken = () => countPackets(words, loops.next())
@@ -91,7 +99,7 @@ export function countPackets(words: Uint32Array, index: number): number {
   return packets
 }
 
-interface ReceiveLoops {
+export interface ReceiveLoops {
   receive(batch: Int32Array, limit: number): number
   /** The next descriptor to look at. */
   next(): number

@@ -16,7 +16,8 @@ import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
 
-const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
+/** Of a packet in one descriptor. */
+export const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
 
 /**
  * The software side of a transmit descriptor ring (82599 §7.2.3.3).
@@ -38,11 +39,16 @@ export class TxRing implements TxQueue {
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
   private readonly counters = new Float64Array(2)
 
-  /** `ring` is the descriptors' memory, its entries a power of two. */
-  constructor(memory: PacketMemory, ring: ArrayBufferLike) {
-    const make = specialise(makeTransmit)
-    const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
-    const loops = make(memory, ring, this.counters, { ...names, ...REFUSALS, whole })
+  /** `ring` is the descriptors' memory, its entries a power of two. `make` has other loops, which count into the array. */
+  constructor(
+    memory: PacketMemory,
+    ring: ArrayBufferLike,
+    make = (counters: Float64Array): TransmitLoops => {
+      const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
+      return specialise(makeTransmit)(memory, ring, counters, { ...names, ...REFUSALS, whole })
+    },
+  ) {
+    const loops = make(this.counters)
     this.transmit = loops.transmit
     this.room = loops.room
     this.pending = loops.pending
@@ -64,7 +70,7 @@ export class TxRing implements TxQueue {
   }
 }
 
-interface TransmitLoops {
+export interface TransmitLoops {
   transmit(batch: Int32Array, from: number, count: number): number
   room(): number
   pending(): number

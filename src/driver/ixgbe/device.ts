@@ -1,4 +1,5 @@
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
+import { ALL_OFFLOADS } from '../../memory/offloads.ts'
 import type { Transport } from '../../pci/transport.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
 import { takeAllSteps } from '../../undo.ts'
@@ -79,7 +80,7 @@ export class IxgbeDevice implements Device {
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
       const tx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
-      prepareReceiveQueue(regs, queue)
+      prepareReceiveQueue(regs, queue, options.offloads === 'uses')
       startReceiveQueue(regs, REG, queue, rx, receive)
       startTransmitQueue(regs, REG, queue, tx, FETCH)
       queues.push({
@@ -87,6 +88,7 @@ export class IxgbeDevice implements Device {
         rx: this.ringSpec(rx, REG.RDT, queue),
         tx: this.ringSpec(tx, REG.TDT, queue),
         interrupt: eventfds[queue] ?? null,
+        offloads: ALL_OFFLOADS,
       })
     }
     this.queues = queues

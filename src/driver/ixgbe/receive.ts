@@ -48,9 +48,10 @@ export function initReceive(regs: RegisterFile, maxFrame: number): void {
   regs.modify(REG.CTRL_EXT, { set: REG.CTRL_EXT.fields.NS_DIS.mask })
 }
 
-/** What this card wants of a queue before it is started. */
-export function prepareReceiveQueue(regs: RegisterFile, queue: number): void {
+/** What this card wants of a queue before it is started. `stripVlan`: it takes VLAN tags out of packets (82599 §8.2.3.8.6). */
+export function prepareReceiveQueue(regs: RegisterFile, queue: number, stripVlan: boolean): void {
   regs.modify(REG.DCA_RXCTRL, { clear: REG.DCA_RXCTRL.fields.MUST_BE_ZERO.mask }, queue)
+  if (stripVlan) regs.modify(REG.RXDCTL, { set: REG.RXDCTL.fields.VME.mask }, queue)
 }
 
 /**

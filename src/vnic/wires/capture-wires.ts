@@ -1,6 +1,7 @@
 /** The wires that play and write captures: their options, and what is started for them. */
 import { isatty } from 'node:tty'
 import { CaptureFeed } from '../../captures/feed.ts'
+import { ONE_FILE } from '../../captures/file-limits.ts'
 import { isStandardStream } from '../../captures/file-name.ts'
 import { probeCapture } from '../../captures/probe.ts'
 import { usageError } from '../../errors.ts'
@@ -95,8 +96,13 @@ function recordOptions({ value, options, text }: WireItem) {
       1,
       MAX_CAPTURED_BYTES,
     ),
-    fileBytes: filesize === undefined ? null : kilobytes(filesize),
-    files: files === undefined ? Infinity : count('files=', files, 1, MOST_FILES),
+    limits: {
+      ...ONE_FILE,
+      single: filesize === undefined,
+      fileBytes: filesize === undefined ? null : kilobytes(filesize),
+      files: files === undefined ? Infinity : count('files=', files, 1, MOST_FILES),
+    },
+    pcapng: null,
   }
 }
 

@@ -26,14 +26,15 @@ class IntelWorld implements World {
   private tdh = 0
   private serial = 1
 
-  constructor(backend: 'ts' | 'wasm') {
+  constructor(backend: 'ts' | 'wasm' | 'offloads') {
     this.name = backend
     const arena = new DmaArena(1 << 20, false)
     const [rx, tx] = [arena.take(RING_BYTES).address, arena.take(RING_BYTES).address]
     const spec = arena.takePackets(11, POOL_SHIFT, POOLS)
     const iovas = { pageIovas: new Float64Array([IOVA]), pageBytes: 1 << 20, pageOffset: 0 }
     const space = backend === 'wasm' ? new WasmSpace(arena.file) : null
-    this.memory = new PacketMemory({ ...spec, ...iovas }, space)
+    const offloads = { offloads: { use: 'understands' as const, pool: -1 } }
+    this.memory = new PacketMemory({ ...spec, ...iovas, ...(backend === 'offloads' && offloads) }, space)
     const rings = makeRings(
       this.memory,
       0,
@@ -126,4 +127,5 @@ class IntelWorld implements World {
   }
 }
 
-keepContracts([new IntelWorld('ts'), new IntelWorld('wasm')], 400)
+// Where nothing is asked, rings with offloads are rings like the others.
+keepContracts([new IntelWorld('ts'), new IntelWorld('wasm'), new IntelWorld('offloads')], 400)

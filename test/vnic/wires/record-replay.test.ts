@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { CaptureFeed, type FeedOptions } from '../../../src/captures/feed.ts'
+import { ONE_FILE } from '../../../src/captures/file-limits.ts'
 import type { RecordOptions } from '../../../src/captures/recording.ts'
 import { type Pace, paceOf } from '../../../src/packet/rate.ts'
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
@@ -81,8 +82,8 @@ function record(options: Partial<RecordOptions> = {}, ledger: Ledger | null = nu
     name: output,
     owner: 'self',
     snapLength: 262_144,
-    fileBytes: null,
-    files: Infinity,
+    limits: ONE_FILE,
+    pcapng: null,
   } as const
   const wire = new RecordWire('record', { ...defaults, ...options }, ledger, tell)
   wires.push(wire)

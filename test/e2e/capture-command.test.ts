@@ -1,0 +1,191 @@
+/** ixy-ts capture, judged by readers of captures that others wrote. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { packetsOf, statisticsOf } from '../captures/blocks-of.ts'
+import { mixedFrames, readCapture, writeCapture } from './captures.ts'
+import { describeIf, ixy, LAUNCHER, missing, objects, temporaryDirectory, Tool } from './support.ts'
+
+const directory = temporaryDirectory()
+const file = (name: string): string => path.join(directory, name)
+
+interface Told {
+  readonly received: number
+  readonly captured: number
+  readonly filteredOut: number
+  readonly dropped: number
+  readonly unwritten: number
+  readonly afterEnd: number
+  readonly missed: number
+  readonly files: number
+  readonly bytes: number
+}
+
+/** What the end object says of the capture; its sums add up, or this throws. */
+function toldBy(stdout: string): Told {
+  const [end] = objects(stdout, 'end')
+  const told = end['capture'] as Told
+  const fates = told.captured + told.filteredOut + told.dropped + told.unwritten + told.afterEnd
+  if (fates !== told.received) throw new Error(`${fates} fates of ${told.received} packets`)
+  return told
+}
+
+test('what was played in is in the file, byte for byte, and its statistics are the counts of the tool', async () => {
+  const frames = mixedFrames(2000)
+  writeCapture(file('in.pcap'), frames)
+  const { code, stdout } = await ixy(
+    'capture',
+    `virtual:replay=${file('in.pcap')}`,
+    '-w',
+    file('out.pcapng'),
+    '--json',
+  )
+  expect(code).toBe(0)
+  const written = readFileSync(file('out.pcapng'))
+  const packets = packetsOf(written)
+  expect(packets.length).toBe(frames.length)
+  expect(packets.findIndex(({ data }, i) => Buffer.compare(data, frames[i]) !== 0)).toBe(-1)
+  expect(packets.findIndex(({ time }, i) => i > 0 && time < packets[i - 1].time)).toBe(-1)
+  expect(Math.abs(Number(packets[0].time / 1_000_000n) - Date.now())).toBeLessThan(60_000)
+  const told = toldBy(stdout)
+  expect(told).toMatchObject({ received: 2000, captured: 2000, missed: 0, files: 1, bytes: written.length })
+  const all = { ifrecv: 2000, ifdrop: 0, filteraccept: 2000, osdrop: 0, usrdeliv: 2000 }
+  expect(statisticsOf(written)).toEqual(all)
+})
+
+describeIf(missing({ programs: ['capinfos', 'tshark', 'editcap', 'tcpdump'] }), 'other programs', () => {
+  test.each([
+    ['pcapng', []],
+    ['pcap', ['-P']],
+    ['pcapng of several queues', ['--queues', '2']],
+  ])('read the same packets from %s', async (_, options) => {
+    const name = file(`judged${options.length}.cap`)
+    const wire = 'virtual:gen,rate=20kpps,count=400,flows=8,size=100'
+    const { code } = await ixy('capture', wire, '-w', name, '-s', '80', '-c', '300', ...options, '--quiet')
+    expect(code).toBe(0)
+    expect(execFileSync('capinfos', ['-Tmc', name], { encoding: 'utf8' })).toMatch(/,300\s*$/)
+    const fields = ['-e', 'frame.len', '-e', 'frame.cap_len', '-e', 'udp.dstport']
+    const lines = execFileSync('tshark', ['-r', name, '-T', 'fields', ...fields], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+    expect(lines).toBe('100\t80\t1337\n'.repeat(300))
+    const dumped = execFileSync('tcpdump', ['-nr', name, 'udp', 'port', '1337'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+    expect(dumped.split('\n').length - 1).toBe(300)
+    expect(spawnSync('editcap', [name, file('edited.pcap')]).status).toBe(0)
+  })
+})
+
+describeIf(missing({ programs: ['tcpdump'] }), 'a filter', () => {
+  test('lets through what tcpdump lets through', async () => {
+    writeCapture(file('in.pcap'), mixedFrames(2000, 3))
+    const filter = ['vlan', 'or', '(ip6', 'and', 'greater', '700)']
+    const args = [
+      `virtual:replay=${file('in.pcap')}`,
+      '-w',
+      file('filtered.pcapng'),
+      '-s',
+      '100',
+      '--json',
+      ...filter,
+    ]
+    const { code, stdout } = await ixy('capture', ...args)
+    expect(code).toBe(0)
+    execFileSync('tcpdump', ['-r', file('in.pcap'), '-w', file('judged.pcap'), ...filter], { stdio: 'pipe' })
+    const judged = readCapture(file('judged.pcap'))
+    expect(judged.length).toBeGreaterThan(300)
+    const written = readFileSync(file('filtered.pcapng'))
+    const packets = packetsOf(written)
+    expect(packets.map(({ originalLength }) => originalLength)).toEqual(judged.map(({ length }) => length))
+    expect(packets.findIndex(({ data }, i) => data.compare(judged[i].subarray(0, 100)) !== 0)).toBe(-1)
+    const told = toldBy(stdout)
+    expect(told).toMatchObject({ received: 2000, captured: judged.length, filteredOut: 2000 - judged.length })
+    expect(statisticsOf(written)).toMatchObject({ ifrecv: 2000, filteraccept: judged.length })
+  })
+})
+
+test('files in a ring hold every packet exactly once', async () => {
+  const frames = mixedFrames(1000, 7)
+  writeCapture(file('in.pcap'), frames)
+  const ring = ['-P', '-w', file('ring.pcap'), '-b', 'filesize:100', '-b', 'duration:10']
+  const { code, stdout } = await ixy('capture', `virtual:replay=${file('in.pcap')}`, ...ring, '--json')
+  expect(code).toBe(0)
+  const names = readdirSync(directory).filter((name) => /^ring_\d{5}_\d{14}\.pcap$/.test(name))
+  const packets = names.sort().flatMap((name) => readCapture(file(name)))
+  expect(packets.length).toBe(frames.length)
+  expect(packets.findIndex((frame, i) => Buffer.compare(frame, frames[i]) !== 0)).toBe(-1)
+  expect(names.length).toBeGreaterThan(5)
+  expect(toldBy(stdout)).toMatchObject({ captured: 1000, files: names.length })
+})
+
+test('a signal ends it with a whole file, exit code 0', async () => {
+  const tool = new Tool([
+    'capture',
+    'virtual:gen,rate=5kpps',
+    '-w',
+    file('signal.pcapng'),
+    '-i',
+    '0.1',
+    '--json',
+  ])
+  await tool.until(/"event":"app".*"captured":[1-9]/)
+  const { code, stdout } = await tool.kill('SIGTERM')
+  expect(code).toBe(0)
+  const told = toldBy(stdout)
+  expect(packetsOf(readFileSync(file('signal.pcapng'))).length).toBe(told.captured)
+  expect(statisticsOf(readFileSync(file('signal.pcapng')))).toMatchObject({ usrdeliv: told.captured })
+})
+
+test('-a packets: and filesize: end it', async () => {
+  const captured = async (condition: string): Promise<[Told, Buffer]> => {
+    const args = ['-w', file('stop.pcapng'), '-a', condition, '--json']
+    const { code, stdout } = await ixy('capture', 'virtual:gen,rate=20kpps', ...args)
+    expect(code).toBe(0)
+    const [told, written] = [toldBy(stdout), readFileSync(file('stop.pcapng'))]
+    expect(packetsOf(written).length).toBe(told.captured)
+    return [told, written]
+  }
+  expect((await captured('packets:50'))[0]).toMatchObject({ captured: 50 })
+  const [, { length }] = await captured('filesize:10')
+  // The packet that reaches it is in it, and the statistics follow.
+  expect(length - 10_000).toBeGreaterThan(0)
+  expect(length - 10_000).toBeLessThan(92 + 112)
+})
+
+test('a reader of the pipe who goes ends it cleanly', () => {
+  const command = `"${process.execPath}" "${LAUNCHER}" capture virtual:gen,rate=20kpps -w - --json; echo "code $?" >&2`
+  const { stdout, stderr } = spawnSync('sh', ['-c', `(${command}) | head -c 5000`], { maxBuffer: 1e7 })
+  expect(stdout.length).toBe(5000)
+  expect(stdout.readUInt32LE(0)).toBe(0x0a0d0d0a)
+  expect(stderr.toString()).toMatch(/"reason":"signal"[^]*code 0\n$/)
+})
+
+test('a disk that is full is a failure of the run', async () => {
+  const { code, stdout, stderr } = await ixy(
+    'capture',
+    'virtual:gen,rate=100kpps',
+    '-w',
+    '/dev/full',
+    '--json',
+  )
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/ENOSPC.*\[IXY_ERR_OUTPUT\]/)
+  expect(toldBy(stdout).captured).toBe(0)
+})
+
+test.each([
+  [['-w', '/no/such/folder/x'], /create its folder/],
+  [['-P'], /-w <file>/],
+  [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
+  [['-w', '-', '-b', 'packets:3'], /-w <file>/],
+  [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],
+  [['-w', 'x', 'udp', 'foo'], /man pcap-filter/],
+  [['-w', 'x', '-f', 'udp', 'tcp'], /one of them/],
+])('%j is refused', async (options, fix) => {
+  const { code, stderr } = await ixy('capture', 'virtual:sink', ...options)
+  expect(code).toBe(2)
+  expect(stderr).toMatch(fix)
+})
