@@ -24,6 +24,7 @@ import { Ledger } from '../memory/checked/ledger.ts'
 import { checkedMemory } from '../memory/checked/memory.ts'
 import { Places } from '../memory/checked/places.ts'
 import { PacketMemory } from '../memory/packets.ts'
+import { tellLoaded } from '../threads.ts'
 import { WasmSpace } from '../memory/wasm-space.ts'
 import { BUILT_IN } from './built-in.ts'
 import { warmUp } from './warm-up.ts'
@@ -126,6 +127,7 @@ function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps 
   throw new TypeError(`make() of app ${name} returns no step()`)
 }
 
+tellLoaded()
 main(workerData as WorkerSpec).catch((error: unknown) => {
   // Whatever Node.js is told to do about rejections.
   setImmediate(() => {

@@ -1,11 +1,10 @@
 /** Starting and ending the threads of captures. */
-import { Worker } from 'node:worker_threads'
-import { bundle } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
+import { Thread } from '../threads.ts'
 import type { CaptureTask, FromCaptureThread } from './messages.ts'
 
 export class CaptureThread {
-  private readonly worker: Worker
+  private readonly thread: Thread
   /** end() was called. */
   ended = false
 
@@ -15,19 +14,19 @@ export class CaptureThread {
     receive: (message: FromCaptureThread) => void,
     died: (error: IxyError) => void,
   ) {
-    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    this.worker = new Worker(bundle('captures.cjs'), { workerData: task, stdout: true, stderr: true })
-    this.worker.on('message', receive)
-    this.worker.on('error', (cause: Error) => {
+    this.thread = new Thread('captures.cjs', task)
+    const { worker } = this.thread
+    worker.on('message', receive)
+    worker.on('error', (cause: Error) => {
       const what = `the thread of ${task.spec.name} died: ${cause.message}`
       if (!this.ended) died(new IxyError('IXY_ERR_WORKER', what, 'please report it', { cause }))
     })
     // The process ends when the rest of it has.
-    this.worker.unref()
+    worker.unref()
   }
 
   end(): void {
     this.ended = true
-    void this.worker.terminate()
+    void this.thread.terminate()
   }
 }

@@ -4,6 +4,7 @@ import { feed } from './feeder.ts'
 import type { CaptureTask, Tell } from './messages.ts'
 import { record } from './recorder.ts'
 import { share } from './sharer.ts'
+import { tellLoaded } from '../threads.ts'
 
 async function main(task: CaptureTask): Promise<void> {
   const tell: Tell = (message) => parentPort?.postMessage(message)
@@ -12,4 +13,5 @@ async function main(task: CaptureTask): Promise<void> {
   else record(task.spec, tell)
 }
 
+tellLoaded()
 void main(workerData as CaptureTask)

@@ -1,7 +1,6 @@
 /** One data-plane worker, from the main thread's side. */
-import { Worker } from 'node:worker_threads'
-import { bundle } from '../bundles.ts'
 import { IxyError, asIxyError, isIxyError } from '../errors.ts'
+import { Thread } from '../threads.ts'
 import type { Running } from './emergency.ts'
 import { StepWatch, whereIs } from './step-watch.ts'
 import {
@@ -36,7 +35,7 @@ export class Member {
   private readonly steps: StepWatch
   private readonly fail: (error: IxyError) => void
   private readonly control: Int32Array
-  private readonly worker: Worker
+  private readonly thread: Thread
   private readonly exited: Promise<void>
 
   /** `own`: how many counters the app has. */
@@ -52,10 +51,8 @@ export class Member {
     this.own = new Float64Array(shared, (ofPorts + MOMENTS) * 8)
     const workerData: WorkerSpec = { ...spec, control, counters: shared }
     this.guarded = { control }
-    // With stdout and stderr Node.js would open ours, and make pipes non-blocking for all who share them.
-    const streams = { stdout: true, stderr: true }
     try {
-      this.worker = new Worker(bundle('worker.cjs'), { workerData, ...streams })
+      this.thread = new Thread('worker.cjs', workerData)
     } catch (error) {
       throw spec.app.file === null ? failureOf(error) : mistakeInJob(error, spec.app.file)
     }
@@ -70,7 +67,8 @@ export class Member {
       this.failure ??= error
       fail(error)
     }
-    this.worker.on('message', (message: FromWorker) => {
+    const { worker } = this.thread
+    worker.on('message', (message: FromWorker) => {
       if (message.type === 'armed') armed()
       else if (message.type === 'finished') finished()
       else if (message.type === 'warning') warn(message.text)
@@ -79,9 +77,9 @@ export class Member {
         this.counted = true
       }
     })
-    this.worker.once('error', (error) => this.fail(failureOf(error)))
+    worker.once('error', (error) => this.fail(failureOf(error)))
     this.exited = new Promise((resolve) =>
-      this.worker.once('exit', () => {
+      worker.once('exit', () => {
         // Of nobody's doing: an app that ends the thread.
         if (!this.counted) this.fail(endedByItself(this.app))
         resolve()
@@ -95,7 +93,7 @@ export class Member {
   }
 
   private async findStuck(): Promise<IxyError> {
-    const place = await whereIs(this.worker.threadId)
+    const place = await whereIs(this.thread.worker.threadId)
     return new IxyError(
       'IXY_ERR_APP',
       `${place ?? this.app.file ?? ''}: app ${this.app.name} doesn't come back from a step`,
@@ -116,7 +114,7 @@ export class Member {
 
   /** For one that has not been told to run. */
   abandon(): void {
-    void this.worker.terminate()
+    void this.thread.terminate()
   }
 
   async end(milliseconds: number): Promise<void> {
@@ -128,7 +126,7 @@ export class Member {
   private async terminate(): Promise<void> {
     if (this.app.file !== null && this.steps.inApp) this.failure ??= await this.findStuck()
     this.failure ??= lateWorker()
-    await this.worker.terminate()
+    await this.thread.terminate()
   }
 }
 

@@ -7,8 +7,9 @@ import { MonotonicClock } from '../linux/monotonic.ts'
 import { POLLERR, POLLHUP, POLLOUT, PollSet } from '../linux/poll.ts'
 import { stopSignals } from '../linux/stop-signals.ts'
 import { SignalPipe } from '../linux/signal-pipe.ts'
+import { tellLoaded } from '../threads.ts'
 import { type Running, remember, stopAtOnce } from './emergency.ts'
-import { CLOSED, HEARD, LOADED, type WatchdogSpec } from './watchdog.ts'
+import { CLOSED, HEARD, type WatchdogSpec } from './watchdog.ts'
 
 const STOPS = new Set<number>(stopSignals().map((name) => constants.signals[name]))
 /** Milliseconds that workers get to empty their rings. */
@@ -25,8 +26,7 @@ const words = new Int32Array(state)
 const due = new Float64Array(deadline)
 const clock = new MonotonicClock()
 const pipe = signalPipe === null ? null : new SignalPipe(signalPipe)
-Atomics.store(words, LOADED, 1)
-Atomics.notify(words, LOADED)
+tellLoaded()
 
 /** Looks in a row that have found a signal which the main thread has not taken, nor heard of in a wait. */
 let untaken = 0

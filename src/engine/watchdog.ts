@@ -4,21 +4,16 @@
  *
  * It is the second line. The first is that nothing the main thread does takes long.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { bundle } from '../bundles.ts'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { signalPipe } from '../linux/signal-pipe.ts'
 import { MonotonicClock } from '../linux/monotonic.ts'
+import { Thread } from '../threads.ts'
 import { type Running, forget, remember } from './emergency.ts'
 
 /** What the two threads share, as Int32. 1: there is nothing to watch any more. */
 export const CLOSED = 0
 /** 1: the main thread has heard that the run is to end. */
 export const HEARD = 1
-/** 1: the thread has loaded what it needs, or never will. */
-export const LOADED = 2
-
-/** Milliseconds that the thread may take for that; it takes some fifty. */
-const LOAD_DEADLINE = 1000
 
 /** Milliseconds between two looks; in a run that may sleep. */
 const EVERY = 50
@@ -37,10 +32,11 @@ export interface WatchdogSpec {
 }
 
 export class Watchdog {
-  private readonly state = new Int32Array(new SharedArrayBuffer(12))
+  private readonly state = new Int32Array(new SharedArrayBuffer(8))
   private readonly deadline = new Float64Array(new SharedArrayBuffer(8)).fill(Infinity)
   private readonly clock = new MonotonicClock()
   private readonly port: MessagePort
+  private readonly thread: Thread
   private readonly guarded: Running[] = []
 
   /** `idle`: the run may sleep, so it is looked after less often. */
@@ -55,16 +51,10 @@ export class Watchdog {
       port: port2,
       every: idle ? EVERY_IDLE : EVERY,
     }
-    const worker = new Worker(bundle('watchdog.cjs'), {
-      workerData,
-      transferList: [port2],
-      // Else Node.js would open ours, and make pipes non-blocking for all who share them.
-      stdout: true,
-      stderr: true,
-    })
+    this.thread = new Thread('watchdog.cjs', workerData, [port2])
     // Without it everything works but the rescue.
-    worker.on('error', () => Atomics.store(this.state, LOADED, 1))
-    worker.unref()
+    this.thread.worker.on('error', () => undefined)
+    this.thread.worker.unref()
   }
 
   /** Adds something that has to be stopped if the run can't be ended in order. */
@@ -87,8 +77,8 @@ export class Watchdog {
   /** All has been given back. Idempotent. */
   close(): void {
     for (const what of this.guarded.splice(0)) forget(what)
-    // A run of an instant: the process may end now, and a thread that is ended while it loads native code aborts all of it.
-    Atomics.wait(this.state, LOADED, 0, LOAD_DEADLINE)
+    // After a run of an instant: the process may end now.
+    this.thread.waitUntilLoaded()
     Atomics.store(this.state, CLOSED, 1)
     Atomics.notify(this.state, CLOSED)
     this.port.close()

@@ -1,0 +1,50 @@
+/**
+ * Threads of this program. Each begins by loading native code (koffi), and one that is ended while it does aborts the whole
+ * process: so none is ended before.
+ */
+import { type Transferable, Worker, workerData } from 'node:worker_threads'
+import { type Bundle, bundle } from './bundles.ts'
+
+/** Milliseconds that a thread may take to load; it takes some fifty. */
+const LOAD_DEADLINE = 1000
+
+interface Loading {
+  /** [0]: 1 once the thread has loaded what it needs, or never will. */
+  readonly loaded: Int32Array
+}
+
+export class Thread {
+  readonly worker: Worker
+  private readonly loaded = new Int32Array(new SharedArrayBuffer(4))
+
+  /** Runs `name` with what it finds as workerData. Its stdout and stderr lead nowhere. */
+  constructor(name: Bundle, data: object, transferList: Transferable[] = []) {
+    this.worker = new Worker(bundle(name), {
+      workerData: { ...data, loaded: this.loaded } satisfies Loading,
+      transferList,
+      // Else Node.js would open ours, and make pipes non-blocking for all who share them.
+      stdout: true,
+      stderr: true,
+    })
+    const { loaded } = this
+    for (const event of ['error', 'exit']) this.worker.once(event, () => Atomics.store(loaded, 0, 1))
+  }
+
+  /** Blocks until the thread, or the process, may be ended. */
+  waitUntilLoaded(): void {
+    Atomics.wait(this.loaded, 0, 0, LOAD_DEADLINE)
+  }
+
+  /** Ends it, wherever it is. */
+  async terminate(): Promise<void> {
+    this.waitUntilLoaded()
+    await this.worker.terminate()
+  }
+}
+
+/** Called by each thread once it has imported everything. */
+export function tellLoaded(): void {
+  const { loaded } = workerData as Loading
+  Atomics.store(loaded, 0, 1)
+  Atomics.notify(loaded, 0)
+}
