@@ -32,7 +32,7 @@ function mended(frame: Buffer, change: (frame: Buffer) => void): Buffer {
 const UDP = 34
 const TUNNEL = 42
 
-test.each<[string, Partial<TunnelFlags>, (frame: Buffer) => Buffer | void]>([
+test.each<[string, Partial<TunnelFlags>, (frame: Buffer) => unknown]>([
   ['other_host', VXLAN, (frame) => void (frame[5] ^= 1)],
   ['other_host', VXLAN, (frame) => mended(frame, (f) => (f[33] = 77))],
   ['other_host', { ...VXLAN, vlan: 7 }, (frame) => void (frame[15] = 8)],

@@ -19,7 +19,12 @@ export const DEFAULTS = { ttl: 64, dscp: 0 } as const
 export function jobOf(flags: Partial<TunnelFlags>, mtu = 1500): TunnelJob {
   const context = { devices: ['outer', 'inner'], physical: [false, false], queues: 1, mtu }
   const options = tunnelOptions({ ...DEFAULTS, ...flags })
-  return planTunnel(options, { ...context, log: () => undefined, stop: new AbortController().signal })[0]
+  return planTunnel(options, {
+    ...context,
+    log: () => undefined,
+    print: () => undefined,
+    stop: new AbortController().signal,
+  })[0]
 }
 
 /** One end. */
