@@ -22,7 +22,7 @@ export function jobOf(flags: Partial<TunnelFlags>, mtu = 1500): TunnelJob {
   return planTunnel(options, {
     ...context,
     log: () => undefined,
-    print: () => undefined,
+    print: () => true,
     stop: new AbortController().signal,
   })[0]
 }
