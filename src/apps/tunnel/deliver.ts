@@ -4,7 +4,12 @@ import type { Words } from '../../packet/checksum.ts'
 import { specialise } from '../../specialise.ts'
 import { Fate } from './fates.ts'
 import type { TunnelJob } from './job.ts'
-import type { Deliver } from './leave.ts'
+
+/**
+ * Makes of packet `id` the `bytes` bytes at `from`, which it carries for `network`, and returns `decapsulated`, or its fate.
+ * `outerClass`: the outer traffic class.
+ */
+export type Deliver = (id: number, from: number, bytes: number, network: number, outerClass: number) => number
 
 /** `hosts`: MAC addresses of the hosts at the inner side by networks, for IP without Ethernet; may change. `ecn`: see ECN_AFTER_TUNNEL. */
 export function makeDeliver(

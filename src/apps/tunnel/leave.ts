@@ -5,16 +5,13 @@ import type { PacketMemory } from '../../memory/packets.ts'
 import { specialise } from '../../specialise.ts'
 import { Fate } from './fates.ts'
 import { type TunnelJob, layoutOf } from './job.ts'
-import { makeDeliver } from './deliver.ts'
+import { type Deliver, makeDeliver } from './deliver.ts'
 
 /** A packet for this end itself, or that may be: not of the tunnel. */
 export const CONTROL = -1
 
 /** Makes of packet `id`, where it lies, what it carries, and returns `decapsulated`; else its fate, or CONTROL, and the packet is what it was. */
 export type Leave = (id: number) => number
-
-/** A packet that the outer headers belong to, see deliver.ts. `outerClass`: the outer traffic class. */
-export type Deliver = (id: number, from: number, bytes: number, network: number, outerClass: number) => number
 
 export function makeLeave(memory: PacketMemory, words: Words, job: TunnelJob, hosts: Uint8Array): Leave {
   const { encapsulation, networks, local, mac, vlan, port, port6, udpChecksum } = job
