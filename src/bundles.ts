@@ -16,6 +16,11 @@ export function bundle(name: Bundle): string {
   throw new IxyError('IXY_ERR_SYSTEM', `${path.join(__dirname, name)} is missing`, 'run make build')
 }
 
+/** Path of bin/ixy-ts, which runs with Node.js or as it is. */
+export function launcher(): string {
+  return path.join(path.dirname(bundle('worker.cjs')), '..', 'bin', 'ixy-ts')
+}
+
 /** Whether this file, or what runs from it, is one of ixy-ts. */
 export function isOurs(file: string): boolean {
   return FOLDERS.some((folder) => path.dirname(file) === folder)

@@ -3,8 +3,9 @@ import { asIxyError } from '../errors.ts'
 import { CalledOff } from './byte-source.ts'
 import { CaptureWriter, isReaderGone } from './capture-writer.ts'
 import { CaptureCounts } from './counts.ts'
-import { Command, Kind, RingConsumer, State } from './frame-ring.ts'
+import { Command, RingConsumer, State } from './frame-ring.ts'
 import { type Layout, PcapLayout, type Stamp } from './layout.ts'
+import { Merge } from './merge.ts'
 import type { RecordSpec, Tell } from './messages.ts'
 import { PcapngLayout } from './pcapng-layout.ts'
 import { Progress } from './progress.ts'
@@ -16,11 +17,6 @@ const LOOK_AT_TIME_EVERY = 50
 const GATHER = 2
 /** Several queues wake nobody: milliseconds between two looks at them. */
 const LOOK_AT_SEVERAL = 5
-/**
- * What came so many milliseconds ago, or earlier, has been published by every queue, unless its thread stood still for
- * as long: in that order it is written.
- */
-const SETTLED = 20
 /** Bytes after which the rings get their memory back, and progress is told. */
 const STRETCH = 128 * 1024
 
@@ -50,8 +46,7 @@ class Recorder {
   private readonly writer: CaptureWriter
   private readonly tell: Tell
   private readonly stamp: Stamp = { seconds: 0, nanoseconds: 0, originalLength: 0, queue: 0, drops: 0 }
-  /** Per ring, packets that were lost since the last one that was written. */
-  private readonly drops: Float64Array
+  private readonly merge: Merge
   /** The second from which times count. */
   private clock = 0
   private readonly lookEvery: number
@@ -62,7 +57,7 @@ class Recorder {
     this.first = rings[0]
     this.tell = tell
     this.lookEvery = spec.limits.fileSeconds === null ? LOOK_EVERY : LOOK_AT_TIME_EVERY
-    this.drops = new Float64Array(rings.length)
+    this.merge = new Merge(rings)
     this.progress = new Progress(spec.progress)
     this.writer = new CaptureWriter(spec, layoutOf(spec), {
       calledOff: () => {
@@ -83,8 +78,7 @@ class Recorder {
       for (;;) {
         // Whatever came before this is in the rings.
         const finishing = first.command === Command.FINISH
-        const now = progress.sinceClock()
-        this.drain(finishing || this.rings.length === 1 ? Infinity : now - SETTLED)
+        this.drain(finishing ? Infinity : this.merge.settledAt(progress.sinceClock()))
         if (finishing) return
         this.wait()
       }
@@ -107,9 +101,9 @@ class Recorder {
 
   /** Writes all that is in the rings and came before `until`, in the order in which it came. What comes after the end is dropped. */
   private drain(until: number): void {
-    const { writer } = this
+    const { writer, merge } = this
     let stretch = 0
-    for (let queue = this.next(until); queue >= 0; queue = this.next(until)) {
+    for (let queue = merge.next(until); queue >= 0; queue = merge.next(until)) {
       stretch += this.write(queue)
       this.rings[queue].shift()
       if (stretch < STRETCH) continue
@@ -127,27 +121,9 @@ class Recorder {
     this.tell({ type: 'complete', gone: false })
   }
 
-  /** The ring whose next frame came first, and before `until`; -1: there is none. */
-  private next(until: number): number {
-    const { rings } = this
-    let found = -1
-    let earliest = until
-    for (let queue = 0; queue < rings.length; queue++) {
-      const ring = rings[queue]
-      let kind = ring.peek()
-      for (; kind !== Kind.NONE && kind !== Kind.FRAME; kind = ring.peek()) {
-        if (kind === Kind.SKIPPED) this.drops[queue] += ring.number
-        ring.shift()
-      }
-      if (kind === Kind.NONE || !(ring.time < earliest)) continue
-      earliest = ring.time
-      found = queue
-    }
-    return found
-  }
-
   private write(queue: number): number {
-    const { stamp, drops } = this
+    const { stamp } = this
+    const { drops } = this.merge
     const ring = this.rings[queue]
     const { time, length } = ring
     const seconds = Math.floor(time / 1000)
@@ -162,7 +138,7 @@ class Recorder {
   }
 
   private release(): void {
-    for (const ring of this.rings) ring.release()
+    this.merge.release()
     this.tellProgress()
   }
 

@@ -2,6 +2,7 @@ import { Command, Help, type Option } from 'commander'
 import { addBuiltIn } from './commands/built-in.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
+import { addExtcap } from './commands/extcap.ts'
 import { addRun } from './commands/run.ts'
 import { addStats } from './commands/stats.ts'
 import { addVnic } from './commands/vnic.ts'
@@ -33,6 +34,7 @@ export function createProgram(finish: Finish): Command {
   addVnic(program, finish)
   addDevices(program, finish)
   addDumpRegisters(program, finish)
+  addExtcap(program, finish)
   return program
 }
 

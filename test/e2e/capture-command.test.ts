@@ -121,6 +121,52 @@ test('files in a ring hold every packet exactly once', async () => {
   expect(toldBy(stdout)).toMatchObject({ captured: 1000, files: names.length })
 })
 
+describeIf(missing({ programs: ['tcpdump'] }), 'without -w', () => {
+  test('packets are shown as tcpdump shows them', async () => {
+    writeCapture(file('in.pcap'), mixedFrames(50, 5))
+    const tool = await ixy(
+      'capture',
+      'virtual:gen,count=20,rate=1kpps,size=90',
+      '--log-level',
+      'warn',
+      '-w',
+      file('shown.pcap'),
+      '-P',
+    )
+    expect(tool.code).toBe(0)
+    const { code, stdout } = await ixy('capture', `virtual:replay=${file('shown.pcap')}`)
+    expect(code).toBe(0)
+    const judged = execFileSync('tcpdump', ['-ntr', file('shown.pcap')], { encoding: 'utf8', stdio: 'pipe' })
+    const lines = stdout.split('\n').slice(0, 20)
+    for (const line of lines) expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{6} /)
+    expect(lines.map((line) => line.slice(16)).join('\n')).toBe(judged.trimEnd())
+    expect(stdout).toMatch(/\ncapture: 20 packets shown\n/)
+  })
+
+  test('--json has them among the other objects, and drops what nobody can read', async () => {
+    const { code, stdout } = await ixy(
+      'capture',
+      'virtual:gen,flows=3',
+      '-d',
+      '0.3',
+      '--json',
+      '--queues',
+      '2',
+    )
+    expect(code).toBe(0)
+    const told = toldBy(stdout)
+    const packets = objects(stdout, 'packet')
+    expect(packets.length).toBe(told.captured)
+    expect(packets.length).toBeGreaterThan(100)
+    expect(packets[0]).toMatchObject({ length: 60, udp: { destinationPort: 1337 } })
+    const skipped = packets.reduce((sum, packet) => sum + Number(packet['skipped'] ?? 0), 0)
+    expect(skipped).toBeGreaterThan(0)
+    expect(skipped).toBeLessThanOrEqual(told.dropped)
+    const times = packets.map(({ time }) => String(time))
+    expect(times[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/)
+  })
+})
+
 test('a signal ends it with a whole file, exit code 0', async () => {
   const tool = new Tool([
     'capture',

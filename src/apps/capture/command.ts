@@ -14,11 +14,14 @@ import { MOST } from './quota.ts'
 
 const EXAMPLES = `
 Examples:
+  sudo ixy-ts capture 0000:03:00.0 icmp or arp                            a line for each, as tcpdump's
   sudo ixy-ts capture 0000:03:00.0 -w out.pcapng                          until Ctrl-C
   ixy-ts capture virtual:gen,count=1000 -w out.pcapng -c 100              no hardware needed
   sudo ixy-ts capture 03:00.0 -w out.pcapng -s 128 -a duration:1m udp port 53
   sudo ixy-ts capture 03:00.0 -w out.pcapng -b filesize:100000 -b files:10  the newest gigabyte, in ten files
   ixy-ts capture virtual:gen,rate=10kpps -w - -c 1000 | tshark -r -
+  ixy-ts capture virtual:gen,rate=10pps --json -c 3                        with what is in each packet
+  ixy-ts capture virtual:gen -d 5 --quiet udp                             counts them only
 As dumpcap's, but for -q, which is --queues here (--quiet is quiet), and -b <number>, which is --batch-size.
 An existing file is overwritten when packets begin to flow. docs/capture.md explains what is counted.`
 
@@ -32,17 +35,19 @@ interface CaptureFlags {
   readonly autostop?: Conditions
   readonly ringBuffer?: Conditions
   readonly quiet: boolean
+  readonly json: boolean
 }
 
 export const captureCommand: AppCommand<CaptureOptions, CaptureFlags> = {
   app: capture,
-  description: 'Record what a device receives',
+  description: 'Record what a device receives, or show it',
   devices: [['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>']],
   examples: EXAMPLES,
   addOptions,
   adjustOptions: letRingBufferBeShort,
   options: captureOptions,
   writes: ({ file }) => (file === null ? null : { option: '-w', file }),
+  prints: ({ show }) => show !== null,
   headline: ({ received }) => `received ${received}`,
   findings: (result) => findingsOf(result as CaptureResult | null),
 }
@@ -50,7 +55,7 @@ export const captureCommand: AppCommand<CaptureOptions, CaptureFlags> = {
 function addOptions(command: Command): void {
   command
     .argument('[filter...]', "packets that are wanted, in tcpdump's language: udp port 53 (default: all)")
-    .option('-w, --write <file>', 'the file, a FIFO or - (stdout); pcapng')
+    .option('-w, --write <file>', 'write them to a file, a FIFO or - (stdout), as pcapng')
     .option('-P, --pcap', 'pcap instead of pcapng, with nanoseconds', false)
     .option(
       '-s, --snaplen <bytes>',
@@ -115,7 +120,7 @@ function captureOptions(flags: CaptureFlags, words: readonly string[]): CaptureO
     count: counts.length === 0 ? null : Math.min(...counts),
     limits,
     filter: filterOf(flags.filter, words),
-    quiet: flags.quiet,
+    show: write !== null || flags.quiet ? null : flags.json ? 'json' : 'text',
   }
 }
 

@@ -4,6 +4,8 @@ import type { Findings } from '../command.ts'
 
 /** received = filteredOut + captured + dropped + unwritten + afterEnd. */
 export interface CaptureResult {
+  /** What was done with the packets. */
+  readonly how: 'written' | 'shown' | 'counted'
   /** null: nothing was written. */
   readonly file: string | null
   readonly files: number
@@ -27,30 +29,36 @@ const NONE: Findings = { json: {}, text: null, warnings: [], loss: null }
 
 export function findingsOf(result: CaptureResult | null): Findings {
   if (result === null) return NONE
-  const { file, files, bytes, received, filteredOut, captured, dropped, unwritten, afterEnd, missed } = result
-  const lost = dropped + unwritten
-  const where =
-    file === null
-      ? 'counted'
-      : `in ${files > 1 ? `${counted(files, 'file')}, ` : ''}${file} (${grouped(bytes)} bytes)`
+  const { received, filteredOut, captured, dropped, unwritten, afterEnd, missed } = result
+  const fates = [
+    `filtered out ${grouped(filteredOut)}`,
+    `dropped ${grouped(dropped)}`,
+    `unwritten ${grouped(unwritten)}`,
+    `after the end ${grouped(afterEnd)}`,
+  ]
+  const before = missed === null ? '' : `; missed by the card ${grouped(missed)}`
   return {
     json: { capture: result },
     text: {
       title: 'capture',
-      first: `: ${counted(captured, 'packet')} ${where}`,
-      lines: [
-        `of ${grouped(received)} received: filtered out ${grouped(filteredOut)}, dropped ${grouped(dropped)}, ` +
-          `unwritten ${grouped(unwritten)}, after the end ${grouped(afterEnd)}` +
-          (missed === null ? '' : `; missed by the card ${grouped(missed)}`),
-      ],
+      first: `: ${counted(captured, 'packet')} ${placeOf(result)}`,
+      lines: [`of ${grouped(received)} received: ${fates.join(', ')}${before}`],
     },
-    warnings:
-      dropped > 0
-        ? [
-            `${counted(dropped, 'packet')} dropped: the file takes them too slowly; write to a faster disk, filter, or give -s`,
-          ]
-        : [],
+    warnings: dropped > 0 ? [`${counted(dropped, 'packet')} dropped: ${REASONS[result.how]}`] : [],
     loss: null,
-    lostHere: lost,
+    lostHere: result.how === 'written' ? dropped + unwritten : 0,
   }
+}
+
+const REASONS = {
+  written:
+    'what is written to takes them too slowly; choose a faster disk, filter, or keep less of each (-s)',
+  shown: 'more than can be shown; write them to a file (-w), or filter',
+  counted: '',
+} as const
+
+function placeOf({ how, file, files, bytes }: CaptureResult): string {
+  if (file === null) return how
+  const name = file === '-' ? 'on stdout' : `in ${file}`
+  return `${files > 1 ? `in ${files} files named after ${file}` : name} (${grouped(bytes)} bytes)`
 }

@@ -13,8 +13,8 @@ export interface CaptureOptions {
   readonly limits: FileLimits
   /** In tcpdump's language; '': everything. */
   readonly filter: string
-  /** What isn't written is not shown either: nothing but the summary. */
-  readonly quiet: boolean
+  /** How packets that aren't written are shown, as lines or as JSON; null: not at all. */
+  readonly show: 'text' | 'json' | null
 }
 
 /** What a worker is to do. */
