@@ -56,7 +56,10 @@ async function main(spec: WorkerSpec): Promise<void> {
   const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
   const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
   const headerBytes = Math.max(...pairs.map((pair) => pair.headerBytes))
-  const ledger = spec.check ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs), headerBytes) : null
+  const fills = pairs.some((pair) => pair.fillsBuffers === true)
+  const ledger = spec.check
+    ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs), headerBytes, fills)
+    : null
   const memory = ledger === null ? buffers : checkedMemory(ledger)
   const ports = pairs.map(({ rx, tx }, i) =>
     ledger === null ? new DataPort(rx, tx) : new DataPort(checkedRx(rx, ledger, i), checkedTx(tx, ledger)),

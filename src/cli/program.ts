@@ -48,6 +48,7 @@ A <device> is one of
   0000:03:00.0, 03:00.0   a PCI function
   vfio-user:<socket>      a vfio-user server, such as ixy-ts vnic
   vhost-user:<socket>     a vhost-user back end, such as DPDK's net_vhost: virtio queues without a card
+  tap:<ifname>            a TAP interface of Linux: the kernel's own stack at the other end, docs/host-interface.md
   virtual:<wire>          a virtual 82599 for the life of this command, with <wire> plugged into its port
 
 A <wire> is a comma-separated list of

@@ -13,7 +13,7 @@ export const forwardCommand: AppCommand<ForwardOptions, ForwardOptions> = {
   app: forward,
   description: 'Send every packet from device a out of device b, and from b out of a',
   devices: [
-    ['device-a', 'PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>'],
+    ['device-a', 'PCI address, vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>'],
     ['device-b', 'the same, another device'],
   ],
   examples: EXAMPLES,
