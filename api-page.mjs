@@ -9,7 +9,7 @@ const PAGE = 'docs/api.md'
 const HEAD = `# API
 
 What \`import … from 'ixy-ts'\` gives: how an app of one's own is written stands in [the tour](tour.md#7-an-app), and
-[examples/](examples) has four. This page is made from the sources by \`make api\`.
+[examples/](examples) has five. This page is made from the sources by \`make api\`.
 `
 
 const { options } = ts.convertCompilerOptionsFromJson(

@@ -1,10 +1,9 @@
 /** One comparison in a thread of its own, as in the product: nothing else has been compiled or run there before. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Backend } from '../src/engine/types.ts'
 import { IxgbeShare } from './ixgbe-share.ts'
 import type { Effort } from './lib/measure.ts'
 import { loadNative } from './lib/native.ts'
-import type { Work } from './lib/share.ts'
+import type { Loops, Work } from './lib/share.ts'
 import { VirtioShare } from './virtio-share.ts'
 
 const SHARES = { ixgbe: IxgbeShare, virtio: VirtioShare }
@@ -13,7 +12,7 @@ export interface ContestSpec {
   readonly driver: keyof typeof SHARES
   readonly library: string
   readonly work: Work
-  readonly backend: Backend
+  readonly backend: Loops
   readonly batchSize: number
   readonly effort: Effort
 }

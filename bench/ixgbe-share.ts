@@ -1,10 +1,12 @@
 /** The ixgbe driver beside C with ixy's layout and with ours. */
 import { makeRings } from '../src/driver/intel/queues.ts'
-import type { Backend } from '../src/engine/types.ts'
+import type { RxQueue } from '../src/driver/device.ts'
 import { viewOf } from '../src/linux/mapping.ts'
+import { OffloadFlag } from '../src/memory/offloads.ts'
+import type { PacketMemory } from '../src/memory/packets.ts'
 import type { Contestant } from './lib/measure.ts'
 import type { Handle, Native } from './lib/native.ts'
-import { type Cards, FRAME, POOL_SHIFT, poolBytes, RING, Share, type Work } from './lib/share.ts'
+import { type Cards, FRAME, POOL_SHIFT, poolBytes, type Loops, RING, Share, type Work } from './lib/share.ts'
 
 /** ixy takes at least so many buffers. */
 const IXY_POOL = 4096
@@ -27,7 +29,7 @@ export class IxgbeShare extends Share {
     return [this.ixy(work, batchSize), this.own(work, batchSize)]
   }
 
-  contestant(work: Work, backend: Backend, batchSize: number): Contestant {
+  contestant(work: Work, backend: Loops, batchSize: number): Contestant {
     const { memory, seen } = this.productMemory(backend)
     const { cards, rings, tails } = this.cards(work, seen)
     const registers = new Int32Array(viewOf(tails, TAILS))
@@ -39,7 +41,7 @@ export class IxgbeShare extends Share {
       const { rx, tx } = makeRings(memory, i, ring(2 * i), ring(2 * i + 1))
       rx.start(registers, 2 * i)
       tx.start(registers, 2 * i + 1)
-      return { rx, tx }
+      return { rx: backend === 'open' ? asking(rx, memory) : rx, tx }
     })
     return this.product(work, batchSize, memory, cards, ports)
   }
@@ -77,4 +79,21 @@ export class IxgbeShare extends Share {
     const run = { forward: native.ownForward, receive: native.ownReceive, generate: native.ownGenerate }[work]
     return this.c('C, own layout', work, batchSize, cards, (steps, limit) => run(driver, steps, limit))
   }
+}
+
+/** Of every packet that comes in, the checksum is open. */
+function asking(rx: RxQueue, { offloads }: PacketMemory): RxQueue {
+  if (offloads === null) throw new Error('these rings have no offloads')
+  const { flags, checksumStart, checksumOffset } = offloads
+  const receive = (batch: Int32Array, limit: number): number => {
+    const count = rx.receive(batch, limit)
+    for (let i = 0; i < count; i++) {
+      const id = batch[i]
+      flags[id] = OffloadFlag.CHECKSUM_OPEN
+      checksumStart[id] = 34
+      checksumOffset[id] = 16
+    }
+    return count
+  }
+  return { ...rx, receive, untaken: rx.untaken }
 }

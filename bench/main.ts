@@ -21,6 +21,8 @@ const IXY = 'C, ixy layout'
 const OWN = 'C, own layout'
 const OURS = 'ours'
 const BACKENDS = ['ts', 'wasm'] as const
+/** Rings with offloads are in TypeScript only. */
+const WITH_OFFLOADS = ['offloads', 'open'] as const
 type Driver = ContestSpec['driver']
 
 const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
@@ -68,7 +70,8 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
   const contests: Contest[] = []
   for (const { work, batches } of CONTESTS[driver]) {
     for (const batchSize of batches) {
-      for (const backend of BACKENDS) {
+      const offloads = driver === 'ixgbe' && work === 'forward' && batchSize === 32 ? WITH_OFFLOADS : []
+      for (const backend of [...BACKENDS, ...offloads]) {
         const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
         const times = [...peers, OURS].map((name) => {

@@ -64,8 +64,10 @@ static void transmit(struct port *port, uint32_t bytes, int forwarding) {
 	for (; head != tail; head = (head + 1) & mask) {
 		struct descriptor *descriptor = port->tx + head;
 		const uint8_t *packet = (const uint8_t *)descriptor->address;
+		/* A context says what packets look like, and is none. */
+		if ((descriptor->command & TX_DTYP) == TX_CONTEXT) continue;
 		int bad = (descriptor->command & ~TX_RS) != (TX_COMMAND | bytes) ||
-		          descriptor->status != bytes << TX_PAYLEN_SHIFT;
+		          (descriptor->status & ~TX_OFFLOADS) != bytes << TX_PAYLEN_SHIFT;
 		if (forwarding && !bad) {
 			uint32_t sequence;
 			memcpy(&sequence, packet + 52, 4);

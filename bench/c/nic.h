@@ -18,6 +18,10 @@ struct descriptor {
 /* DEXT, IFCS, EOP, DTYP data */
 #define TX_COMMAND ((1u << 29) | (1u << 25) | (1u << 24) | (3u << 20))
 #define TX_PAYLEN_SHIFT 14
+/* What a descriptor is; a context; which context counts and what is asked of the card (82599 7.2.3.2.4). */
+#define TX_DTYP (0xfu << 20)
+#define TX_CONTEXT (0x2u << 20)
+#define TX_OFFLOADS 0x3f0u
 
 #define TOUCHED_BYTE 48
 

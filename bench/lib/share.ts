@@ -20,8 +20,11 @@ export const FRAME = 60
 export const POOL_SHIFT = 11
 const BUFFER_SHIFT = 11
 const POOLS = 3
+const UNDERSTOOD = { use: 'understands', pool: -1 } as const
 
 export type Work = 'forward' | 'receive' | 'generate'
+/** The product's loops; 'offloads': rings with offloads; 'open': of every packet the checksum is the card's work. */
+export type Loops = Backend | 'offloads' | 'open'
 
 /** Two stand-in cards: what happens between the timed parts. */
 export interface Cards {
@@ -48,7 +51,7 @@ export abstract class Share {
   }
 
   /** Drivers in C, then the product. */
-  run(work: Work, backend: Backend, batchSize: number, effort: Effort): Comparison {
+  run(work: Work, backend: Loops, batchSize: number, effort: Effort): Comparison {
     const contestants = [...this.peers(work, batchSize), this.contestant(work, backend, batchSize)]
     const comparison = compare(contestants, effort)
     const errors = this.plugged.reduce((sum, cards) => sum + cards.errors(), 0)
@@ -60,7 +63,7 @@ export abstract class Share {
   protected abstract peers(work: Work, batchSize: number): Contestant[]
 
   /** The product's own code. */
-  abstract contestant(work: Work, backend: Backend, batchSize: number): Contestant
+  abstract contestant(work: Work, backend: Loops, batchSize: number): Contestant
 
   protected take(bytes: number): bigint {
     const address = this.memory.address + BigInt(this.taken)
@@ -91,7 +94,7 @@ export abstract class Share {
   }
 
   /** Packet memory of the product, and at which address the cards are to see what is at another. */
-  protected productMemory(backend: Backend): { memory: PacketMemory; seen: (address: bigint) => bigint } {
+  protected productMemory(backend: Loops): { memory: PacketMemory; seen: (address: bigint) => bigint } {
     const address = this.take(poolBytes())
     const space = backend === 'wasm' ? new WasmSpace(this.memory) : null
     // A CPU finds a line in its first cache by the virtual address: what was written at one and is read at the other
@@ -106,6 +109,7 @@ export abstract class Share {
       bufferShift: BUFFER_SHIFT,
       poolShift: POOL_SHIFT,
       pools: POOLS,
+      ...((backend === 'offloads' || backend === 'open') && { offloads: UNDERSTOOD }),
     }
     return { memory: new PacketMemory(spec, space), seen }
   }

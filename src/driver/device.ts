@@ -18,7 +18,7 @@ import type { DeviceOffloads } from '../memory/offloads.ts'
 
 /** Receives packets. Lives in one worker. */
 export interface RxQueue {
-  /** Packets and bytes (without FCS) received since the queue was made. */
+  /** Packets and bytes (without FCS) received since the queue was made, with tags that were taken out. */
   readonly packets: number
   readonly bytes: number
   /** Received, then dropped: no free buffer to take the packet's place in the ring. */
@@ -40,7 +40,7 @@ export interface RxQueue {
 
 /** Sends packets. Lives in one worker. */
 export interface TxQueue {
-  /** Packets and bytes (without FCS) handed to the card since the queue was made. */
+  /** Packets and bytes (without FCS) handed to the card since the queue was made: as they leave, if the card cuts or tags them. */
   readonly packets: number
   readonly bytes: number
   /**

@@ -17,7 +17,7 @@
 import { IxyError } from '../errors.ts'
 import { viewOf } from '../linux/mapping.ts'
 import { specialise } from '../specialise.ts'
-import { type OffloadsSpec, PacketOffloads } from './offloads.ts'
+import { type OffloadsSpec, PacketOffloads, clearing } from './offloads.ts'
 import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
 import { whole } from './whole.ts'
@@ -144,7 +144,7 @@ export class PacketMemory {
       whole,
     })
     this.offloads = spec.offloads === undefined ? null : new PacketOffloads(count, spec.offloads)
-    this.allocate = this.offloads === null ? allocate : this.offloads.clearing(allocate)
+    this.allocate = this.offloads === null ? allocate : clearing(allocate, this.offloads)
     this.free = free
 
     const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)

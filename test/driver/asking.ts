@@ -9,21 +9,23 @@ export interface Asked {
   readonly vlan: number | null
   /** TCP is to be cut. */
   readonly cut: boolean
+  /** The checksum of the IPv4 header isn't there yet. */
+  readonly ip?: boolean
 }
 
 /** Takes a buffer of `pool`, writes the packet into it and asks for everything. */
-export function ask(memory: PacketMemory, pool: number, { packet, vlan, cut }: Asked): number {
+export function ask(memory: PacketMemory, pool: number, { packet, vlan, cut, ip = true }: Asked): number {
   const { offloads } = memory
   if (offloads === null) throw new Error('no offloads')
   const one = new Int32Array(1)
   expect(memory.allocate(pool, one, 1)).toBe(1)
   const [id] = one
   expect([offloads.flags[id], offloads.segment[id]]).toEqual([0, 0])
-  const { frame, checksumStart, checksumOffset, headerBytes } = build(packet, true)
+  const { frame, checksumStart, checksumOffset, headerBytes } = build(packet, true, ip)
   memory.u8.set(frame, memory.dataOffset(id))
   memory.size[id] = frame.length
   const { CHECKSUM_OPEN, IP_OPEN, VLAN } = OffloadFlag
-  offloads.flags[id] = CHECKSUM_OPEN | (packet.v6 ? 0 : IP_OPEN) | (vlan === null ? 0 : VLAN)
+  offloads.flags[id] = CHECKSUM_OPEN | (packet.v6 || !ip ? 0 : IP_OPEN) | (vlan === null ? 0 : VLAN)
   offloads.checksumStart[id] = checksumStart
   offloads.checksumOffset[id] = checksumOffset
   offloads.segment[id] = cut && !packet.udp ? packet.segment : 0

@@ -50,7 +50,7 @@ class Bench {
 
 const bench = new Bench()
 const packets = fc.array(
-  fc.record({ packet: large(3000), vlan: fc.option(fc.nat(0xffff)), cut: fc.boolean() }),
+  fc.record({ packet: large(3000), vlan: fc.option(fc.nat(0xffff)), cut: fc.boolean(), ip: fc.boolean() }),
   {
     minLength: 1,
     maxLength: 8,

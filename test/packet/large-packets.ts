@@ -67,8 +67,8 @@ export interface Built {
   readonly headerBytes: number
 }
 
-/** `open`: with checksums still to be completed, that of the IPv4 header wrong. */
-export function build(packet: Large, open: boolean): Built {
+/** `open`: with checksums still to be completed, that of the IPv4 header, too, and now wrong, if `ipOpen`. */
+export function build(packet: Large, open: boolean, ipOpen = open): Built {
   const { v6, udp, tag, payload } = packet
   const ethernet = new EthernetFrame()
   const l3 = tag === null ? 14 : 18
@@ -112,7 +112,7 @@ export function build(packet: Large, open: boolean): Built {
     ip.timeToLive = 64
     ip.source = 0x0a000001
     ip.destination = 0x0a000002
-    if (open) frame.set([0xde, 0xad], l3 + 10)
+    if (ipOpen) frame.set([0xde, 0xad], l3 + 10)
     else ip.fillChecksum()
   }
   const body = udp ? new UdpDatagram() : new TcpSegment()

@@ -30,8 +30,11 @@ const WORDS = 3
 const NONE = 0
 
 export class Requests {
-  /** Of the last ask(): bits of word 2, and word 3, of the data descriptor; 0 if it is that of any packet. */
-  readonly words = new Int32Array(2)
+  /**
+   * Of the last ask(): bits of word 2, and word 3, of the data descriptor, 0 if it is that of any packet; how many packets more, and
+   * how many bytes more than the packet has, the card makes of it.
+   */
+  readonly words = new Int32Array(4)
   private readonly memory: PacketMemory
   private readonly offloads: PacketOffloads
   private readonly ring: Int32Array
@@ -95,6 +98,9 @@ export class Requests {
     words[0] = (segment > 0 ? TX_TSE : 0) | ((flags & VLAN) !== 0 ? TX_VLE : 0)
     const sums = (open ? TX_TXSM : 0) | (ip ? TX_IXSM : 0)
     const payload = segment > 0 ? size[id] - headers : size[id]
+    const more = segment > 0 ? Math.ceil(payload / segment) - 1 : 0
+    words[2] = more
+    words[3] = more * headers + ((flags & VLAN) !== 0 ? (more + 1) * VLAN_TAG_BYTES : 0)
     words[1] = (payload << TX_PAYLEN_SHIFT) | sums | (this.used * TX_IDX)
     return contexts
   }
@@ -139,8 +145,7 @@ export class Requests {
     putTagIn(memory, offloads, id)
     closeChecksum(memory, offloads, id)
     closeIpChecksum(memory, offloads, id)
-    words[0] = 0
-    words[1] = 0
+    words.fill(0)
     return 0
   }
 }

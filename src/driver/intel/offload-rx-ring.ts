@@ -113,7 +113,8 @@ function makeReceive(
         segment[id] = 0
         batch[count] = id
         count = (count + 1) | 0
-        bytes = (bytes + length) | 0
+        // With the tag's four, as in transmit: 4 is half of RX_VP.
+        bytes = (bytes + length + ((status & TAG) >> 1)) | 0
       }
       quads[at << 1] = iova[armed]
       quads[(at << 1) + 1] = 0 // clears DD

@@ -17,6 +17,9 @@ import { READ } from './frame-io.ts'
 import { WRITES, queueBytes } from './layout.ts'
 import type { TapQueueSpec } from './queue-spec.ts'
 
+/** What virtio_net_hdr can ask of the kernel. Cutting is ours in both directions: what is large is put together again by join.ts. */
+const OFFLOADS = { receive: true, checksum: true, ipChecksum: false, segment: false, vlan: false }
+
 /** A TAP interface of Linux as a device: what the kernel sends on it is received, what is sent the kernel receives. */
 export class TapDevice implements Device {
   readonly name: string
@@ -52,7 +55,9 @@ export class TapDevice implements Device {
         entries: options.ringSize,
         interrupt: options.interrupts ? fd : null,
         interruptStays: true,
+        offloads: OFFLOADS,
       }))
+      this.tap.leaveWork()
     } catch (error) {
       this.undo.runQuietly()
       throw error

@@ -34,6 +34,11 @@ export class NetHeader {
     this.checksumStart = bytes[header + CHECKSUM_START] | (bytes[header + CHECKSUM_START + 1] << 8)
     this.checksumOffset = bytes[header + CHECKSUM_OFFSET] | (bytes[header + CHECKSUM_OFFSET + 1] << 8)
   }
+
+  /** The checksum that is left open, if one is, is in the frame's `length` bytes. */
+  fits(length: number): boolean {
+    return (this.flags & NEEDS_CHECKSUM) === 0 || this.checksumStart + this.checksumOffset + 2 <= length
+  }
 }
 
 /** Writes a header. `headers`: bytes of all headers, of a frame that is to be cut. */
