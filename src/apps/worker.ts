@@ -106,6 +106,7 @@ function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: rea
   warmUp(spec, pairs, steps)
   context.memory.reset()
   context.counters.fill(0)
+  for (const port of context.ports) port.filteredOut = 0
   if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
   steps.reset()
   return steps
