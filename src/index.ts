@@ -51,6 +51,8 @@ export type { CaptureRecord } from './captures/files.ts'
 // Filters in tcpdump's language
 export { compileFilter } from './linux/pcap-library.ts'
 export { makeFilter } from './packet/filter/translate.ts'
+export { makeSieve } from './apps/sieve.ts'
+export type { Sieve } from './apps/sieve.ts'
 export type { PacketFilter } from './packet/filter/translate.ts'
 export type { FilterInstruction, FilterProgram } from './packet/filter/program.ts'
 

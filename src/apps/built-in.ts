@@ -3,5 +3,6 @@ import type { AppCommand } from './command.ts'
 import { captureCommand } from './capture/command.ts'
 import { forwardCommand } from './forward/command.ts'
 import { pktgenCommand } from './pktgen/command.ts'
+import { tunnelCommand } from './tunnel/command.ts'
 
-export const BUILT_IN: readonly AppCommand[] = [forwardCommand, pktgenCommand, captureCommand]
+export const BUILT_IN: readonly AppCommand[] = [forwardCommand, pktgenCommand, captureCommand, tunnelCommand]

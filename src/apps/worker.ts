@@ -56,7 +56,10 @@ async function main(spec: WorkerSpec): Promise<void> {
   const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
   const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
   const headerBytes = Math.max(...pairs.map((pair) => pair.headerBytes))
-  const ledger = spec.check ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs), headerBytes) : null
+  const fills = pairs.some((pair) => pair.fillsBuffers === true)
+  const ledger = spec.check
+    ? new Ledger(buffers, [...pairs.keys()], new Places(isOurs), headerBytes, fills)
+    : null
   const memory = ledger === null ? buffers : checkedMemory(ledger)
   const ports = pairs.map(({ rx, tx }, i) =>
     ledger === null ? new DataPort(rx, tx) : new DataPort(checkedRx(rx, ledger, i), checkedTx(tx, ledger)),
@@ -103,6 +106,7 @@ function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: rea
   warmUp(spec, pairs, steps)
   context.memory.reset()
   context.counters.fill(0)
+  for (const port of context.ports) port.filteredOut = 0
   if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
   steps.reset()
   return steps

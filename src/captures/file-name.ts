@@ -17,6 +17,11 @@ export function endOfPart(text: string, start: number): number {
   return text.length
 }
 
+/** Text in which `\,` stands for a comma and `\\` for a backslash; any other backslash is one. */
+export function unescaped(text: string): string {
+  return text.replace(/\\([,\\])/g, '$1')
+}
+
 /**
  * The name for node:fs. Bytes if it isn't UTF-8. `/dev/fd/<n>`, as a shell writes for `<(…)`, is a descriptor of process
  * `owner`: the one whose command line it stood on.

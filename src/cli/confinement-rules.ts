@@ -19,7 +19,8 @@ const { EXECUTE, READ_FILE, READ_DIR, WRITE_FILE, REMOVE_FILE, MAKE_REG, MAKE_SO
 const READ = READ_FILE | READ_DIR
 const DEVICE = READ_FILE | WRITE_FILE | IOCTL_DEV
 
-/** Of the system: the loader's cache, OpenSSL's settings, certificates that Node.js loads, time zones, names of users. */
+/** Of the system: the loader's cache, OpenSSL's settings, certificates that Node.js loads, time zones, names of users,
+ * services and hosts. */
 const SYSTEM_FILES = [
   ...[
     '/etc/ld.so.cache',
@@ -30,6 +31,8 @@ const SYSTEM_FILES = [
   ],
   ...['/etc/ssl/certs', '/usr/lib/ssl', '/usr/local/ssl', '/etc/localtime', '/usr/share/zoneinfo'],
   ...['/etc/passwd', '/etc/group', '/etc/nsswitch.conf', '/dev/urandom'],
+  // Names in filters of captures.
+  ...['/etc/services', '/etc/protocols', '/etc/networks', '/etc/hosts', '/etc/ethers'],
 ]
 /** What the C library, V8 and this program ask the kernel: memory limits, CPUs, counters of interfaces. */
 const KERNEL_FILES = [

@@ -48,6 +48,7 @@ A <device> is one of
   0000:03:00.0, 03:00.0   a PCI function
   vfio-user:<socket>      a vfio-user server, such as ixy-ts vnic
   vhost-user:<socket>     a vhost-user back end, such as DPDK's net_vhost: virtio queues without a card
+  tap:<ifname>            a TAP interface of Linux: the kernel's own stack at the other end, docs/host-interface.md
   virtual:<wire>          a virtual 82599 for the life of this command, with <wire> plugged into its port
 
 A <wire> is a comma-separated list of
@@ -58,7 +59,8 @@ A <wire> is a comma-separated list of
   replay=<file>           plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
                           timing without rate=: speed=<factor> scales it, gap=<max> cuts its pauses.
                           mac=<dst> for captures without Ethernet header; strict refuses what is damaged
-  record=<file>           writes what the NIC sends into a capture: snaplen=<bytes>, filesize=<kB>, files=<n>
+  record=<file>           writes what the NIC sends into a capture: snaplen=<bytes>, filesize=<kB>, files=<n>,
+                          filter=<what to keep, in tcpdump's language>
                           A capture is a file, a FIFO or - (stdin, stdout); docs/captures.md
   fault=<list>            drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<plugged>[/<unplugged>],
                           unplugged=<time> (not plugged in at first, for that long), seed=<n>, joined by +

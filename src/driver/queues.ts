@@ -19,6 +19,8 @@ export interface QueuePair {
   readonly tx: TxQueue
   /** Bytes directly in front of each packet that driver and device write to. */
   readonly headerBytes: number
+  /** What comes in may be longer than what becomes of it: a packet's buffer may have been written to up to its end. Default false. */
+  readonly fillsBuffers?: boolean
   /** Connects the rings to the device and arms the receive ring. All buffers of its pool must be free. */
   start(): void
   /**

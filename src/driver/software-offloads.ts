@@ -41,6 +41,7 @@ export function withSoftwareOffloads(
   const sends = does.checksum && (!all || (does.ipChecksum && does.segment && does.vlan))
   return {
     headerBytes: pair.headerBytes,
+    fillsBuffers: pair.fillsBuffers ?? false,
     start: () => pair.start(),
     rehearse: () => pair.rehearse(),
     rx: does.receive && !strip ? pair.rx : new OffloadRx(pair.rx, memory, offloads, does),

@@ -13,6 +13,11 @@ import type { PacketMemory } from '../memory/packets.ts'
 export interface AppPort {
   readonly rx: RxQueue
   readonly tx: TxQueue
+  /**
+   * Packets received here that the app has not passed on because it was told so, by a filter. The app counts them, once per batch:
+   * `port.filteredOut += n`. They are `filtered_out` in the statistics; the balance doesn't take them for lost.
+   */
+  filteredOut: number
 }
 
 /** What an app is told in the main thread, before any device is touched. */
@@ -126,8 +131,8 @@ export interface App<Options = unknown, Job = Options> {
   /** Names of its counters, which are printed and served beside those of the devices. */
   readonly counters?: readonly string[]
   /**
-   * Pairs of ports between which it passes everything: what comes in at the first goes out of the second, unchanged in number,
-   * and nothing else does. The balance of the run then follows packets through the app, and `--expect-loss` counts what the app
+   * Pairs of ports between which it passes everything: what comes in at the first goes out of the second, unchanged in number
+   * but for what the port has counted in `filteredOut`, and nothing else does. The balance of the run then follows packets through the app, and `--expect-loss` counts what the app
    * loses. Ports without a pair end, and begin, at the app.
    */
   readonly passes?: readonly (readonly [number, number])[]

@@ -135,5 +135,9 @@ function virtualReport(
 export function withoutVerdict(report: WireReport): WireReport {
   const { lost, ...counters } = report.counters
   if (lost === undefined) return report
-  return { ...report, counters, notJudged: 'its frames end where nobody checks their sequence numbers' }
+  return {
+    ...report,
+    counters,
+    notJudged: 'not all of its frames end where their sequence numbers are checked',
+  }
 }

@@ -29,6 +29,8 @@ export interface PortCounts {
     readonly dropped: Readonly<Record<string, number>>
     /** Left in the receive rings. */
     readonly untaken: number
+    /** Taken by the app, and not passed on by its filter. */
+    readonly filteredOut: number
     readonly queued: number
     /** Left in the transmit rings when the workers ended: the card may still have sent some of them. */
     readonly unsent: number
@@ -62,13 +64,16 @@ export interface Balance {
   /** Held by a wire when the run ended. */
   readonly underWay: number
   readonly lost: readonly Loss[]
-  /** offered + copies - arrived - lost - underWay, added up without sign over the places where it isn't 0. */
+  /** Not passed on by the app, as it was told so. */
+  readonly filteredOut: number
+  /** offered + copies - arrived - lost - filteredOut - underWay, added up without sign over the places where it isn't 0. */
   readonly unaccounted: number
 }
 
 /** What a direction gathers on its way. */
 class Path {
   readonly lost: Loss[] = []
+  filteredOut = 0
   copies = 0
   corrupted = 0
   underWay = 0
@@ -92,9 +97,9 @@ class Path {
     return way.copies - way.held - framesOf(way.lost)
   }
 
-  sums(): Pick<Balance, 'copies' | 'corrupted' | 'underWay' | 'lost' | 'unaccounted'> {
-    const { copies, corrupted, underWay, lost, unaccounted } = this
-    return { copies, corrupted, underWay, lost, unaccounted }
+  sums(): Omit<Balance, 'from' | 'to' | 'offered' | 'returned' | 'arrived'> {
+    const { copies, corrupted, underWay, lost, filteredOut, unaccounted } = this
+    return { copies, corrupted, underWay, lost, filteredOut, unaccounted }
   }
 
   /** Two who should have counted the same. */
@@ -158,7 +163,10 @@ function transmit(port: PortCounts, path: Path): number {
 function direction(app: string, from: PortCounts | null, to: PortCounts | null): Balance {
   const path = new Path()
   const source = from === null ? { offered: to?.worker.queued ?? 0, returned: 0 } : receive(from, path)
-  if (from !== null && to !== null) path.compare(from.worker.taken, to.worker.queued)
+  if (from !== null && to !== null) {
+    path.filteredOut = from.worker.filteredOut
+    path.compare(from.worker.taken - path.filteredOut, to.worker.queued)
+  }
   const arrived = to === null ? (from?.worker.taken ?? 0) : transmit(to, path)
   return { from: endOf(app, from), to: endOf(app, to), ...source, ...path.sums(), arrived }
 }

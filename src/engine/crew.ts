@@ -26,7 +26,7 @@ import {
 import type { RunOptions, Traffic } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
-const TAKEN_AND_DROPPED = DROP_CAUSES.filter((cause) => cause !== 'tx_unsent' && cause !== 'rx_untaken')
+const TAKEN_AND_DROPPED = ['pool_empty', 'fragments', 'bad_length'] as const
 
 export interface QueueCounters {
   readonly rx: Traffic
@@ -158,6 +158,7 @@ export class Crew {
       taken: rx.packets,
       dropped: Object.fromEntries(TAKEN_AND_DROPPED.map((cause) => [cause, dropped[cause]])),
       untaken: dropped['rx_untaken'],
+      filteredOut: dropped['filtered_out'],
       queued: tx.packets,
       unsent: dropped['tx_unsent'],
     }

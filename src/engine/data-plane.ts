@@ -13,8 +13,9 @@ import {
   COMMAND_SETTLE,
   COMMAND_STOP,
   COUNTERS,
-  FIRST_MOVED,
   BAD_LENGTH,
+  FILTERED_OUT,
+  FIRST_MOVED,
   FRAGMENTS,
   LAST_MOVED,
   POOL_EMPTY,
@@ -41,6 +42,7 @@ export class DataPort {
   txUnsent = 0
   /** Packets that were still in the receive ring. */
   rxUntaken = 0
+  filteredOut = 0
 
   constructor(rx: RxQueue, tx: TxQueue) {
     this.rx = rx
@@ -161,7 +163,7 @@ export class DataPlane {
     const { counters, ports, before } = this
     let packets = 0
     for (let i = 0; i < ports.length; i++) {
-      const { rx, tx, txUnsent, rxUntaken } = ports[i]
+      const { rx, tx, txUnsent, rxUntaken, filteredOut } = ports[i]
       const base = i * COUNTERS
       counters[base + RX_PACKETS] = rx.packets
       counters[base + RX_BYTES] = rx.bytes
@@ -172,6 +174,7 @@ export class DataPlane {
       counters[base + BAD_LENGTH] = rx.badLength
       counters[base + TX_UNSENT] = txUnsent
       counters[base + RX_UNTAKEN] = rxUntaken
+      counters[base + FILTERED_OUT] = filteredOut
       packets += rx.packets + tx.packets
     }
     if (!this.done && this.steps.done?.() === true) {

@@ -10,6 +10,8 @@ import type { PollMode } from './types.ts'
  * between packets under load.
  */
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
+/** A poll by a system call takes so many times as long as one of a ring in memory. */
+const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
 const LONGEST = 200
 /** How long a lazy one sleeps that would poll on, milliseconds. */
@@ -38,7 +40,9 @@ export class Sleeper {
     )
     this.eventfds = interrupts.flatMap(({ interrupt, interruptStays }) => (interruptStays ? [] : [interrupt]))
     this.set = new PollSet(interrupts.map(({ interrupt }) => interrupt))
-    this.patience = PATIENCE[mode]
+    // Where packets wait in the kernel, a poll asks it.
+    const costly = queues.some(({ interruptStays }) => interruptStays === true)
+    this.patience = costly ? Math.ceil(PATIENCE[mode] / COSTLY) : PATIENCE[mode]
     this.sleeps = mode !== 'poll'
   }
 

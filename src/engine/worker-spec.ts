@@ -30,7 +30,14 @@ export const TX_PACKETS = 2
 export const TX_BYTES = 3
 /** The first counter of packets dropped by the driver or the app; DROP_CAUSES names them in order. */
 export const FIRST_DROP = 4
-export const DROP_CAUSES = ['pool_empty', 'fragments', 'tx_unsent', 'rx_untaken', 'bad_length'] as const
+export const DROP_CAUSES = [
+  'pool_empty',
+  'fragments',
+  'tx_unsent',
+  'rx_untaken',
+  'bad_length',
+  'filtered_out',
+] as const
 export const POOL_EMPTY = FIRST_DROP
 export const FRAGMENTS = FIRST_DROP + 1
 /** Still in the transmit ring when the worker gave up waiting. */
@@ -39,6 +46,8 @@ export const TX_UNSENT = FIRST_DROP + 2
 export const RX_UNTAKEN = FIRST_DROP + 3
 /** Dropped for a length that no packet in their buffers can have. */
 export const BAD_LENGTH = FIRST_DROP + 4
+/** Not passed on by the app, as it was told so: AppPort.filteredOut. */
+export const FILTERED_OUT = FIRST_DROP + 5
 export const COUNTERS = FIRST_DROP + DROP_CAUSES.length
 
 /** Behind the counters of all ports, then the app's own: when the worker first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */

@@ -103,7 +103,7 @@ function arm(
   for (const device of session.devices) device.start()
   return {
     devices: session.infos(),
-    ports: pairs.map(({ rx, tx }) => ({ rx, tx })),
+    ports: pairs.map(({ rx, tx }) => ({ rx, tx, filteredOut: 0 })),
     memory,
     pools: Array.from({ length: pools }, (_, i) => pairs.length + i),
     statistics: (port) => session.devices[port].statistics(),

@@ -73,10 +73,10 @@ export interface TapQueues {
   /** Of the interface, which is the kernel's end: six bytes. */
   readonly mac: Uint8Array
   /**
-   * Lets the kernel leave checksums, and cutting TCP and UDP into packets, to us, as far as it can: false if it can't. Or
-   * takes that back.
+   * Lets the kernel leave checksums of TCP and UDP, and cutting them into packets, to us, as far as it can. It then takes large
+   * packets of these from us as well.
    */
-  leaveWork(toUs: boolean): boolean
+  leaveWork(): { readonly tcp: boolean; readonly udp: boolean }
   /** As in Tap. */
   close(): void
 }
@@ -122,12 +122,12 @@ export function openTapQueues(name: string, count: number): TapQueues {
     fds: [...fds],
     name,
     mac,
-    leaveWork(toUs) {
-      if (!toUs) return leave(0)
+    leaveWork() {
       const { CSUM, TSO4, TSO6, TSO_ECN, USO4, USO6 } = TUN_F
       const tcp = CSUM | TSO4 | TSO6 | TSO_ECN
-      // UDP: since Linux 6.2.
-      return leave(tcp | USO4 | USO6) || leave(tcp)
+      // Of UDP since Linux 6.2.
+      const udp = leave(tcp | USO4 | USO6)
+      return { udp, tcp: udp || leave(tcp) }
     },
     close() {
       if (fds.length === 0) return

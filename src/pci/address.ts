@@ -18,7 +18,7 @@ export type DeviceAddress =
 const PCI_ADDRESS = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/i
 
 const FORMS =
-  'use a PCI address such as 0000:03:00.0 (ixy-ts devices lists them), vfio-user:<socket>, vhost-user:<socket>, tap:<interface> or virtual:<wire>'
+  'use a PCI address such as 0000:03:00.0 (ixy-ts devices lists them), vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>'
 
 /** Throws IXY_ERR_USAGE if `text` is none of the forms. Whether there is such a device is another question. */
 export function parseDevice(text: string): DeviceAddress {

@@ -83,6 +83,7 @@ export class Rig {
     const ports = this.ports.map(({ rx, tx }, pool) => ({
       rx: checkedRx(rx, ledger, pool),
       tx: checkedTx(tx, ledger),
+      filteredOut: 0,
     }))
     const checked = checkedMemory(ledger)
     try {

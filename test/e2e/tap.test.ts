@@ -8,7 +8,14 @@ import { LAUNCHER, Tool, describeIf, missing, sh, temporaryDirectory } from './s
 
 const programs = ['ip', 'ping', 'iperf3', 'sha256sum']
 
+const KINDS = ['virtual:tap=', 'tap:']
+
 describeIf(missing({ root: true, programs }), 'forward between two TAPs in network namespaces', () => {
+  describe.each(KINDS)('%s', forwardBetween)
+})
+
+/** `kind`: what stands in front of the interface's name. */
+function forwardBetween(kind: string): void {
   const directory = temporaryDirectory()
   const id = process.pid
   const ends = ['a', 'b'].map((name, i) => ({
@@ -23,7 +30,7 @@ describeIf(missing({ root: true, programs }), 'forward between two TAPs in netwo
   let tool: Tool
 
   beforeAll(async () => {
-    tool = new Tool(['forward', ...ends.map(({ tap }) => `virtual:tap=${tap}`), '-i', '0.1'])
+    tool = new Tool(['forward', ...ends.map(({ tap }) => `${kind}${tap}`), '-i', '0.1'])
     await tool.until(/RX:/)
     for (const { netns, tap, ipv4, ipv6 } of ends) {
       sh('ip', 'netns', 'add', netns)
@@ -84,7 +91,19 @@ describeIf(missing({ root: true, programs }), 'forward between two TAPs in netwo
     const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
     expect(sha256(readFileSync(target))).toBe(sha256(content))
   }, 60_000)
-})
+
+  if (kind === 'tap:')
+    test('deleting one ends the run', async () => {
+      inside(a, 'ip', 'link', 'delete', a.tap)
+      const { code, stderr } = await tool.end()
+      expect(stderr).toMatch(
+        new RegExp(
+          `ixy-ts: the TAP interface ${a.tap} has been deleted; start again \\[IXY_ERR_DEVICE_GONE\\]`,
+        ),
+      )
+      expect(code).toBe(1)
+    })
+}
 
 const USER = '54321'
 const AS_USER = ['--reuid', USER, '--regid', USER, '--clear-groups']
@@ -113,11 +132,11 @@ describeIf(userObstacle(), 'TAPs of a user who is not root', () => {
   })
   afterAll(() => sh('ip', 'netns', 'delete', netns))
 
-  function forward(tap: string): { status: number | null; stderr: string } {
+  function forward(tap: string, kind: string): { status: number | null; stderr: string } {
     const script = `mount --bind ${directory}/tun /dev/net/tun
       export IXY_TS_RUNTIME_DIR=${directory}/run/user NO_COLOR=1
       exec setpriv ${AS_USER.join(' ')} "$0" "$@"`
-    const tool = [process.execPath, LAUNCHER, 'forward', `virtual:tap=${tap}`, 'virtual:sink', '-d', '0.2']
+    const tool = [process.execPath, LAUNCHER, 'forward', `${kind}${tap}`, 'virtual:sink', '-d', '0.2']
     const args = [
       'netns',
       'exec',
@@ -134,18 +153,19 @@ describeIf(userObstacle(), 'TAPs of a user who is not root', () => {
     return spawnSync('ip', args, { encoding: 'utf8', timeout: 60_000 })
   }
 
-  test('one that is up works', () => {
-    expect(forward(up)).toMatchObject({ status: 0, stderr: '' })
+  test.each(KINDS)('one that is up works: %s', (kind) => {
+    expect(forward(up, kind)).toMatchObject({ status: 0, stderr: '' })
   })
 
   test.each([
-    [down, `${down} is down, .*: sudo ip link set ${down} up; then run again`],
+    [KINDS[0], down, `${down} is down, .*: sudo ip link set ${down} up; then run again`],
     [
+      KINDS[1],
       'ixunew',
       'making .* ixunew .*: sudo ip tuntap add dev ixunew mode tap user \\$USER; sudo ip link set ixunew up; then run again',
     ],
-  ])('%s needs commands that the error names', (tap, message) => {
-    const { status, stderr } = forward(tap)
+  ])('%s%s needs commands that the error names', (kind, tap, message) => {
+    const { status, stderr } = forward(tap, kind)
     expect(stderr).toMatch(new RegExp(`^ixy-ts: ${message} \\[IXY_ERR_PERMISSION\\]\\n$`))
     expect(status).toBe(4)
   })

@@ -7,6 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
 import type { Balance } from '../../src/engine/balance.ts'
+import type { FilterProgram } from '../../src/packet/filter/program.ts'
 import { pcap } from '../captures/build.ts'
 import { SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
 
@@ -86,6 +87,17 @@ const wire = fc
     return [...some, ...faults].join()
   })
 
+/** Lets every other flow of generated frames pass: ldh [34], the source port of UDP; jset #1; ret. */
+const odd: FilterProgram = {
+  expression: 'udp[0:2] & 1 != 0',
+  instructions: [
+    { code: 0x28, jt: 0, jf: 0, k: 34 },
+    { code: 0x45, jt: 0, jf: 1, k: 1 },
+    { code: 0x06, jt: 0, jf: 0, k: 1 },
+    { code: 0x06, jt: 0, jf: 0, k: 0 },
+  ],
+}
+
 interface Plan extends SimulatedRunOptions {
   /** What happens next: turns of the cards (milliseconds), or of a worker. */
   readonly turns: readonly { readonly cards: number; readonly worker: number }[]
@@ -96,6 +108,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   queues: fc.integer({ min: 1, max: 4 }),
   mtu: fc.constantFrom(1500, 500, 9000),
   fast: fc.boolean(),
+  filter: fc.option(fc.constant(odd), { freq: 2 }),
   turns: fc.array(fc.record({ cards: fc.constantFrom(0, 0.05, 1, 30), worker: fc.nat(7) }), {
     minLength: 20,
     maxLength: 150,
@@ -111,11 +124,11 @@ function files({ wires, ...rest }: Plan): Plan {
 
 function expectBalanced(balances: readonly Balance[]): void {
   for (const balance of balances) {
-    const { offered, copies, arrived, underWay, lost, unaccounted } = balance
+    const { offered, copies, arrived, underWay, lost, filteredOut, unaccounted } = balance
     const named = lost.reduce((sum, { frames }) => sum + frames, 0)
-    if (unaccounted !== 0 || offered + copies !== arrived + underWay + named)
+    if (unaccounted !== 0 || offered + copies !== arrived + underWay + filteredOut + named)
       throw new Error(`doesn't add up: ${JSON.stringify(balance)}`)
-    if (lost.some(({ frames }) => frames < 0) || arrived < 0 || underWay < 0)
+    if (lost.some(({ frames }) => frames < 0) || arrived < 0 || underWay < 0 || filteredOut < 0)
       throw new Error(`less than none: ${JSON.stringify(balance)}`)
   }
 }
@@ -151,6 +164,7 @@ function expectSequencesAgree(run: SimulatedRun, balances: readonly Balance[]): 
 
 test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () => {
   let moved = 0
+  let filtered = 0
   await fc.assert(
     fc.asyncProperty(plan, async (drawn) => {
       const { turns, ...options } = files(drawn)
@@ -169,6 +183,7 @@ test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () =>
         expectSequencesAgree(run, balances)
         expectBooked(run)
         moved += balances.reduce((sum, { arrived }) => sum + arrived, 0)
+        filtered += balances.reduce((sum, { filteredOut }) => sum + filteredOut, 0)
       } finally {
         run.release()
       }
@@ -177,4 +192,5 @@ test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () =>
   )
   // The handle was turned: most combinations move something.
   expect(moved).toBeGreaterThan(RUNS * 50)
+  expect(filtered).toBeGreaterThan(RUNS)
 }, 3_600_000)

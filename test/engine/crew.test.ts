@@ -20,7 +20,7 @@ afterEach(async () => {
 async function assemble(loaded: LoadedApp): Promise<Crew> {
   const devices = ['virtual:gen,count=1000,flows=64', 'virtual:sink']
   session = await Session.open({ ...OPTIONS, devices, queues: QUEUES })
-  const jobs = Array.from({ length: QUEUES }, () => ({ touch: false }))
+  const jobs = Array.from({ length: QUEUES }, () => ({ touch: false, filter: null }))
   const watchdog = { guard: () => undefined } as unknown as Watchdog
   crew = new Crew(session.queueSets, loaded, jobs, WORK, () => undefined, watchdog)
   return crew

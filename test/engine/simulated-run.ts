@@ -4,7 +4,7 @@
  */
 import { pktgen } from '../../src/apps/pktgen/app.ts'
 import { GeneratedFrames } from '../../src/apps/pktgen/frame-source.ts'
-import { forward, makeMover } from '../../src/apps/forward/app.ts'
+import { forward } from '../../src/apps/forward/app.ts'
 import type { App } from '../../src/engine/app.ts'
 import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
 import type { Device } from '../../src/driver/device.ts'
@@ -15,6 +15,7 @@ import type { Share } from '../../src/apps/pktgen/options.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
 import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
+import type { FilterProgram } from '../../src/packet/filter/program.ts'
 import { totalsOf } from '../../src/vnic/model/totals.ts'
 import type { FileWork } from '../../src/vnic/wires/kind.ts'
 import { Ledger } from '../../src/vnic/wires/ledger.ts'
@@ -29,6 +30,8 @@ export interface SimulatedRunOptions {
   readonly mtu: number
   /** The host's memory is where the loops of src/vnic/wasm reach it. */
   readonly fast: boolean
+  /** What the forwarder passes on; null: everything. */
+  readonly filter: FilterProgram | null
 }
 
 const RING = 64
@@ -49,7 +52,7 @@ export class SimulatedRun {
   private generating = true
 
   /** Call ready() before anything else. */
-  constructor({ wires, queues, mtu, fast }: SimulatedRunOptions) {
+  constructor({ wires, queues, mtu, fast, filter }: SimulatedRunOptions) {
     this.app = wires.length === 2 ? forward : pktgen
     const ledger = new Ledger(0x1234)
     this.wires = wires.map((text) =>
@@ -79,7 +82,7 @@ export class SimulatedRun {
     this.ports = attached.map(({ ports }) => ports)
     this.steps = attached.map(({ memory, ports }, index) =>
       this.app === forward
-        ? forwarder(memory, ports)
+        ? forwarder(memory, ports, filter)
         : this.generator(memory, ports[0], { index, of: queues }),
     )
     for (let i = 0; i < 1000 && !this.devices.every((device) => device.link().up); i++) this.pollCards(1)
@@ -154,6 +157,7 @@ export class SimulatedRun {
             bad_length: total(({ rx }) => rx.badLength),
           },
           untaken: total(({ rx }) => rx.untaken()),
+          filteredOut: total((port) => port.filteredOut),
           queued: total(({ tx }) => tx.packets),
           unsent: total(({ tx }) => tx.pending()),
         },
@@ -189,8 +193,12 @@ export class SimulatedRun {
   }
 }
 
-function forwarder(memory: PacketMemory, [a, b]: readonly DataPort[]): () => number {
-  const there = makeMover(memory, a, b, BATCH, false)
-  const back = makeMover(memory, b, a, BATCH, false)
-  return () => there() + back()
+function forwarder(
+  memory: PacketMemory,
+  ports: readonly DataPort[],
+  filter: FilterProgram | null,
+): () => number {
+  const alone = { pools: [], counters: new Float64Array(0), worker: 0, workers: 1, rehearsal: false }
+  const { step } = forward.make({ memory, ports, batchSize: BATCH, ...alone }, { touch: false, filter })
+  return step
 }

@@ -67,3 +67,16 @@ test('poll: it never sleeps', () => {
   sleeper.busy()
   expect(pollsBefore(sleeper, 1)[0]).toBeGreaterThan(1000)
 })
+
+test('what is readable while packets wait is left alone, and wakes at once', () => {
+  signalEventFd(eventfd)
+  const sleeper = new Sleeper([{ interrupt: eventfd, interruptStays: true }], 'interrupt')
+  const start = performance.now()
+  for (let poll = 0; poll < 10; poll++)
+    sleeper.idle(
+      () => 0,
+      () => undefined,
+    )
+  expect(performance.now() - start).toBeLessThan(100)
+  expect(drainEventFd(eventfd)).toBe(true)
+})

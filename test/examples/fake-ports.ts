@@ -9,6 +9,7 @@ export class FakePort implements AppPort {
   /** Frames that come in, and those that have gone out. */
   readonly incoming: Uint8Array[] = []
   readonly sent: Buffer[] = []
+  filteredOut = 0
   /** Packets that the transmit ring takes in a step. */
   roomPerStep = Infinity
   private room = Infinity

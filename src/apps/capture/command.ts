@@ -41,7 +41,9 @@ interface CaptureFlags {
 export const captureCommand: AppCommand<CaptureOptions, CaptureFlags> = {
   app: capture,
   description: 'Record what a device receives, or show it',
-  devices: [['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>']],
+  devices: [
+    ['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>'],
+  ],
   examples: EXAMPLES,
   addOptions,
   adjustOptions: letRingBufferBeShort,

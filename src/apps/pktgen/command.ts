@@ -63,7 +63,9 @@ export const pktgenCommand: AppCommand<PktgenOptions, PktgenFlags> = {
   app: pktgen,
   alias: 'generate',
   description: 'Generate packets',
-  devices: [['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>']],
+  devices: [
+    ['device', 'PCI address, vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>'],
+  ],
   examples: EXAMPLES,
   addOptions,
   options: pktgenOptions,

@@ -1,7 +1,7 @@
 /** A command for each app that ixy-ts brings along. */
 import type { Command } from 'commander'
 import { BUILT_IN } from '../../apps/built-in.ts'
-import type { AppCommand } from '../../apps/command.ts'
+import type { AppCommand, Findings } from '../../apps/command.ts'
 import { checkDevices } from '../device-argument.ts'
 import type { Finish } from '../finish.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
@@ -34,9 +34,18 @@ function addApp(program: Command, one: AppCommand, finish: Finish): void {
         flatOut: one.flatOut?.(appOptions) ?? false,
         takesStdout: writes?.file === '-',
         prints: one.prints?.(appOptions) ?? false,
-        findings: (result) => one.findings?.(result) ?? null,
+        findings: (result, counters) => one.findings?.(result) ?? countersOf(one, counters),
         unmet: (result) => one.unmet?.(result, flags) ?? null,
       }),
     )
   })
+}
+
+/** As those of an app of the user's own. */
+function countersOf(
+  { app: { name } }: AppCommand,
+  counters: Readonly<Record<string, number>>,
+): Findings | null {
+  if (Object.keys(counters).length === 0) return null
+  return { json: { app: { name, counters } }, text: null, warnings: [], loss: null }
 }

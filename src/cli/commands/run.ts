@@ -30,7 +30,7 @@ export function addRun(program: Command, finish: Finish): void {
     .argument('<app-file>', 'a file whose default export is an app')
     .argument(
       '<device...>',
-      'PCI addresses, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>, as many as the app takes',
+      'PCI addresses, vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>, as many as the app takes',
     )
     .addHelpText('after', EXAMPLES)
   addRunOptions(command).action(async (file: string, operands: string[], flags: RunFlags) => {

@@ -46,10 +46,11 @@ export function balanceLines(balances: readonly Balance[], names: ReadonlyMap<nu
   return balances
     .filter(({ offered, arrived, lost, unaccounted }) => offered + arrived + lost.length + unaccounted > 0)
     .map((balance) => {
-      const { offered, copies, arrived, underWay, lost, unaccounted } = balance
+      const { offered, copies, arrived, underWay, lost, filteredOut, unaccounted } = balance
       const parts = [`offered ${grouped(offered)}`]
       if (copies > 0) parts.push(`copies ${grouped(copies)}`)
       parts.push(`arrived ${grouped(arrived)}`)
+      if (filteredOut > 0) parts.push(`filtered out ${grouped(filteredOut)}`)
       for (const { place, cause, frames } of lost) parts.push(`${words(cause)} ${grouped(frames)} (${place})`)
       if (underWay > 0) parts.push(`under way ${grouped(underWay)}`)
       parts.push(`unaccounted ${grouped(unaccounted)}`)

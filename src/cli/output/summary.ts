@@ -129,7 +129,9 @@ export function dropLine(device: Pick<DeviceSummary, 'dropped'>, chalk: ChalkIns
   if (causes.length === 0) return 'dropped: 0'
   const total = sum(causes.map(([, packets]) => packets))
   const list = causes.map(([cause, packets]) => `${words(cause)} ${grouped(packets)}`).join(', ')
-  return chalk.red(`dropped: ${grouped(total)} (${list})`)
+  const text = `dropped: ${grouped(total)} (${list})`
+  // What a filter has kept back was to be so.
+  return causes.every(([cause]) => cause === 'filtered_out') ? text : chalk.red(text)
 }
 
 function virtualLines(virtual: VirtualReport, chalk: ChalkInstance): string[] {

@@ -15,6 +15,9 @@ export interface TextOptions {
   readonly perQueue?: boolean | undefined
 }
 
+/** An app with more of them would fill the screen with zeros. */
+const MANY_COUNTERS = 12
+
 export class TextReporter implements Reporter {
   private readonly output: Lines
   private readonly chalk: ChalkInstance
@@ -64,7 +67,7 @@ export class TextReporter implements Reporter {
     })
     if (event.app === undefined) return
     const { name, counters } = event.app
-    const rest = ` ${countersText(counters)}${ownerText(owners[0], this.chalk)}`
+    const rest = ` ${countersText(worthALine(counters))}${ownerText(owners[0], this.chalk)}`
     this.output.intervalLine(this.chalk.cyan(`[${name}]`) + rest)
   }
 
@@ -84,6 +87,13 @@ export class TextReporter implements Reporter {
     const columns = this.columns()
     return columns === null ? name : shorten(name, name + rest, columns)
   }
+}
+
+/** Of many counters, those that have counted something. The summary has all. */
+function worthALine(counters: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const all = Object.entries(counters)
+  const counted = all.filter(([, count]) => count > 0)
+  return all.length <= MANY_COUNTERS || counted.length === 0 ? counters : Object.fromEntries(counted)
 }
 
 function linkKey(index: number, owner: Owner | undefined): string {

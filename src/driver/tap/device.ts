@@ -17,6 +17,9 @@ import { READ } from './frame-io.ts'
 import { WRITES, queueBytes } from './layout.ts'
 import type { TapQueueSpec } from './queue-spec.ts'
 
+/** What virtio_net_hdr can ask of the kernel. Cutting is ours in both directions: what is large is put together again by join.ts. */
+const OFFLOADS = { receive: true, checksum: true, ipChecksum: false, segment: false, vlan: false }
+
 /** A TAP interface of Linux as a device: what the kernel sends on it is received, what is sent the kernel receives. */
 export class TapDevice implements Device {
   readonly name: string
@@ -44,6 +47,7 @@ export class TapDevice implements Device {
     this.tap = transport.plugIn(options.queues)
     this.mac = formatMac(ourEnd(this.tap.mac))
     try {
+      const joins = this.tap.leaveWork()
       this.queues = this.tap.fds.map((fd) => ({
         driver: 'tap',
         fd,
@@ -52,6 +56,8 @@ export class TapDevice implements Device {
         entries: options.ringSize,
         interrupt: options.interrupts ? fd : null,
         interruptStays: true,
+        offloads: OFFLOADS,
+        joins,
       }))
     } catch (error) {
       this.undo.runQuietly()

@@ -10,6 +10,7 @@ export const tap: SystemDriver = {
   model: { model: 'Linux TAP interface', family: 'tap' },
   // Its queues are the kernel's, and hold net.core's txqueuelen; a ring is what one call reads or writes.
   limits: { queues: 16, interruptQueues: 16, ringSize: { min: 64, max: 4096 }, mtu: MAX_MTU },
+  opensChecksums: true,
   dmaBytes: ({ queues }) => queues * (queueBytes() + 128),
   open: (transport, arena, options) => new TapDevice(transport, arena, options),
 }

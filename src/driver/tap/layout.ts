@@ -5,7 +5,7 @@
  *
  * A read goes into a packet buffer, and what doesn't fit there, as the kernel has left the cutting to us, into a stage:
  *
- *     stage   │ headers │ gap │ rest of the frame … │
+ *     stage   │ room for what is in the buffer │ rest of the frame … │
  */
 import { COUNTERS } from './counters.ts'
 
@@ -18,10 +18,6 @@ export const READS = 32
 /** Packets that one system call writes at most. */
 export const WRITES = 128
 
-/** Headers of all layers, of a frame that is cut. */
-const HEADERS_ROOM = 256
-/** What is moved out of a packet buffer: at most the longest packet, 9000 bytes and headers. */
-const GAP = 16384
 /** IP packets have at most 65535 bytes. One that fills all of this has been cut short by the kernel. */
 export const REST_BYTES = 65536 + 256
 
@@ -29,8 +25,8 @@ const COUNTERS_BYTES = COUNTERS * 8
 export const READ_VECTORS = COUNTERS_BYTES
 export const WRITE_VECTORS = READ_VECTORS + READS * 2 * VECTOR_BYTES
 export const STAGES = WRITE_VECTORS + WRITES * VECTOR_BYTES
-/** Where the rest of a frame begins in its stage. */
-export const REST = HEADERS_ROOM + GAP
+/** Where the rest of a frame begins in its stage: behind room for all that a packet buffer holds (9000 bytes and headers). */
+export const REST = 16384
 export const STAGE_BYTES = REST + REST_BYTES
 
 export function queueBytes(): number {

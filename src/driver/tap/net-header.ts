@@ -9,6 +9,7 @@ export const CHECKSUM_IS_GOOD = 2
 export const GSO_NONE = 0
 export const GSO_TCP4 = 1
 export const GSO_TCP6 = 4
+export const GSO_UDP = 5
 export const GSO_MASK = 0x7f
 
 const FLAGS = 0
@@ -33,6 +34,11 @@ export class NetHeader {
     this.segment = bytes[header + SEGMENT] | (bytes[header + SEGMENT + 1] << 8)
     this.checksumStart = bytes[header + CHECKSUM_START] | (bytes[header + CHECKSUM_START + 1] << 8)
     this.checksumOffset = bytes[header + CHECKSUM_OFFSET] | (bytes[header + CHECKSUM_OFFSET + 1] << 8)
+  }
+
+  /** The checksum that is left open, if one is, is in the frame's `length` bytes. */
+  fits(length: number): boolean {
+    return (this.flags & NEEDS_CHECKSUM) === 0 || this.checksumStart + this.checksumOffset + 2 <= length
   }
 }
 

@@ -24,6 +24,7 @@ export const tapQueues: DriverQueues<TapQueueSpec> = {
       rx,
       tx,
       headerBytes: HEADER_BYTES,
+      fillsBuffers: true,
       start: () => start(io, false),
       rehearse() {
         const standIn = new TapStandIn(memory, parts)

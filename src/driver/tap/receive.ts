@@ -1,12 +1,15 @@
 import type { PacketMemory } from '../../memory/packets.ts'
 import { whole } from '../../memory/whole.ts'
+import { OffloadFlag } from '../../memory/offloads.ts'
+import { completeChecksum } from '../../packet/checksum.ts'
 import { HEADER_BYTES as ETHERNET_BYTES } from '../../packet/ethernet.ts'
+import { IpProtocol } from '../../packet/ipv4.ts'
+import { Segmentation, TCP_CHECKSUM, UDP_CHECKSUM } from '../../packet/segmentation.ts'
 import type { RxQueue } from '../device.ts'
 import * as COUNTER from './counters.ts'
-import { Cutter, completeChecksum } from './cut.ts'
 import { type FrameIo, READ } from './frame-io.ts'
 import { HEADER_BYTES, READS, READ_VECTORS, REST, REST_BYTES, STAGES, STAGE_BYTES } from './layout.ts'
-import { GSO_NONE, NEEDS_CHECKSUM, NetHeader } from './net-header.ts'
+import { CHECKSUM_IS_GOOD, GSO_NONE, NEEDS_CHECKSUM, NetHeader } from './net-header.ts'
 import { type Address, type QueueParts, addressOf } from './parts.ts'
 
 /**
@@ -17,9 +20,9 @@ import { type Address, type QueueParts, addressOf } from './parts.ts'
  *     results   │ 10 + 60 │ -EAGAIN │10 + 65000 │ -EAGAIN │
  *                            ▲ cursor: taken out so far
  *
- * A frame that the kernel has left whole is cut as its packets are asked for: the first stays where it is, the others get buffers from
- * the pool. When that is empty they wait, and so do frames in the interface's queue. How many frames a call tries to read follows
- * how many it got, as one that finds nothing costs time, too.
+ * A frame of TCP or UDP that the kernel has left whole (TSO, USO) is put together in its stage and cut from there as its packets are asked for, into
+ * buffers from the pool. When that is empty they wait, and so do frames in the interface's queue. How many frames a call tries to
+ * read follows how many it got, as one that finds nothing costs time, too.
  */
 export class TapReceive implements RxQueue {
   readonly poolEmpty = 0
@@ -32,17 +35,16 @@ export class TapReceive implements RxQueue {
   private readonly pieces = new Uint16Array(READS).fill(2)
   private readonly results = new Int32Array(READS)
   private readonly header = new NetHeader()
-  private readonly cutter = new Cutter()
+  /** What is being cut, how many packets have come of it, and how many are still to come. */
+  private readonly plan = new Segmentation()
+  private cut = 0
+  private left = 0
   private io: FrameIo
   /** Packets come in whatever the main thread says. */
   private rehearsing = false
   private cursor = 0
   private end = 0
   private wanted = 1
-  /** Of the frame that is being cut: what is left, where it is, how many packets it has given. */
-  private left = 0
-  private leftAt = 0
-  private index = 0
 
   constructor(memory: PacketMemory, pool: number, parts: QueueParts, io: FrameIo) {
     this.memory = memory
@@ -85,15 +87,12 @@ export class TapReceive implements RxQueue {
   readonly untaken = (): number => {
     const { results, parts, memory, ids } = this
     const header = new NetHeader()
-    let packets = this.left > 0 ? Math.ceil(this.left / this.cutter.segment) : 0
-    const rest = new Cutter()
+    let packets = this.left
     for (let slot = this.cursor + (this.left > 0 ? 1 : 0); slot < this.end; slot++) {
       if (results[slot] < 0) continue
-      const at = parts.packetsAt + memory.dataOffset(ids[slot])
-      const length = results[slot] - HEADER_BYTES
-      header.read(parts.bytes, at)
-      const isCut = header.gso !== GSO_NONE && rest.aim(parts.bytes, at, length, header)
-      packets += isCut ? Math.ceil((length - rest.headerBytes) / rest.segment) : 1
+      header.read(parts.bytes, parts.packetsAt + memory.dataOffset(ids[slot]))
+      // An estimate would do: it is only asked at the end, and by --check.
+      packets += header.gso === GSO_NONE ? 1 : this.piecesOf(slot, header)
     }
     parts.counters[COUNTER.RX_UNTAKEN] = packets
     return packets
@@ -154,7 +153,7 @@ export class TapReceive implements RxQueue {
     while (count < most && this.cursor < this.end && freeTop[pool] > 0) {
       const slot = this.cursor
       if (this.left > 0) {
-        count = this.cutMore(batch, count, most)
+        count = this.takePieces(batch, count, most)
         continue
       }
       if (results[slot] < 0) {
@@ -166,21 +165,20 @@ export class TapReceive implements RxQueue {
       const at = parts.packetsAt + memory.dataOffset(id)
       header.read(bytes, at)
       let wrong = -1
-      if (header.gso !== GSO_NONE) wrong = this.beginCut(slot, at, length)
-      else if (length > longest) wrong = COUNTER.FRAGMENTS
-      else if (length < ETHERNET_BYTES) wrong = COUNTER.BAD_LENGTH
-      else if (!this.checksum(at, length, header.checksumStart, header.checksumOffset))
-        wrong = COUNTER.BAD_LENGTH
-      else {
-        size[id] = length
-        counters[COUNTER.RX_BYTES] += length
-      }
-      if (this.left === 0) this.cursor = slot + 1
+      if (header.gso !== GSO_NONE) {
+        wrong = this.beginCut(slot, at, length)
+        if (wrong === -1) continue
+      } else if (length > longest) wrong = COUNTER.FRAGMENTS
+      else if (length < ETHERNET_BYTES || !header.fits(length)) wrong = COUNTER.BAD_LENGTH
+      this.cursor++
       if (wrong !== -1) {
         counters[wrong]++
         continue
       }
+      size[id] = length
+      this.settleChecksum(id, at, length)
       counters[COUNTER.RX_PACKETS]++
+      counters[COUNTER.RX_BYTES] += length
       batch[count++] = id
       this.ids[slot] = this.takeBuffer()
       this.aim(slot)
@@ -194,66 +192,82 @@ export class TapReceive implements RxQueue {
     return memory.freeStack[(pool << memory.poolShift) + --memory.freeTop[pool]]
   }
 
-  /** What the kernel has left of the checksum. False if it isn't in the packet. */
-  private checksum(at: number, length: number, start: number, offset: number): boolean {
-    if ((this.header.flags & NEEDS_CHECKSUM) === 0) return true
-    return completeChecksum(this.parts.bytes, at, length, start, offset)
+  /** What the kernel has left of the checksum of packet `id`, and what it says of it. */
+  private settleChecksum(id: number, at: number, length: number): void {
+    const { header, memory, parts } = this
+    const { flags, checksumStart, checksumOffset } = header
+    const { offloads } = memory
+    if (offloads === null) {
+      if ((flags & NEEDS_CHECKSUM) !== 0)
+        completeChecksum(parts.bytes, at + checksumStart, length - checksumStart, checksumOffset)
+      return
+    }
+    offloads.segment[id] = 0
+    if ((flags & NEEDS_CHECKSUM) === 0) {
+      offloads.flags[id] = (flags & CHECKSUM_IS_GOOD) === 0 ? 0 : OffloadFlag.CHECKSUM_GOOD
+      return
+    }
+    offloads.flags[id] = OffloadFlag.CHECKSUM_OPEN
+    offloads.checksumStart[id] = checksumStart
+    offloads.checksumOffset[id] = checksumOffset
   }
 
-  /** Cuts the first packet off the frame in `slot`. Returns the number of the counter that the frame belongs to, or -1. */
+  /** Puts the frame in `slot` together for takePieces(). Returns the number of the counter that it belongs to, or -1. */
   private beginCut(slot: number, at: number, length: number): number {
-    const { memory, parts, cutter, header } = this
-    const { bytes, counters } = parts
-    const { longest, size } = memory
-    if (length >= longest + REST_BYTES || !cutter.aim(bytes, at, length, header)) return COUNTER.BAD_LENGTH
-    const { headerBytes, segment } = cutter
-    if (headerBytes + segment > longest) return COUNTER.FRAGMENTS
-    const end = headerBytes + Math.min(segment, length - headerBytes)
-    const stage = parts.stagesAt + slot * STAGE_BYTES
-    bytes.copyWithin(stage, at, at + headerBytes)
-    // What follows the first packet in its buffer goes in front of the rest.
-    const behind = Math.min(length, longest) - end
-    bytes.copyWithin(stage + REST - behind, at + end, at + end + behind)
-    this.left = length - end
-    this.leftAt = stage + REST - behind
-    this.index = 1
-    cutter.write(bytes, at, 0, end - headerBytes, this.left === 0)
-    this.checksum(at, end, cutter.checksumStart, cutter.checksumOffset)
-    size[this.ids[slot]] = end
-    counters[COUNTER.RX_BYTES] += end
+    const { memory, parts, header, plan } = this
+    const { longest } = memory
+    const stage = parts.stagesAt + slot * STAGE_BYTES + REST - longest
+    const { checksumOffset } = header
+    if (length >= longest + REST_BYTES || !header.fits(length)) return COUNTER.BAD_LENGTH
+    if (checksumOffset !== TCP_CHECKSUM && checksumOffset !== UDP_CHECKSUM) return COUNTER.BAD_LENGTH
+    parts.bytes.copyWithin(stage, at, at + Math.min(length, longest))
+    if (!this.planFor(stage, length, header, plan)) return COUNTER.BAD_LENGTH
+    if (plan.payloadOffset(0) - stage + plan.payloadLength(0) > longest) return COUNTER.FRAGMENTS
+    this.cut = 0
+    this.left = plan.count
     return -1
   }
 
-  /** Cuts as many more off as there is room and buffers for; the last ends the slot. */
-  private cutMore(batch: Int32Array, count: number, most: number): number {
-    const { memory, pool, parts, cutter } = this
+  private planFor(at: number, length: number, header: NetHeader, plan: Segmentation): boolean {
+    const { bytes } = this.parts
+    const { checksumStart, segment } = header
+    const isUdp = header.checksumOffset === UDP_CHECKSUM
+    const headerBytes = checksumStart + (isUdp ? 8 : (bytes[at + checksumStart + 12] >> 4) << 2)
+    const protocol = isUdp ? IpProtocol.UDP : IpProtocol.TCP
+    return plan.aim(bytes, at, length, checksumStart, headerBytes, segment, protocol)
+  }
+
+  /** Packets that would come of the frame in `slot`. */
+  private piecesOf(slot: number, header: NetHeader): number {
+    const { parts, memory, ids, results } = this
+    const plan = new Segmentation()
+    const at = parts.packetsAt + memory.dataOffset(ids[slot])
+    return this.planFor(at, results[slot] - HEADER_BYTES, header, plan) ? plan.count : 1
+  }
+
+  /** Takes as many packets out of what is being cut as there is room and buffers for; the last ends the slot. */
+  private takePieces(batch: Int32Array, count: number, most: number): number {
+    const { memory, pool, parts, plan } = this
     const { bytes, counters } = parts
     const { freeTop, size } = memory
-    const { headerBytes, segment } = cutter
-    const stage = parts.stagesAt + this.cursor * STAGE_BYTES
-    let { left, leftAt, index } = this
-    let cut = 0
+    let { cut, left } = this
     let sum = 0
+    const before = count
     while (left > 0 && count < most && freeTop[pool] > 0) {
       const id = this.takeBuffer()
       const at = parts.packetsAt + memory.dataOffset(id)
-      const data = left < segment ? left : segment
-      bytes.copyWithin(at, stage, stage + headerBytes)
-      bytes.copyWithin(at + headerBytes, leftAt, leftAt + data)
-      left -= data
-      leftAt += data
-      cutter.write(bytes, at, index++, data, left === 0)
-      this.checksum(at, headerBytes + data, cutter.checksumStart, cutter.checksumOffset)
-      size[id] = headerBytes + data
-      sum += headerBytes + data
+      const length = plan.write(cut, bytes, at)
+      size[id] = length
+      this.settleChecksum(id, at, length)
+      sum += length
       cut++
+      left--
       batch[count++] = id
     }
-    counters[COUNTER.RX_PACKETS] += cut
+    counters[COUNTER.RX_PACKETS] += count - before
     counters[COUNTER.RX_BYTES] += sum
+    this.cut = cut
     this.left = left
-    this.leftAt = leftAt
-    this.index = index
     if (left === 0) this.cursor++
     return count
   }

@@ -28,6 +28,7 @@ const FCS = 4
 export class Ledger {
   readonly memory: PacketMemory
   private readonly headerBytes: number
+  private readonly fills: boolean
   private readonly places: Places
   private readonly copies: Copies
   private readonly state: Uint8Array
@@ -51,10 +52,11 @@ export class Ledger {
   private failure: Error | null = null
   private place = -2
 
-  /** `fed`: numbers of the pools that receive rings take from. `headerBytes`: as in QueuePair. */
-  constructor(memory: PacketMemory, fed: readonly number[], places: Places, headerBytes = 0) {
+  /** `fed`: numbers of the pools that receive rings take from. `headerBytes`, `fills`: as in QueuePair. */
+  constructor(memory: PacketMemory, fed: readonly number[], places: Places, headerBytes = 0, fills = false) {
     const { size, pools } = memory
     this.memory = memory
+    this.fills = fills
     this.headerBytes = headerBytes
     this.places = places
     this.copies = new Copies(memory)
@@ -150,7 +152,7 @@ export class Ledger {
     const data = memory.dataOffset(id)
     const length = memory.size[id] + FCS
     const end = (id + 1) << memory.bufferShift
-    const reach = Math.min(end, data + Math.ceil(length / LINE) * LINE)
+    const reach = this.fills ? end : Math.min(end, data + Math.ceil(length / LINE) * LINE)
     if (
       this.used[id] === 0 &&
       !(this.copies.same(id << memory.bufferShift, data - this.headerBytes) && this.copies.same(reach, end))

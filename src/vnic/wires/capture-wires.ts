@@ -2,10 +2,12 @@
 import { isatty } from 'node:tty'
 import { CaptureFeed } from '../../captures/feed.ts'
 import { ONE_FILE } from '../../captures/file-limits.ts'
-import { isStandardStream } from '../../captures/file-name.ts'
+import { isStandardStream, unescaped } from '../../captures/file-name.ts'
 import { probeCapture } from '../../captures/probe.ts'
 import { usageError } from '../../errors.ts'
+import { compileFilter } from '../../linux/pcap-library.ts'
 import { MIN_FRAME_BYTES } from '../../packet/ethernet.ts'
+import { makeFilter } from '../../packet/filter/translate.ts'
 import { parseMac } from '../../packet/mac.ts'
 import { MAX_CAPTURED_BYTES } from '../../packet/pcap.ts'
 import { paceOf } from '../../packet/rate.ts'
@@ -75,8 +77,9 @@ export function checkRecord(item: WireItem): void {
 }
 
 export function makeRecord(item: WireItem, context: WireContext, books: boolean): Wire {
-  const options = { ...recordOptions(item), owner: context.owner ?? 'self' } as const
-  const wire = new RecordWire(item.text, options, books ? context.ledger : null, context.log)
+  const { filter: program, ...options } = { ...recordOptions(item), owner: context.owner ?? 'self' } as const
+  const filter = program === null ? null : makeFilter(program)
+  const wire = new RecordWire(item.text, options, filter, books ? context.ledger : null, context.log)
   context.work.push(wire.recording)
   return wire
 }
@@ -84,6 +87,7 @@ export function makeRecord(item: WireItem, context: WireContext, books: boolean)
 function recordOptions({ value, options, text }: WireItem) {
   const filesize = options.get('filesize')
   const files = options.get('files')
+  const filter = options.get('filter')
   if (files !== undefined && filesize === undefined)
     throw usageError(`${text}: files= needs filesize=`, 'say at how many kB the next file is to begin')
   if (filesize !== undefined && isStandardStream(value, 1))
@@ -96,6 +100,7 @@ function recordOptions({ value, options, text }: WireItem) {
       1,
       MAX_CAPTURED_BYTES,
     ),
+    filter: filter === undefined ? null : compileFilter(unescaped(filter)),
     limits: {
       ...ONE_FILE,
       single: filesize === undefined,

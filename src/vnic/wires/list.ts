@@ -66,9 +66,9 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     create: makeReplay,
   },
   record: {
-    usage: 'record=<file>[,snaplen=<bytes>][,filesize=<kB>[,files=<n>]]',
+    usage: 'record=<file>[,filter=<expression>][,snaplen=<bytes>][,filesize=<kB>[,files=<n>]]',
     takesValue: true,
-    options: ['snaplen', 'filesize', 'files'],
+    options: ['filter', 'snaplen', 'filesize', 'files'],
     role: 'copy',
     share: () => 0,
     check: checkRecord,

@@ -1,6 +1,7 @@
 import { Recording, type RecordOptions } from '../../captures/recording.ts'
 import type { Log } from '../../captures/messages.ts'
 import type { Bytes } from '../../packet/bytes.ts'
+import type { PacketFilter } from '../../packet/filter/translate.ts'
 import type { Ledger } from './ledger.ts'
 import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
@@ -18,15 +19,29 @@ export class RecordWire implements Wire {
   readonly recording: Recording
   private readonly text: string
   private readonly ledger: Ledger | null
+  private readonly filter: PacketFilter | null
   private foreign = 0
+  /** Frames that have arrived and don't match, and their bytes. */
+  private filteredOut = 0
+  private filteredBytes = 0
   private stopped = false
   /** The monotonic time at which the second began from which times count. */
   private startOfSecond = 0
   private now = 0
 
-  /** Throws IXY_ERR_FILE. `ledger`: null if another wire of this port books what comes out. */
-  constructor(text: string, options: RecordOptions, ledger: Ledger | null, log: Log) {
+  /**
+   * Throws IXY_ERR_FILE. `filter`: what is recorded; null: everything. `ledger`: null if another wire of this port books what comes
+   * out.
+   */
+  constructor(
+    text: string,
+    options: RecordOptions,
+    filter: PacketFilter | null,
+    ledger: Ledger | null,
+    log: Log,
+  ) {
     this.text = text
+    this.filter = filter
     this.recording = new Recording(options, log)
     this.ledger = ledger
   }
@@ -44,7 +59,10 @@ export class RecordWire implements Wire {
   send(memory: Bytes, offset: number, length: number, now: number): boolean {
     const { recording } = this
     if (!recording.begun) this.begin(now)
-    if (!recording.take(memory, offset, length, now - this.startOfSecond)) return false
+    if (this.filter !== null && !this.filter(memory.u8, offset, length, length)) {
+      this.filteredOut++
+      this.filteredBytes += length
+    } else if (!recording.take(memory, offset, length, now - this.startOfSecond)) return false
     if (this.ledger !== null && !this.ledger.receive(memory, offset, length)) this.foreign++
     return true
   }
@@ -63,19 +81,27 @@ export class RecordWire implements Wire {
     if (!this.recording.begun) this.begin(this.now)
   }
 
-  /** `arrived`: from the NIC. `recorded`: of these, those that are in the file by now; `unwritten`: those that never will be. */
+  /**
+   * `arrived`: from the NIC. `recorded`: of these, those that are in the file by now; `filteredOut`: those that aren't to be;
+   * `unwritten`: those that never will be.
+   */
   reports(): WireReport[] {
-    const { recorded, packets: arrived, bytes } = this.recording
-    const { unwritten, foreign } = this
-    return [{ wire: this.text, counters: { arrived, recorded, unwritten, bytes, foreign } }]
+    const { recorded } = this.recording
+    const { arrived, unwritten, foreign, filteredOut } = this
+    const bytes = this.recording.bytes + this.filteredBytes
+    const sifted = this.filter === null ? {} : { filteredOut }
+    return [{ wire: this.text, counters: { arrived, recorded, ...sifted, unwritten, bytes, foreign } }]
   }
 
   /** What was taken has arrived, unless it turns out that it won't get into the file. */
   account(): WireAccount {
-    const { packets } = this.recording
-    const { unwritten: frames } = this
+    const { arrived, unwritten: frames } = this
     const lost = [{ place: this.text, cause: 'unwritten', frames }]
-    return plainAccount({ arrived: packets - frames, lost, books: this.ledger !== null && frames === 0 })
+    return plainAccount({ arrived: arrived - frames, lost, books: this.ledger !== null && frames === 0 })
+  }
+
+  private get arrived(): number {
+    return this.recording.packets + this.filteredOut
   }
 
   private get unwritten(): number {

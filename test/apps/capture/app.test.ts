@@ -47,7 +47,7 @@ class Bench {
     }
     this.steps = capture.make(
       {
-        ports: [{ rx: rx as RxQueue, tx: {} as TxQueue }],
+        ports: [{ rx: rx as RxQueue, tx: {} as TxQueue, filteredOut: 0 }],
         memory,
         pools: [],
         batchSize: 32,

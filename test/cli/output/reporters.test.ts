@@ -231,6 +231,7 @@ describe('text', () => {
       corrupted: 0,
       arrived: 4_399_999_999,
       underWay: 7,
+      filteredOut: 4_400_000_000,
     },
     lost: ['dropped', 'missed', 'no_descriptor'].map((cause) => ({
       place: 'wire gen,rate=max',

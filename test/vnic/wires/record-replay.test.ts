@@ -15,6 +15,7 @@ import path from 'node:path'
 import { CaptureFeed, type FeedOptions } from '../../../src/captures/feed.ts'
 import { ONE_FILE } from '../../../src/captures/file-limits.ts'
 import type { RecordOptions } from '../../../src/captures/recording.ts'
+import type { PacketFilter } from '../../../src/packet/filter/translate.ts'
 import { type Pace, paceOf } from '../../../src/packet/rate.ts'
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
@@ -76,7 +77,11 @@ async function replay({ pace, ledger, ...options }: Replay = {}): Promise<Replay
   return wire
 }
 
-function record(options: Partial<RecordOptions> = {}, ledger: Ledger | null = null): RecordWire {
+function record(
+  options: Partial<RecordOptions> = {},
+  ledger: Ledger | null = null,
+  filter: PacketFilter | null = null,
+): RecordWire {
   log = []
   const defaults = {
     name: output,
@@ -85,7 +90,7 @@ function record(options: Partial<RecordOptions> = {}, ledger: Ledger | null = nu
     limits: ONE_FILE,
     pcapng: null,
   } as const
-  const wire = new RecordWire('record', { ...defaults, ...options }, ledger, tell)
+  const wire = new RecordWire('record', { ...defaults, ...options }, filter, ledger, tell)
   wires.push(wire)
   return wire
 }
@@ -115,6 +120,21 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('record', () => {
+  test('with a filter, what matches; the rest has arrived and is counted', async () => {
+    const wire = record({ snapLength: 62 }, null, (_memory, _offset, captured, wireLength) => {
+      return captured === wireLength && captured > 60
+    })
+    const sizes = [60, 61, 1514, 60, 100]
+    sizes.forEach((length, i) => expect(wire.send(someFrame(i, length), 0, length, 5000)).toBe(true))
+    await wire.recording.flush()
+    wire.close()
+    expect(readOutput().map(({ originalLength }) => originalLength)).toEqual([61, 1514, 100])
+    expect(wire.reports()[0].counters).toEqual({
+      ...{ arrived: 5, recorded: 3, filteredOut: 2, unwritten: 0, bytes: 1795, foreign: 0 },
+    })
+    expect(wire.account().out).toMatchObject({ arrived: 5, lost: [] })
+  })
+
   test('every frame, byte for byte and in order, with the time of sending', async () => {
     const before = Date.now() / 1000
     const wire = record()

@@ -1,0 +1,79 @@
+import { TxBatch } from '../../driver/tx-batch.ts'
+import type { App } from '../../engine/app.ts'
+import { MonotonicClock } from '../../linux/monotonic.ts'
+import { COUNTERS, Fate } from './fates.ts'
+import type { TunnelJob, TunnelOptions } from './job.ts'
+import { CONTROL } from './leave.ts'
+import { TunnelEnd } from './end.ts'
+import { planTunnel } from './plan.ts'
+import { MOST_WAITING } from './waiting.ts'
+
+/** Busy steps between two looks at the clock, less one: a mask. */
+const CLOCK_EVERY = 63
+
+/** Carries the packets of the second port in UDP over the first, and back. */
+export const tunnel: App<TunnelOptions, TunnelJob> = {
+  name: 'tunnel',
+  ports: { min: 2, max: 2 },
+  pools: 1,
+  held: MOST_WAITING,
+  counters: COUNTERS,
+  plan: planTunnel,
+  make(context, job) {
+    const { ports, memory, batchSize, counters } = context
+    const [outer, inner] = ports
+    const most = 2 * batchSize + MOST_WAITING
+    const [toOuter, toInner] = [new TxBatch(memory, outer.tx, most), new TxBatch(memory, inner.tx, most)]
+    const end = new TunnelEnd(context, job, toOuter, toInner)
+    const { enter, leave } = end
+    const batch = memory.batch(batchSize)
+    const clock = new MonotonicClock()
+    let [steps, nextSecond] = [0, clock.now() + 1000]
+
+    function fromOuter(): number {
+      const count = outer.rx.receive(batch, Math.min(batchSize, inner.tx.room()))
+      end.pretendOuter(batch, count)
+      for (let i = 0; i < count; i++) {
+        const fate = leave(batch[i])
+        if (fate !== Fate.decapsulated) end.keep(batch[i], fate === CONTROL ? end.control(batch[i]) : fate)
+        else {
+          counters[Fate.decapsulated]++
+          toInner.add(batch[i])
+        }
+      }
+      return count
+    }
+
+    function fromInner(): number {
+      const count = inner.rx.receive(batch, Math.min(batchSize, outer.tx.room()))
+      end.pretendInner(batch, count)
+      for (let i = 0; i < count; i++) {
+        const network = enter(batch[i])
+        if (network < 0) end.refuse(batch[i], -1 - network)
+        else if (!end.isReady(network)) end.wait(batch[i], network)
+        else {
+          counters[Fate.encapsulated]++
+          toOuter.add(batch[i])
+        }
+      }
+      return count
+    }
+
+    return {
+      step() {
+        end.catchUp()
+        const moved = fromOuter() + fromInner()
+        // A worker that sleeps (--mode interrupt) takes few steps a second.
+        if ((moved === 0 || (++steps & CLOCK_EVERY) === 0) && clock.now() >= nextSecond) {
+          end.everySecond()
+          nextSecond = clock.now() + 1000
+        }
+        counters[Fate.no_room_inner] += toInner.flush()
+        counters[Fate.no_room_outer] += toOuter.flush()
+        return moved
+      },
+      quiet: () => end.close(),
+      reset: () => end.begin(),
+    }
+  },
+}

@@ -1,0 +1,42 @@
+/** What becomes of the packets: each that comes in has one fate. docs/tunnel.md explains them. */
+
+export const COUNTERS = [
+  // Fates of what comes in at the inner side.
+  'encapsulated',
+  'inner_answered',
+  'inner_ignored',
+  'inner_malformed',
+  'no_network',
+  'too_big',
+  'unresolved',
+  // Fates of what comes in at the outer side.
+  'decapsulated',
+  'outer_answered',
+  'outer_noted',
+  'other_host',
+  'other_protocol',
+  'bad_ip',
+  'fragment',
+  'bad_udp',
+  'bad_checksum',
+  'no_checksum',
+  'bad_header',
+  'critical_option',
+  'unknown_network',
+  'unknown_remote',
+  'bad_payload',
+  'congested',
+  // Sent of our own accord, or instead of a packet that had another fate.
+  'asked',
+  'told_too_big',
+  // Had another fate before: there was no room for them in a transmit ring.
+  'no_room_outer',
+  'no_room_inner',
+] as const
+
+type Counter = (typeof COUNTERS)[number]
+
+/** Index of each counter. */
+export const Fate = Object.fromEntries(COUNTERS.map((name, i) => [name, i])) as Readonly<
+  Record<Counter, number>
+>

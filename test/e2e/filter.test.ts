@@ -1,0 +1,78 @@
+/** `forward --filter` and `record=…,filter=…`, judged by tcpdump. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { pcap } from '../captures/build.ts'
+import { traffic } from '../packet/traffic.ts'
+import { readCapture } from './captures.ts'
+import { describeIf, ixy, missing, objects, temporaryDirectory } from './support.ts'
+
+interface End {
+  readonly devices: readonly { readonly dropped: Readonly<Record<string, number>> }[]
+  readonly balance: readonly {
+    readonly offered: number
+    readonly arrived: number
+    readonly filteredOut: number
+  }[]
+  readonly loss: { readonly lost: number; readonly unaccounted: number }
+  readonly virtual: readonly {
+    readonly wires: readonly { readonly counters: Readonly<Record<string, number>> }[]
+  }[]
+}
+
+describeIf(missing({ programs: ['tcpdump'] }), 'filters', () => {
+  const directory = temporaryDirectory()
+  const file = (name: string): string => path.join(directory, name)
+
+  /** Whole frames of at least 60 bytes: a card fills up shorter ones, and the filter then sees more. */
+  const frames = traffic(21, 3000)
+    .map(({ data }) => data)
+    .filter(({ length }) => length >= 60)
+
+  const matching = (expression: string): Uint8Array[] => {
+    spawnSync('tcpdump', ['-r', file('in.pcap'), '-w', file('expected.pcap'), expression])
+    return readCapture(file('expected.pcap'))
+  }
+
+  test.each(['wasm', 'ts'])('what matches goes on, the rest is counted and no loss (%s)', async (backend) => {
+    writeFileSync(file('in.pcap'), pcap(frames.map((data) => ({ data }))))
+    const { code, stdout } = await ixy(
+      'forward',
+      ...['--filter', 'ip or ip6', '--expect-loss', '0', '--json', '--quiet', '--backend', backend],
+      `virtual:replay=${file('in.pcap')},rate=max`,
+      String.raw`virtual:record=${file('out.pcap')},filter=ip[9] = 17 or ip proto \tcp`,
+    )
+    const end = objects(stdout).at(-1) as unknown as End
+    expect(code).toBe(0)
+    const passed = matching('ip or ip6').length
+    const out = frames.length - passed
+    expect(out).toBeGreaterThan(100)
+    expect(end.balance[0]).toMatchObject({ offered: frames.length, arrived: passed, filteredOut: out })
+    expect(end.devices[0].dropped['filtered_out']).toBe(out)
+    expect(end.loss).toMatchObject({ lost: 0, unaccounted: 0 })
+    const expected = matching('ip and (udp or tcp)')
+    const recorded = readCapture(file('out.pcap'))
+    expect(recorded.map((frame) => Buffer.from(frame).toString('hex'))).toEqual(
+      expected.map((frame) => Buffer.from(frame).toString('hex')),
+    )
+    const [{ counters }] = end.virtual[1].wires
+    expect(counters).toMatchObject({
+      arrived: passed,
+      recorded: expected.length,
+      filteredOut: passed - expected.length,
+    })
+  })
+
+  test('a filter that makes no sense is wrong usage, in both places', async () => {
+    const [flag, wire] = await Promise.all([
+      ixy('forward', '--filter', 'tcp prot 80', 'virtual:sink', 'virtual:sink'),
+      ixy('forward', 'virtual:sink', `virtual:record=${file('never.pcap')},filter=tcp prot 80`),
+    ])
+    for (const { code, stderr } of [flag, wire]) {
+      expect(code).toBe(2)
+      expect(stderr).toMatch(
+        /^ixy-ts: filter 'tcp prot 80': can't parse filter expression: syntax error; .*\[IXY_ERR_USAGE\]\n$/,
+      )
+    }
+  })
+})
