@@ -4,7 +4,7 @@ import { IxyError } from '../errors.ts'
 import { allocateBytes, type Bytes } from '../packet/bytes.ts'
 import { CalledOff, type Watch } from './byte-source.ts'
 import { type FileLimits, ONE_FILE } from './file-limits.ts'
-import { toPath } from './file-name.ts'
+import { shownName, toPath } from './file-name.ts'
 import { type Draft, type Layout, PcapLayout, type Stamp } from './layout.ts'
 import { OutputFile } from './output-file.ts'
 
@@ -166,7 +166,7 @@ export class CaptureWriter {
 
   private failure(cause: unknown): IxyError {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const what = `${this.options.name} can't be written any more: ${reason}`
+    const what = `${shownName(this.options.name)} can't be written any more: ${reason}`
     const fix = isReaderGone(cause) ? 'its reader has gone' : 'make room and run again: the capture is cut'
     return new IxyError('IXY_ERR_OUTPUT', what, fix, { cause })
   }

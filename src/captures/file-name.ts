@@ -46,3 +46,8 @@ export function isStandardStream(name: string, fd: 0 | 1): boolean {
   const alias = fd === 0 ? '/dev/stdin' : '/dev/stdout'
   return ['-', alias, `/dev/fd/${fd}`, `/proc/self/fd/${fd}`].includes(name)
 }
+
+/** How a capture that is written is called in messages. */
+export function shownName(name: string): string {
+  return isStandardStream(name, 1) ? 'stdout' : name
+}

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IxyError } from '../errors.ts'
 import { fileError } from '../packet/pcap.ts'
-import { isStandardStream, toPath } from './file-name.ts'
+import { isStandardStream, shownName, toPath } from './file-name.ts'
 import { Command, RingEnd, State } from './frame-ring.ts'
 import type { FromCaptureThread, Log, RecordSpec } from './messages.ts'
 import { Progress } from './progress.ts'
@@ -125,7 +125,7 @@ export class RecordThread {
 
   /** Why `unwritten` packets are missing. */
   missing(unwritten: number): IxyError {
-    const what = `${unwritten} packets are missing in ${this.name}: it`
+    const what = `${unwritten} packets are missing in ${shownName(this.name)}: it`
     return this.ring.state === State.FAILED && !this.slow
       ? new IxyError('IXY_ERR_OUTPUT', `${what} can't be written any more`, 'make room and run again')
       : new IxyError(

@@ -50,13 +50,11 @@ function makeCapture(context: WorkerContext, job: CaptureJob): AppSteps {
     for (; i < count && put < most; i++) {
       const id = accepted[i]
       const length = memory.size[id]
-      if (
-        (state[0] === 0 || to.mark(Kind.SKIPPED, 0, state[0])) &&
-        to.put(bytes, memory.dataOffset(id), length < snapLength ? length : snapLength, 0, 0, time, length)
-      ) {
-        state[0] = 0
-        put++
-      } else state[0]++
+      if (state[0] !== 0 && to.mark(Kind.SKIPPED, 0, state[0])) state[0] = 0
+      const kept = length < snapLength ? length : snapLength
+      // A mark may have got the last room.
+      if (state[0] === 0 && to.put(bytes, memory.dataOffset(id), kept, 0, 0, time, length)) put++
+      else state[0]++
     }
     counts[Count.DROPPED] += i - put
     counts[Count.AFTER_END] += count - i
@@ -87,10 +85,12 @@ function makeCapture(context: WorkerContext, job: CaptureJob): AppSteps {
       const received = receive(batch, batchSize)
       if (received === 0) return 0
       const matching = select(received)
-      const wanted = quota === null || state[1] === 0 ? matching : quota.take(matching)
+      // A rehearsal uses nothing up.
+      const limit = state[1] === 0 ? null : quota
+      const wanted = limit === null ? matching : limit.take(matching)
       const put = ring === null ? wanted : handOn(ring, matching, wanted)
       if (ring === null) counts[Count.AFTER_END] += matching - wanted
-      if (quota !== null && put < wanted) quota.giveBack(wanted - put)
+      if (limit !== null && put < wanted) limit.giveBack(wanted - put)
       memory.free(batch, 0, received)
       counts[Count.RECEIVED] += received
       counts[Count.FILTERED_OUT] += received - matching

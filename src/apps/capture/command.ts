@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import { statSync } from 'node:fs'
 import { isatty } from 'node:tty'
-import { isStandardStream } from '../../captures/file-name.ts'
+import { isStandardStream, shownName, toPath } from '../../captures/file-name.ts'
 import { ONE_FILE } from '../../captures/file-limits.ts'
 import { usageError } from '../../errors.ts'
 import { byteSize, count } from '../../option-values.ts'
@@ -112,10 +113,11 @@ function captureOptions(flags: CaptureFlags, words: readonly string[]): CaptureO
         'name it: -w <file>',
       )
   } else if (standard) {
-    if (!limits.single) throw usageError('-b needs a file with a name', 'name it: -w <file>')
     if (isatty(1))
       throw usageError('-w - would write a capture to the terminal', 'redirect stdout: > out.pcapng')
   }
+  if (write !== null && !limits.single && (standard || isNoFile(write)))
+    throw usageError(`-b needs a file with a name, and ${shownName(write)} is none`, 'name it: -w <file>')
   return {
     file: standard ? '-' : write,
     format: flags.pcap ? 'pcap' : 'pcapng',
@@ -132,4 +134,10 @@ function filterOf(option: string | undefined, words: readonly string[]): string 
   if (option !== undefined && words.length > 0)
     throw usageError(`-f and '${words.join(' ')}' are both filters`, 'give one of them')
   return (option ?? words.join(' ')).trim()
+}
+
+/** There is a FIFO or a device of that name. */
+function isNoFile(name: string): boolean {
+  const state = statSync(toPath(name), { throwIfNoEntry: false })
+  return state !== undefined && !state.isFile() && !state.isDirectory()
 }

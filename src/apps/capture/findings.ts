@@ -46,7 +46,7 @@ export function findingsOf(result: CaptureResult | null): Findings {
     },
     warnings: dropped > 0 ? [`${counted(dropped, 'packet')} dropped: ${REASONS[result.how]}`] : [],
     loss: null,
-    lostHere: result.how === 'written' ? dropped + unwritten : 0,
+    lostHere: dropped + unwritten,
   }
 }
 

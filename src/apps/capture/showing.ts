@@ -25,8 +25,11 @@ export class Showing extends Counted implements Plan<CaptureJob> {
   private merge = new Merge([])
   private timer: NodeJS.Timeout | undefined
   private shown = 0
-  /** Of several queues together, since the last line. */
+  /** Packets of all queues that weren't shown since the last line. */
   private skipped = 0
+  /** Lines that are printed together, as a write for each would take too long; and what they say was not shown before them. */
+  private lines: string[] = []
+  private told = 0
 
   constructor(options: CaptureOptions, form: 'text' | 'json', context: PlanContext) {
     super(options, context)
@@ -76,9 +79,11 @@ export class Showing extends Counted implements Plan<CaptureJob> {
       rings[queue].shift()
       if (++packets % STRETCH !== 0) continue
       merge.release()
+      this.print()
       if (performance.now() > deadline) break
     }
     merge.release()
+    this.print()
     return queue >= 0
   }
 
@@ -97,12 +102,18 @@ export class Showing extends Counted implements Plan<CaptureJob> {
       const gap = skipped > 0 ? `(${counted(skipped, 'packet')} not shown: too many for the screen)\n` : ''
       line = `${gap}${localTime(at, nanoseconds)} ${text}`
     }
-    if (this.context.print(line)) {
-      this.shown++
-      this.skipped = 0
-    } else {
-      this.skipped++
-    }
+    this.lines.push(line)
+    this.told += skipped
+    this.skipped = 0
+  }
+
+  private print(): void {
+    const { lines } = this
+    if (lines.length === 0) return
+    if (this.context.print(lines.join('\n'))) this.shown += lines.length
+    else this.skipped += this.told + lines.length
+    this.lines = []
+    this.told = 0
   }
 }
 

@@ -6,6 +6,8 @@ import type { Lines } from './reporter.ts'
 
 /** Bytes that may wait for a reader of stdout before intervals are left out: hours of them at one a second. */
 const BACKLOG = 4 << 20
+/** The same for lines of an app, which may be many: intervals have room beside them. */
+const BACKLOG_OF_APPS = 1 << 20
 
 export interface Output extends Lines {
   /** Writes a line, unless too much waits for whoever reads; returns whether it does. */
@@ -47,11 +49,11 @@ class Data implements Output {
   }
 
   intervalLine(text: string): void {
-    if (!this.offer(text)) this.dropped++
+    if (!this.outlet.offer(`${text}\n`, BACKLOG)) this.dropped++
   }
 
   offer(text: string): boolean {
-    return this.outlet.offer(`${text}\n`, BACKLOG)
+    return this.outlet.offer(`${text}\n`, BACKLOG_OF_APPS)
   }
 }
 

@@ -34,8 +34,8 @@ test.each([
   expect(findingsOf({ ...RESULT, ...part }).text?.first).toBe(`: ${words}`)
 })
 
-test('what is not shown is not lost; nothing is warned of where nothing was dropped', () => {
-  expect(findingsOf({ ...RESULT, how: 'shown', file: null }).lostHere).toBe(0)
+test('what is not shown is lost, too; nothing is warned of where nothing was dropped', () => {
+  expect(findingsOf({ ...RESULT, how: 'shown', file: null, unwritten: 0 }).lostHere).toBe(60)
   expect(findingsOf({ ...RESULT, dropped: 0 }).warnings).toEqual([])
   expect(findingsOf(null).text).toBeNull()
 })
