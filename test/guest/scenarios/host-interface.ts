@@ -16,7 +16,7 @@ const TAP = 'ix0'
 /** The guest with ixy-ts, and the one with Linux's driver. */
 const V4 = ['10.77.14.1', '10.77.14.2'] as const
 const V6 = ['fd77:14::1', 'fd77:14::2'] as const
-const MEGABYTES = 20
+const MEGABYTES = 10
 const MTU = 9000
 
 export const hostInterface: Scenario = {
@@ -46,6 +46,11 @@ export const hostInterface: Scenario = {
         `ip link set ${TAP} mtu ${mtu} up
          ip addr add ${V4[0]}/24 dev ${TAP}
          ip addr add ${V6[0]}/64 dev ${TAP} nodad`,
+      )
+      // Its link was down while our card was reset.
+      await linux.sh(
+        `i=0; until ping -q -c 1 -W 1 ${V4[0]}; do i=$((i + 1)); [ $i -lt 20 ] || exit 1; done`,
+        90,
       )
       await test.check(`MTU ${mtu}: Linux reaches the stack behind our driver, IPv4 and IPv6`, async () => {
         await nic.ping(V4[0], `-c 20 -i 0.02 -M do -s ${mtu - 28}`)
