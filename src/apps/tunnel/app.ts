@@ -34,29 +34,39 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
       const count = outer.rx.receive(batch, Math.min(batchSize, inner.tx.room()))
       end.pretendOuter(batch, count)
       for (let i = 0; i < count; i++) {
-        const fate = leave(batch[i])
-        if (fate !== Fate.decapsulated) end.keep(batch[i], fate === CONTROL ? end.control(batch[i]) : fate)
-        else {
-          counters[Fate.decapsulated]++
-          toInner.add(batch[i])
-        }
+        const plain = end.plain.leave(batch, i, count)
+        counters[Fate.decapsulated] += plain - i
+        for (; i < plain; i++) toInner.add(batch[i])
+        if (i < count) leaveOne(batch[i])
       }
       return count
+    }
+
+    function leaveOne(id: number): void {
+      const fate = leave(id)
+      if (fate !== Fate.decapsulated) return end.keep(id, fate === CONTROL ? end.control(id) : fate)
+      counters[Fate.decapsulated]++
+      toInner.add(id)
     }
 
     function fromInner(): number {
       const count = inner.rx.receive(batch, Math.min(batchSize, outer.tx.room()))
       end.pretendInner(batch, count)
       for (let i = 0; i < count; i++) {
-        const network = enter(batch[i])
-        if (network < 0) end.refuse(batch[i], -1 - network)
-        else if (!end.isReady(network)) end.wait(batch[i], network)
-        else {
-          counters[Fate.encapsulated]++
-          toOuter.add(batch[i])
-        }
+        const plain = end.plain.enter(batch, i, count)
+        counters[Fate.encapsulated] += plain - i
+        for (; i < plain; i++) toOuter.add(batch[i])
+        if (i < count) enterOne(batch[i])
       }
       return count
+    }
+
+    function enterOne(id: number): void {
+      const network = enter(id)
+      if (network < 0) return end.refuse(id, -1 - network)
+      if (!end.isReady(network)) return end.wait(id, network)
+      counters[Fate.encapsulated]++
+      toOuter.add(id)
     }
 
     return {

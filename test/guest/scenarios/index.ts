@@ -14,6 +14,7 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { tunnel } from './tunnel.ts'
 import { virtioBetweenGuests } from './virtio-between-guests.ts'
 import { virtioSysfs } from './virtio-sysfs.ts'
 import { virtioVfio } from './virtio-vfio.ts'
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   linuxFrames,
   linuxCable,
   linuxTunnels,
+  tunnel,
   serverKilled,
   ipxe,
   dpdk,
