@@ -12,9 +12,11 @@ import { CaptureThread } from './start.ts'
 
 /** How long a thread is waited for that gets nothing written, and in all, milliseconds. */
 const STUCK = 3_000
-export const LONG = 30_000
+const LONG = 30_000
 /** How long close() waits, milliseconds: the process of a virtual NIC is killed two seconds after it was told to stop. */
 const CLOSE_DEADLINE = 1_000
+/** How long a thread that was given up may take to tell its last counts, milliseconds. */
+const ABANDON_DEADLINE = 200
 const LOOK_EVERY = 5
 
 export type RecordOptions = Omit<RecordSpec, 'rings' | 'progress'>
@@ -33,6 +35,8 @@ export class RecordThread {
   private readonly ring: RingEnd
   private readonly thread: CaptureThread
   private closed = false
+  /** It was given up, as what it writes to is too slow. */
+  private slow = false
   /** Bytes that were written when it was looked at last, and the last time at which they had grown. */
   private writtenBefore = 0
   private writtenAt = performance.now()
@@ -88,29 +92,33 @@ export class RecordThread {
       await sleep(LOOK_EVERY)
   }
 
-  /** Lets the thread write what is in the rings, and end the file; resolves as untilRecorded(). */
+  /** Lets the thread write what is in the rings, and end the file; resolves as untilRecorded(), and the counts are the last ones. */
   async finish(late: () => boolean): Promise<void> {
-    if (!this.begun) return
-    this.ring.setCommand(Command.FINISH)
+    const { ring } = this
+    if (!this.begun || this.ended) return
+    ring.setCommand(Command.FINISH)
     this.writtenAt = performance.now()
     const deadline = this.writtenAt + LONG
     while (!this.ended && this.busy(Infinity) && performance.now() < deadline && !late())
       await sleep(LOOK_EVERY)
+    if (this.ended || this.error !== null) return
+    this.abandon()
+    for (let i = 0; i < ABANDON_DEADLINE / LOOK_EVERY && !this.ended; i++) await sleep(LOOK_EVERY)
   }
 
-  /** Lets the thread write the rest, for a second at most, and ends it. Idempotent. */
+  /** Lets the thread write the rest, for a second at most, unless finish() has; ends it. Idempotent. */
   close(): void {
     if (this.closed) return
     this.closed = true
     const { ring } = this
-    if (this.begun && !this.ended && this.error === null) {
+    if (this.begun && !this.ended && this.error === null && !this.slow) {
       ring.setCommand(Command.FINISH)
       ring.waitForState(State.RUNNING, CLOSE_DEADLINE)
     }
     if (ring.state === State.RUNNING) {
-      const { begun } = this
-      ring.setCommand(Command.ABANDON)
-      if (begun) ring.waitForState(State.RUNNING, CLOSE_DEADLINE / 4)
+      const { begun, slow } = this
+      this.abandon()
+      if (begun && !slow) ring.waitForState(State.RUNNING, ABANDON_DEADLINE)
     }
     this.thread.end()
   }
@@ -118,13 +126,19 @@ export class RecordThread {
   /** Why `unwritten` packets are missing. */
   missing(unwritten: number): IxyError {
     const what = `${unwritten} packets are missing in ${this.name}: it`
-    return this.ring.state === State.FAILED
+    return this.ring.state === State.FAILED && !this.slow
       ? new IxyError('IXY_ERR_OUTPUT', `${what} can't be written any more`, 'make room and run again')
       : new IxyError(
           'IXY_ERR_OUTPUT',
           `${what} takes them too slowly, or not at all`,
           'see that it is read, or record to a faster disk',
         )
+  }
+
+  /** The thread looks for that every tenth of a second, if it isn't in the middle of a write. */
+  private abandon(): void {
+    this.slow = true
+    this.ring.setCommand(Command.ABANDON)
   }
 
   fail(error: IxyError): void {

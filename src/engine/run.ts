@@ -24,7 +24,7 @@ const FLUSHED_BY = 1_200
 /** … the virtual cards have told their counts, … */
 const REPORTED_BY = 1_250
 /** … the app has done what is left, … */
-const FINISHED_BY = 1_300
+const FINISHED_BY = 1_200
 /** … and have closed their files. */
 const CLOSED_BY = 1_350
 /** The same where nobody is in a hurry, for workers and for the closing of files. */

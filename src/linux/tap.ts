@@ -27,7 +27,7 @@ const SIOCGIFHWADDR = 0x8927
 const RESERVED = new Set(['all', 'default'])
 
 /** What the kernel may leave to who reads from a TAP (TUNSETOFFLOAD). */
-const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04, TSO_ECN: 0x08 } as const
+const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04, TSO_ECN: 0x08, USO4: 0x20, USO6: 0x40 } as const
 
 export interface Tap {
   /** Non-blocking; readable when the kernel has sent a frame. */
@@ -73,9 +73,10 @@ export interface TapQueues {
   /** Of the interface, which is the kernel's end: six bytes. */
   readonly mac: Uint8Array
   /**
-   * Lets the kernel leave checksums of TCP and UDP, and cutting TCP into packets (TSO), to us; false if it can't.
+   * Lets the kernel leave checksums of TCP and UDP, and cutting them into packets, to us, as far as it can. It then takes large
+   * packets of these from us as well.
    */
-  leaveWork(): boolean
+  leaveWork(): { readonly tcp: boolean; readonly udp: boolean }
   /** As in Tap. */
   close(): void
 }
@@ -122,7 +123,11 @@ export function openTapQueues(name: string, count: number): TapQueues {
     name,
     mac,
     leaveWork() {
-      return leave(TUN_F.CSUM | TUN_F.TSO4 | TUN_F.TSO6 | TUN_F.TSO_ECN)
+      const { CSUM, TSO4, TSO6, TSO_ECN, USO4, USO6 } = TUN_F
+      const tcp = CSUM | TSO4 | TSO6 | TSO_ECN
+      // Of UDP since Linux 6.2.
+      const udp = leave(tcp | USO4 | USO6)
+      return { udp, tcp: udp || leave(tcp) }
     },
     close() {
       if (fds.length === 0) return

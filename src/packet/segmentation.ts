@@ -1,5 +1,5 @@
 /**
- * A large TCP packet, as Linux's TSO and virtio have it, cut into packets that fit the wire:
+ * A large packet of TCP or UDP, as Linux's TSO and USO and virtio have it, cut into packets that fit the wire:
  *
  *     ┌──────────┬────┬─────┬───────────┬───────────┬──────┐
  *     │ Ethernet │ IP │ TCP │ segment   │ segment   │ rest │         lengths, pseudo header: of the whole
@@ -9,7 +9,7 @@
  *                behind VLAN tags, if there are any
  *
  * Each gets a copy of the headers with its own lengths, IPv4 identification (counted up) and header checksum, sequence
- * number and flags. The checksum of TCP stays open: its field has the sum of the packet's own pseudo header.
+ * number and flags; of UDP, with its own length. The checksum of TCP or UDP stays open: its field has the sum of the packet's own pseudo header.
  */
 import { read16, read32, write16, write32 } from './big-endian.ts'
 import { internetChecksum } from './checksum.ts'
@@ -19,6 +19,10 @@ import { TcpFlag } from './tcp.ts'
 
 const TCP_BYTES = 20
 export const MOST_TCP_HEADER = 60
+/** UDP's header, and where it has its length and its checksum. */
+const UDP_BYTES = 8
+const UDP_LENGTH = 4
+export const UDP_CHECKSUM = 6
 const TCP_SEQUENCE = 4
 const TCP_FLAGS = 13
 /** Where TCP has its checksum: bytes from the begin of its header. */
@@ -58,13 +62,14 @@ export class Segmentation {
   private length = 0
   private network = 0
   private v4 = false
+  private udp = false
   private checksumStart = 0
   private headerBytes = 0
   private segment = 0
 
   /**
    * Aims at the frame of `length` bytes at `u8[offset…]`; the others as in PacketOffloads. False, with a count of 0, if it isn't
-   * TCP in one IP header with TCP's header where they say, or has nothing to be cut.
+   * TCP, or what `protocol` says, in one IP header with its header where they say, or has nothing to be cut.
    */
   aim(
     u8: Uint8Array,
@@ -73,16 +78,19 @@ export class Segmentation {
     checksumStart: number,
     headerBytes: number,
     segment: number,
+    protocol: number = IpProtocol.TCP,
   ): boolean {
     this.count = 0
     const network = networkStart(u8, offset, length)
-    if (network < 0 || segment < 1 || headerBytes < checksumStart + TCP_BYTES || headerBytes >= length)
+    const least = protocol === IpProtocol.UDP ? UDP_BYTES : TCP_BYTES
+    if (network < 0 || segment < 1 || headerBytes < checksumStart + least || headerBytes >= length)
       return false
+    this.udp = protocol === IpProtocol.UDP
     this.v4 = u8[offset + network] >> 4 === 4
-    const tcp = this.v4
-      ? transportOfIpv4(u8, offset + network)
-      : transportOfIpv6(u8, offset + network, offset + checksumStart)
-    if (tcp !== offset + checksumStart) return false
+    const transport = this.v4
+      ? transportOfIpv4(u8, offset + network, protocol)
+      : transportOfIpv6(u8, offset + network, offset + checksumStart, protocol)
+    if (transport !== offset + checksumStart) return false
     this.u8 = u8
     this.offset = offset
     this.length = length
@@ -117,12 +125,16 @@ export class Segmentation {
       write16(target, ip + 10, 0)
       write16(target, ip + 10, internetChecksum(target, ip, tcp - ip))
     } else write16(target, ip + 4, tcp - ip - IPV6_HEADER + transport)
+    const field = tcp + (this.udp ? UDP_CHECKSUM : TCP_CHECKSUM)
+    write16(target, field, exchange(read16(target, field), this.length - this.checksumStart, transport))
+    if (this.udp) {
+      write16(target, tcp + UDP_LENGTH, transport)
+      return
+    }
     write32(target, tcp + TCP_SEQUENCE, read32(target, tcp + TCP_SEQUENCE) + k * segment)
     if (k < count - 1) target[tcp + TCP_FLAGS] &= ~LAST
     // The sender has slowed down, which it says once (RFC 3168 §6.1.2).
     if (k > 0) target[tcp + TCP_FLAGS] &= ~TcpFlag.CWR
-    const field = tcp + TCP_CHECKSUM
-    write16(target, field, exchange(read16(target, field), this.length - this.checksumStart, transport))
   }
 
   /**
@@ -146,18 +158,18 @@ export function exchange(sum: number, before: number, after: number): number {
   return (once & 0xffff) + (once >>> 16)
 }
 
-/** Where TCP begins in an IPv4 packet, -1 if it doesn't carry TCP. */
-function transportOfIpv4(u8: Uint8Array, ip: number): number {
-  return u8[ip + 9] === IpProtocol.TCP ? ip + ((u8[ip] & 0xf) << 2) : -1
+/** Where TCP begins in an IPv4 packet, or UDP, -1 if it doesn't carry that `protocol`. */
+function transportOfIpv4(u8: Uint8Array, ip: number, protocol: number): number {
+  return u8[ip + 9] === protocol ? ip + ((u8[ip] & 0xf) << 2) : -1
 }
 
-/** The same for IPv6. `tcp`: where it should be; nothing behind is looked at. */
-function transportOfIpv6(u8: Uint8Array, ip: number, tcp: number): number {
+/** The same for IPv6. `transport`: where it should be; nothing behind is looked at. */
+function transportOfIpv6(u8: Uint8Array, ip: number, transport: number, protocol: number): number {
   let next = u8[ip + 6]
   let at = ip + IPV6_HEADER
-  while (at < tcp && (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION)) {
+  while (at < transport && (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION)) {
     next = u8[at]
     at += (u8[at + 1] + 1) << 3
   }
-  return next === IpProtocol.TCP ? at : -1
+  return next === protocol ? at : -1
 }

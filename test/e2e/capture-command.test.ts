@@ -1,6 +1,6 @@
 /** ixy-ts capture, judged by readers of captures that others wrote. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import path from 'node:path'
 import { packetsOf, statisticsOf } from '../captures/blocks-of.ts'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
@@ -207,6 +207,40 @@ test('a reader of the pipe who goes ends it cleanly', () => {
   expect(stdout.length).toBe(5000)
   expect(stdout.readUInt32LE(0)).toBe(0x0a0d0d0a)
   expect(stderr.toString()).toMatch(/"reason":"signal"[^]*code 0\n$/)
+})
+
+test('a reader who reads nothing holds up neither the card nor the end, and the counts say so', async () => {
+  const fifo = file('fifo')
+  execFileSync('mkfifo', [fifo])
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const tool = new Tool([
+      'capture',
+      'virtual:gen,rate=20kpps',
+      '-w',
+      fifo,
+      '--json',
+      '-i',
+      '0.2',
+      '--mode',
+      'interrupt',
+    ])
+    // More than the pipe holds.
+    await tool.until(/"event":"app".*"total":\{"captured":\d{4}/)
+    const since = performance.now()
+    const { code, stdout, stderr } = await tool.kill('SIGTERM')
+    expect(performance.now() - since).toBeLessThan(5_000)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/packets are missing.*too slowly.*\[IXY_ERR_OUTPUT\]/)
+    const told = toldBy(stdout)
+    expect(told.unwritten).toBeGreaterThan(0)
+    expect(told.captured).toBeGreaterThan(0)
+    const bytes = Buffer.alloc(1 << 20)
+    const length = readSync(reader, bytes)
+    expect(length).toBe(told.bytes)
+  } finally {
+    closeSync(reader)
+  }
 })
 
 test('a disk that is full is a failure of the run', async () => {

@@ -135,7 +135,7 @@ describeIf(missing({ tap: true, programs: ['ip'] }), 'a persistent TAP interface
     }
     const tap = openTapQueues(single, 1)
     expect(cuts()).toBe('off')
-    expect(tap.leaveWork()).toBe(true)
+    expect(tap.leaveWork().tcp).toBe(true)
     expect(cuts()).toBe('on')
     tap.close()
     expect(cuts()).toBe('off')

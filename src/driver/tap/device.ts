@@ -47,6 +47,7 @@ export class TapDevice implements Device {
     this.tap = transport.plugIn(options.queues)
     this.mac = formatMac(ourEnd(this.tap.mac))
     try {
+      const joins = this.tap.leaveWork()
       this.queues = this.tap.fds.map((fd) => ({
         driver: 'tap',
         fd,
@@ -56,8 +57,8 @@ export class TapDevice implements Device {
         interrupt: options.interrupts ? fd : null,
         interruptStays: true,
         offloads: OFFLOADS,
+        joins,
       }))
-      this.tap.leaveWork()
     } catch (error) {
       this.undo.runQuietly()
       throw error

@@ -1,6 +1,6 @@
 /**
  * Finds the packets of a batch that can go to the kernel as one: segments of TCP that follow each other in the same flow, as the
- * kernel's own GRO joins them when a card receives them. Only what can be cut into the same packets again is joined, so
+ * kernel's own GRO joins them when a card receives them, and datagrams of UDP of one length. Only what can be cut into the same packets again is joined, so
  * headers must be alike but for what counts up; and only what has a right checksum, as the kernel is told that it needn't look.
  *
  *     batch   │ a1 │ a2 │ b1 │ ack │ a3 │ b2 │ …
@@ -8,46 +8,38 @@
  *     next    a1 → a2 → a3, b1 → b2
  */
 import type { PacketMemory } from '../../memory/packets.ts'
-import { OffloadFlag } from '../../memory/offloads.ts'
-import { EtherType, HEADER_BYTES } from '../../packet/ethernet.ts'
+import type { QueueParts } from './parts.ts'
+import { isRight } from './verify.ts'
+import {
+  DONT_FRAGMENT,
+  IP,
+  PSH,
+  TCP,
+  TCP_BYTES,
+  TYPE,
+  TYPE_V4,
+  TYPE_V6,
+  UDP,
+  UDP_BYTES,
+  V4,
+  V4_TCP,
+  V6,
+  V6_TCP,
+  swap,
+} from './words.ts'
+import { HEADER_BYTES } from '../../packet/ethernet.ts'
 import { IpProtocol } from '../../packet/ipv4.ts'
 import { TcpFlag } from '../../packet/tcp.ts'
-
-const { CHECKSUM_OPEN, CHECKSUM_GOOD } = OffloadFlag
 
 /** Flows that are looked after at a time. */
 const FLOWS = 16
 /** An IP packet's largest length field. */
 const LONGEST = 65535
-export const V4_TCP = HEADER_BYTES + 20
-export const V6_TCP = HEADER_BYTES + 40
-const TCP_BYTES = 20
-/** What parse() says of what it doesn't take: it is not TCP; it is, but not of the plain kind. */
+/** Datagrams that are one (UDP_MAX_SEGMENTS of Linux before 6.9). */
+const DATAGRAMS = 64
+/** What parse() says of what it doesn't take: it is neither TCP nor UDP; it is, but not of the plain kind. */
 const OTHER = -1
 const ODD = -2
-
-/** Network byte order on a little-endian machine, 16 bits. */
-const swap = (value: number): number => ((value & 0xff) << 8) | (value >>> 8)
-/** As 16-bit words of this machine. */
-const PSH = TcpFlag.PSH << 8
-const TYPE_V4 = swap(EtherType.IPV4)
-const TYPE_V6 = swap(EtherType.IPV6)
-const DONT_FRAGMENT = swap(0x4000)
-
-/** Words of a frame, 16 bits each: Ethernet's, IP's, and of TCP's from its begin. */
-const TYPE = 6
-const IP = 7
-const V4 = { length: 8, id: 9, fragment: 10, ttl: 11, addresses: 13 } as const
-const V6 = { length: 9, hops: 10, addresses: 11 } as const
-const TCP = {
-  ports: 0,
-  sequence: 2,
-  acknowledgement: 4,
-  flags: 6,
-  window: 7,
-  checksum: 8,
-  urgent: 9,
-} as const
 
 export class Joiner {
   /** Places in the batch that are written, in this order: packets of their own, and the first of several that are joined. */
@@ -67,6 +59,7 @@ export class Joiner {
   private dataAt = 0
   private dataBytes = 0
   private flow = 0
+  private isUdp = false
   /** Of each open run: its head and last place, a hash of its flow, what comes next. */
   private runs = 0
   private readonly runHead = new Uint8Array(FLOWS)
@@ -77,8 +70,11 @@ export class Joiner {
   private readonly runPackets = new Uint8Array(FLOWS)
   private readonly runVerified = new Uint8Array(FLOWS)
 
+  private readonly kinds: QueueParts['joins']
+
   /** `most`: packets of a batch, 256 at most. */
-  constructor(memory: PacketMemory, most: number) {
+  constructor(memory: PacketMemory, most: number, kinds: QueueParts['joins']) {
+    this.kinds = kinds
     const { u8 } = memory
     this.memory = memory
     this.halfs = new Uint16Array(u8.buffer, u8.byteOffset, u8.length >> 1)
@@ -112,48 +108,67 @@ export class Joiner {
     }
   }
 
-  /** Where TCP begins in a packet of plain IPv4 or IPv6 that is as long as it says, OTHER or ODD. */
+  /** Where TCP or UDP begins in a packet of plain IPv4 or IPv6 that is as long as it says, OTHER or ODD. */
   private parse(id: number): number {
     const { halfs, memory } = this
     const size = memory.size[id]
     const at = memory.dataOffset(id) >> 1
     const type = halfs[at + TYPE]
     let tcp = V6_TCP
+    let protocol: number
     if (type === TYPE_V4) {
-      if (size < V4_TCP || halfs[at + V4.ttl] >> 8 !== IpProtocol.TCP) return OTHER
+      if (size < V4_TCP) return OTHER
+      protocol = halfs[at + V4.ttl] >> 8
       const isPlain = (halfs[at + IP] & 0xff) === 0x45 && (halfs[at + V4.fragment] & ~DONT_FRAGMENT) === 0
       if (!isPlain || swap(halfs[at + V4.length]) !== size - HEADER_BYTES) return ODD
       tcp = V4_TCP
     } else {
       if (type !== TYPE_V6 || size < V6_TCP) return OTHER
-      const next = halfs[at + V6.hops] & 0xff
-      if (next !== IpProtocol.TCP) return next === IpProtocol.UDP || next === IpProtocol.ICMPV6 ? OTHER : ODD
+      protocol = halfs[at + V6.hops] & 0xff
+      if (protocol === IpProtocol.ICMPV6) return OTHER
       if (swap(halfs[at + V6.length]) !== size - V6_TCP) return ODD
     }
-    if (size < tcp + TCP_BYTES) return ODD
-    const header = ((halfs[at + (tcp >> 1) + TCP.flags] & 0xf0) >> 4) << 2
+    const isUdp = protocol === IpProtocol.UDP
+    // Behind extension headers there may be more of a flow that is being joined: it stays in its order.
+    if (!isUdp && protocol !== IpProtocol.TCP) return type === TYPE_V6 ? ODD : OTHER
+    if (size < tcp + (isUdp ? UDP_BYTES : TCP_BYTES)) return ODD
+    const transport = at + (tcp >> 1)
+    const header = isUdp ? UDP_BYTES : ((halfs[transport + TCP.flags] & 0xf0) >> 4) << 2
     this.dataAt = tcp + header
     this.dataBytes = size - this.dataAt
-    if (header < TCP_BYTES || this.dataBytes < 0) return ODD
-    const ports = at + (tcp >> 1)
+    if (this.dataBytes < 0 || (!isUdp && header < TCP_BYTES)) return ODD
     const addresses = at + (tcp === V4_TCP ? V4.addresses : V6.addresses)
+    this.isUdp = isUdp
     this.flow =
-      halfs[ports] ^ (halfs[ports + 1] << 16) ^ (halfs[addresses + 1] << 8) ^ halfs[at + (tcp >> 1) - 1]
+      halfs[transport] ^
+      (halfs[transport + 1] << 16) ^
+      (halfs[addresses + 1] << 8) ^
+      halfs[transport - 1] ^
+      (protocol << 24)
     return tcp
+  }
+
+  /** Data, nothing else: whatever begins, ends or signals congestion goes alone, and so does what has no checksum. */
+  private isData(transport: number): boolean {
+    const { halfs, dataBytes } = this
+    if (dataBytes <= 0) return false
+    if (this.isUdp)
+      return (
+        swap(halfs[transport + UDP.length]) === UDP_BYTES + dataBytes && halfs[transport + UDP.checksum] !== 0
+      )
+    const flags = halfs[transport + TCP.flags]
+    return ((flags >> 8) & ~TcpFlag.PSH) === TcpFlag.ACK && (flags & 0x0f) === 0
   }
 
   /** True if the packet goes with those of an open run; else it may have begun one. */
   private tryJoin(id: number, place: number, tcp: number, batch: Int32Array, start: number): boolean {
     const { halfs, memory, runHead } = this
+    if (!(this.isUdp ? this.kinds.udp : this.kinds.tcp)) return false
     const at = memory.dataOffset(id) >> 1
     const transport = at + (tcp >> 1)
-    const flags = halfs[transport + TCP.flags] >> 8
-    // Data, nothing else: whatever begins, ends or signals congestion goes alone.
-    const isData =
-      this.dataBytes > 0 &&
-      (flags & ~TcpFlag.PSH) === TcpFlag.ACK &&
-      (halfs[transport + TCP.flags] & 0x0f) === 0
-    const sequence = this.sequenceAt(transport)
+    const pushes = !this.isUdp && (halfs[transport + TCP.flags] & PSH) !== 0
+    const isData = this.isData(transport)
+    const sequence = this.isUdp ? 0 : this.sequenceAt(transport)
     let run = this.runs - 1
     for (; run >= 0; run--) {
       if (this.runFlow[run] !== this.flow) continue
@@ -162,12 +177,12 @@ export class Joiner {
     if (run >= 0) {
       const head = batch[start + runHead[run]]
       if (isData && this.continues(run, head, id, tcp, sequence)) {
-        this.append(run, place, sequence, flags)
+        this.append(run, place, sequence, pushes)
         return true
       }
       this.close(run)
     }
-    if (isData && (flags & TcpFlag.PSH) === 0) this.begin(place, sequence)
+    if (isData && !pushes) this.begin(place, sequence)
     return false
   }
 
@@ -191,14 +206,13 @@ export class Joiner {
     this.pushes[place] = 0
   }
 
-  private append(run: number, place: number, sequence: number, flags: number): void {
+  private append(run: number, place: number, sequence: number, pushes: boolean): void {
     const head = this.runHead[run]
     this.next[this.runLast[run]] = place
     this.runLast[run] = place
     this.runSequence[run] = (sequence + this.dataBytes) | 0
     this.runPackets[run]++
     this.payload[head] += this.dataBytes
-    const pushes = (flags & TcpFlag.PSH) !== 0
     if (pushes) this.pushes[head] = 1
     // One that is shorter, or is to be delivered at once, is the last.
     if (pushes || this.dataBytes < this.runSegment[run]) this.close(run)
@@ -218,10 +232,13 @@ export class Joiner {
     }
   }
 
-  /** Addresses and ports of the packets that begin at words `a` and `b`. */
+  /** Addresses, protocol and ports of the packets that begin at words `a` and `b`. */
   private sameFlow(a: number, b: number, tcp: number): boolean {
     const { halfs } = this
     if (halfs[a + TYPE] !== halfs[b + TYPE]) return false
+    const protocol = tcp === V4_TCP ? V4.ttl : V6.hops
+    const mask = tcp === V4_TCP ? 0xff00 : 0xff
+    if (((halfs[a + protocol] ^ halfs[b + protocol]) & mask) !== 0) return false
     const end = (tcp >> 1) + 2
     for (let word = tcp === V4_TCP ? V4.addresses : V6.addresses; word < end; word++)
       if (halfs[a + word] !== halfs[b + word]) return false
@@ -234,7 +251,8 @@ export class Joiner {
     const a = memory.dataOffset(head) >> 1
     const b = memory.dataOffset(id) >> 1
     const place = this.runHead[run]
-    if (sequence !== this.runSequence[run] || this.dataBytes > this.runSegment[run]) return false
+    if (this.dataBytes > this.runSegment[run]) return false
+    if (this.isUdp ? this.runPackets[run] === DATAGRAMS : sequence !== this.runSequence[run]) return false
     const all = this.dataAt - HEADER_BYTES + this.payload[place] + this.dataBytes
     if (all > LONGEST || this.dataAt !== this.headerBytes[place]) return false
     for (let word = 0; word <= IP; word++) if (halfs[a + word] !== halfs[b + word]) return false
@@ -248,40 +266,15 @@ export class Joiner {
       return false
     const one = a + (tcp >> 1)
     const other = b + (tcp >> 1)
-    const end = (this.dataAt - tcp) >> 1
+    const end = this.isUdp ? 0 : (this.dataAt - tcp) >> 1
     for (let word: number = TCP.acknowledgement; word < end; word++) {
       if (word === TCP.checksum) continue
       if (((halfs[one + word] ^ halfs[other + word]) & (word === TCP.flags ? ~PSH : -1)) !== 0) return false
     }
     if (this.runVerified[run] === 0) {
-      if (!this.isRight(head, tcp)) return false
+      if (!isRight(memory, halfs, head, tcp, this.isUdp)) return false
       this.runVerified[run] = 1
     }
-    return this.isRight(id, tcp)
+    return isRight(memory, halfs, id, tcp, this.isUdp)
   }
-
-  /** The checksums of IPv4's header and TCP are right, as far as they aren't still open. */
-  private isRight(id: number, tcp: number): boolean {
-    const { halfs, memory } = this
-    const { offloads } = memory
-    const at = memory.dataOffset(id) >> 1
-    const flags = offloads === null ? 0 : offloads.flags[id]
-    if ((flags & CHECKSUM_GOOD) !== 0) return true
-    if (tcp === V4_TCP && sumOf(halfs, at + IP, V4_TCP - HEADER_BYTES, 0) !== 0xffff) return false
-    if (offloads !== null && (flags & CHECKSUM_OPEN) !== 0)
-      return offloads.checksumStart[id] === tcp && offloads.checksumOffset[id] === 2 * TCP.checksum
-    const length = memory.size[id] - tcp
-    const addresses = tcp === V4_TCP ? V4.addresses : V6.addresses
-    const pseudo = sumOf(halfs, at + addresses, tcp - 2 * addresses, swap(length) + swap(IpProtocol.TCP))
-    return sumOf(halfs, at + (tcp >> 1), length, pseudo) === 0xffff
-  }
-}
-
-/** One's complement sum of `length` bytes from word `at` on, in the machine's byte order, added to `sum`: 16 bits. */
-export function sumOf(halfs: Uint16Array, at: number, length: number, sum: number): number {
-  const end = at + (length >> 1)
-  for (let i = at; i < end; i++) sum += halfs[i]
-  if ((length & 1) !== 0) sum += halfs[end] & 0xff
-  const once = (sum & 0xffff) + (sum >>> 16)
-  return (once & 0xffff) + (once >>> 16)
 }

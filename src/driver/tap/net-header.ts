@@ -9,6 +9,7 @@ export const CHECKSUM_IS_GOOD = 2
 export const GSO_NONE = 0
 export const GSO_TCP4 = 1
 export const GSO_TCP6 = 4
+export const GSO_UDP = 5
 export const GSO_MASK = 0x7f
 
 const FLAGS = 0

@@ -14,6 +14,7 @@ export interface Address {
 export interface QueueParts {
   readonly fd: number
   readonly entries: number
+  readonly joins: TapQueueSpec['joins']
   readonly counters: Float64Array
   /** Where the queue's memory is for the kernel, and as words for us. */
   readonly address: bigint
@@ -28,11 +29,12 @@ export interface QueueParts {
 }
 
 export function partsOf(spec: TapQueueSpec, memory: PacketMemory): QueueParts {
-  const { memory: address, fd, entries } = spec
+  const { memory: address, fd, entries, joins } = spec
   const own = viewOf(address, queueBytes())
   return {
     fd,
     entries,
+    joins,
     counters: new Float64Array(own, 0, COUNTERS),
     address,
     words: new Uint32Array(own, 0, STAGES >> 2),

@@ -10,6 +10,8 @@ export interface TapQueueSpec extends QueueSpec {
   readonly ring: RingPlace | null
   /** Virtual address of queueBytes() bytes in the arena, see layout.ts. */
   readonly memory: bigint
+  /** What the kernel takes joined. */
+  readonly joins: { readonly tcp: boolean; readonly udp: boolean }
   /** Packets that transmit() takes at most. */
   readonly entries: number
 }

@@ -3,7 +3,8 @@ import { whole } from '../../memory/whole.ts'
 import { OffloadFlag } from '../../memory/offloads.ts'
 import { completeChecksum } from '../../packet/checksum.ts'
 import { HEADER_BYTES as ETHERNET_BYTES } from '../../packet/ethernet.ts'
-import { Segmentation, TCP_CHECKSUM } from '../../packet/segmentation.ts'
+import { IpProtocol } from '../../packet/ipv4.ts'
+import { Segmentation, TCP_CHECKSUM, UDP_CHECKSUM } from '../../packet/segmentation.ts'
 import type { RxQueue } from '../device.ts'
 import * as COUNTER from './counters.ts'
 import { type FrameIo, READ } from './frame-io.ts'
@@ -19,7 +20,7 @@ import { type Address, type QueueParts, addressOf } from './parts.ts'
  *     results   │ 10 + 60 │ -EAGAIN │10 + 65000 │ -EAGAIN │
  *                            ▲ cursor: taken out so far
  *
- * A frame of TCP that the kernel has left whole (TSO) is put together in its stage and cut from there as its packets are asked for, into
+ * A frame of TCP or UDP that the kernel has left whole (TSO, USO) is put together in its stage and cut from there as its packets are asked for, into
  * buffers from the pool. When that is empty they wait, and so do frames in the interface's queue. How many frames a call tries to
  * read follows how many it got, as one that finds nothing costs time, too.
  */
@@ -216,8 +217,9 @@ export class TapReceive implements RxQueue {
     const { memory, parts, header, plan } = this
     const { longest } = memory
     const stage = parts.stagesAt + slot * STAGE_BYTES + REST - longest
-    if (length >= longest + REST_BYTES || !header.fits(length) || header.checksumOffset !== TCP_CHECKSUM)
-      return COUNTER.BAD_LENGTH
+    const { checksumOffset } = header
+    if (length >= longest + REST_BYTES || !header.fits(length)) return COUNTER.BAD_LENGTH
+    if (checksumOffset !== TCP_CHECKSUM && checksumOffset !== UDP_CHECKSUM) return COUNTER.BAD_LENGTH
     parts.bytes.copyWithin(stage, at, at + Math.min(length, longest))
     if (!this.planFor(stage, length, header, plan)) return COUNTER.BAD_LENGTH
     if (plan.payloadOffset(0) - stage + plan.payloadLength(0) > longest) return COUNTER.FRAGMENTS
@@ -229,8 +231,10 @@ export class TapReceive implements RxQueue {
   private planFor(at: number, length: number, header: NetHeader, plan: Segmentation): boolean {
     const { bytes } = this.parts
     const { checksumStart, segment } = header
-    const headerBytes = checksumStart + ((bytes[at + checksumStart + 12] >> 4) << 2)
-    return plan.aim(bytes, at, length, checksumStart, headerBytes, segment)
+    const isUdp = header.checksumOffset === UDP_CHECKSUM
+    const headerBytes = checksumStart + (isUdp ? 8 : (bytes[at + checksumStart + 12] >> 4) << 2)
+    const protocol = isUdp ? IpProtocol.UDP : IpProtocol.TCP
+    return plan.aim(bytes, at, length, checksumStart, headerBytes, segment, protocol)
   }
 
   /** Packets that would come of the frame in `slot`. */

@@ -2,8 +2,6 @@ import { OffloadFlag } from '../../memory/offloads.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { refuseStranger, refuseTooLong } from '../../memory/refusals.ts'
 import { whole } from '../../memory/whole.ts'
-import { completeChecksum } from '../../packet/checksum.ts'
-import { TCP_CHECKSUM } from '../../packet/segmentation.ts'
 import type { TxQueue } from '../device.ts'
 import * as COUNTER from './counters.ts'
 import { type FrameIo, WRITE } from './frame-io.ts'
@@ -43,7 +41,7 @@ export class TapTransmit implements TxQueue {
     this.parts = parts
     this.io = io
     this.vectors = addressOf(parts.address + BigInt(WRITE_VECTORS))
-    this.joiner = new Joiner(memory, WRITES)
+    this.joiner = new Joiner(memory, WRITES, parts.joins)
   }
 
   get packets(): number {
@@ -194,8 +192,7 @@ export class TapTransmit implements TxQueue {
     const { memory, parts } = this
     const { offloads, size } = memory
     const at = parts.packetsAt + memory.dataOffset(id)
-    const tcp = partHeaders(parts.bytes, at, size[id])
-    completeChecksum(parts.bytes, at + tcp, size[id] - tcp, TCP_CHECKSUM)
+    partHeaders(parts.bytes, at, size[id])
     if (offloads !== null) offloads.flags[id] &= ~CHECKSUM_OPEN
   }
 

@@ -51,8 +51,8 @@ export class Rig implements FrameIo {
   private readonly bytes: Uint8Array
   private readonly all: number
 
-  constructor({ poolShift = 8, offloads = false, mtu2k = true } = {}) {
-    const bufferShift = mtu2k ? 11 : 14
+  constructor({ poolShift = 8, offloads = false, joins = { tcp: true, udp: true } } = {}) {
+    const bufferShift = 11
     const packets = (2 << poolShift) << bufferShift
     this.all = packets + queueBytes()
     this.address = mmap(this.all)
@@ -68,7 +68,15 @@ export class Rig implements FrameIo {
       ...(offloads && { offloads: { use: 'understands', pool: -1 } }),
     })
     const memory = this.address + BigInt(packets)
-    const spec = { driver: 'tap', fd: -1, ring: null, memory, entries: 512, interrupt: null } as const
+    const spec = {
+      driver: 'tap',
+      fd: -1,
+      ring: null,
+      memory,
+      entries: 512,
+      interrupt: null,
+      joins,
+    } as const
     this.parts = partsOf(spec, this.memory)
     this.rx = new TapReceive(this.memory, 0, this.parts, this)
     this.tx = new TapTransmit(this.memory, this.parts, this)

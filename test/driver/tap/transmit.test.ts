@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import * as COUNTER from '../../../src/driver/tap/counters.ts'
 import { OffloadFlag } from '../../../src/memory/offloads.ts'
 import { completeChecksum } from '../../../src/packet/checksum.ts'
+import { IpProtocol } from '../../../src/packet/ipv4.ts'
 import { Segmentation } from '../../../src/packet/segmentation.ts'
 import { TcpFlag } from '../../../src/packet/tcp.ts'
 import { build, type Large } from '../../packet/large-packets.ts'
@@ -13,6 +14,7 @@ const { ACK, FIN, PSH, SYN, CWR } = TcpFlag
 interface Segment {
   readonly flow: number
   readonly v6: boolean
+  readonly udp?: boolean
   readonly sequence: number
   readonly length: number
   readonly flags?: number
@@ -27,7 +29,7 @@ function frameOf(segment: Segment, open = false): Uint8Array {
   const { flow, v6, sequence, length } = segment
   const packet: Large = {
     v6,
-    udp: false,
+    udp: segment.udp ?? false,
     tag: segment.tag ?? null,
     ipOptions: segment.ipOptions ?? 0,
     tcpOptions: segment.tcpOptions ?? 3,
@@ -38,10 +40,10 @@ function frameOf(segment: Segment, open = false): Uint8Array {
     payload: Uint8Array.from({ length }, (_, i) => (sequence + i) & 0xff),
     segment: length,
   }
-  const { frame, checksumStart } = build(packet, open)
+  const { frame, checksumStart, checksumOffset } = build(packet, open)
   // Its port, and what that means for the checksum; the IP header's, which build() leaves wrong where it is open, isn't touched.
   frame[checksumStart + 1] ^= flow
-  const field = checksumStart + 16
+  const field = checksumStart + checksumOffset
   const view = new DataView(frame.buffer)
   if (!open && flow !== 0) view.setUint16(field, adjusted(view.getUint16(field), 0x20 ^ flow, 0x20))
   return frame
@@ -64,8 +66,11 @@ function onTheWire({ header, frame }: Framed): Uint8Array[] {
     return [packet]
   }
   const plan = new Segmentation()
-  expect(plan.aim(frame, 0, frame.length, checksumStart, headerBytes, segment)).toBe(true)
-  expect({ flags, gso }).toEqual({ flags: 1, gso: frame[12] === 0x86 ? 4 : 1 })
+  const isUdp = checksumOffset === 6
+  const protocol = isUdp ? IpProtocol.UDP : IpProtocol.TCP
+  expect(plan.aim(frame, 0, frame.length, checksumStart, headerBytes, segment, protocol)).toBe(true)
+  const tcp = frame[12] === 0x86 ? 4 : 1
+  expect({ flags, gso }).toEqual({ flags: 1, gso: isUdp ? 5 : tcp })
   return Array.from({ length: plan.count }, (_, k) => {
     const packet = new Uint8Array(2048)
     const length = plan.write(k, packet, 0)
@@ -164,6 +169,24 @@ test.each<[string, Segment[], number]>([
   ],
   ['an extension header of IPv6', row({ ...BASE, v6: true, extended: true }, 2), 2],
   ['identifications that do not count up', [first, { ...second, identification: 1234 }], 2],
+  ['datagrams', row({ ...BASE, udp: true }, 5), 1],
+  ['datagrams of IPv6', row({ ...BASE, udp: true, v6: true }, 5), 1],
+  ['more datagrams than a kernel takes', row({ ...BASE, udp: true, length: 18 }, 100), 2],
+  [
+    'a shorter datagram is the last',
+    [first, { ...second, length: 500 }, third].map((one) => ({ ...one, udp: true })),
+    2,
+  ],
+  [
+    'a datagram without data',
+    [first, { ...second, length: 0 }, third].map((one) => ({ ...one, udp: true })),
+    3,
+  ],
+  [
+    'datagrams and segments with the same addresses and ports',
+    [first, { ...first, udp: true }, second, { ...second, udp: true }],
+    2,
+  ],
   ['another flow', [first, { ...second, flow: 3 }], 2],
   ['flows in turn', [first, { ...first, flow: 3 }, second, { ...second, flow: 3 }], 2],
   [
@@ -277,6 +300,7 @@ test('ids and lengths that are no packet’s are refused, and nothing is written
 test('whatever comes, in whatever order: each flow keeps its own, and every packet is what it was', () => {
   rig = new Rig()
   const segment = fc.record({
+    udp: fc.boolean(),
     flow: fc.nat(11),
     v6: fc.boolean(),
     step: fc.constantFrom(0, 0, 0, 0, 1, -1),
@@ -287,11 +311,19 @@ test('whatever comes, in whatever order: each flow keeps its own, and every pack
   fc.assert(
     fc.property(fc.array(segment, { minLength: 1, maxLength: 200 }), (drawn) => {
       const next = new Map<string, number>()
-      const frames = drawn.map(({ flow, v6, step, length, flags, spoil }) => {
-        const key = `${flow} ${v6}`
+      const frames = drawn.map(({ flow, v6, udp, step, length, flags, spoil }) => {
+        const key = `${flow} ${v6} ${udp}`
         const sequence = (next.get(key) ?? 5) + step
         next.set(key, sequence + length)
-        const frame = frameOf({ flow, v6, sequence, length, flags, identification: (sequence / 50) & 0xffff })
+        const frame = frameOf({
+          flow,
+          v6,
+          udp,
+          sequence,
+          length,
+          flags,
+          identification: (sequence / 50) & 0xffff,
+        })
         frame[frame.length - 1] ^= spoil
         return frame
       })
@@ -300,7 +332,7 @@ test('whatever comes, in whatever order: each flow keeps its own, and every pack
         const flows = new Map<string, string[]>()
         for (const frame of all) {
           const tcp = frame[12] === 0x86 ? 54 : 34
-          const key = `${tcp} ${frame[tcp + 1]}`
+          const key = `${tcp} ${frame[tcp + 1]} ${frame[tcp === 54 ? 20 : 23]}`
           flows.set(key, [...(flows.get(key) ?? []), Buffer.from(frame).toString('hex')])
         }
         return flows
@@ -309,4 +341,15 @@ test('whatever comes, in whatever order: each flow keeps its own, and every pack
     }),
     { numRuns: 60 },
   )
+})
+
+test('datagrams without a checksum, and those that a kernel before Linux 6.2 gets, go one by one', () => {
+  rig = new Rig()
+  const frames = row({ ...BASE, udp: true }, 3).map((segment) => frameOf(segment))
+  for (const frame of frames) frame.fill(0, 40, 42)
+  expect(send(frames).map(({ frame }) => frame)).toEqual(frames)
+  rig.close()
+  rig = new Rig({ joins: { tcp: true, udp: false } })
+  expect(send(row({ ...BASE, udp: true }, 3).map((segment) => frameOf(segment)))).toHaveLength(3)
+  expect(send(row(BASE, 3).map((segment) => frameOf(segment)))).toHaveLength(1)
 })
