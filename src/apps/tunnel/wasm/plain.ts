@@ -110,10 +110,8 @@ function moveDown(to: usize, from: usize, bytes: u32): void {
   v128.store(to + bytes - 16, v128.load(from + bytes - 16))
 }
 
-function hashWords(at: usize, words: u32, seed: u32): u32 {
-  let hash = seed ^ 0x811c9dc5
-  for (let i: u32 = 0; i < words; i++) hash = (hash ^ load<u16>(at + (i << 1))) * 0x01000193
-  return hash
+function mix(hash: u32, word: u32): u32 {
+  return (hash ^ word) * 0x01000193
 }
 
 function finish(hash: u32): u32 {
@@ -121,55 +119,72 @@ function finish(hash: u32): u32 {
   return once ^ (once >>> 13)
 }
 
+const SEED: u32 = 0x811c9dc5
+
 /** See hashFrame(); `at`: what is behind the Ethernet header. */
 function hashOf(start: usize, at: usize, type: u32, left: u32): u32 {
-  if (type !== 0x0800 && type !== 0x86dd) return finish(hashWords(start, 6, type))
+  if (type !== 0x0800 && type !== 0x86dd) {
+    let hash = type ^ SEED
+    for (let i: usize = 0; i < 12; i += 2) hash = mix(hash, load<u16>(start + i))
+    return finish(hash)
+  }
   const version = load<u8>(at) >> 4
-  let protocol: u32 = 0
-  let ports: u32 = 40
-  let hash: u32 = 0
+  let protocol: u32
+  let ports: u32
+  let hash: u32
   if (version === 4 && left >= 20) {
     protocol = load<u8>(at, 9)
-    hash = hashWords(at + 12, 4, protocol)
-    if ((load16(at + 6) & 0x3fff) !== 0) return finish(hash)
+    hash = mix(mix(protocol ^ SEED, load<u16>(at, 12)), load<u16>(at, 14))
+    hash = mix(mix(hash, load<u16>(at, 16)), load<u16>(at, 18))
+    if ((load<u16>(at, 6) & 0xff3f) !== 0) return finish(hash)
     ports = (<u32>(load<u8>(at) & 0xf)) << 2
   } else if (version === 6 && left >= 40) {
     protocol = load<u8>(at, 6)
-    hash = hashWords(at + 8, 16, protocol)
+    hash = protocol ^ SEED
+    for (let i: usize = 8; i < 40; i += 2) hash = mix(hash, load<u16>(at + i))
+    ports = 40
   } else return 0
   const known = protocol === 6 || protocol === 17 || protocol === 132
   if (!known || <i32>(left - ports) < 4) return finish(hash)
-  return finish(hashWords(at + ports, 2, hash))
+  const place = at + ports
+  return finish(mix(mix(hash ^ SEED, load<u16>(place)), load<u16>(place, 2)))
 }
 
 /** Encapsulates the packets whose ids are the 32-bit words from `batch` on, `count` of them, up to the first that isn't plain. Returns how many. */
 export function enter(batch: usize, count: u32): u32 {
+  // Globals are in memory.
+  const header = headerAt
+  const headers = headerBytes
+  const ethernet = ethernetBytes
+  const most = longest
+  const mask = classMask
   for (let i: u32 = 0; i < count; i++) {
     const id = load<u32>(batch + (i << 2))
     const start = dataOf(id)
     const sizeAt = <usize>SIZE + ((<usize>id) << 1)
     const bytes = <u32>load<u16>(sizeAt)
     const type = load16(start + 12)
-    if (bytes < 14 || type === 0x8100 || headerBytes + bytes > longest) return i
+    if (bytes < 14 || type === 0x8100 || headers + bytes > most) return i
     const at = start + 14
     const left = bytes - 14
     let trafficClass: u32 = 0
     if (type === 0x0800 && left >= 20) trafficClass = load<u8>(at, 1)
     else if (type === 0x86dd && left >= 40) trafficClass = (load16(at) >>> 4) & 0xff
     const hash = hashOf(start, at, type, left)
-    moveUp(start + headerBytes, start, bytes)
-    memoryOfHeader(start)
-    store<u16>(sizeAt, <u16>(headerBytes + bytes))
-    finishHeaders(start + ethernetBytes, headerBytes - ethernetBytes + bytes, trafficClass & classMask, hash)
+    moveUp(start + headers, start, bytes)
+    putHeader(start, header, headers)
+    store<u16>(sizeAt, <u16>(headers + bytes))
+    finishHeaders(start + ethernet, headers - ethernet + bytes, trafficClass & mask, hash)
   }
   return count
 }
 
-/** Whole 16 bytes: what follows on the headers is written again. */
-function memoryOfHeader(to: usize): void {
-  let done: u32 = 0
-  for (; done + 16 <= headerBytes; done += 16) v128.store(to + done, v128.load(headerAt + done))
-  v128.store(to + headerBytes - 16, v128.load(headerAt + headerBytes - 16))
+/** By 16 bytes; there are no fewer. */
+function putHeader(to: usize, from: usize, bytes: u32): void {
+  v128.store(to, v128.load(from))
+  v128.store(to, v128.load(from, 16), 16)
+  for (let done: u32 = 32; done + 16 <= bytes; done += 16) v128.store(to + done, v128.load(from + done))
+  v128.store(to + bytes - 16, v128.load(from + bytes - 16))
 }
 
 function finishHeaders(ip: usize, length: u32, trafficClass: u32, hash: u32): void {
@@ -198,6 +213,18 @@ export function leave(batch: usize, count: u32): u32 {
   return count
 }
 
+/** The checksum of an IPv4 header without options. */
+function headerRight(ip: usize): bool {
+  const words: u64 =
+    <u64>load<u32>(ip) +
+    <u64>load<u32>(ip, 4) +
+    <u64>load<u32>(ip, 8) +
+    <u64>load<u32>(ip, 12) +
+    <u64>load<u32>(ip, 16)
+  const sum = <u32>(words >> 32) + ((<u32>words) & 0xffff) + ((<u32>words) >>> 16)
+  return fold(sum) === 0xffff
+}
+
 function leaveOne(id: u32): bool {
   const start = dataOf(id)
   const sizeAt = <usize>SIZE + ((<usize>id) << 1)
@@ -215,14 +242,14 @@ function leaveOne(id: u32): bool {
   if (load16(ip - 2) !== <u32>(ipv4 ? 0x0800 : 0x86dd)) return false
   const ours = headerAt + ethernetBytes
   const udp = ip + ipBytes
-  let length: u32 = 0
-  let outer: u32 = 0
+  let length: u32
+  let outer: u32
   if (ipv4) {
     // No options, no fragment, UDP.
     if (load<u8>(ip) !== 0x45 || (load16(ip + 6) & 0x3fff) !== 0 || load<u8>(ip, 9) !== 17) return false
     if (load<u32>(ip, 12) !== load<u32>(ours, 16) || load<u32>(ip, 16) !== load<u32>(ours, 12)) return false
     length = load16(ip + 2)
-    if (length < 20 || length > size - ethernetBytes || sumOf(ip, 20) !== 0xffff) return false
+    if (length < 20 || length > size - ethernetBytes || !headerRight(ip)) return false
     outer = load<u8>(ip, 1) & 3
     length -= 20
   } else {
