@@ -1,9 +1,6 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-<<<<<<< HEAD
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, tunnel, program or scaling; tunnel-peers (root)]
-=======
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, program or scaling]
->>>>>>> main
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, tunnel-peers (root),
+// program or scaling]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -36,11 +33,8 @@ await build({
     'latency-c',
     'latency-c-worker',
     'scaling-contest',
-<<<<<<< HEAD
-    'tunnel-contest',
-=======
     'filter-contest',
->>>>>>> main
+    'tunnel-contest',
   ].map((name) => join(here, `${name}.ts`)),
   outdir: out,
   outExtension: { '.js': '.cjs' },
