@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { average, type PairedTest, pairedTest } from './lib/t-test.ts'
+import { average, median, type PairedTest, pairedTest } from './lib/t-test.ts'
 
 const { BENCH_TOOL = '' } = process.env
 const ID = process.pid % 10_000
@@ -151,11 +151,10 @@ function measure(runs: number): PeersResult {
 }
 
 export function printPeers({ runs, latency, throughput, tests }: PeersResult): void {
-  console.log(`\nTwo hosts, ${runs} runs of each in turn: mean\n`)
+  console.log(`\nTwo hosts, ${runs} runs of each in turn: median (mean)\n`)
+  const both = (samples: number[]): string => `${median(samples).toFixed(1)} (${average(samples).toFixed(1)})`
   for (const name of NAMES)
-    console.log(
-      `  ${name.padEnd(10)} ${average(latency[name]).toFixed(1).padStart(8)} µs ${average(throughput[name]).toFixed(1).padStart(8)} Mbit/s`,
-    )
+    console.log(`  ${name.padEnd(10)} ${both(latency[name])} µs, ${both(throughput[name])} Mbit/s`)
   for (const [what, unit] of [
     ['latency', 'µs'],
     ['throughput', 'Mbit/s'],

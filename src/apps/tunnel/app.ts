@@ -8,8 +8,12 @@ import { TunnelEnd } from './end.ts'
 import { planTunnel } from './plan.ts'
 import { MOST_WAITING } from './waiting.ts'
 
-/** Busy steps between two looks at the clock, less one: a mask. */
-const CLOCK_EVERY = 63
+/**
+ * Steps between two looks at the clock, less one: a mask. Of idle ones fewer, as a worker that sleeps (--mode interrupt) takes
+ * few steps a second.
+ */
+const BUSY = 63
+const IDLE = 7
 
 /** Carries the packets of the second port in UDP over the first, and back. */
 export const tunnel: App<TunnelOptions, TunnelJob> = {
@@ -73,8 +77,7 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
       step() {
         end.catchUp()
         const moved = fromOuter() + fromInner()
-        // A worker that sleeps (--mode interrupt) takes few steps a second.
-        if ((moved === 0 || (++steps & CLOCK_EVERY) === 0) && clock.now() >= nextSecond) {
+        if ((++steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.now() >= nextSecond) {
           end.everySecond()
           nextSecond = clock.now() + 1000
         }
