@@ -5,6 +5,8 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ContestSpec } from './contest.ts'
+import { compileFilter } from '../src/linux/pcap-library.ts'
+import type { FilterSpec } from './filter-contest.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
@@ -46,8 +48,12 @@ function contest(chosen: Omit<ContestSpec, 'library' | 'effort'>, blocks: number
     library: join(BENCH_BUILD, 'native.so'),
     effort: { blocks, roundsPerBlock: 200, warmUp: 3000 },
   }
+  return inWorker('contest.cjs', spec)
+}
+
+function inWorker<Result>(file: string, workerData: unknown): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(join(BENCH_BUILD, 'contest.cjs'), { workerData: spec })
+    const worker = new Worker(join(BENCH_BUILD, file), { workerData })
     worker.once('message', resolve)
     worker.once('error', reject)
   })
@@ -85,6 +91,56 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
         row([`${work} ${batchSize} ${backend}`, ...times, ...ratios])
       }
     }
+  }
+  return contests
+}
+
+interface FilterContest {
+  readonly expression: string
+  readonly instructions: number
+  /** The share of packets that match. */
+  readonly matches: number
+  readonly times: Comparison['times']
+  readonly ratio: Comparison['ratios'][string]
+}
+
+const FILTERS = [
+  'ip',
+  'host 10.0.0.1',
+  'udp port 1337',
+  'tcp port 80 or tcp port 443',
+  'tcp[tcpflags] & tcp-syn != 0',
+  'not (src net 10.0.0.0/8 and dst net 10.0.0.0/8)',
+  'ip and ip[2:2] / 4 > 20 and ip[8] < 64',
+  'ip6 protochain 6',
+]
+
+/** Filters on packets of all kinds, see test/packet/traffic.ts. */
+async function filters(blocks: number): Promise<FilterContest[]> {
+  console.log(
+    '\nFilters: ns per packet, minimum (median); speed against libpcap, median (10th–90th percentile)\n',
+  )
+  const filterRow = (expression: string, cells: readonly string[]): void =>
+    row([expression.padEnd(50), ...cells])
+  filterRow('', ['libpcap, C', OURS, 'against libpcap'])
+  const contests: FilterContest[] = []
+  for (const expression of FILTERS) {
+    const spec: FilterSpec = {
+      program: compileFilter(expression),
+      library: join(BENCH_BUILD, 'native.so'),
+      effort: { blocks, roundsPerBlock: 100, warmUp: 20_000 },
+    }
+    const result = await inWorker<FilterContest>('filter-contest.cjs', spec)
+    contests.push(result)
+    const times = ['libpcap', OURS].map((name) => {
+      const { min, median } = result.times[name]
+      return `${min.toFixed(1)} (${median.toFixed(1)})`
+    })
+    const { median, low, high } = result.ratio
+    filterRow(expression, [
+      ...times,
+      `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`,
+    ])
   }
   return contests
 }
@@ -166,6 +222,7 @@ async function main(): Promise<void> {
   const parts: Record<string, () => Promise<object>> = {
     driver: () => driver(quick),
     virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
+    filters: async () => ({ filters: await filters(quick ? 15 : 60) }),
     program: () => program(quick, picture),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }

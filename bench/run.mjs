@@ -1,5 +1,5 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, program or scaling]
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, program or scaling]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -32,6 +32,7 @@ await build({
     'latency-c',
     'latency-c-worker',
     'scaling-contest',
+    'filter-contest',
   ].map((name) => join(here, `${name}.ts`)),
   outdir: out,
   outExtension: { '.js': '.cjs' },

@@ -33,6 +33,15 @@ export interface Native {
   virtioForward(driver: Handle, steps: number, limit: number): number
   virtioReceive(driver: Handle, steps: number, limit: number): number
   virtioGenerate(driver: Handle, steps: number, limit: number): number
+  filterFind(library: string): Handle
+  filterRun(
+    filter: Handle,
+    program: Handle,
+    memory: Handle,
+    places: Handle,
+    packets: number,
+    matches: Uint32Array,
+  ): number
 }
 
 const PROTOTYPES: Readonly<Record<keyof Native, string>> = {
@@ -64,6 +73,9 @@ const PROTOTYPES: Readonly<Record<keyof Native, string>> = {
   virtioForward: 'double virtio_forward(void *driver, uint32_t steps, uint32_t limit)',
   virtioReceive: 'double virtio_receive(void *driver, uint32_t steps, uint32_t limit)',
   virtioGenerate: 'double virtio_generate(void *driver, uint32_t steps, uint32_t limit)',
+  filterFind: 'void *filter_find(const char *library)',
+  filterRun:
+    'double filter_run(void *filter, void *program, void *memory, void *places, uint32_t packets, _Out_ uint32_t *matches)',
 }
 
 export function loadNative(path: string): Native {

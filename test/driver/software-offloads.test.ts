@@ -1,12 +1,16 @@
 import fc from 'fast-check'
+import { checkedTx } from '../../src/driver/checked-queues.ts'
 import type { QueuePair } from '../../src/driver/queues.ts'
 import { withSoftwareOffloads } from '../../src/driver/software-offloads.ts'
+import { Ledger } from '../../src/memory/checked/ledger.ts'
+import { checkedMemory } from '../../src/memory/checked/memory.ts'
+import { Places } from '../../src/memory/checked/places.ts'
 import type { DeviceOffloads, OffloadUse, PacketOffloads } from '../../src/memory/offloads.ts'
 import { OffloadFlag } from '../../src/memory/offloads.ts'
 import { PacketMemory, packetMemoryBytes } from '../../src/memory/packets.ts'
 import { FakePort } from '../examples/fake-ports.ts'
 import { type Large, build, large } from '../packet/large-packets.ts'
-import { ask, hex, tagged, wanted } from './asking.ts'
+import { type Asked, ask, hex, tagged, wanted } from './asking.ts'
 
 const BUFFER_SHIFT = 14
 const POOL_SHIFT = 7
@@ -49,13 +53,18 @@ class Bench {
 }
 
 const bench = new Bench()
-const packets = fc.array(
-  fc.record({ packet: large(3000), vlan: fc.option(fc.nat(0xffff)), cut: fc.boolean(), ip: fc.boolean() }),
-  {
-    minLength: 1,
-    maxLength: 8,
-  },
-)
+const one: fc.Arbitrary<Asked> = fc.record({
+  packet: large(3000),
+  vlan: fc.option(fc.nat(0xffff)),
+  cut: fc.boolean(),
+  ip: fc.boolean(),
+})
+const example: Large = {
+  ...{ v6: false, udp: false, tag: null, ipOptions: 0, tcpOptions: 3, extended: false },
+  ...{ identification: 1, sequence: 2, flags: 0x18, payload: new Uint8Array(3000), segment: 1000 },
+}
+
+const packets = fc.array(one, { minLength: 1, maxLength: 8 })
 
 test('whatever is asked, what leaves is what is built by hand, in order, and all buffers come back', () => {
   fc.assert(
@@ -75,10 +84,35 @@ test('whatever is asked, what leaves is what is built by hand, in order, and all
   )
 })
 
-const example: Large = {
-  ...{ v6: false, udp: false, tag: null, ipOptions: 0, tcpOptions: 3, extended: false },
-  ...{ identification: 1, sequence: 2, flags: 0x18, payload: new Uint8Array(3000), segment: 1000 },
-}
+test('with --check, the books agree with it', () => {
+  const { memory: buffers, pair, port, batch } = new Bench()
+  const ledger = new Ledger(buffers, [], new Places(() => true))
+  ledger.poison()
+  ledger.open()
+  const memory = checkedMemory(ledger)
+  const tx = checkedTx(pair.tx, ledger)
+  port.roomPerStep = 14
+  const list: Asked[] = fc.sample(one, 300)
+  for (let at = 0; at < list.length;) {
+    const some = list.slice(at, at + 6)
+    some.forEach((each, i) => (batch[i] = ask(memory, 0, each)))
+    for (let sent = 0; sent < some.length;) {
+      port.nextStep()
+      sent += tx.transmit(batch, sent, some.length - sent)
+    }
+    at += some.length
+  }
+  tx.pending()
+  ledger.close()
+  expect(hex(port.sent)).toEqual(hex(list.flatMap(wanted)))
+  // What can't be done is found before.
+  const bad: Asked = { packet: example, vlan: null, cut: true }
+  batch[0] = ask(memory, 0, bad)
+  buffers.offloads?.headerBytes.fill(0)
+  expect(() => tx.transmit(batch, 0, 1)).toThrow(
+    /wrong-offload: packet \d+, use \d+: transmit: it has a segment, but/,
+  )
+})
 
 test('without room or buffers for all segments of a packet it waits, and what follows it, too', () => {
   const { port, pair, batch, memory, offloads } = bench

@@ -193,7 +193,7 @@ function loadIndex(instruction: FilterInstruction, known: number): string {
   const { code, k } = instruction
   switch (code & MODE_MASK) {
     case Mode.MSH:
-      return checked(instruction, known, `x = (u8[o + ${int(k)}] & 15) << 2;`)
+      return checked(instruction, known, `x = (u8[(o + ${int(k)}) | 0] & 15) << 2;`)
     case Mode.MEM:
       return `x = m${int(k)};`
     case Mode.LEN:
@@ -214,13 +214,15 @@ function checked(instruction: FilterInstruction, known: number, text: string): s
 function indirect(k: number, bytes: number): string {
   if (k + bytes > BEYOND) return 'return false;'
   const value = bigEndian(bytes, (byte) => `i + ${int(byte)}`)
-  return `if (x < 0 || x > n - ${int(k + bytes)}) return false; i = o + x + ${int(k)}; a = ${value};`
+  return `if (x < 0 || x > n - ${int(k + bytes)}) return false; i = (o + x + ${int(k)}) | 0; a = ${value};`
 }
 
 function bigEndian(bytes: number, place: (byte: number) => string): string {
   const parts = Array.from({ length: bytes }, (_, byte) => {
     const shift = 8 * (bytes - 1 - byte)
-    return shift === 0 ? `u8[${place(byte)}]` : `u8[${place(byte)}] << ${shift}`
+    // Without `| 0` each sum would be checked for overflow: a fifth of the time.
+    const value = `u8[(${place(byte)}) | 0]`
+    return shift === 0 ? value : `${value} << ${shift}`
   })
   return parts.join(' | ')
 }
