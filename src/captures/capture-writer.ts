@@ -38,6 +38,8 @@ export class CaptureWriter {
   private file: OutputFile | null = null
   private inFile = 0
   private packetsInFile = 0
+  /** The next packet begins another file. */
+  private due = false
   private begunAt = 0
   /** Something could not be written: what is in the file is whole, or it is cut, and nothing may follow. */
   private failed: 'whole' | 'cut' | null = null
@@ -64,6 +66,7 @@ export class CaptureWriter {
     this.used = this.layout.header(this.draft)
     this.inFile = 0
     this.packetsInFile = 0
+    this.due = false
     this.begunAt = performance.now()
     this.flush()
   }
@@ -75,20 +78,24 @@ export class CaptureWriter {
   write(memory: Bytes, offset: number, length: number, stamp: Stamp): void {
     const { layout, draft, ends } = this
     if (this.complete) return
+    if (this.due) {
+      this.close()
+      this.open()
+    }
     if (this.used + layout.most + length > BUFFER_BYTES || this.records === ends.length) this.flush()
     this.used = layout.record(draft, this.used, memory, offset, length, stamp)
     ends[this.records++] = this.used
     this.packetsInFile++
     const { fileBytes, filePackets } = this.options.limits
-    if (fileBytes !== null && this.inFile + this.used >= fileBytes) this.nextFile()
-    else if (filePackets !== null && this.packetsInFile >= filePackets) this.nextFile()
+    if (fileBytes !== null && this.inFile + this.used >= fileBytes) this.endFile()
+    else if (filePackets !== null && this.packetsInFile >= filePackets) this.endFile()
   }
 
-  /** Begins the next file if this one is old enough; to be called now and then. Throws as write(). */
+  /** Looks whether this file is old enough; to be called now and then. Throws as write(). */
   look(): void {
     const { fileSeconds } = this.options.limits
     if (fileSeconds === null || this.file === null) return
-    if (performance.now() - this.begunAt >= fileSeconds * 1000) this.nextFile()
+    if (!this.due && performance.now() - this.begunAt >= fileSeconds * 1000) this.endFile()
   }
 
   /** Writes out what is in the buffer. Throws IXY_ERR_OUTPUT, CalledOff; the file then ends with the last whole record. */
@@ -132,15 +139,14 @@ export class CaptureWriter {
     }
   }
 
-  private nextFile(): void {
-    if (this.files < this.options.limits.lastFile) {
-      this.close()
-      this.open()
-    } else {
-      // It is closed when the last counts are known.
-      this.flush()
-      this.complete = true
-    }
+  /**
+   * Nothing more gets into this file. It is closed when the next packet comes, which begins the next one: so there is no empty one
+   * for which a full one would have to go, and the last one ends with the last counts.
+   */
+  private endFile(): void {
+    this.flush()
+    if (this.files < this.options.limits.lastFile) this.due = true
+    else this.complete = true
   }
 
   /**

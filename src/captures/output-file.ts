@@ -6,7 +6,10 @@ import { fileError } from '../packet/pcap.ts'
 import { CalledOff, type Watch } from './byte-source.ts'
 import { isStandardStream, toPath } from './file-name.ts'
 
-/** A pipe that is ready takes so many bytes at once (pipe(7), PIPE_BUF): the write doesn't block. */
+/**
+ * A pipe that is ready takes so many bytes at once (pipe(7), PIPE_BUF): the write doesn't block, though stdout is left as it is. What
+ * we have opened ourselves never blocks, and takes what it has room for.
+ */
 const PIPE_BYTES = 4096
 /** How often a thread that waits for a reader looks whether it is to end, milliseconds. */
 const LOOK_EVERY = 100
@@ -41,7 +44,7 @@ export class OutputFile {
     if (this.stream === null) return writeSync(this.fd, bytes, from, to - from)
     while (this.stream.wait(LOOK_EVERY) === 0) if (this.watch.calledOff()) throw new CalledOff()
     try {
-      return writeSync(this.fd, bytes, from, Math.min(PIPE_BYTES, to - from))
+      return writeSync(this.fd, bytes, from, this.standard ? Math.min(PIPE_BYTES, to - from) : to - from)
     } catch (cause) {
       if (cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN') return 0
       throw cause

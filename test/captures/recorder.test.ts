@@ -145,6 +145,19 @@ test('files end after so many packets, and each packet is in one of them', () =>
   expect(delivered).toEqual([10, 20, 30, 35])
 })
 
+test('no file is begun without a packet for it', () => {
+  const limits = { ...ONE_FILE, single: false, filePackets: 10, files: 1 }
+  const bench = new Bench(1, { limits, name: path.join(folder, 'full.pcapng') })
+  bench.counts.setMissed(3)
+  for (let i = 0; i < 20; i++) bench.put(0, i, 60)
+  bench.write()
+  const names = readdirSync(folder).filter((name) => name.startsWith('full_'))
+  expect(names.map((name) => name.slice(0, 10))).toEqual(['full_00002'])
+  const file = readFileSync(path.join(folder, names[0]))
+  expect(packetsOf(file).length).toBe(10)
+  expect(statisticsOf(file)).toMatchObject({ ifdrop: 3, usrdeliv: 20 })
+})
+
 test.each([
   ['after so many bytes', { fileBytes: 1000, lastFile: 1 }, 10],
   ['after the last file', { filePackets: 4, lastFile: 2, single: false }, 8],

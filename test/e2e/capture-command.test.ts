@@ -259,6 +259,7 @@ test('a disk that is full is a failure of the run', async () => {
 test.each([
   [['-w', '/no/such/folder/x'], /create its folder/],
   [['-P'], /-w <file>/],
+  [['-w', ''], /name a file/],
   [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
   [['-w', '-', '-b', 'packets:3'], /-w <file>/],
   [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],

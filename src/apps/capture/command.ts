@@ -103,6 +103,7 @@ function captureOptions(flags: CaptureFlags, words: readonly string[]): CaptureO
   const { write = null, autostop = {}, ringBuffer = {} } = flags
   const limits = limitsOf(autostop, ringBuffer)
   const counts = [flags.count, autostop.packets].filter((packets) => packets !== undefined)
+  if (write === '') throw usageError('-w has no name', 'name a file: -w out.pcapng')
   const standard = write !== null && isStandardStream(write, 1)
   if (write === null) {
     if (limits !== ONE_FILE || flags.pcap)
