@@ -15,6 +15,7 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { tunnel } from './tunnel.ts'
 import { virtioBetweenGuests } from './virtio-between-guests.ts'
 import { virtioSysfs } from './virtio-sysfs.ts'
 import { virtioVfio } from './virtio-vfio.ts'
@@ -27,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   linuxFrames,
   linuxCable,
   linuxTunnels,
+  tunnel,
   serverKilled,
   ipxe,
   dpdk,
