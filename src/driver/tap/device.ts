@@ -53,7 +53,7 @@ export class TapDevice implements Device {
         driver: 'tap',
         fd,
         ring: this.makeRing(fd),
-        memory: arena.take(queueBytes()).address,
+        memory: arena.takeForProcess(queueBytes()),
         entries: options.ringSize,
         interrupt: options.interrupts ? fd : null,
         interruptStays: true,

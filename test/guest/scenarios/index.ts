@@ -1,6 +1,7 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { dpdk } from './dpdk.ts'
 import { dpdkVhost } from './dpdk-vhost.ts'
+import { hostInterface } from './host-interface.ts'
 import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
@@ -36,6 +37,7 @@ export const scenarios: readonly Scenario[] = [
   ixyVfio,
   ixyAndLinux,
   ixyBetweenGuests,
+  hostInterface,
   virtioSysfs,
   virtioVfio,
   virtioBetweenGuests,
