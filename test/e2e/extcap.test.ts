@@ -57,7 +57,18 @@ describeIf(missing({ programs: ['tshark'] }) ?? readable(), 'tshark', () => {
     const { stderr, error } = asUser('tshark', '-i', 'ixy-ts', '-f', 'udp foo', '-c', '1')
     expect(error).toBeUndefined()
     expect(stderr).toMatch(/can't parse filter expression.*IXY_ERR_USAGE/)
+    const device = asUser('tshark', '-i', 'ixy-ts', '-o', 'extcap.ixy_ts.device:virtual:nonsense', '-c', '1')
+    expect(device.error).toBeUndefined()
+    expect(device.stderr).toMatch(/'nonsense' is not a wire.*IXY_ERR_USAGE/)
   })
+})
+
+test('what is no FIFO is refused, and not made', async () => {
+  const args = ['extcap', '--capture', '--extcap-interface', 'ixy-ts', '--fifo', path.join(directory, 'none')]
+  const { code, stderr } = await ixy(...args)
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/none is no FIFO.*IXY_ERR_FILE/)
+  expect(existsSync(path.join(directory, 'none'))).toBe(false)
 })
 
 test('a filter that is none is complained of, one that is one is not', async () => {

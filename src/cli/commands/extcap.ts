@@ -1,13 +1,13 @@
 /** `ixy-ts extcap`: interfaces of Wireshark's, by the protocol in ../extcap/protocol.ts. */
 import type { Command } from 'commander'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync } from 'node:fs'
 import { capture } from '../../apps/capture/app.ts'
 import type { CaptureOptions } from '../../apps/capture/options.ts'
 import { ONE_FILE } from '../../captures/file-limits.ts'
 import { DRIVERS } from '../../driver/registry.ts'
 import { run } from '../../engine/run.ts'
 import { DEFAULTS } from '../../engine/settings.ts'
-import { asIxyError } from '../../errors.ts'
+import { asIxyError, IxyError } from '../../errors.ts'
 import { compileFilter } from '../../linux/pcap-library.ts'
 import { usageError, wholeNumber } from '../../option-values.ts'
 import { MAX_CAPTURED_BYTES } from '../../packet/pcap.ts'
@@ -17,12 +17,14 @@ import { extcapFolder, install, uninstall } from '../extcap/install.ts'
 import { configLines, deviceOf, DLT_LINES, interfaceLines } from '../extcap/protocol.ts'
 import { exitCodeOf, reportFailure } from '../failure.ts'
 import type { Finish } from '../finish.ts'
+import path from 'node:path'
 import { stdout } from '../output/outlet.ts'
 import { listenForStop } from '../stop.ts'
 
 const HELP = `
 Wireshark then lists "ixy-ts: any device", and the cards of this machine that can be used. Without a folder it is the one that
-tshark -G folders tells; Wireshark before 4.2 has none of the user's own: name one, and set WIRESHARK_EXTCAP_DIR to it.
+tshark -G folders tells; Wireshark before 4.2 has none of the user's own: name one, and set WIRESHARK_EXTCAP_DIR to it. As root
+Wireshark ignores that variable: install without a folder.
 What Wireshark itself calls is in extcap(4): --extcap-interfaces, --extcap-dlts, --extcap-config, --capture.
 
 Examples:
@@ -85,7 +87,8 @@ function say(lines: readonly string[]): number {
 }
 
 function installed(folder: string | true): string {
-  return `${install(folder === true ? extcapFolder() : folder)} is there: start Wireshark, or tshark -D`
+  if (folder === true) return `${install(extcapFolder())} is there: start Wireshark, or tshark -D`
+  return `${install(folder)} is there: start Wireshark with WIRESHARK_EXTCAP_DIR=${path.resolve(folder)} (not as root: it ignores that then)`
 }
 
 function uninstalled(folder: string | true): string {
@@ -112,17 +115,24 @@ async function captureInto(
   filter: string,
 ): Promise<number> {
   if (fifo === undefined) throw usageError('extcap: --capture needs --fifo', 'Wireshark gives it')
+  requireFifo(fifo)
+  let code: number
   try {
-    const code = await captureThrough(device, fifo, queues, filter)
-    if (code !== 0) release(fifo)
-    return code
+    code = await captureThrough(device, fifo, queues, filter)
   } catch (error) {
-    release(fifo)
-    throw error
+    code = reportFailure(error, false, false)
   }
+  if (code !== 0) release(fifo)
+  return code
 }
 
-/** Who waits for the FIFO to be opened would wait for ever. */
+/** Wireshark has made it. A file would be filled without end. */
+function requireFifo(fifo: string): void {
+  if (statSync(fifo, { throwIfNoEntry: false })?.isFIFO() === true) return
+  throw new IxyError('IXY_ERR_FILE', `extcap: ${fifo} is no FIFO`, 'to write a file, use ixy-ts capture -w')
+}
+
+/** Who waits for the FIFO to be opened would wait for ever. After the error has been told: Wireshark listens until then. */
 function release(fifo: string): void {
   try {
     closeSync(openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK))
