@@ -66,6 +66,7 @@ lint-text:
 	@$(BIN)/tsc -p src/driver/intel/wasm
 	@$(BIN)/tsc -p src/driver/virtio/wasm
 	@$(BIN)/tsc -p src/vnic/wasm
+	@$(BIN)/tsc -p src/apps/tunnel/wasm
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build

@@ -12,6 +12,9 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { program } from './program.ts'
 import { scaling } from './scaling.ts'
+import type { TunnelContestSpec } from './tunnel-contest.ts'
+import { printPeers, tunnelPeers } from './tunnel-peers.ts'
+import type { TunnelWork } from './tunnel-share.ts'
 
 /** Set by run.mjs. */
 const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '', BENCH_PICTURE = '' } = process.env
@@ -195,6 +198,47 @@ async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady:
   return { driverShare: contests, steady: steadies }
 }
 
+async function tunnelShare(quick: boolean): Promise<object> {
+  console.log(
+    '\nInto a VXLAN tunnel and out of it: ns per packet, minimum (median); speed against C, median\n',
+  )
+  row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
+  const contests: (Comparison & TunnelWork)[] = []
+  for (const checksum of [false, true]) {
+    for (const size of [60, 590, 1450]) {
+      for (const way of ['enter', 'leave'] as const) {
+        const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
+        const library = join(BENCH_BUILD, 'native.so')
+        const workerData: TunnelContestSpec = { library, work: { way, size, checksum }, effort }
+        const result = await new Promise<Comparison & TunnelWork>((resolve, reject) => {
+          const worker = new Worker(join(BENCH_BUILD, 'tunnel-contest.cjs'), { workerData })
+          worker.once('message', resolve)
+          worker.once('error', reject)
+        })
+        contests.push(result)
+        const times = ['C', 'ts', 'wasm'].map((name) => {
+          const { min, median } = result.times[name]
+          return `${min.toFixed(1)} (${median.toFixed(1)})`
+        })
+        const slower = result.times['C'].median / result.times['ts'].median
+        row([
+          `${way} ${size}${checksum ? ' sum' : ''}`,
+          ...times,
+          percent(slower),
+          percent(result.ratios['C'].median),
+        ])
+      }
+    }
+  }
+  return { tunnelShare: contests }
+}
+
+async function peers(quick: boolean): Promise<object> {
+  const result = await tunnelPeers(quick ? 10 : 100)
+  printPeers(result)
+  return { tunnelPeers: result }
+}
+
 /** A file in bench/results. */
 interface Results {
   /** Under what conditions each part was measured. */
@@ -224,10 +268,13 @@ async function main(): Promise<void> {
     virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
     filters: async () => ({ filters: await filters(quick ? 15 : 60) }),
     program: () => program(quick, picture),
+    tunnel: () => tunnelShare(quick),
+    // Needs root, and two minutes.
+    ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }
   if (only !== undefined && !Object.hasOwn(parts, only)) {
-    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}`)
+    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers`)
   }
 
   const date = new Date().toISOString().slice(0, 10)

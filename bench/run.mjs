@@ -1,5 +1,6 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, program or scaling]
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, tunnel-peers (root),
+// program or scaling]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -33,6 +34,7 @@ await build({
     'latency-c-worker',
     'scaling-contest',
     'filter-contest',
+    'tunnel-contest',
   ].map((name) => join(here, `${name}.ts`)),
   outdir: out,
   outExtension: { '.js': '.cjs' },

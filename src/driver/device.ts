@@ -107,6 +107,11 @@ export interface Device {
   /** One per queue pair. Their rings are enabled and empty. */
   readonly queues: readonly QueueSpec[]
   link(): LinkState
+  /**
+   * Whether the link of the device at the other side of the app is up. Asked for while it runs, of devices whose users may see it:
+   * the carrier of an interface of the kernel.
+   */
+  follow?(isUp: boolean): void
   /** Reads the card's counters, which clears them: call it from one place only. */
   statistics(): DeviceStatistics
   /** Lets packets in. Call it once every queue has been attached to and its ring armed. */

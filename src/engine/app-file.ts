@@ -77,6 +77,8 @@ function problemOf(exported: unknown): string | null {
   for (const key of ['options', 'plan'] as const)
     if (app[key] !== undefined && typeof app[key] !== 'function') return `app ${name}: ${key} is no function`
   if (!isWhole(pools, 0) || !isWhole(held, 0)) return `app ${name}: pools and held are whole numbers`
+  if (app.offloads !== undefined && app.offloads !== 'uses' && app.offloads !== 'understands')
+    return `app ${name}: offloads is 'uses' or 'understands'`
   if (!Array.isArray(counters) || !counters.every((one) => typeof one === 'string' && one !== ''))
     return `app ${name}: counters is no list of names`
   if (new Set(counters).size !== counters.length) return `app ${name} names a counter twice`

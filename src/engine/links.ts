@@ -1,5 +1,9 @@
-/** The links of a run's devices: waited for at its start, watched while it lasts. */
+/**
+ * The links of a run's devices: waited for at its start, watched while it lasts. Where the app passes packets on, a device hears of the
+ * link of the one that they come from.
+ */
 import type { LinkState } from '../driver/device.ts'
+import type { App } from './app.ts'
 import type { Session } from './session.ts'
 import type { RunObserver } from './types.ts'
 import { sleep } from './wait.ts'
@@ -9,12 +13,19 @@ const DEADLINE = 10_000
 const LOOK_EVERY = 100
 
 export class Links {
-  private readonly session: Session
+  private readonly session: Pick<Session, 'devices' | 'assertAlive'>
+  private readonly passes: NonNullable<App['passes']>
   private readonly observer: Pick<RunObserver, 'warning' | 'progress' | 'link'>
   private states: readonly LinkState[] = []
 
-  constructor(session: Session, observer: Pick<RunObserver, 'warning' | 'progress' | 'link'>) {
+  /** `passes`: as in App. */
+  constructor(
+    session: Pick<Session, 'devices' | 'assertAlive'>,
+    observer: Pick<RunObserver, 'warning' | 'progress' | 'link'>,
+    passes: App['passes'] = [],
+  ) {
     this.session = session
+    this.passes = passes
     this.observer = observer
   }
 
@@ -31,6 +42,7 @@ export class Links {
     for (;;) {
       session.assertAlive()
       this.states = session.devices.map((device) => device.link())
+      this.tellOthers()
       const down = session.devices.filter((_, i) => !this.states[i].up).map((device) => device.name)
       if (down.length === 0 || stop.aborted) return
       const now = performance.now()
@@ -54,6 +66,15 @@ export class Links {
       const link = device.link()
       if (link.up !== this.states[index].up) this.observer.link({ index, device: device.name, up: link.up })
       return link
+    })
+    this.tellOthers()
+  }
+
+  private tellOthers(): void {
+    const { passes, session, states } = this
+    session.devices.forEach((device, index) => {
+      const from = passes.filter((pair) => pair[1] === index && pair[0] < states.length)
+      if (from.length > 0) device.follow?.(from.some((pair) => states[pair[0]].up))
     })
   }
 }

@@ -103,7 +103,7 @@ class Run {
     this.observer = observer
     this.ending = ending
     this.stop = ending.stop
-    this.links = new Links(session, observer)
+    this.links = new Links(session, observer, options.app.app.passes)
   }
 
   async execute(): Promise<RunResult> {

@@ -50,5 +50,15 @@ export function allocate(
   /** Buffers are aligned to their size. */
   const alignment = 1 << bufferShift
   const physical = devices.some(({ transport }) => transport.needsPhysicalAddresses)
-  return new DmaArena(options.queues * (packets + alignment) + rings, physical)
+  return new DmaArena(
+    options.queues * (packets + alignment) + rings + (physical ? unused(rings) : 0),
+    physical,
+  )
+}
+
+/** Bytes at the ends of huge pages that may stay free, as no ring, of 128 KiB at most, goes across one. */
+function unused(rings: number): number {
+  const ring = 2 ** 17
+  const hugePage = 2 ** 21
+  return (Math.ceil(rings / (hugePage - ring)) + 1) * ring
 }

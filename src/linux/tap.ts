@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
-import { close, ioctlInt, O_RDWR, open, setNonBlocking } from './file.ts'
+import { close, ioctl, ioctlInt, O_RDWR, open, setNonBlocking } from './file.ts'
 import { isErrno } from './libc.ts'
 import { InterfaceRequest } from './socket.ts'
 import { listNames, readText } from './sysfs.ts'
@@ -19,6 +19,7 @@ const IFF_NO_PI = 0x1000
 const IFF_VNET_HDR = 0x4000
 const TUNSETIFF = 0x4004_54ca
 const TUNSETOFFLOAD = 0x4004_54d0
+const TUNSETCARRIER = 0x4004_54e2
 const SIOCGIFFLAGS = 0x8913
 const SIOCSIFFLAGS = 0x8914
 const SIOCGIFHWADDR = 0x8927
@@ -77,6 +78,8 @@ export interface TapQueues {
    * packets of these from us as well.
    */
   leaveWork(): { readonly tcp: boolean; readonly udp: boolean }
+  /** Lets the interface have a carrier, or none: `NO-CARRIER` of `ip link`. Since Linux 5.0; nothing happens before. */
+  setCarrier(on: boolean): void
   /** As in Tap. */
   close(): void
 }
@@ -128,6 +131,14 @@ export function openTapQueues(name: string, count: number): TapQueues {
       // Of UDP since Linux 6.2.
       const udp = leave(tcp | USO4 | USO6)
       return { udp, tcp: udp || leave(tcp) }
+    },
+    setCarrier(on) {
+      try {
+        ioctl(fds[0], 'TUNSETCARRIER', TUNSETCARRIER, Int32Array.of(on ? 1 : 0))
+      } catch (error) {
+        // EBADFD: the interface has been deleted, which others find out.
+        if (!isErrno(error, 'EINVAL', 'ENOTTY', 'EBADFD')) throw error
+      }
     },
     close() {
       if (fds.length === 0) return

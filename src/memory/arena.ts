@@ -74,7 +74,7 @@ export class DmaArena {
     return { address, bytes, pageBytes, fd }
   }
 
-  /** Gives away memory that is contiguous for the device as well. */
+  /** Gives away memory that is contiguous for the device as well: no more than a page, where it sees physical addresses. */
   take(bytes: number): DmaBlock {
     const left = this.pageBytes - (this.taken % this.pageBytes)
     if (bytes > left) this.advance(left)
@@ -83,6 +83,11 @@ export class DmaArena {
     const segment = this.segments[page]
     const inside = offset - page * this.pageBytes
     return { address: segment.address + BigInt(inside), iova: segment.iova + inside, bytes }
+  }
+
+  /** Gives away memory for this process, whose threads all see it: contiguous for nobody else. Returns its address. */
+  takeForProcess(bytes: number): bigint {
+    return this.block.address + BigInt(this.advance(bytes))
   }
 
   /** Gives away packet buffers: contiguous for the process, no buffer across a page. */

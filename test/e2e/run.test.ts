@@ -152,6 +152,7 @@ const MISTAKES: readonly (readonly [string, string, number | null, RegExp])[] = 
   ['stray', `${appWith({})}\nsetTimeout(() => { throw new Error('stray') }, 300)\n`, 14, /Error: stray/],
   ['no-export', 'export const app = 1\n', null, /it has no app as its default export; .*docs/],
   ['no-ports', "export default { name: 'x', make() {} }\n", null, /app x needs ports/],
+  ['offloads', appWith({ rest: 'offloads: true,' }), null, /offloads is 'uses' or 'understands'/],
   ['two-names', appWith({ rest: "counters: ['a', 'a']," }), null, /names a counter twice/],
   ['no-step', appWith({}).replace('step()', 'stop()'), null, /make\(\) of app faulty returns no step\(\)/],
   ['in-plan', appWith({ rest: "plan() { throw new Error('no plan') }," }), 2, /Error: no plan/],

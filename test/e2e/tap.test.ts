@@ -93,6 +93,16 @@ function forwardBetween(kind: string): void {
   }, 60_000)
 
   if (kind === 'tap:')
+    test('one that goes down takes the carrier away from the other', async () => {
+      const carrier = (wanted: string): string =>
+        `for i in $(seq 100); do ip link show ${b.tap} | grep -q ${wanted} && exit 0; sleep 0.05; done; exit 1`
+      inside(a, 'ip', 'link', 'set', a.tap, 'down')
+      inside(b, 'sh', '-c', carrier('NO-CARRIER'))
+      inside(a, 'ip', 'link', 'set', a.tap, 'up')
+      inside(b, 'sh', '-c', carrier('LOWER_UP'))
+    })
+
+  if (kind === 'tap:')
     test('deleting one ends the run', async () => {
       inside(a, 'ip', 'link', 'delete', a.tap)
       const { code, stderr } = await tool.end()

@@ -111,19 +111,28 @@ describeIf(missing({ root: true, programs }), 'a tunnel to Linux', () => {
         ['-u', '-b', '20M', '-n', '1M'],
         ['-u', '-b', '20M', '-n', '1M', '-R'],
       ]
+      let lost = 0
       const server = spawn('ip', ['netns', 'exec', far.netns, 'iperf3', '-s'], { stdio: 'ignore' })
       const ended = new Promise((resolve) => server.once('close', resolve))
       const listening = 'for i in $(seq 200); do ss -ltn | grep -q :5201 && exit 0; sleep 0.05; done; exit 1'
       inside(far, 'sh', '-c', listening)
       for (const options of runs) {
-        const { end } = JSON.parse(inside(near, 'iperf3', '-c', '10.0.0.2', '-J', ...options)) as {
-          end: { sum_received?: { bytes: number }; sum?: { lost_packets: number; packets: number } }
+        const text = inside(near, 'iperf3', '-c', '10.0.0.2', '-J', ...options)
+        const { end, error = null } = JSON.parse(text) as {
+          end: { sum_received?: { bytes: number }; sum?: { lost_packets: number } }
+          error?: string
         }
+        expect({ options, error }).toEqual({ options, error: null })
         if (options[0] === '-n') expect(end.sum_received?.bytes).toBeGreaterThan(1e6)
-        else expect(end.sum).toMatchObject({ lost_packets: 0 })
+        else lost += end.sum?.lost_packets ?? NaN
       }
       server.kill()
       await ended
+      // A receiver that doesn't get to run for a while loses some, in its socket; nobody else does.
+      const full = [far, near].map((end) =>
+        Number(/UdpRcvbufErrors\s+(\d+)/.exec(inside(end, 'nstat', '-asz', 'UdpRcvbufErrors'))?.[1]),
+      )
+      expect(lost).toBeLessThanOrEqual(full[0] + full[1])
       for (const end of [far, near]) {
         const names = [
           'IpInHdrErrors',

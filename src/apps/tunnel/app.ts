@@ -8,8 +8,12 @@ import { TunnelEnd } from './end.ts'
 import { planTunnel } from './plan.ts'
 import { MOST_WAITING } from './waiting.ts'
 
-/** Busy steps between two looks at the clock, less one: a mask. */
-const CLOCK_EVERY = 63
+/**
+ * Steps between two looks at the clock, less one: a mask. Of idle ones fewer, as a worker that sleeps (--mode interrupt) takes
+ * few steps a second.
+ */
+const BUSY = 63
+const IDLE = 7
 
 /** Carries the packets of the second port in UDP over the first, and back. */
 export const tunnel: App<TunnelOptions, TunnelJob> = {
@@ -34,37 +38,46 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
       const count = outer.rx.receive(batch, Math.min(batchSize, inner.tx.room()))
       end.pretendOuter(batch, count)
       for (let i = 0; i < count; i++) {
-        const fate = leave(batch[i])
-        if (fate !== Fate.decapsulated) end.keep(batch[i], fate === CONTROL ? end.control(batch[i]) : fate)
-        else {
-          counters[Fate.decapsulated]++
-          toInner.add(batch[i])
-        }
+        const plain = end.plain.leave(batch, i, count)
+        counters[Fate.decapsulated] += plain - i
+        for (; i < plain; i++) toInner.add(batch[i])
+        if (i < count) leaveOne(batch[i])
       }
       return count
+    }
+
+    function leaveOne(id: number): void {
+      const fate = leave(id)
+      if (fate !== Fate.decapsulated) return end.keep(id, fate === CONTROL ? end.control(id) : fate)
+      counters[Fate.decapsulated]++
+      toInner.add(id)
     }
 
     function fromInner(): number {
       const count = inner.rx.receive(batch, Math.min(batchSize, outer.tx.room()))
       end.pretendInner(batch, count)
       for (let i = 0; i < count; i++) {
-        const network = enter(batch[i])
-        if (network < 0) end.refuse(batch[i], -1 - network)
-        else if (!end.isReady(network)) end.wait(batch[i], network)
-        else {
-          counters[Fate.encapsulated]++
-          toOuter.add(batch[i])
-        }
+        const plain = end.plain.enter(batch, i, count)
+        counters[Fate.encapsulated] += plain - i
+        for (; i < plain; i++) toOuter.add(batch[i])
+        if (i < count) enterOne(batch[i])
       }
       return count
+    }
+
+    function enterOne(id: number): void {
+      const network = enter(id)
+      if (network < 0) return end.refuse(id, -1 - network)
+      if (!end.isReady(network)) return end.wait(id, network)
+      counters[Fate.encapsulated]++
+      toOuter.add(id)
     }
 
     return {
       step() {
         end.catchUp()
         const moved = fromOuter() + fromInner()
-        // A worker that sleeps (--mode interrupt) takes few steps a second.
-        if ((moved === 0 || (++steps & CLOCK_EVERY) === 0) && clock.now() >= nextSecond) {
+        if ((++steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.now() >= nextSecond) {
           end.everySecond()
           nextSecond = clock.now() + 1000
         }

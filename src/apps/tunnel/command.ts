@@ -14,9 +14,9 @@ ping. The inner device has what they carry; how large its packets may be is told
 docs/tunnel.md has the commands for Linux at the other end.
 
 Examples:
-  sudo ixy-ts tunnel 0000:03:00.0 virtual:tap=inner --encap vxlan --vni 42 --local 192.0.2.1/24 --remote 192.0.2.2
+  sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap vxlan --vni 42 --local 192.0.2.1/24 --remote 192.0.2.2
   sudo ixy-ts tunnel 0000:03:00.0 0000:03:00.1 --encap geneve --vni 7 --local fd00::1/64 --remote fd00::2 --mtu 1600 -q 4
-  sudo ixy-ts tunnel 0000:03:00.0 virtual:tap=inner --encap fou --port 5555 --port6 5556 --local 192.0.2.1 --remote 192.0.2.2
+  sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap fou --port 5555 --port6 5556 --local 192.0.2.1 --remote 192.0.2.2
   sudo ixy-ts tunnel virtual:tap=o virtual:tap=i --encap vxlan --local 192.0.2.1/24 --map vlan=10,vni=42,remote=192.0.2.2
   ixy-ts tunnel virtual:record=out.pcap virtual:gen --encap vxlan --vni 42 --local 192.0.2.1 --remote 192.0.2.2 -d 1`
 
@@ -26,7 +26,7 @@ export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
   devices: [
     [
       'outer',
-      'device towards the other end: PCI address, vfio-user:<socket>, vhost-user:<socket> or virtual:<wire>',
+      'device towards the other end: PCI address, vfio-user:<socket>, vhost-user:<socket>, tap:<ifname> or virtual:<wire>',
     ],
     ['inner', 'device whose packets are carried, likewise'],
   ],

@@ -13,6 +13,7 @@ import { Headers } from './headers.ts'
 import { InnerHost } from './inner-host.ts'
 import type { TunnelJob } from './job.ts'
 import { type Leave, makeLeave } from './leave.ts'
+import { makePlainPath, type PlainPath } from './plain.ts'
 import { Pretence, writeHeader } from './pretence.ts'
 import { Underlay } from './underlay.ts'
 import { Waiting } from './waiting.ts'
@@ -20,6 +21,8 @@ import { Waiting } from './waiting.ts'
 export class TunnelEnd {
   readonly enter: Enter
   readonly leave: Leave
+  /** What it takes needs neither of the two. */
+  readonly plain: PlainPath
   private readonly context: WorkerContext
   private readonly job: TunnelJob
   private readonly toOuter: TxBatch
@@ -47,6 +50,7 @@ export class TunnelEnd {
     const words = wordsOver(memory.u8)
     this.enter = makeEnter(memory, words, this.headers, job)
     this.leave = makeLeave(memory, words, job, this.hosts)
+    this.plain = makePlainPath(memory, job, this.headers)
     this.one = memory.batch(1)
     const compose = this.compose.bind(this)
     const common = { memory, job, underlay: this.underlay }
@@ -56,6 +60,7 @@ export class TunnelEnd {
     if (!rehearsal) return
     this.pretence = new Pretence(memory, pools[0], job, this.enter)
     this.headers.ready.fill(1)
+    this.plain.change(this.headers)
   }
 
   /** The rehearsal is over. */
@@ -86,6 +91,7 @@ export class TunnelEnd {
     this.seen = version
     const { headers, underlay, hosts, job, waiting, context } = this
     headers.refresh()
+    this.plain.change(headers)
     job.networks.forEach((_, i) => underlay.copyMac(underlay.hostOf(i), hosts, i * MAC_BYTES))
     waiting.release(headers.ready, (id, network) => {
       const { memory, counters } = context

@@ -32,6 +32,7 @@ export class TapDevice implements Device {
   private readonly undo = new Undo()
   private readonly warn: (message: string) => void
   private told = false
+  private carrier = true
   /** What the kernel had dropped when packets were let in, and when last asked; null where that can't be seen. */
   private before: InterfaceDrops | null = null
   private drops: InterfaceDrops | null = null
@@ -52,7 +53,7 @@ export class TapDevice implements Device {
         driver: 'tap',
         fd,
         ring: this.makeRing(fd),
-        memory: arena.take(queueBytes()).address,
+        memory: arena.takeForProcess(queueBytes()),
         entries: options.ringSize,
         interrupt: options.interrupts ? fd : null,
         interruptStays: true,
@@ -75,6 +76,12 @@ export class TapDevice implements Device {
   /** Nobody knows how fast it is. */
   link(): LinkState {
     return { up: this.transport.isUp(), mbit: 0 }
+  }
+
+  follow(isUp: boolean): void {
+    if (isUp === this.carrier) return
+    this.carrier = isUp
+    this.tap.setCarrier(isUp)
   }
 
   /**

@@ -20,6 +20,8 @@ const MODULES = [
     '8021q',
     'af_packet',
     'vxlan',
+    'geneve',
+    'fou',
     'ip_gre',
     'ipip',
     'sit',

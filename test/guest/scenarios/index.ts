@@ -1,6 +1,7 @@
 import type { Scenario } from '../harness/scenario.ts'
 import { dpdk } from './dpdk.ts'
 import { dpdkVhost } from './dpdk-vhost.ts'
+import { hostInterface } from './host-interface.ts'
 import { ipxe } from './ipxe.ts'
 import { ixyAndLinux } from './ixy-and-linux.ts'
 import { ixyBetweenGuests } from './ixy-between-guests.ts'
@@ -14,6 +15,7 @@ import { linuxTunnels } from './linux-tunnels.ts'
 import { serverKilled } from './server-killed.ts'
 import { smoke } from './smoke.ts'
 import { soak } from './soak.ts'
+import { tunnel } from './tunnel.ts'
 import { virtioBetweenGuests } from './virtio-between-guests.ts'
 import { virtioSysfs } from './virtio-sysfs.ts'
 import { virtioVfio } from './virtio-vfio.ts'
@@ -26,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   linuxFrames,
   linuxCable,
   linuxTunnels,
+  tunnel,
   serverKilled,
   ipxe,
   dpdk,
@@ -34,6 +37,7 @@ export const scenarios: readonly Scenario[] = [
   ixyVfio,
   ixyAndLinux,
   ixyBetweenGuests,
+  hostInterface,
   virtioSysfs,
   virtioVfio,
   virtioBetweenGuests,

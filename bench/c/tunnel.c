@@ -1,0 +1,199 @@
+/*
+ * VXLAN over IPv4 in C, on this project's memory layout, with the checks and the order of src/apps/tunnel: into the tunnel
+ * (enter.ts, wrap.ts) and out of it (leave.ts, deliver.ts).
+ */
+#include "nic.h"
+#include "pools.h"
+
+#include <string.h>
+
+#define ETHERNET 14
+#define HEADERS 50
+#define UDP_AT 34
+
+struct tunnel {
+	uint8_t *u8;
+	uint16_t *size;
+	/* The headers of one network: ready but for what differs from packet to packet. */
+	uint8_t header[HEADERS];
+	uint32_t ip_sum, pseudo_sum;
+	uint8_t mac[6], local[4], remote[4];
+	uint32_t vni, longest, checksum;
+	uint16_t by_vlan[4096];
+};
+
+static const uint8_t ecn_table[16] = {0, 0, 0, 4, 1, 1, 1, 3, 2, 1, 2, 3, 3, 3, 3, 3};
+
+static inline uint32_t be16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
+
+static inline void put16(uint8_t *at, uint32_t value) {
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static inline uint32_t fold(uint64_t sum) {
+	while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+	return (uint32_t)sum;
+}
+
+/* Native byte order, turned round at the end (RFC 1071 2 B). */
+static inline uint32_t sum_words(const uint8_t *at, uint32_t bytes) {
+	uint64_t sum = 0;
+	for (; bytes >= 4; bytes -= 4, at += 4) {
+		uint32_t word;
+		memcpy(&word, at, 4);
+		sum += word;
+	}
+	if (bytes & 2) {
+		uint16_t half;
+		memcpy(&half, at, 2);
+		sum += half;
+		at += 2;
+	}
+	if (bytes & 1) sum += *at;
+	return __builtin_bswap16((uint16_t)fold(sum));
+}
+
+struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, uint32_t vni, uint32_t checksum) {
+	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
+	tunnel->u8 = u8;
+	tunnel->size = size;
+	memcpy(tunnel->header, header, HEADERS);
+	tunnel->ip_sum = sum_words(header + ETHERNET, 20);
+	tunnel->pseudo_sum = 17 + sum_words(header + ETHERNET + 12, 8);
+	/* The other end is in the same memory: what is sent to it comes from us. */
+	memcpy(tunnel->mac, header, 6);
+	memcpy(tunnel->remote, header + 26, 4);
+	memcpy(tunnel->local, header + 30, 4);
+	tunnel->vni = vni;
+	tunnel->checksum = checksum;
+	tunnel->longest = 1514;
+	return tunnel;
+}
+
+void tunnel_free(struct tunnel *tunnel) { free(tunnel); }
+
+static inline uint32_t hash_words(const uint8_t *at, uint32_t halves, uint32_t seed) {
+	uint32_t hash = seed ^ 0x811c9dc5;
+	for (uint32_t i = 0; i < halves; i++) {
+		uint16_t half;
+		memcpy(&half, at + 2 * i, 2);
+		hash = (hash ^ half) * 0x01000193;
+	}
+	return hash;
+}
+
+static inline uint32_t finish(uint32_t hash) {
+	const uint32_t once = (hash ^ hash >> 16) * 0x85ebca6b;
+	return once ^ once >> 13;
+}
+
+static uint32_t hash_frame(const uint8_t *frame, const uint8_t *at, uint32_t type, uint32_t left) {
+	if (type == 0x0800 && left >= 20) {
+		const uint32_t header = (at[0] & 0xf) << 2, protocol = at[9];
+		const uint32_t hash = hash_words(at + 12, 4, protocol);
+		if ((be16(at + 6) & 0x3fff) != 0 || left < header + 4 ||
+		    (protocol != 6 && protocol != 17 && protocol != 132))
+			return finish(hash);
+		return finish(hash_words(at + header, 2, hash));
+	}
+	if (type == 0x86dd && left >= 40) {
+		const uint32_t hash = hash_words(at + 8, 16, at[6]);
+		if (left < 44 || (at[6] != 6 && at[6] != 17 && at[6] != 132)) return finish(hash);
+		return finish(hash_words(at + 40, 2, hash));
+	}
+	return finish(hash_words(frame, 6, type));
+}
+
+static int enter(struct tunnel *tunnel, uint32_t id) {
+	uint8_t *start = tunnel->u8 + data_offset(id);
+	const uint32_t bytes = tunnel->size[id];
+	if (bytes < ETHERNET) return -1;
+	uint32_t type = be16(start + 12);
+	uint8_t *at = start + ETHERNET;
+	if (type == 0x8100 && bytes >= 18) {
+		if (tunnel->by_vlan[be16(start + 14) & 0xfff] != 0) return -1;
+		type = be16(start + 16);
+		at += 4;
+	}
+	if (HEADERS + bytes > tunnel->longest) return -1;
+	const uint32_t left = bytes - (uint32_t)(at - start);
+	uint32_t class = 0;
+	if (type == 0x0800 && left >= 20) class = at[1];
+	else if (type == 0x86dd && left >= 40) class = (at[0] & 0xf) << 4 | at[1] >> 4;
+	const uint32_t hash = hash_frame(start, at, type, left);
+	memmove(start + HEADERS, start, bytes);
+	memcpy(start, tunnel->header, HEADERS);
+	tunnel->size[id] = (uint16_t)(HEADERS + bytes);
+	uint8_t *ip = start + ETHERNET, *udp = start + UDP_AT;
+	const uint32_t length = HEADERS - ETHERNET + bytes, datagram = length - 20;
+	class &= 3;
+	ip[1] |= class;
+	put16(ip + 2, length);
+	put16(ip + 10, ~fold(tunnel->ip_sum + class + length));
+	udp[0] = 0xc0 | (hash >> 8 & 0x3f);
+	udp[1] = (uint8_t)hash;
+	put16(udp + 4, datagram);
+	if (!tunnel->checksum) return 0;
+	const uint32_t sent = ~fold(tunnel->pseudo_sum + datagram + sum_words(udp, datagram)) & 0xffff;
+	put16(udp + 6, sent == 0 ? 0xffff : sent);
+	return 0;
+}
+
+static int leave(struct tunnel *tunnel, uint32_t id) {
+	uint8_t *start = tunnel->u8 + data_offset(id);
+	const uint32_t size = tunnel->size[id];
+	if (size < ETHERNET || memcmp(start, tunnel->mac, 6) != 0 || be16(start + 12) != 0x0800) return -1;
+	uint8_t *ip = start + ETHERNET;
+	const uint32_t left = size - ETHERNET, header = (ip[0] & 0xf) << 2, length = be16(ip + 2);
+	if (left < 20 || ip[0] >> 4 != 4 || header < 20 || length < header || length > left) return -1;
+	if (sum_words(ip, header) != 0xffff || memcmp(ip + 16, tunnel->local, 4) != 0) return -1;
+	if ((be16(ip + 6) & 0x3fff) != 0 || ip[9] != 17) return -1;
+	uint8_t *udp = ip + header;
+	const uint32_t room = length - header, datagram = be16(udp + 4);
+	if (room < 8 || datagram < 8 || datagram > room || be16(udp + 2) != 4789) return -1;
+	if (be16(udp + 6) != 0) {
+		const uint32_t sum = fold(17 + datagram + sum_words(ip + 12, 8) + sum_words(udp, datagram));
+		if (sum != 0xffff) return -1;
+	}
+	uint8_t *vxlan = udp + 8;
+	if (datagram < 16 || (vxlan[0] & 0x08) == 0) return -1;
+	if ((uint32_t)(vxlan[4] << 16 | vxlan[5] << 8 | vxlan[6]) != tunnel->vni) return -1;
+	if (memcmp(ip + 12, tunnel->remote, 4) != 0) return -1;
+	uint8_t *from = vxlan + 8, *at = from + ETHERNET;
+	const uint32_t bytes = datagram - 16, outer = ip[1] & 3;
+	if (bytes < ETHERNET) return -1;
+	uint32_t type = be16(at - 2);
+	if (type == 0x8100 && bytes >= 18) {
+		at += 4;
+		type = be16(at - 2);
+	}
+	const uint32_t inside = (uint32_t)(from + bytes - at);
+	if (outer != 0 && ((type == 0x0800 && inside >= 20) || (type == 0x86dd && inside >= 40))) {
+		const uint32_t before = type == 0x0800 ? at[1] & 3u : at[1] >> 4 & 3u;
+		const uint32_t after = ecn_table[before << 2 | outer];
+		if (after == 4) return -1;
+		if (after != before && type == 0x0800) {
+			at[1] = (uint8_t)((at[1] & 0xfc) | after);
+			put16(at + 10, ~fold((~be16(at + 10) & 0xffff) + (~before & 0xffff) + after));
+		} else if (after != before) at[1] = (uint8_t)((at[1] & 0xcf) | after << 4);
+	}
+	memmove(start, from, bytes);
+	tunnel->size[id] = (uint16_t)bytes;
+	return 0;
+}
+
+/* Nanoseconds for all of `ids`; -1 if one has not gone through. */
+double tunnel_enter(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
+	int bad = 0;
+	const double began = now_ns();
+	for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i]);
+	return bad ? -1 : now_ns() - began;
+}
+
+double tunnel_leave(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
+	int bad = 0;
+	const double began = now_ns();
+	for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i]);
+	return bad ? -1 : now_ns() - began;
+}

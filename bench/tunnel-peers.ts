@@ -1,0 +1,166 @@
+/**
+ * What a tunnel costs two hosts: time of a request and its answer, and throughput of a stream, over the same link without a
+ * tunnel, in Linux's vxlan, and in ours with Linux's at the other end. Runs of all three take turns; paired t-tests.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { average, median, type PairedTest, pairedTest } from './lib/t-test.ts'
+
+const { BENCH_TOOL = '' } = process.env
+const ID = process.pid % 10_000
+const [A, B] = ['a', 'b'].map((end) => `ixybt-${ID}-${end}`)
+const TAPS = ['p', 'q', 'r', 's'].map((name) => `ixbt${ID}${name}`)
+const [PLAIN_A, PLAIN_B, INNER, OUTER] = TAPS
+const ECHO_PORT = 7007
+/** Seconds of requests, and bytes of a stream, per run. */
+const REQUESTS = 0.3
+const STREAM = '20M'
+
+/** Contestants, by the address at which the other host is reached. */
+const CONTESTANTS = { baseline: '10.1.0.2', kernel: '10.2.0.2', ours: '10.3.0.2' } as const
+type Name = keyof typeof CONTESTANTS
+const NAMES = Object.keys(CONTESTANTS) as Name[]
+
+export interface PeersResult {
+  readonly runs: number
+  /** Microseconds, Mbit/s: of each run. */
+  readonly latency: Readonly<Record<Name, number[]>>
+  readonly throughput: Readonly<Record<Name, number[]>>
+  readonly tests: Readonly<Record<'latency' | 'throughput', Readonly<Record<string, PairedTest>>>>
+}
+
+const ECHO = `require('net').createServer((s) => { s.setNoDelay(); s.on('data', (d) => s.write(d)).on('error', () => 0) }).listen(${ECHO_PORT})`
+const ASK = `const [, host] = process.argv
+const s = require('net').connect(${ECHO_PORT}, host, () => { s.setNoDelay(); s.write('x') })
+let n = -20, began
+s.on('data', () => {
+  if (++n === 0) began = performance.now()
+  if (n > 0 && performance.now() - began > ${REQUESTS * 1000}) { console.log((performance.now() - began) * 1000 / n); process.exit() }
+  s.write('x')
+})`
+
+const sh = (...words: string[]): string =>
+  execFileSync(words[0], words.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+const within = (netns: string, ...words: string[]): string[] => ['ip', 'netns', 'exec', netns, ...words]
+
+async function tool(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(
+    process.execPath,
+    [BENCH_TOOL, ...args, '--mode', 'adaptive', '--json', '--log-level', 'error'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const [started] = (await once(child.stdout ?? child, 'data')) as [Buffer]
+  child.stdout?.resume()
+  if (!started.includes('"start"')) throw new Error(`ixy-ts ${args[0]}: ${started.toString()}`)
+  return child
+}
+
+function setUp(): void {
+  for (const netns of [A, B]) {
+    sh('ip', 'netns', 'add', netns)
+    sh(...within(netns, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6'))
+    sh('ip', '-n', netns, 'link', 'set', 'lo', 'up')
+  }
+  const add = (netns: string, dev: string, address: string, ...more: string[]): void => {
+    sh('ip', '-n', netns, 'addr', 'add', address, 'dev', dev)
+    sh('ip', '-n', netns, 'link', 'set', dev, ...more, 'up')
+  }
+  for (const [tap, netns] of [
+    [PLAIN_A, A],
+    [PLAIN_B, B],
+    [INNER, A],
+    [OUTER, B],
+  ])
+    sh('ip', 'link', 'set', tap, 'netns', netns)
+  add(A, PLAIN_A, '10.1.0.1/24')
+  add(B, PLAIN_B, '10.1.0.2/24')
+  add(A, INNER, '10.3.0.1/24', 'mtu', '1450')
+  add(B, OUTER, '192.0.2.2/24')
+  const vxlan = (
+    netns: string,
+    vni: number,
+    name: string,
+    dev: string,
+    local: string,
+    remote: string,
+  ): void => {
+    const ends = ['local', local, 'remote', remote, 'dev', dev]
+    sh('ip', '-n', netns, 'link', 'add', name, 'type', 'vxlan', 'id', String(vni), 'dstport', '4789', ...ends)
+  }
+  vxlan(A, 41, 'vxk', PLAIN_A, '10.1.0.1', '10.1.0.2')
+  vxlan(B, 41, 'vxk', PLAIN_B, '10.1.0.2', '10.1.0.1')
+  add(A, 'vxk', '10.2.0.1/24')
+  add(B, 'vxk', '10.2.0.2/24')
+  vxlan(B, 42, 'vxo', OUTER, '192.0.2.2', '192.0.2.1')
+  add(B, 'vxo', '10.3.0.2/24')
+}
+
+export async function tunnelPeers(runs: number): Promise<PeersResult> {
+  const children: ChildProcess[] = []
+  try {
+    for (const tap of TAPS) sh('ip', 'tuntap', 'add', 'dev', tap, 'mode', 'tap')
+    children.push(await tool(['forward', `virtual:tap=${PLAIN_A}`, `virtual:tap=${PLAIN_B}`]))
+    const ends = ['--local', '192.0.2.1/24', '--remote', '192.0.2.2']
+    const encap = ['--encap', 'vxlan', '--vni', '42']
+    children.push(await tool(['tunnel', `virtual:tap=${OUTER}`, `virtual:tap=${INNER}`, ...encap, ...ends]))
+    setUp()
+    const [ip, ...echo] = within(B, process.execPath, '-e', ECHO)
+    children.push(
+      spawn(ip, echo, { stdio: 'ignore' }),
+      spawn(ip, within(B, 'iperf3', '-s').slice(1), { stdio: 'ignore' }),
+    )
+    for (const address of Object.values(CONTESTANTS))
+      sh(...within(A, 'ping', '-q', '-c', '3', '-i', '0.2', '-W', '5', address))
+    return measure(runs)
+  } finally {
+    for (const child of children.reverse()) {
+      const ended = once(child, 'close')
+      child.kill('SIGTERM')
+      await ended
+    }
+    for (const netns of [A, B]) sh('sh', '-c', `ip netns del ${netns} 2>/dev/null || true`)
+    for (const tap of TAPS) sh('sh', '-c', `ip link del ${tap} 2>/dev/null || true`)
+  }
+}
+
+function measure(runs: number): PeersResult {
+  const empty = (): Record<Name, number[]> => ({ baseline: [], kernel: [], ours: [] })
+  const [latency, throughput] = [empty(), empty()]
+  // The first turn is for caches and compilers.
+  for (let run = -1; run < runs; run++) {
+    for (let turn = 0; turn < NAMES.length; turn++) {
+      const name = NAMES[(turn + run + NAMES.length) % NAMES.length]
+      const host = CONTESTANTS[name]
+      const asked = Number(sh(...within(A, process.execPath, '-e', ASK, host)))
+      const { end } = JSON.parse(sh(...within(A, 'iperf3', '-J', '-c', host, '-n', STREAM))) as {
+        end: { sum_received: { bits_per_second: number } }
+      }
+      if (run < 0) continue
+      latency[name].push(asked)
+      throughput[name].push(end.sum_received.bits_per_second / 1e6)
+    }
+  }
+  const tests = (samples: Record<Name, number[]>): Record<string, PairedTest> => ({
+    'kernel against baseline': pairedTest(samples.baseline, samples.kernel),
+    'ours against baseline': pairedTest(samples.baseline, samples.ours),
+    'ours against kernel': pairedTest(samples.kernel, samples.ours),
+  })
+  return { runs, latency, throughput, tests: { latency: tests(latency), throughput: tests(throughput) } }
+}
+
+export function printPeers({ runs, latency, throughput, tests }: PeersResult): void {
+  console.log(`\nTwo hosts, ${runs} runs of each in turn: median (mean)\n`)
+  const both = (samples: number[]): string => `${median(samples).toFixed(1)} (${average(samples).toFixed(1)})`
+  for (const name of NAMES)
+    console.log(`  ${name.padEnd(10)} ${both(latency[name])} µs, ${both(throughput[name])} Mbit/s`)
+  for (const [what, unit] of [
+    ['latency', 'µs'],
+    ['throughput', 'Mbit/s'],
+  ] as const)
+    for (const [pair, { mean, margin, t, p }] of Object.entries(tests[what]))
+      console.log(
+        `  ${what}, ${pair}: ${mean.toFixed(1)} ± ${margin.toFixed(1)} ${unit}, t ${t.toFixed(2)}, p ${p.toPrecision(2)}`,
+      )
+}

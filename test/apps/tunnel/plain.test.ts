@@ -1,0 +1,139 @@
+/** The two ways through the code, in WebAssembly and in TypeScript: what the first takes, the second makes the same of. */
+import { makeEnter } from '../../../src/apps/tunnel/enter.ts'
+import { Fate } from '../../../src/apps/tunnel/fates.ts'
+import { Headers } from '../../../src/apps/tunnel/headers.ts'
+import { makeLeave } from '../../../src/apps/tunnel/leave.ts'
+import type { TunnelFlags } from '../../../src/apps/tunnel/options.ts'
+import { makePlainPath } from '../../../src/apps/tunnel/plain.ts'
+import { Underlay } from '../../../src/apps/tunnel/underlay.ts'
+import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
+import { PacketMemory, packetMemoryBytes } from '../../../src/memory/packets.ts'
+import { WasmSpace } from '../../../src/memory/wasm-space.ts'
+import { wordsOver } from '../../../src/packet/checksum.ts'
+import { innerFrame, jobOf, SIDES } from './rig.ts'
+
+const POOL_SHIFT = 6
+const BUFFER_SHIFT = 11
+const block = allocateShared(packetMemoryBytes(BUFFER_SHIFT, POOL_SHIFT, 1))
+const memory = new PacketMemory(
+  {
+    ...{ address: block.address, pageIovas: new Float64Array([0]), pageBytes: 2 ** 30, pageOffset: 0 },
+    ...{ bufferShift: BUFFER_SHIFT, poolShift: POOL_SHIFT, pools: 1 },
+  },
+  new WasmSpace(block),
+)
+afterAll(() => releaseBlock(block))
+const batch = memory.batch(2)
+
+const KINDS: [string, 4 | 6, Partial<TunnelFlags>][] = [
+  ['VXLAN over IPv4', 4, { encap: 'vxlan', vni: 0xabcdef }],
+  ['VXLAN over IPv4 with checksums', 4, { encap: 'vxlan', vni: 42, udpChecksum: true, dscp: 'inherit' }],
+  ['VXLAN over IPv6 in a VLAN', 6, { encap: 'vxlan', vni: 42, vlan: 7 }],
+  ['VXLAN over IPv6 without checksums', 6, { encap: 'vxlan', vni: 42, udpChecksum: false, dscp: 46 }],
+  ['Geneve over IPv4 in a VLAN', 4, { encap: 'geneve', vni: 42, vlan: 4094 }],
+  ['Geneve over IPv6', 6, { encap: 'geneve', vni: 42 }],
+]
+
+/** Numbers that are the same in each run (xorshift32). */
+function random(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+function put(id: number, frame: Uint8Array): void {
+  memory.u8.set(frame, memory.dataOffset(id))
+  memory.size[id] = frame.length
+}
+
+function hex(id: number): string {
+  const start = memory.dataOffset(id)
+  return Buffer.from(memory.u8.slice(start, start + memory.size[id])).toString('hex')
+}
+
+describe.each(KINDS)('%s', (_, ip, flags) => {
+  const { a, b } = SIDES[ip]
+  const [here, there] = [jobOf({ ...flags, local: a, remote: b }), jobOf({ ...flags, local: b, remote: a })]
+  const underlay = new Underlay(here.underlay, 1, 1, here.mtu)
+  const headers = new Headers(here, underlay)
+  const words = wordsOver(memory.u8)
+  const enter = makeEnter(memory, words, headers, here)
+  const leave = makeLeave(memory, words, there, new Uint8Array(6))
+  const plain = makePlainPath(memory, here, headers)
+  const end = makePlainPath(memory, there, new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu)))
+  end.change(new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu)))
+  memory.reset()
+  memory.allocate(0, batch, 2)
+  const [fast, slow] = batch
+
+  test('nothing goes while the next hop is not known', () => {
+    plain.change(headers)
+    put(fast, innerFrame(4))
+    expect(plain.enter(batch, 0, 1)).toBe(0)
+    underlay.learn(0, there.mac)
+    headers.refresh()
+    plain.change(headers)
+    expect(plain.enter(batch, 0, 1)).toBe(1)
+  })
+
+  test('frames of all lengths and kinds, whole and damaged, there and out again', () => {
+    const next = random(0x1e7)
+    const taken = { enter: 0, leave: 0 }
+    for (let round = 0; round < 6000; round++) {
+      const vlan = next(8) === 0 ? 9 : undefined
+      const payloadBytes = [0, 1, 2, next(40), next(300), next(1430)][next(6)]
+      const frame = innerFrame(next(2) === 0 ? 4 : 6, {
+        payloadBytes,
+        vlan,
+        trafficClass: next(256),
+        sourcePort: next(65_536),
+      })
+      for (let change = next(6) - 3; change > 0; change--) frame[next(Math.min(frame.length, 60))] = next(256)
+      const sent = frame.subarray(0, next(10) === 0 ? 14 + next(frame.length - 14) : frame.length)
+      put(fast, sent)
+      put(slow, sent)
+      const done = plain.enter(batch, 0, 1)
+      const network = enter(slow)
+      taken.enter += done
+      if (done === 1 ? hex(fast) !== hex(slow) : hex(fast) !== Buffer.from(sent).toString('hex'))
+        throw new Error(
+          `round ${round}: of ${Buffer.from(sent).toString('hex')} became ${hex(fast)}, not ${hex(slow)}`,
+        )
+      if (network < 0) continue
+
+      const start = memory.dataOffset(slow)
+      const outer = memory.u8.slice(start, start + memory.size[slow])
+      for (let change = next(6) - 4; change > 0; change--)
+        outer[next(Math.min(outer.length, 100))] ^= 1 << next(8)
+      const arrived = outer.subarray(0, next(10) === 0 ? next(outer.length) : outer.length)
+      put(fast, arrived)
+      put(slow, arrived)
+      const out = end.leave(batch, 0, 1)
+      const fate = leave(slow)
+      taken.leave += out
+      const right =
+        out === 1
+          ? fate === Fate.decapsulated && hex(fast) === hex(slow)
+          : hex(fast) === Buffer.from(arrived).toString('hex')
+      if (!right)
+        throw new Error(`round ${round}: ${Buffer.from(arrived).toString('hex')}: ${out}, fate ${fate}`)
+    }
+    // Most are plain.
+    expect(taken.enter).toBeGreaterThan(4000)
+    expect(taken.leave).toBeGreaterThan(2000)
+  })
+
+  test('the rest of a batch is left where one is not plain', () => {
+    const ids = memory.batch(4)
+    memory.reset()
+    memory.allocate(0, ids, 4)
+    ids.forEach((id, i) => put(id, innerFrame(4, { vlan: i === 2 ? 9 : undefined })))
+    expect(plain.enter(ids, 0, 4)).toBe(2)
+    expect(plain.enter(ids, 3, 4)).toBe(4)
+    expect([...ids].map((id) => memory.size[id] > 70)).toEqual([true, true, false, true])
+  })
+})
