@@ -157,6 +157,12 @@ function hopsOf(
         'give a router that is',
       )
   }
+  for (const address of [local, gateway ?? local, ...networks.map(({ remote }) => remote)])
+    if (bits !== null && near(address) && isEveryones(address, bits))
+      throw usageError(
+        `${formatAddress(address)} is the address of the network /${bits} or its broadcast`,
+        "give a host's",
+      )
   const addresses: Uint8Array[] = []
   const indices = networks.map(({ remote }) => {
     // Without a prefix everything is behind the gateway, or on the link if there is none.
@@ -216,6 +222,14 @@ function isHost(address: Uint8Array): boolean {
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+/** IPv4: all bits behind the prefix are 0, or 1; /31 and /32 have no such addresses (RFC 3021). */
+function isEveryones(address: Uint8Array, bits: number): boolean {
+  if (address.length !== 4 || bits > 30) return false
+  const rest = 0xffffffff >>> bits
+  const host = (read32(address, 0) & rest) >>> 0
+  return host === 0 || host === rest
 }
 
 function onLink(address: Uint8Array, local: Uint8Array, bits: number): boolean {

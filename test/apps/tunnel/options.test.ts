@@ -40,6 +40,16 @@ test.each<[string, Partial<TunnelFlags>, RegExp]>([
     { ...VXLAN, ...BOTH, gateway: '198.51.100.1' },
     /--gateway 198.51.100.1 is not on the link 192.0.2.1\/24/,
   ],
+  [
+    'the network as other end',
+    { ...VXLAN, ...BOTH, remote: '192.0.2.0' },
+    /192.0.2.0 is the address of the network \/24/,
+  ],
+  [
+    'its broadcast as gateway',
+    { ...VXLAN, ...BOTH, gateway: '192.0.2.255' },
+    /192.0.2.255 is .* or its broadcast/,
+  ],
   ['itself as gateway', { ...VXLAN, ...BOTH, gateway: '192.0.2.1' }, /--gateway 192.0.2.1 is not valid/],
   [
     'one end and several',
@@ -93,6 +103,7 @@ test('ends on the link are reached directly, others through the gateway; each ne
 test.each<[Partial<TunnelFlags>, string[]]>([
   [{ local: '192.0.2.1', remote: '198.51.100.1' }, ['198.51.100.1']],
   [{ local: '192.0.2.1', remote: '198.51.100.1', gateway: '192.0.2.9' }, ['192.0.2.9']],
+  [{ local: '192.0.2.0/31', remote: '192.0.2.1' }, ['192.0.2.1']],
   [{ local: '10.1.2.129/25', remote: '10.1.2.130' }, ['10.1.2.130']],
   [{ local: '2001:db8::1/64', remote: '2001:db8:1::2', gateway: 'fe80::1' }, ['fe80::1']],
   [{ local: '2001:db8::1/60', remote: '2001:db8:0:f::2' }, ['2001:db8:0:f::2']],
