@@ -125,8 +125,8 @@ export function idleQueueHints(devices: readonly DeviceCounters[]): string[] {
       const queues = devices.filter((counters) => counters.index === index && counters.queue !== null)
       if (queues.length < 2 || queues.filter(({ rx }) => rx.packets > 0).length !== 1) return []
       return [
-        `${device}: one of its ${queues.length} queues gets every packet; RSS keeps a flow on one queue, ` +
-          'so several queues need several flows (flows= of a gen wire, --flows of pktgen)',
+        `${device}: one of its ${queues.length} queues gets every packet, as a flow stays on one: ` +
+          'several queues need several flows (flows= of a gen wire, --flows of pktgen)',
       ]
     })
 }

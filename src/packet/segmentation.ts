@@ -112,6 +112,12 @@ export class Segmentation {
     return Math.min(this.segment, this.length - this.headerBytes - k * this.segment)
   }
 
+  /** Bytes of packet `k` and all behind it, each with its headers. */
+  bytesFrom(k: number): number {
+    const { count, headerBytes, length, segment } = this
+    return (count - k) * headerBytes + length - headerBytes - k * segment
+  }
+
   /** Writes the `headerBytes` of headers of packet `k` to `target[at…]`. Its checksum is still open. */
   writeHeaders(k: number, target: Uint8Array, at: number): void {
     const { u8, offset, headerBytes, count, segment } = this

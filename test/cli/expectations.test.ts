@@ -94,7 +94,7 @@ describe('a hint about queues that get nothing', () => {
   test('names the device, how many queues it has, and what to do', () => {
     const hints = idleQueueHints([...device([0, 5000, 0]), ...device([2500, 2500], 1)])
     expect(hints).toEqual([
-      expect.stringMatching(/^0000:03:00\.0: one of its 3 queues gets every packet; .*flows=/),
+      expect.stringMatching(/^0000:03:00\.0: one of its 3 queues gets every packet, .*flows=/),
     ])
   })
 

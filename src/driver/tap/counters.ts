@@ -17,4 +17,7 @@ export const TX_DONE_BYTES = 8
 export const TX_REFUSED = 9
 /** Written by the main thread: 1 while packets may come in. */
 export const RECEIVING = 10
+/** Of the frames that were dropped here, and of those not taken out. */
+export const RX_DROPPED_BYTES = 11
+export const RX_UNTAKEN_BYTES = 12
 export const COUNTERS = 16

@@ -96,7 +96,7 @@ export class TapDevice implements Device {
     const { before, drops } = this
     return {
       rxPackets: sum(RX_PACKETS, FRAGMENTS, BAD_LENGTH, RX_UNTAKEN),
-      rxBytes: sum(RX_BYTES),
+      rxBytes: sum(RX_BYTES, COUNTER.RX_DROPPED_BYTES, COUNTER.RX_UNTAKEN_BYTES),
       txPackets: sum(COUNTER.TX_DONE_PACKETS),
       txBytes: sum(COUNTER.TX_DONE_BYTES),
       dropped: {

@@ -87,14 +87,20 @@ export class TapReceive implements RxQueue {
   readonly untaken = (): number => {
     const { results, parts, memory, ids } = this
     const header = new NetHeader()
+    const plan = new Segmentation()
     let packets = this.left
+    let bytes = this.left > 0 ? this.plan.bytesFrom(this.cut) : 0
     for (let slot = this.cursor + (this.left > 0 ? 1 : 0); slot < this.end; slot++) {
       if (results[slot] < 0) continue
-      header.read(parts.bytes, parts.packetsAt + memory.dataOffset(ids[slot]))
-      // An estimate would do: it is only asked at the end, and by --check.
-      packets += header.gso === GSO_NONE ? 1 : this.piecesOf(slot, header)
+      const at = parts.packetsAt + memory.dataOffset(ids[slot])
+      const length = results[slot] - HEADER_BYTES
+      header.read(parts.bytes, at)
+      const whole = header.gso === GSO_NONE || !this.planFor(at, length, header, plan)
+      packets += whole ? 1 : plan.count
+      bytes += whole ? length : plan.bytesFrom(0)
     }
     parts.counters[COUNTER.RX_UNTAKEN] = packets
+    parts.counters[COUNTER.RX_UNTAKEN_BYTES] = bytes
     return packets
   }
 
@@ -173,6 +179,7 @@ export class TapReceive implements RxQueue {
       this.cursor++
       if (wrong !== -1) {
         counters[wrong]++
+        counters[COUNTER.RX_DROPPED_BYTES] += length
         continue
       }
       size[id] = length
@@ -235,14 +242,6 @@ export class TapReceive implements RxQueue {
     const headerBytes = checksumStart + (isUdp ? 8 : (bytes[at + checksumStart + 12] >> 4) << 2)
     const protocol = isUdp ? IpProtocol.UDP : IpProtocol.TCP
     return plan.aim(bytes, at, length, checksumStart, headerBytes, segment, protocol)
-  }
-
-  /** Packets that would come of the frame in `slot`. */
-  private piecesOf(slot: number, header: NetHeader): number {
-    const { parts, memory, ids, results } = this
-    const plan = new Segmentation()
-    const at = parts.packetsAt + memory.dataOffset(ids[slot])
-    return this.planFor(at, results[slot] - HEADER_BYTES, header, plan) ? plan.count : 1
   }
 
   /** Takes as many packets out of what is being cut as there is room and buffers for; the last ends the slot. */

@@ -92,6 +92,9 @@ test('65535 bytes of IP in segments of 88 bytes, more than there are buffers', (
   const held = rig.rx.receive(batch, 300)
   expect(held).toBe(256 - 32)
   expect(rig.rx.untaken()).toBe(wanted.length - held)
+  expect(rig.parts.counters[COUNTER.RX_UNTAKEN_BYTES]).toBe(
+    wanted.slice(held).reduce((sum, { length }) => sum + length, 0),
+  )
   expect(rig.rx.receive(batch.subarray(held), 76)).toBe(0)
   for (const id of batch.subarray(0, held)) got.push(rig.bytesOf(id))
   rig.memory.free(batch, 0, held)
@@ -163,6 +166,7 @@ test('what is too long, too short or contradicts itself is dropped and counted',
   rig.incoming.push(small(1600, 1), small(13, 1), small(60, 2))
   expect(rig.receiveAll(32)).toEqual([small(60, 2).frame])
   expect([rig.rx.fragments, rig.rx.badLength]).toEqual([1, 1])
+  expect(rig.parts.counters[COUNTER.RX_DROPPED_BYTES]).toBe(1613)
   rig.incoming.push(
     with_({ segment: 0 }),
     with_({ segment: 1500 }),
