@@ -14,6 +14,8 @@ export class Recording {
   /** Packets that were taken, and their bytes on the wire. */
   packets = 0
   bytes = 0
+  /** begin() was called. Asked for each packet, so it is no look at what the threads share. */
+  begun = false
   private readonly snapLength: number
   private readonly ring: RingProducer
   private readonly thread: RecordThread
@@ -51,12 +53,9 @@ export class Recording {
     return this.thread.busy(this.packets)
   }
 
-  get begun(): boolean {
-    return this.thread.begun
-  }
-
   /** Makes or empties the file. `seconds`: the times of packets count from there. */
   begin(seconds: number): void {
+    this.begun = true
     this.thread.progress.setClock(seconds)
     this.thread.begin()
   }
