@@ -3,6 +3,8 @@
  * it: a skipped test without one is a failure, and so is, in CI, one that only lacks a program.
  */
 import { spawnSync } from 'node:child_process'
+import { sleepMilliseconds } from '../src/linux/clock.ts'
+import { hugepageCounts } from '../src/linux/hugepages.ts'
 import { openTap } from '../src/linux/tap.ts'
 
 interface Needs {
@@ -10,14 +12,31 @@ interface Needs {
   /** TAP interfaces. */
   tap?: boolean
   programs?: readonly string[]
+  /** Free huge pages of 2 MiB. */
+  hugePages?: number
 }
 
 /** Why tests that need this can't run here; null if they can. */
-export function missing({ root = false, tap = false, programs = [] }: Needs): string | null {
+export function missing({ root = false, tap = false, programs = [], hugePages = 0 }: Needs): string | null {
   if (root && process.getuid?.() !== 0) return 'needs root'
   const absent = programs.filter((program) => !has(program))
   if (absent.length > 0) return `needs the program ${absent.join(', ')}`
+  if (!hasHugePages(hugePages)) return `needs ${hugePages} free huge pages of 2 MiB`
   return tap ? noTap() : null
+}
+
+/** Other tests take what is free, for moments. */
+function hasHugePages(wanted: number): boolean {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const { total, free } = hugepageCounts().find(({ pageBytes }) => pageBytes === 2 ** 21) ?? {
+      total: 0,
+      free: 0,
+    }
+    if (free >= wanted) return true
+    if (total < wanted || performance.now() > deadline) return false
+    sleepMilliseconds(20)
+  }
 }
 
 export function has(program: string): boolean {

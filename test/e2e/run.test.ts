@@ -19,7 +19,7 @@ describe('an app of JavaScript', () => {
     const { code, stdout } = await runApp(file, 'virtual:gen,count=5000', '--expect-loss', '0')
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^reflect sent 5,000 packets [^:]*:\s+lost 0, duplicated 0, reordered 0, corrupted 0$/m,
+      /^reflect sent 5,000 packets [^:]*:\s+lost 0,\s+duplicated 0,\s+reordered 0,\s+corrupted 0$/m,
     )
     expect(stdout).toMatch(/: offered 5,000, arrived 5,000,\s+unaccounted 0$/m)
     expect(stdout).toMatch(/^\[reflect\] reflected 5,000, polls of mine [\d,]+$/m)

@@ -46,7 +46,8 @@ describe('reports', () => {
       while (at.length === 1 && performance.now() - start < 120);
       return at.length < 2
     })
-    expect(at[1]).toBeGreaterThanOrEqual(149)
+    // Timers may be a millisecond early.
+    expect(at[1]).toBeGreaterThan(148)
   })
 })
 

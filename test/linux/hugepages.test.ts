@@ -91,10 +91,7 @@ describe('shared memory', () => {
   })
 })
 
-const pages = hugepageCounts().find((size) => size.pageBytes === 2 * MIB)?.free ?? 0
-
 function mountObstacle(): string | null {
-  if (pages < 8) return 'needs eight free huge pages of 2 MiB'
   const trial = mkdtempSync(join(tmpdir(), 'ixy-mount-'))
   try {
     execFileSync('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'none', trial], { stdio: 'pipe' })
@@ -107,7 +104,7 @@ function mountObstacle(): string | null {
   }
 }
 
-describeIf(missing({ root: true, programs: ['mount'] }) ?? mountObstacle(), 'hugetlbfs', () => {
+describeIf(missing({ root: true, programs: ['mount'], hugePages: 8 }) ?? mountObstacle(), 'hugetlbfs', () => {
   let mounted: string
   let locks: string
   beforeEach(() => {

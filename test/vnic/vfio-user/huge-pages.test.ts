@@ -1,19 +1,17 @@
 /** A client whose memory is in huge pages and who shares pieces of them, as QEMU does with its 640 KiB of low memory. */
 import { close, createSealedMemfd } from '../../../src/linux/file.ts'
-import { hugepageCounts } from '../../../src/linux/hugepages.ts'
 import { mmap, munmap, viewOf } from '../../../src/linux/mapping.ts'
 import { Command, DMA_UNMAP_ALL, encodeDmaMap, encodeDmaUnmap } from '../../../src/pci/vfio-user/protocol.ts'
 import type { VirtualNic } from '../../../src/vnic/nic.ts'
 import { sharedSpace } from '../../../src/vnic/space.ts'
-import { describeIf } from '../../skip.ts'
+import { describeIf, missing } from '../../skip.ts'
 import { startNic, TestClient } from './client.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 const HUGE = 2 * MIB
 
-const free = hugepageCounts().find((size) => size.pageBytes === HUGE)?.free ?? 0
-describeIf(free < 2 ? 'needs two free huge pages of 2 MiB' : null, 'memory in huge pages', () => {
+describeIf(missing({ hugePages: 2 }), 'memory in huge pages', () => {
   /** QEMU's low memory, what is behind the hole for the graphics card, and one page of an IOMMU. */
   const PIECES = [
     { address: 0, size: 640 * KIB, offset: 0 },
