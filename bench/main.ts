@@ -10,6 +10,7 @@ import type { FilterSpec } from './filter-contest.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
+import { hostInterface, printHostInterface } from './host-interface.ts'
 import { program } from './program.ts'
 import { scaling } from './scaling.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
@@ -239,6 +240,12 @@ async function peers(quick: boolean): Promise<object> {
   return { tunnelPeers: result }
 }
 
+async function hosts(quick: boolean): Promise<object> {
+  const result = await hostInterface(quick ? 3 : 15)
+  printHostInterface(result)
+  return { hostInterface: result }
+}
+
 /** A file in bench/results. */
 interface Results {
   /** Under what conditions each part was measured. */
@@ -269,12 +276,13 @@ async function main(): Promise<void> {
     filters: async () => ({ filters: await filters(quick ? 15 : 60) }),
     program: () => program(quick, picture),
     tunnel: () => tunnelShare(quick),
-    // Needs root, and two minutes.
+    // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
+    ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }
   if (only !== undefined && !Object.hasOwn(parts, only)) {
-    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers`)
+    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface`)
   }
 
   const date = new Date().toISOString().slice(0, 10)

@@ -2,11 +2,10 @@
  * What a tunnel costs two hosts: time of a request and its answer, and throughput of a stream, over the same link without a
  * tunnel, in Linux's vxlan, and in ours with Linux's at the other end. Runs of all three take turns; paired t-tests.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { addHost, address, sh, startTool, tearDown, within } from './lib/hosts.ts'
 import { average, median, type PairedTest, pairedTest } from './lib/t-test.ts'
 
-const { BENCH_TOOL = '' } = process.env
 const ID = process.pid % 10_000
 const [A, B] = ['a', 'b'].map((end) => `ixybt-${ID}-${end}`)
 const TAPS = ['p', 'q', 'r', 's'].map((name) => `ixbt${ID}${name}`)
@@ -39,34 +38,8 @@ s.on('data', () => {
   s.write('x')
 })`
 
-const sh = (...words: string[]): string =>
-  execFileSync(words[0], words.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-const within = (netns: string, ...words: string[]): string[] => ['ip', 'netns', 'exec', netns, ...words]
-
-async function tool(args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(
-    process.execPath,
-    [BENCH_TOOL, ...args, '--mode', 'adaptive', '--json', '--log-level', 'error'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
-  const [started] = (await once(child.stdout ?? child, 'data')) as [Buffer]
-  child.stdout?.resume()
-  if (!started.includes('"start"')) throw new Error(`ixy-ts ${args[0]}: ${started.toString()}`)
-  return child
-}
-
 function setUp(): void {
-  for (const netns of [A, B]) {
-    sh('ip', 'netns', 'add', netns)
-    sh(...within(netns, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6'))
-    sh('ip', '-n', netns, 'link', 'set', 'lo', 'up')
-  }
-  const add = (netns: string, dev: string, address: string, ...more: string[]): void => {
-    sh('ip', '-n', netns, 'addr', 'add', address, 'dev', dev)
-    sh('ip', '-n', netns, 'link', 'set', dev, ...more, 'up')
-  }
+  for (const netns of [A, B]) addHost(netns)
   for (const [tap, netns] of [
     [PLAIN_A, A],
     [PLAIN_B, B],
@@ -74,10 +47,10 @@ function setUp(): void {
     [OUTER, B],
   ])
     sh('ip', 'link', 'set', tap, 'netns', netns)
-  add(A, PLAIN_A, '10.1.0.1/24')
-  add(B, PLAIN_B, '10.1.0.2/24')
-  add(A, INNER, '10.3.0.1/24', 'mtu', '1450')
-  add(B, OUTER, '192.0.2.2/24')
+  address(A, PLAIN_A, '10.1.0.1/24')
+  address(B, PLAIN_B, '10.1.0.2/24')
+  address(A, INNER, '10.3.0.1/24', 'mtu', '1450')
+  address(B, OUTER, '192.0.2.2/24')
   const vxlan = (
     netns: string,
     vni: number,
@@ -91,20 +64,22 @@ function setUp(): void {
   }
   vxlan(A, 41, 'vxk', PLAIN_A, '10.1.0.1', '10.1.0.2')
   vxlan(B, 41, 'vxk', PLAIN_B, '10.1.0.2', '10.1.0.1')
-  add(A, 'vxk', '10.2.0.1/24')
-  add(B, 'vxk', '10.2.0.2/24')
+  address(A, 'vxk', '10.2.0.1/24')
+  address(B, 'vxk', '10.2.0.2/24')
   vxlan(B, 42, 'vxo', OUTER, '192.0.2.2', '192.0.2.1')
-  add(B, 'vxo', '10.3.0.2/24')
+  address(B, 'vxo', '10.3.0.2/24')
 }
 
 export async function tunnelPeers(runs: number): Promise<PeersResult> {
   const children: ChildProcess[] = []
   try {
     for (const tap of TAPS) sh('ip', 'tuntap', 'add', 'dev', tap, 'mode', 'tap')
-    children.push(await tool(['forward', `virtual:tap=${PLAIN_A}`, `virtual:tap=${PLAIN_B}`]))
+    children.push(await startTool(['forward', `virtual:tap=${PLAIN_A}`, `virtual:tap=${PLAIN_B}`]))
     const ends = ['--local', '192.0.2.1/24', '--remote', '192.0.2.2']
     const encap = ['--encap', 'vxlan', '--vni', '42']
-    children.push(await tool(['tunnel', `virtual:tap=${OUTER}`, `virtual:tap=${INNER}`, ...encap, ...ends]))
+    children.push(
+      await startTool(['tunnel', `virtual:tap=${OUTER}`, `virtual:tap=${INNER}`, ...encap, ...ends]),
+    )
     setUp()
     const [ip, ...echo] = within(B, process.execPath, '-e', ECHO)
     children.push(
@@ -115,13 +90,7 @@ export async function tunnelPeers(runs: number): Promise<PeersResult> {
       sh(...within(A, 'ping', '-q', '-c', '3', '-i', '0.2', '-W', '5', address))
     return measure(runs)
   } finally {
-    for (const child of children.reverse()) {
-      const ended = once(child, 'close')
-      child.kill('SIGTERM')
-      await ended
-    }
-    for (const netns of [A, B]) sh('sh', '-c', `ip netns del ${netns} 2>/dev/null || true`)
-    for (const tap of TAPS) sh('sh', '-c', `ip link del ${tap} 2>/dev/null || true`)
+    await tearDown(children, [A, B], TAPS)
   }
 }
 
