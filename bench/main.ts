@@ -3,13 +3,12 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { ContestSpec } from './contest.ts'
-import { compileFilter } from '../src/linux/pcap-library.ts'
-import type { FilterSpec } from './filter-contest.ts'
+import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
+import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
 import { program } from './program.ts'
 import { scaling } from './scaling.ts'
@@ -49,26 +48,10 @@ type Contest = Comparison & Omit<ContestSpec, 'library' | 'effort'> & { hugepage
 function contest(chosen: Omit<ContestSpec, 'library' | 'effort'>, blocks: number): Promise<Contest> {
   const spec: ContestSpec = {
     ...chosen,
-    library: join(BENCH_BUILD, 'native.so'),
+    library: LIBRARY,
     effort: { blocks, roundsPerBlock: 200, warmUp: 3000 },
   }
   return inWorker('contest.cjs', spec)
-}
-
-function inWorker<Result>(file: string, workerData: unknown): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(join(BENCH_BUILD, file), { workerData })
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
-}
-
-function row(cells: readonly string[]): void {
-  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(18))).join(''))
-}
-
-function percent(value: number): string {
-  return `${Math.round(value * 100)} %`
 }
 
 async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
@@ -99,56 +82,6 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
   return contests
 }
 
-interface FilterContest {
-  readonly expression: string
-  readonly instructions: number
-  /** The share of packets that match. */
-  readonly matches: number
-  readonly times: Comparison['times']
-  readonly ratio: Comparison['ratios'][string]
-}
-
-const FILTERS = [
-  'ip',
-  'host 10.0.0.1',
-  'udp port 1337',
-  'tcp port 80 or tcp port 443',
-  'tcp[tcpflags] & tcp-syn != 0',
-  'not (src net 10.0.0.0/8 and dst net 10.0.0.0/8)',
-  'ip and ip[2:2] / 4 > 20 and ip[8] < 64',
-  'ip6 protochain 6',
-]
-
-/** Filters on packets of all kinds, see test/packet/traffic.ts. */
-async function filters(blocks: number): Promise<FilterContest[]> {
-  console.log(
-    '\nFilters: ns per packet, minimum (median); speed against libpcap, median (10th–90th percentile)\n',
-  )
-  const filterRow = (expression: string, cells: readonly string[]): void =>
-    row([expression.padEnd(50), ...cells])
-  filterRow('', ['libpcap, C', OURS, 'against libpcap'])
-  const contests: FilterContest[] = []
-  for (const expression of FILTERS) {
-    const spec: FilterSpec = {
-      program: compileFilter(expression),
-      library: join(BENCH_BUILD, 'native.so'),
-      effort: { blocks, roundsPerBlock: 100, warmUp: 20_000 },
-    }
-    const result = await inWorker<FilterContest>('filter-contest.cjs', spec)
-    contests.push(result)
-    const times = ['libpcap', OURS].map((name) => {
-      const { min, median } = result.times[name]
-      return `${min.toFixed(1)} (${median.toFixed(1)})`
-    })
-    const { median, low, high } = result.ratio
-    filterRow(expression, [
-      ...times,
-      `${percent(median)} (${Math.round(low * 100)}–${Math.round(high * 100)})`,
-    ])
-  }
-  return contests
-}
-
 interface Steady {
   readonly work: Work
   readonly backend: Backend
@@ -159,13 +92,7 @@ interface Steady {
 
 /** What V8 does besides running the loop, once it is warm. */
 function steady(work: Work, backend: Backend, seconds: number): Steady {
-  const args = [
-    ...process.execArgv,
-    '--trace-gc',
-    '--trace-deopt',
-    join(BENCH_BUILD, 'steady.cjs'),
-    join(BENCH_BUILD, 'native.so'),
-  ]
+  const args = [...process.execArgv, '--trace-gc', '--trace-deopt', join(BENCH_BUILD, 'steady.cjs'), LIBRARY]
   const output = execFileSync(process.execPath, [...args, work, backend, '2', String(seconds)], {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
@@ -209,13 +136,8 @@ async function tunnelShare(quick: boolean): Promise<object> {
     for (const size of [60, 590, 1450]) {
       for (const way of ['enter', 'leave'] as const) {
         const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
-        const library = join(BENCH_BUILD, 'native.so')
-        const workerData: TunnelContestSpec = { library, work: { way, size, checksum }, effort }
-        const result = await new Promise<Comparison & TunnelWork>((resolve, reject) => {
-          const worker = new Worker(join(BENCH_BUILD, 'tunnel-contest.cjs'), { workerData })
-          worker.once('message', resolve)
-          worker.once('error', reject)
-        })
+        const workerData: TunnelContestSpec = { library: LIBRARY, work: { way, size, checksum }, effort }
+        const result = await inWorker<Comparison & TunnelWork>('tunnel-contest.cjs', workerData)
         contests.push(result)
         const times = ['C', 'ts', 'wasm'].map((name) => {
           const { min, median } = result.times[name]
