@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { sleepMilliseconds } from '../src/linux/clock.ts'
 import { hugepageCounts } from '../src/linux/hugepages.ts'
+import { compileFilter } from '../src/linux/pcap-library.ts'
 import { openTap } from '../src/linux/tap.ts'
 
 interface Needs {
@@ -14,15 +15,33 @@ interface Needs {
   programs?: readonly string[]
   /** Free huge pages of 2 MiB. */
   hugePages?: number
+  /** Filters in tcpdump's language. */
+  libpcap?: boolean
 }
 
 /** Why tests that need this can't run here; null if they can. */
-export function missing({ root = false, tap = false, programs = [], hugePages = 0 }: Needs): string | null {
+export function missing({
+  root = false,
+  tap = false,
+  programs = [],
+  hugePages = 0,
+  libpcap = false,
+}: Needs): string | null {
   if (root && process.getuid?.() !== 0) return 'needs root'
   const absent = programs.filter((program) => !has(program))
   if (absent.length > 0) return `needs the program ${absent.join(', ')}`
   if (!hasHugePages(hugePages)) return `needs ${hugePages} free huge pages of 2 MiB`
+  if (libpcap && !hasLibpcap()) return 'needs libpcap'
   return tap ? noTap() : null
+}
+
+function hasLibpcap(): boolean {
+  try {
+    compileFilter('')
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Other tests take what is free, for moments. */

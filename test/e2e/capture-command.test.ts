@@ -4,7 +4,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync, readSync } f
 import path from 'node:path'
 import { packetsOf, statisticsOf } from '../captures/blocks-of.ts'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
-import { describeIf, ixy, LAUNCHER, missing, objects, temporaryDirectory, Tool } from './support.ts'
+import { describeIf, ixy, LAUNCHER, missing, objects, temporaryDirectory, testIf, Tool } from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -263,10 +263,15 @@ test.each([
   [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
   [['-w', '-', '-b', 'packets:3'], /-w <file>/],
   [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],
-  [['-w', 'x', 'udp', 'foo'], /man pcap-filter/],
   [['-w', 'x', '-f', 'udp', 'tcp'], /one of them/],
 ])('%j is refused', async (options, fix) => {
   const { code, stderr } = await ixy('capture', 'virtual:sink', ...options)
   expect(code).toBe(2)
   expect(stderr).toMatch(fix)
+})
+
+testIf(missing({ libpcap: true }), 'a filter that is none is refused', async () => {
+  const { code, stderr } = await ixy('capture', 'virtual:sink', '-w', 'x', 'udp', 'foo')
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/man pcap-filter/)
 })

@@ -49,15 +49,24 @@ function programs({ command }: Example): string[] {
 
 const isPci = (command: string): boolean => command.search(PCI) >= 0
 const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !isPci(command)
+/** It has a filter in tcpdump's language: as an option, of a wire, or as the last words of capture. */
+const filters = (command: string): boolean =>
+  /--filter |filter=|\bcapture .* (udp|tcp|icmp|arp|port|host)\b/.test(command)
 const obstacle = (example: Example): string | null => {
   if (/\beth\d/.test(example.command)) return "an example with the machine's own interface"
   if (/\bvhost-user:/.test(example.command)) return 'an example with a back end that runs already'
   if (/\brun \S+\.ts\b/.test(example.command) && !('typescript' in process.features))
     return 'this Node.js runs no TypeScript'
+  const libpcap = filters(example.command)
   return missing(
     needsRoot(example.command)
-      ? { root: true, tap: /\btap[=:]/.test(example.command), programs: [...programs(example), 'ip'] }
-      : { programs: programs(example) },
+      ? {
+          root: true,
+          tap: /\btap[=:]/.test(example.command),
+          programs: [...programs(example), 'ip'],
+          libpcap,
+        }
+      : { programs: programs(example), libpcap },
   )
 }
 

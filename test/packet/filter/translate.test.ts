@@ -3,22 +3,13 @@ import { IxyError } from '../../../src/errors.ts'
 import { compileFilter } from '../../../src/linux/pcap-library.ts'
 import type { FilterInstruction, FilterProgram } from '../../../src/packet/filter/program.ts'
 import { makeFilter, sourceOf } from '../../../src/packet/filter/translate.ts'
-import { describeIf, firstLine } from '../../skip.ts'
+import { describeIf, missing } from '../../skip.ts'
 import { type SeenPacket, Traffic, traffic } from '../traffic.ts'
 import { EXPRESSIONS } from './expressions.ts'
 import { Offline } from './offline.ts'
 
 /** Where packets lie in memory: not at its beginning, and something else is around them. */
 const OFFSET = 77
-
-function whyNot(): string | null {
-  try {
-    new Offline()
-    return null
-  } catch (error) {
-    return `needs libpcap: ${firstLine(error)}`
-  }
-}
 
 const plain = (...rows: readonly (readonly [number, number, number, number])[]): FilterProgram => ({
   expression: 'by hand',
@@ -46,8 +37,11 @@ function compare(
   return { wrong, matching }
 }
 
-describeIf(whyNot(), 'filters and libpcap', () => {
-  const offline = new Offline()
+describeIf(missing({ libpcap: true }), 'filters and libpcap', () => {
+  let offline: Offline
+  beforeAll(() => {
+    offline = new Offline()
+  })
 
   test('agree about every packet, whatever the filter', () => {
     const packets = traffic(1, 1000)
