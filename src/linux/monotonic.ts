@@ -8,7 +8,8 @@ import { declare } from './libc.ts'
 
 const CLOCK_MONOTONIC = 1
 
-const clockGettime = declare<(clock: number, time: BigInt64Array) => number>(
+/** Writes a struct timespec, seconds and nanoseconds of 64 bits each, into `time`. */
+export const clockGettime = declare<(clock: number, time: BigInt64Array) => number>(
   'int clock_gettime(int clock, void *time)',
 )
 

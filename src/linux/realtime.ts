@@ -1,11 +1,7 @@
 /** The time of day in nanoseconds. Not for data-plane loops: it makes an object. */
-import { declare } from './libc.ts'
+import { clockGettime } from './monotonic.ts'
 
 const CLOCK_REALTIME = 0
-
-const clockGettime = declare<(clock: number, time: BigInt64Array) => number>(
-  'int clock_gettime(int clock, void *time)',
-)
 
 /** Since 1970. */
 export interface WallTime {

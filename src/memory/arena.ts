@@ -30,6 +30,9 @@ export interface DmaBlock {
 /** Rings must be 128-byte aligned (82599 §8.2.3.8.1); a cache line or two apart is enough for everything else. */
 const ALIGNMENT = 128
 
+/** Bytes that may stay free between two pieces of an arena: what takes them asks for so much more. */
+export const GAP = ALIGNMENT
+
 /**
  * Where the arena starts for devices that see addresses of our choice (IOMMU, vfio-user). Above 4 GiB, so that the
  * upper halves of all addresses matter in every run; below 2^39, the least any IOMMU can translate.

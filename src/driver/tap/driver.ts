@@ -1,3 +1,4 @@
+import { GAP } from '../../memory/arena.ts'
 import { MAX_MTU } from '../../packet/ethernet.ts'
 import type { SystemDriver } from '../driver.ts'
 import { TapDevice } from './device.ts'
@@ -11,6 +12,6 @@ export const tap: SystemDriver = {
   // Its queues are the kernel's, and hold net.core's txqueuelen; a ring is what one call reads or writes.
   limits: { queues: 16, interruptQueues: 16, ringSize: { min: 64, max: 4096 }, mtu: MAX_MTU },
   opensChecksums: true,
-  dmaBytes: ({ queues }) => queues * (queueBytes() + 128),
+  dmaBytes: ({ queues }) => queues * (queueBytes() + GAP),
   open: (transport, arena, options) => new TapDevice(transport, arena, options),
 }

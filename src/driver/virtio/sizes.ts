@@ -1,5 +1,6 @@
 /** How large queues are: what the user wants, as far as the device goes along. */
 import { IxyError } from '../../errors.ts'
+import { GAP } from '../../memory/arena.ts'
 import type { QueueOptions } from '../driver.ts'
 import { COMMAND_BYTES } from './control.ts'
 import { FEATURES } from './features.ts'
@@ -12,8 +13,6 @@ import { NET } from './registers.ts'
 const CONTROL_ENTRIES = 64
 /** Number of the command queue without MQ (virtio 1.2 §5.1.2). */
 const CONTROL_QUEUE = 2
-/** What arena.take() may lose between two pieces. */
-const GAP = 128
 
 /** Descriptors of a queue, a power of two. Throws IXY_ERR_DEVICE_UNSUPPORTED if there is no such queue. */
 export function entriesOf(fn: VirtioFunction, name: string, queue: number, wanted: number): number {

@@ -1,7 +1,7 @@
 /** Whatever comes in: no exception, no buffer lost, one fate each, and nothing damaged goes through. */
 import { COUNTERS } from '../../../src/apps/tunnel/fates.ts'
 import type { TunnelFlags } from '../../../src/apps/tunnel/options.ts'
-import { bothEnds, carry, type End, INNER, innerFrame, OUTER } from './rig.ts'
+import { bothEnds, carry, type End, INNER, innerFrame, OUTER, random } from './rig.ts'
 
 const KINDS: [string, 4 | 6, Partial<TunnelFlags>][] = [
   ['VXLAN over IPv4', 4, { encap: 'vxlan', vni: 42, udpChecksum: true }],
@@ -17,17 +17,6 @@ const ROUNDS = 3000
 const decapsulatedAt = COUNTERS.indexOf('decapsulated')
 const INNER_FATES = COUNTERS.slice(0, decapsulatedAt)
 const OUTER_FATES = COUNTERS.slice(decapsulatedAt, COUNTERS.indexOf('asked'))
-
-/** Numbers that are the same in each run (xorshift32). */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 const sum = (end: End, names: readonly string[]): number =>
   names.reduce((total, name) => total + end.counters[name], 0)

@@ -10,7 +10,7 @@ import { allocateShared, releaseBlock } from '../../../src/linux/hugepages.ts'
 import { PacketMemory, packetMemoryBytes } from '../../../src/memory/packets.ts'
 import { WasmSpace } from '../../../src/memory/wasm-space.ts'
 import { wordsOver } from '../../../src/packet/checksum.ts'
-import { innerFrame, jobOf, SIDES } from './rig.ts'
+import { innerFrame, jobOf, random, SIDES } from './rig.ts'
 
 const POOL_SHIFT = 6
 const BUFFER_SHIFT = 11
@@ -33,17 +33,6 @@ const KINDS: [string, 4 | 6, Partial<TunnelFlags>][] = [
   ['Geneve over IPv4 in a VLAN', 4, { encap: 'geneve', vni: 42, vlan: 4094 }],
   ['Geneve over IPv6', 6, { encap: 'geneve', vni: 42 }],
 ]
-
-/** Numbers that are the same in each run (xorshift32). */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 function put(id: number, frame: Uint8Array): void {
   memory.u8.set(frame, memory.dataOffset(id))

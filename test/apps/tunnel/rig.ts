@@ -146,3 +146,14 @@ function ipv6(frame: Uint8Array, at: number): Ipv6Packet {
   packet.setDestination(Uint8Array.of(0xfd, ...new Array<number>(14).fill(0), 2))
   return packet
 }
+
+/** Numbers that are the same in each run (xorshift32). */
+export function random(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
