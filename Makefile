@@ -6,7 +6,7 @@ NODE ?= node
 NPM ?= npm
 STAMP := node_modules/.ixy-ts-installed
 BIN := node_modules/.bin
-SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
+SOURCES := $(shell find src -name '*.ts' -o -name '*.css' -o -name '*.html' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
 .PHONY: soak help install build demo test lint lint-rules lint-text api bench test-guest guest-tree vm clean
@@ -67,6 +67,7 @@ lint-text:
 	@$(BIN)/tsc -p src/driver/virtio/wasm
 	@$(BIN)/tsc -p src/vnic/wasm
 	@$(BIN)/tsc -p src/apps/tunnel/wasm
+	@$(BIN)/tsc -p src/page
 
 # JEST_FLAGS: passed on, as in make test JEST_FLAGS=test/packet
 test: build

@@ -2,6 +2,7 @@
 // named, each of them: `node build.mjs test/e2e/slow-nic.ts` makes dist/slow-nic.cjs. OUTDIR: another folder than dist.
 // koffi stays outside: it loads a .node file that lies beside its own package.
 import { createRequire } from 'node:module'
+import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
@@ -36,11 +37,46 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
+/** Pages of one file: script and style stand in it, and their hashes in its policy; nothing else is run or loaded. */
+async function pages() {
+  const inputs = []
+  for (const [name, connect] of [['report', "'none'"]]) {
+    const built = await build({
+      entryPoints: { script: `src/page/${name}.ts`, style: 'src/page/style.css' },
+      outdir,
+      bundle: true,
+      format: 'iife',
+      target: 'es2022',
+      minify: true,
+      write: false,
+      legalComments: 'none',
+      metafile: true,
+      logLevel: 'warning',
+    })
+    inputs.push(...Object.keys(built.metafile.inputs))
+    const [script, style] = ['.js', '.css'].map(
+      (end) => built.outputFiles.find(({ path }) => path.endsWith(end)).text,
+    )
+    const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+    const policy = [
+      "default-src 'none'",
+      `script-src ${hash(script)}`,
+      `style-src ${hash(style)}`,
+      `connect-src ${connect}`,
+      'img-src data:',
+      "base-uri 'none'",
+      "form-action 'none'",
+    ].join('; ')
+    const put = { policy, style: `<style>${style}</style>`, script: `<script>${script}</script>` }
+    const page = readFileSync(`src/page/${name}.html`, 'utf8').split(/<!--(policy|style|script)-->/)
+    writeFileSync(`${outdir}/${name}.html`, page.map((part, i) => (i % 2 === 0 ? part : put[part])).join(''))
+  }
+  return inputs
+}
+
 /** The licences of the packages that became part of the bundles. */
-function licences() {
-  const folders = Object.keys(metafile.inputs).map(
-    (input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0],
-  )
+function licences(inputs) {
+  const folders = inputs.map((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0])
   return [...new Set(folders)]
     .filter((folder) => folder !== undefined)
     .sort()
@@ -59,6 +95,7 @@ function asModule() {
 }
 
 if (named.length === 0) {
-  writeFileSync(`${outdir}/LICENSES.txt`, licences())
+  const inputs = [...Object.keys(metafile.inputs), ...(await pages())]
+  writeFileSync(`${outdir}/LICENSES.txt`, licences(inputs))
   writeFileSync(`${outdir}/index.mjs`, asModule())
 }

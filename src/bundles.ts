@@ -1,10 +1,10 @@
-/** The bundles of this package: what runs in threads and processes of its own. */
+/** The bundles of this package: what runs in threads and processes of its own, and pages. */
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import { IxyError } from './errors.ts'
 
 export type Bundle =
-  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
+  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'report.html' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
 
 /** dist/, seen from a bundle in it; from the sources, in tests, as well. */
 const FOLDERS = [__dirname, path.join(__dirname, '..', 'dist')]

@@ -44,14 +44,20 @@ export interface RunFlags extends WatchFlags {
   readonly force: boolean
   readonly check: boolean
   readonly inspect: boolean
+  readonly report?: string
+  readonly csv?: string
   readonly expectMpps?: number
   readonly expectLoss?: number
 }
 
 /** Options of every command that prints. */
 export function addOutputOptions(command: Command): Command {
+  return addLogOptions(command.option('--json', 'one JSON object a line on stdout', false))
+}
+
+/** Options of every command that logs. */
+export function addLogOptions(command: Command): Command {
   return command
-    .option('--json', 'one JSON object a line on stdout', false)
     .option('--no-color', 'no colours (also: NO_COLOR=1, or stdout not a terminal)')
     .addOption(
       new Option(
@@ -144,6 +150,8 @@ export function addRunOptions(command: Command): Command {
         false,
       ),
   )
+    .option('--report <file.html>', 'at the end, write a page of the run: rates, drops, latency, balance')
+    .option('--csv <file>', 'at the end, write its intervals as a table')
     .option(
       '--expect-mpps <rate>',
       'exit 5 if all devices together send less on average (5, 5Mpps, 100kpps), or no packet',

@@ -3,6 +3,7 @@ import { addBuiltIn } from './commands/built-in.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addExtcap } from './commands/extcap.ts'
+import { addReport } from './commands/report.ts'
 import { addRun } from './commands/run.ts'
 import { addStats } from './commands/stats.ts'
 import { addVnic } from './commands/vnic.ts'
@@ -32,6 +33,7 @@ export function createProgram(finish: Finish): Command {
   addRun(program, finish)
   addStats(program, finish)
   addVnic(program, finish)
+  addReport(program, finish)
   addDevices(program, finish)
   addDumpRegisters(program, finish)
   addExtcap(program, finish)

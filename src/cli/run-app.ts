@@ -14,6 +14,7 @@ import { lendStdout, openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
 import { packetRate } from './output/rates.ts'
 import { Tally, sum } from './output/tally.ts'
+import { RunReport } from './report/of-run.ts'
 import { listenForStop } from './stop.ts'
 
 /** What there is to say about an app besides what it does. */
@@ -32,8 +33,9 @@ export interface Wording {
 
 const NO_FINDINGS: Findings = { json: {}, text: null, warnings: [], loss: null }
 
-/** Returns the exit code. Never rejects. */
+/** Returns the exit code. Rejects only before anything has begun: a report that could not be written. */
 export async function runApp(options: RunOptions, flags: RunFlags, wording: Wording): Promise<number> {
+  const report = new RunReport(options.app.app.name, flags)
   const stop = listenForStop()
   if (wording.takesStdout === true || takesStdout(options.devices)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
@@ -71,15 +73,18 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
           log.info(`${names[i]}: ${model}, ${mac}, by ${access}, ${link}`)
         })
         reporter.start(devices, [], limited)
+        report.reporter.start(devices, [], limited)
       },
       interval(event) {
         tally.add(event)
         reporter.interval(event)
+        report.reporter.interval(event)
         hint(event.devices)
       },
       link(event) {
         log.warn(`${names[event.index]}: link ${event.up ? 'up' : 'down'}`)
         reporter.link(event)
+        report.reporter.link(event)
       },
       progress: (message) => log.info(message),
       warning: (message) => log.warn(message),
@@ -96,9 +101,9 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
   for (const text of findings.warnings) log.warn(text)
   const known = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
   const loss = { ...known, lost: known.lost + (findings.lostHere ?? 0) }
-  const error =
+  const failure =
     result.error ?? unmetExpectation({ ...result, loss }, flags) ?? wording.unmet?.(result.result) ?? null
-  reporter.end({
+  const end = {
     elapsed: result.elapsed,
     active: result.active,
     lineRateLimited: limited,
@@ -108,8 +113,13 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
     balance: result.balance,
     loss,
     app: { name: app.name, counters: result.counters, json: findings.json, text: findings.text },
-    error,
-  })
+    error: failure,
+  }
+  const written = await report.write(end)
+  const error = failure ?? (written instanceof IxyError ? written : null)
+  reporter.end({ ...end, error })
+  if (!(written instanceof IxyError)) for (const file of written) log.info(`report: ${file}`)
+  else if (error !== written) log.error(written.message)
   if (error === null) return 0
   return exitCodeOf(reportFailure(error, log.isLevelEnabled('debug'), flags.color), result.elapsed > 0)
 }

@@ -46,6 +46,8 @@ export interface Latency {
   readonly p9999: number | null
   readonly p99999: number | null
   readonly max: number | null
+  /** How many took at most so many microseconds, and longer than the entry before it; of buckets a 32nd of an octave wide. */
+  readonly histogram: readonly (readonly [microseconds: number, count: number])[]
 }
 
 /** One worker's; written by it only. */
@@ -107,6 +109,7 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
     p9999: microseconds(0.9999),
     p99999: microseconds(0.99999),
     max: longest / 1000,
+    histogram: histogram.coarse().map(([end, count]) => [Math.min(end, longest) / 1000, count]),
   }
 }
 
@@ -120,4 +123,5 @@ const NOTHING_MEASURED = {
   p9999: null,
   p99999: null,
   max: null,
+  histogram: [],
 }

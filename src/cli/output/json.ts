@@ -1,4 +1,5 @@
 /** NDJSON, as the contract has it: start, interval, link, end. */
+import os from 'node:os'
 import { type Finding, findingOf } from '../../memory/checked/findings.ts'
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
@@ -38,6 +39,8 @@ export class JsonReporter implements Reporter {
         ...owners[i],
       })),
       lineRateLimited,
+      arguments: process.argv.slice(2),
+      system: system(),
     })
   }
 
@@ -125,6 +128,17 @@ function errorObject(error: IxyError | null): { code: string; message: string; f
   if (error === null) return null
   const finding = findingOf(error)
   return { code: error.code, message: error.message, ...(finding === null ? {} : { finding }) }
+}
+
+/** What the run runs on. */
+function system(): { host: string; kernel: string; cpu: string; cpus: number; node: string } {
+  return {
+    host: os.hostname(),
+    kernel: `${os.type()} ${os.release()}`,
+    cpu: os.cpus()[0]?.model.trim() ?? '',
+    cpus: os.availableParallelism(),
+    node: process.versions.node,
+  }
 }
 
 function timesOf({ time, elapsed, seconds }: IntervalEvent): {

@@ -260,6 +260,7 @@ describe('text', () => {
     p9999: 7,
     p99999: 8,
     max: 8000,
+    histogram: [],
   }
 
   test.each([

@@ -1,0 +1,34 @@
+/** Figures as a report shows them. */
+import { bitRate, packetRate } from '../output/rates.ts'
+
+export function pps(perSecond: number | undefined): string {
+  return perSecond === undefined ? '' : packetRate({ mpps: perSecond / 1e6 })
+}
+
+export function bps(perSecond: number | undefined): string {
+  return perSecond === undefined ? '' : bitRate({ mbit: perSecond / 1e6 })
+}
+
+/** `12.3 µs`, `1.250 ms`: four digits. */
+export function duration(microseconds: number | null): string {
+  if (microseconds === null) return '–'
+  const [value, unit] =
+    microseconds >= 1e6
+      ? [microseconds / 1e6, 's']
+      : microseconds >= 1e3
+        ? [microseconds / 1e3, 'ms']
+        : [microseconds, 'µs']
+  return `${Number(value.toPrecision(4))} ${unit}`
+}
+
+/** `0.0123 %`, `1 in 10^9` is not 0. */
+export function share(ratio: number): string {
+  return ratio === 0 ? '0 %' : `${Number((ratio * 100).toPrecision(3))} %`
+}
+
+/** `2026-11-27 14:31:04 UTC` */
+export function moment(time: string): string {
+  const date = new Date(time)
+  if (Number.isNaN(date.getTime())) return ''
+  return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}

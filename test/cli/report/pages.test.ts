@@ -1,0 +1,115 @@
+/** What stands in a page and in a table, without a browser. */
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { comparison, judge } from '../../../src/cli/report/comparison.ts'
+import { csv } from '../../../src/cli/report/csv.ts'
+import { html, jsonBlock } from '../../../src/cli/report/html.ts'
+import { RunRecord } from '../../../src/cli/report/record.ts'
+import type { RunData } from '../../../src/cli/report/model.ts'
+import { runSection } from '../../../src/cli/report/run-section.ts'
+import { SafeFile } from '../../../src/cli/report/safe-file.ts'
+import { HOSTILE, end, interval, start } from './runs.ts'
+
+function run(name: string, packets: number, more: object = {}): RunData {
+  const record = new RunRecord()
+  record.add('start', start())
+  record.add('interval', interval(1, 1, packets, packets, 3))
+  record.add('end', end(1, packets, more))
+  return record.data(name)
+}
+
+test('what comes from outside is text, in HTML and in JSON', () => {
+  expect(html`<p title="${'"'}">${HOSTILE}</p>`.text).toBe(
+    '<p title="&quot;">virtual:gen&lt;/script&gt;&lt;img src=x onerror=&quot;alert(1)&quot;&gt;</p>',
+  )
+  const block = jsonBlock('runs', [run('a', 1)]).text
+  expect(block.match(/<\/?script/g)).toEqual(['<script', '</script'])
+  expect(block).toContain('virtual:gen\\u003c/script>')
+  const section = runSection(run('<b>', 1, { error: { code: 'X', message: '<i>' } }), 0, false).text
+  expect(section).not.toMatch(/<b>a|<i>|<img/)
+})
+
+test.each([
+  [95, 100, 'more', 'same'],
+  [94.9, 100, 'more', 'worse'],
+  [106, 100, 'more', 'better'],
+  [106, 100, 'less', 'worse'],
+  [0.001, 0, 'less', 'worse'],
+  [0, 0, 'less', 'same'],
+  [null, 1, 'less', null],
+] as const)('%s against %s, where %s is better: %s', (value, baseline, better, judgement) => {
+  expect(judge(value, baseline, better, 0.05)).toBe(judgement)
+})
+
+test('a regression is marked, and runs of other commands are not judged', () => {
+  const [before, after] = [run('before', 1000), run('after', 900)]
+  const text = comparison([before, after], 0.05).text
+  expect(text).toContain('<strong>after</strong>: All devices, sent')
+  expect(text).toMatch(/900\.00 pps<small> -10\.0 % ▼ worse/)
+  expect(comparison([before, after], 0.2).text).toContain('No regression.')
+  const other = comparison([before, { ...after, command: 'pktgen' }], 0.05).text
+  expect(other).toContain('No regression.')
+  expect(other).toContain('Not all of these are runs of the same')
+})
+
+test('the table quotes what has commas and quotes, and nothing is a formula', () => {
+  const [head, ...rows] = csv([run('=1+1', 10)])
+    .trimEnd()
+    .split('\r\n')
+  expect(head).toBe(
+    'run,device,index,queue,end,seconds,rx_packets,rx_bytes,rx_packets_per_second,rx_bits_per_second,' +
+      'tx_packets,tx_bytes,tx_packets_per_second,tx_bits_per_second,dropped_missed',
+  )
+  expect(rows[0]).toBe(`'=1+1,"${HOSTILE.replaceAll('"', '""')}",0,,1,1,10,600,10,6720,10,600,10,6720,3`)
+})
+
+describe('a file that is there as a whole or not at all', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'ixy-ts-test-'))
+  const file = path.join(folder, 'report.html')
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('keeps a link, the mode, and what was there until the new one is whole', async () => {
+    writeFileSync(file, 'old')
+    chmodSync(file, 0o600)
+    const link = path.join(folder, 'link.html')
+    symlinkSync(file, link)
+    const safe = new SafeFile(link)
+    expect(readdirSync(folder).sort()).toEqual(['link.html', 'report.html'])
+    expect(readFileSync(file, 'utf8')).toBe('old')
+    await safe.write('new')
+    expect(readFileSync(file, 'utf8')).toBe('new')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(readdirSync(folder).sort()).toEqual(['link.html', 'report.html'])
+  })
+
+  test('nothing takes the place of a device', async () => {
+    await new SafeFile('/dev/null').write('gone')
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
+  })
+
+  test.each([
+    ['a folder that is not there', path.join(folder, 'none', 'x.html'), 'ENOENT; create its folder first'],
+    ['a folder', folder, 'EISDIR'],
+    ['a file as folder', path.join(file, 'x.html'), 'ENOTDIR'],
+  ])('%s is refused before anything is done', (_, name, why) => {
+    writeFileSync(file, '')
+    expect(() => new SafeFile(name)).toThrow(why)
+    expect(existsSync(path.join(folder, 'none'))).toBe(false)
+  })
+
+  test('a disk that is full is told, and leaves nothing', async () => {
+    const safe = new SafeFile('/dev/full')
+    await expect(safe.write('x'.repeat(100_000))).rejects.toMatchObject({ code: 'IXY_ERR_OUTPUT' })
+  })
+})

@@ -1,0 +1,66 @@
+import type { RunData, Stretch } from '../../../src/cli/report/model.ts'
+import { RunRecord } from '../../../src/cli/report/record.ts'
+import { end, interval, start } from './runs.ts'
+
+function dataOf(...objects: readonly object[]): RunData {
+  const record = new RunRecord()
+  for (const object of objects) record.add((object as { event: string }).event, object)
+  return record.data('run')
+}
+
+const packets = (stretches: readonly Stretch[]): number =>
+  stretches.reduce((sum, { rx }) => sum + rx.packets, 0)
+const seconds = (stretches: readonly Stretch[]): number =>
+  stretches.reduce((sum, one) => sum + one.seconds, 0)
+
+test('of a hundred thousand intervals a thousand at most are kept, and every packet', () => {
+  const record = new RunRecord()
+  record.add('start', start())
+  let total = 0
+  for (let i = 1; i <= 100_000; i++) {
+    const count = i % 7
+    total += count
+    record.add('interval', interval(i, 1, count, total))
+  }
+  record.add('end', end(100_000.5, total + 3))
+  const { series, notes, totals } = record.data('run')
+  const [{ stretches }] = series
+  expect(stretches.length).toBeGreaterThan(499)
+  expect(stretches.length).toBeLessThanOrEqual(1001)
+  expect(packets(stretches)).toBe(total + 3)
+  expect(seconds(stretches)).toBeCloseTo(100_000.5)
+  expect(stretches.at(-1)?.end).toBe(100_000.5)
+  expect(Math.max(...stretches.map(({ rx }) => rx.high))).toBe(6)
+  expect(Math.min(...stretches.slice(0, -1).map(({ rx }) => rx.low))).toBe(0)
+  expect(notes).toEqual(['128 intervals are drawn as one; bands show the lowest and highest of them.'])
+  expect(totals[0].rx.packets).toBe(total + 3)
+})
+
+test('what lines that are missing have counted is there, in the time that they were for', () => {
+  const { series, notes } = dataOf(start(), interval(1, 1, 10, 10), interval(5, 1, 20, 100), end(5, 100))
+  const [{ stretches }] = series
+  expect(stretches.map((one) => [one.end, one.seconds, one.rx.packets])).toEqual([
+    [1, 1, 10],
+    [4, 3, 70],
+    [5, 1, 20],
+  ])
+  expect(notes).toEqual(['Lines of intervals are missing; their counts are in those that follow.'])
+})
+
+test('without its end a run has the totals of its last interval, and says so', () => {
+  const { totals, reason, notes, elapsed } = dataOf(start(), interval(1, 1, 10, 10), interval(2, 1, 30, 40))
+  expect({ reason, elapsed }).toEqual({ reason: null, elapsed: 2 })
+  expect(totals[0].tx).toEqual({ packets: 40, bytes: 2400, packetsPerSecond: 20, bitsPerSecond: 20 * 84 * 8 })
+  expect(notes[0]).toMatch(/^The end of the run is missing/)
+})
+
+test('what a process has counted before stats looked at it is not part of what it shows', () => {
+  const { series, notes } = dataOf(
+    start('stats'),
+    interval(1, 1, 10, 5010),
+    interval(2, 1, 20, 5030),
+    end(2, 30),
+  )
+  expect(packets(series[0].stretches)).toBe(30)
+  expect(notes).toEqual([])
+})
