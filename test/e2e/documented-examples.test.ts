@@ -8,6 +8,7 @@ import path from 'node:path'
 import { writeApp } from './apps.ts'
 import { writeCapture } from './captures.ts'
 import { type Example, appCalled, commands, findExamples, help } from './examples.ts'
+import { end, interval, ndjson, start as startOf } from '../cli/report/runs.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
 import { ORDINARY_USER, copyPackage, nodeObstacle } from './unpacked.ts'
 
@@ -108,6 +109,11 @@ describeIf(nodeObstacle(), 'examples', () => {
     }
     for (const [, name] of text.matchAll(/\bixy-ts run \.\/([\w-]+\.m?[jt]s)/g))
       writeApp(folder, name, appCalled(name))
+    if (/\bixy-ts report /.test(text))
+      for (const [name] of text.matchAll(/[\w-]+\.ndjson/g)) {
+        writeFileSync(path.join(folder, name), ndjson(startOf(), interval(1, 1, 10, 10), end(1, 10)))
+        chmodSync(path.join(folder, name), 0o666)
+      }
     chmodSync(folder, 0o777)
     return folder
   }
