@@ -4,7 +4,7 @@ import path from 'node:path'
 import { IxyError } from './errors.ts'
 
 export type Bundle =
-  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
+  'captures.cjs' | 'index.cjs' | 'load.cjs' | 'index.mjs' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
 
 /** dist/, seen from a bundle in it; from the sources, in tests, as well. */
 const FOLDERS = [__dirname, path.join(__dirname, '..', 'dist')]
