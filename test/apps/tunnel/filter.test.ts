@@ -1,7 +1,7 @@
 /** `tunnel --filter`: what of the inner side is carried, and what becomes of the rest. */
 import { arpRequest } from '../../examples/frames.ts'
 import { describeIf, missing } from '../../skip.ts'
-import { bothEnds, carry, type End, INNER, innerFrame, OUTER } from './rig.ts'
+import { bothEnds, carry, End, INNER, innerFrame, OUTER } from './rig.ts'
 
 const filteredOut = ({ ports }: End): number[] => ports.map((port) => port.filteredOut)
 const hex = (frames: readonly Uint8Array[]): string[] =>
@@ -10,8 +10,8 @@ const QUESTION = arpRequest({
   ...{ from: '10.0.0.1', to: '10.0.0.2' },
   ...{ fromMac: '02:00:00:00:00:0a', toMac: 'ff:ff:ff:ff:ff:ff' },
 })
-const frames = (toMac?: Uint8Array): Uint8Array[] =>
-  [1000, 1001, 1000, 1002, 1001, 1000].map((sourcePort) => innerFrame(4, { sourcePort, toMac }))
+const frames = (inner: { toMac?: Uint8Array } = {}): Uint8Array[] =>
+  [1000, 1001, 1000, 1002, 1001, 1000].map((sourcePort) => innerFrame(4, { sourcePort, ...inner }))
 
 describeIf(missing({ libpcap: true }), 'tunnel --filter', () => {
   test('into the tunnel: what does not match stays, and is filtered out at the inner side', () => {
@@ -37,15 +37,16 @@ describeIf(missing({ libpcap: true }), 'tunnel --filter', () => {
   })
 
   test('a filter sees frames as they are at the inner side: with the VLAN tag that stays there', () => {
-    const map = ['vlan=10,vni=42']
-    const [a, b] = bothEnds(
-      4,
-      { encap: 'vxlan', remote: undefined },
-      {
-        a: { map: [`${map[0]},remote=192.0.2.2`], remote: undefined, filter: 'vlan 10 and src port 1000' },
-        b: { map: [`${map[0]},remote=192.0.2.1`], remote: undefined, filter: 'vlan 10 and udp' },
-      },
-    )
+    const [a, b] = [
+      new End({
+        ...{ encap: 'vxlan', local: '192.0.2.1', map: ['vlan=10,vni=42,remote=192.0.2.2'] },
+        filter: 'vlan 10 and src port 1000',
+      }),
+      new End({
+        ...{ encap: 'vxlan', local: '192.0.2.2', map: ['vlan=10,vni=42,remote=192.0.2.1'] },
+        filter: 'vlan 10 and udp',
+      }),
+    ]
     const sent = innerFrame(4, { sourcePort: 1000, vlan: 10 })
     const { there } = carry(a, b, sent, innerFrame(4, { sourcePort: 1001, vlan: 10 }))
     expect(hex(there)).toEqual(hex([sent]))
@@ -57,7 +58,7 @@ describeIf(missing({ libpcap: true }), 'tunnel --filter', () => {
 
   test('without Ethernet, questions for MAC addresses are answered whatever the filter says', () => {
     const [a, b] = bothEnds(4, { encap: 'fou', port: 5555 }, { a: { filter: 'src port 1000' } })
-    const { there, back } = carry(a, b, QUESTION, ...frames(a.job.innerMac))
+    const { there, back } = carry(a, b, QUESTION, ...frames({ toMac: a.job.innerMac }))
     expect([there.length, back.length]).toEqual([3, 1])
     expect(a.counted).toEqual({ encapsulated: 3, inner_answered: 1, asked: 1, outer_noted: 1 })
     expect(filteredOut(a)).toEqual([0, 3])
