@@ -11,6 +11,7 @@ import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { Bell, aborted, sleep } from './wait.ts'
+import { watchedSample } from './watched-sample.ts'
 import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
@@ -177,7 +178,12 @@ class Run {
     // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
     const devices = session.infos()
     const hello = { command: options.app.app.name, version: VERSION, devices }
-    const telemetry = await offerTelemetry(hello, board.sample, (message) => observer.warning(message))
+    const watched = { session, crew, board, links: this.links, workload: this.workload }
+    const telemetry = await offerTelemetry(
+      hello,
+      () => watchedSample(watched),
+      (message) => observer.warning(message),
+    )
     undo.push(() => telemetry.close())
     observer.started(devices)
     for (const device of session.devices) device.start()

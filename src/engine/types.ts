@@ -1,7 +1,7 @@
 /** What the command line hands to the engine, and what the engine tells it back. */
 import type { IxyError } from '../errors.ts'
 import type { AccessPath } from '../pci/transport.ts'
-import type { LoadedApp } from './app.ts'
+import type { LoadedApp, RoundTrips } from './app.ts'
 import type { Balance } from './balance.ts'
 import { type LossVerdict, NO_LOSS } from './loss.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
@@ -104,6 +104,13 @@ export interface AppInterval {
   readonly total: Readonly<Record<string, number>>
 }
 
+export interface LinkNow {
+  readonly index: number
+  readonly up: boolean
+  /** Mbit/s, 0 while it is down, or if the device doesn't tell. */
+  readonly mbit: number
+}
+
 export interface LinkEvent {
   readonly index: number
   readonly device: string
@@ -195,7 +202,23 @@ export interface AppTotals {
   readonly counters: Readonly<Record<string, number>>
 }
 
-/** Everything that one process has counted at some time. */
+/** How often a worker has polled since the start, and how often that moved something. */
+export interface WorkerPolls {
+  readonly worker: number
+  readonly polls: number
+  readonly useful: number
+}
+
+/** What the wires of a virtual device have counted, as of up to a second ago. */
+export interface WiresNow {
+  readonly index: number
+  readonly device: string
+  /** Without `lost`: what is under way isn't. */
+  readonly wires: readonly WireReport[]
+  readonly breaches: readonly Breach[]
+}
+
+/** Everything that one process has counted at some time. What it doesn't have, or doesn't know yet as it is an older version, is left out. */
 export interface Sample {
   /** Seconds on the monotonic clock of that process: only differences mean something. */
   readonly time: number
@@ -203,4 +226,9 @@ export interface Sample {
   readonly devices: readonly DeviceCounters[]
   /** Totals of the app's own counters, if it has any. */
   readonly app?: AppTotals
+  /** The devices' links, as last looked at: up to a second ago. */
+  readonly links?: readonly LinkNow[]
+  readonly workers?: readonly WorkerPolls[]
+  readonly roundTrips?: RoundTrips
+  readonly wires?: readonly WiresNow[]
 }
