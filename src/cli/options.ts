@@ -33,7 +33,7 @@ export interface WatchFlags extends OutputFlags {
 }
 
 export interface RunFlags extends WatchFlags {
-  readonly batchSize: number
+  readonly batchSize?: number
   readonly queues: number
   readonly perQueue: boolean
   readonly ringSize: number
@@ -91,9 +91,8 @@ export function addRunOptions(command: Command): Command {
     command
       .option(
         '-b, --batch-size <packets>',
-        'packets per batch',
+        'packets per batch (default: 32, with a tap: 128)',
         wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
-        DEFAULTS.batchSize,
       )
       .option(
         '-q, --queues <n>',
@@ -168,7 +167,7 @@ export function addRunOptions(command: Command): Command {
 
 /** The part of RunOptions that is the same for every app. */
 export function commonRunOptions(flags: RunFlags): Settings {
-  if (flags.batchSize >= flags.ringSize) {
+  if (flags.batchSize !== undefined && flags.batchSize >= flags.ringSize) {
     throw usageError(
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
       `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
@@ -181,7 +180,7 @@ export function commonRunOptions(flags: RunFlags): Settings {
   }
   return {
     access: flags.access ?? null,
-    batchSize: flags.batchSize,
+    batchSize: flags.batchSize ?? null,
     queues: flags.queues,
     ringSize: flags.ringSize,
     duration: flags.duration ?? null,
