@@ -15,10 +15,11 @@ import {
   COUNTERS,
   type FromWorker,
   IN_APP,
-  MOMENTS,
+  OF_WORKER,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
+import { allowInlining } from '../inlining.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { Ledger } from '../memory/checked/ledger.ts'
 import { checkedMemory } from '../memory/checked/memory.ts'
@@ -73,7 +74,7 @@ async function main(spec: WorkerSpec): Promise<void> {
     memory,
     pools: Array.from({ length: app.pools ?? 0 }, (_, i) => ports.length + i),
     batchSize: spec.batchSize,
-    counters: new Float64Array(spec.counters, (ports.length * COUNTERS + MOMENTS) * 8),
+    counters: new Float64Array(spec.counters, (ports.length * COUNTERS + OF_WORKER) * 8),
     worker: spec.worker,
     workers: spec.workers,
   }
@@ -132,6 +133,7 @@ function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps 
 }
 
 tellLoaded()
+allowInlining()
 main(workerData as WorkerSpec).catch((error: unknown) => {
   // Whatever Node.js is told to do about rejections.
   setImmediate(() => {

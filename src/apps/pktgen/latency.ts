@@ -1,4 +1,5 @@
 /** What workers find out about round trips, in memory that the main thread reads at any time. */
+import type { RoundTrips } from '../../engine/app.ts'
 import { LogHistogram } from './log-histogram.ts'
 
 /** Probes handed to the card. */
@@ -78,6 +79,21 @@ export class LatencyBook {
 
 /** All workers' books together; null if there are none. */
 export function latencyOf(books: readonly LatencyBook[]): Latency | null {
+  const figures = figuresOf(books)
+  if (figures === null) return null
+  const longest = figures.max ?? 0
+  const buckets = together(books).coarse()
+  return { ...figures, histogram: buckets.map(([end, count]) => [Math.min(end / 1000, longest), count]) }
+}
+
+function together(books: readonly LatencyBook[]): LogHistogram {
+  const histogram = new LogHistogram()
+  for (const book of books) histogram.add(book.histogram)
+  return histogram
+}
+
+/** Without the histogram. */
+function figuresOf(books: readonly LatencyBook[]): Omit<Latency, 'histogram'> | null {
   if (books.length === 0) return null
   const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
   const counts = {
@@ -92,8 +108,7 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
   }
   const used = books.filter(({ fields }) => fields[RETURNED] > 0)
   if (used.length === 0) return { ...counts, ...NOTHING_MEASURED }
-  const histogram = new LogHistogram()
-  for (const book of used) histogram.add(book.histogram)
+  const histogram = together(used)
   const shortest = Math.min(...used.map(({ fields }) => fields[SHORTEST]))
   const longest = Math.max(...used.map(({ fields }) => fields[LONGEST]))
   /** Rounded up to the end of a bucket, but not beyond what was measured. */
@@ -109,8 +124,15 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
     p9999: microseconds(0.9999),
     p99999: microseconds(0.99999),
     max: longest / 1000,
-    histogram: histogram.coarse().map(([end, count]) => [Math.min(end, longest) / 1000, count]),
   }
+}
+
+/** The same for those who watch; null if there are no books. */
+export function roundTripsOf(books: readonly LatencyBook[]): RoundTrips | null {
+  const figures = figuresOf(books)
+  if (figures === null) return null
+  const sum = books.reduce((all, { fields }) => all + fields[SUM], 0)
+  return { figures, sum, histogram: together(books).coarse() }
 }
 
 const NOTHING_MEASURED = {
@@ -123,5 +145,4 @@ const NOTHING_MEASURED = {
   p9999: null,
   p99999: null,
   max: null,
-  histogram: [],
 }
