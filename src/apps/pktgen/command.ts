@@ -10,11 +10,11 @@ import { parseIpv4 } from '../../packet/ipv4.ts'
 import { parseMac } from '../../packet/mac.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
 import { MAX_FLOWS } from '../../packet/template.ts'
-import { byteSize, count, wholeNumber } from '../../option-values.ts'
+import { byteSize, count, offering, wholeNumber } from '../../option-values.ts'
 import { rate } from '../../quantity.ts'
 import type { AppCommand } from '../command.ts'
 import { pktgen } from './app.ts'
-import { type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
+import { LATENCY_FIGURES, type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
 import { findingsOf } from './findings.ts'
 import type { Latency } from './latency.ts'
 import type { PktgenOptions } from './options.ts'
@@ -109,10 +109,14 @@ function addOptions(command: Command): void {
         .conflicts('pcap')
         .default(false),
     )
-    .option(
-      '--expect-latency <which>=<time>',
-      'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
-      addLatencyLimit,
+    .addOption(
+      offering(
+        command.createOption(
+          '--expect-latency <which>=<time>',
+          'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
+        ),
+        LATENCY_FIGURES.map((figure) => `${figure}=`),
+      ).argParser(addLatencyLimit),
     )
     .addOption(
       command

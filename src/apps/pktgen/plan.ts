@@ -14,7 +14,7 @@ import {
   planFrames,
 } from '../../packet/template.ts'
 import { rate as readRate } from '../../quantity.ts'
-import { LatencyBook, latencyOf } from './latency.ts'
+import { LatencyBook, latencyOf, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
 
 /** What a percentage means while no link tells: the speed of the card. */
@@ -35,6 +35,7 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
       },
       ...(feed === null ? {} : { failed: feed.failed }),
       result: () => latencyOf(books),
+      roundTrips: () => roundTripsOf(books),
       close: () => feed?.close(),
     }
   } catch (error) {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { wholeNumber } from '../../option-values.ts'
+import { offering, oneOf, wholeNumber } from '../../option-values.ts'
 import { usageError } from '../../errors.ts'
 import { parseUnicastMac } from '../../packet/mac.ts'
 import { MAX_VNI } from '../../packet/vxlan.ts'
 import type { AppCommand } from '../command.ts'
 import { tunnel } from './app.ts'
-import type { Encapsulation, TunnelOptions } from './job.ts'
+import type { TunnelOptions } from './job.ts'
 import { DEFAULT_TTL, ENCAPSULATIONS, type TunnelFlags, tunnelOptions } from './options.ts'
 
 const EXAMPLES = `
@@ -18,6 +18,7 @@ Examples:
   sudo ixy-ts tunnel 0000:03:00.0 0000:03:00.1 --encap geneve --vni 7 --local fd00::1/64 --remote fd00::2 --mtu 1600 -q 4
   sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap fou --port 5555 --port6 5556 --local 192.0.2.1 --remote 192.0.2.2
   sudo ixy-ts tunnel virtual:tap=o virtual:tap=i --encap vxlan --local 192.0.2.1/24 --map vlan=10,vni=42,remote=192.0.2.2
+  sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap vxlan --vni 42 --local 192.0.2.1 --remote 192.0.2.2 --filter 'not udp port 1900'
   ixy-ts tunnel virtual:record=out.pcap virtual:gen --encap vxlan --vni 42 --local 192.0.2.1 --remote 192.0.2.2 -d 1`
 
 export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
@@ -38,10 +39,14 @@ export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
 
 function addOptions(command: Command): void {
   command
-    .option(
-      '--encap <name>',
-      'vxlan (RFC 7348), geneve (RFC 8926) or fou (IP in UDP, without Ethernet)',
-      encapsulation,
+    .addOption(
+      oneOf(
+        command.createOption(
+          '--encap <name>',
+          'vxlan (RFC 7348), geneve (RFC 8926) or fou (IP in UDP, without Ethernet)',
+        ),
+        ENCAPSULATIONS,
+      ),
     )
     .option(
       '--local <address[/prefix]>',
@@ -68,10 +73,18 @@ function addOptions(command: Command): void {
     )
     .option('--ttl <hops>', 'time to live of the outer packets', wholeNumber('--ttl', 1, 255), DEFAULT_TTL)
     .option('--dscp <class>', "DSCP of the outer packets, 0 to 63, or inherit: the inner packet's", dscp, 0)
+    .addOption(
+      offering(
+        command.createOption(
+          '--udp-checksum <on|off>',
+          'checksum of the outer packets; over IPv6, on drops those that come without (default: IPv6 on, IPv4 off)',
+        ),
+        ['on', 'off'],
+      ).argParser(onOff),
+    )
     .option(
-      '--udp-checksum <on|off>',
-      'checksum of the outer packets; over IPv6, on drops those that come without (default: IPv6 on, IPv4 off)',
-      onOff,
+      '--filter <expression>',
+      "carry only the inner side's packets that match, both ways, in tcpdump's language: 'arp or udp port 53'",
     )
     .option('--mac <mac>', 'MAC address of this end (default: one made of its IP address)', parseUnicastMac)
     .option(
@@ -79,12 +92,6 @@ function addOptions(command: Command): void {
       'fou: MAC address of this end at the inner side (default: likewise)',
       parseUnicastMac,
     )
-}
-
-function encapsulation(text: string): Encapsulation {
-  const found = ENCAPSULATIONS.find((name) => name === text)
-  if (found !== undefined) return found
-  throw usageError(`--encap ${text} is not valid`, `give one of ${ENCAPSULATIONS.join(', ')}`)
 }
 
 function dscp(text: string): number | 'inherit' {
