@@ -1,6 +1,7 @@
 import { TxBatch } from '../../driver/tx-batch.ts'
 import type { App } from '../../engine/app.ts'
 import { MonotonicClock } from '../../linux/monotonic.ts'
+import { makeSieve, type Sieve } from '../sieve.ts'
 import { COUNTERS, Fate } from './fates.ts'
 import type { TunnelJob, TunnelOptions } from './job.ts'
 import { CONTROL } from './leave.ts'
@@ -24,45 +25,52 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
   counters: COUNTERS,
   plan: planTunnel,
   make(context, job) {
-    const { ports, memory, batchSize, counters } = context
+    const { ports, memory, batchSize, counters, rehearsal } = context
     const [outer, inner] = ports
     const most = 2 * batchSize + MOST_WAITING
     const [toOuter, toInner] = [new TxBatch(memory, outer.tx, most), new TxBatch(memory, inner.tx, most)]
     const end = new TunnelEnd(context, job, toOuter, toInner)
     const { enter, leave } = end
     const batch = memory.batch(batchSize)
+    const { filter } = job
+    const sieves = filter === null ? [] : ports.map((p) => makeSieve(filter, memory, p, batchSize, rehearsal))
+    const [leaving, entering] = sieves as readonly (Sieve | undefined)[]
     const clock = new MonotonicClock()
     let [steps, nextSecond] = [0, clock.now() + 1000]
 
     function fromOuter(): number {
       const count = outer.rx.receive(batch, Math.min(batchSize, inner.tx.room()))
       end.pretendOuter(batch, count)
+      let out = 0
       for (let i = 0; i < count; i++) {
         const plain = end.plain.leave(batch, i, count)
-        counters[Fate.decapsulated] += plain - i
-        for (; i < plain; i++) toInner.add(batch[i])
-        if (i < count) leaveOne(batch[i])
+        while (i < plain) batch[out++] = batch[i++]
+        if (i < count && leaveOne(batch[i])) batch[out++] = batch[i]
       }
+      if (leaving !== undefined) out = leaving.sift(batch, out)
+      counters[Fate.decapsulated] += out
+      for (let i = 0; i < out; i++) toInner.add(batch[i])
       return count
     }
 
-    function leaveOne(id: number): void {
+    function leaveOne(id: number): boolean {
       const fate = leave(id)
-      if (fate !== Fate.decapsulated) return end.keep(id, fate === CONTROL ? end.control(id) : fate)
-      counters[Fate.decapsulated]++
-      toInner.add(id)
+      if (fate === Fate.decapsulated) return true
+      end.keep(id, fate === CONTROL ? end.control(id) : fate)
+      return false
     }
 
     function fromInner(): number {
-      const count = inner.rx.receive(batch, Math.min(batchSize, outer.tx.room()))
-      end.pretendInner(batch, count)
+      const received = inner.rx.receive(batch, Math.min(batchSize, outer.tx.room()))
+      end.pretendInner(batch, received)
+      const count = entering === undefined ? received : entering.sift(batch, end.answerAll(batch, received))
       for (let i = 0; i < count; i++) {
         const plain = end.plain.enter(batch, i, count)
         counters[Fate.encapsulated] += plain - i
         for (; i < plain; i++) toOuter.add(batch[i])
         if (i < count) enterOne(batch[i])
       }
-      return count
+      return received
     }
 
     function enterOne(id: number): void {
@@ -86,7 +94,10 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
         return moved
       },
       quiet: () => end.close(),
-      reset: () => end.begin(),
+      reset: () => {
+        end.begin()
+        for (const sieve of sieves) sieve.reset()
+      },
     }
   },
 }

@@ -18,6 +18,7 @@ Examples:
   sudo ixy-ts tunnel 0000:03:00.0 0000:03:00.1 --encap geneve --vni 7 --local fd00::1/64 --remote fd00::2 --mtu 1600 -q 4
   sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap fou --port 5555 --port6 5556 --local 192.0.2.1 --remote 192.0.2.2
   sudo ixy-ts tunnel virtual:tap=o virtual:tap=i --encap vxlan --local 192.0.2.1/24 --map vlan=10,vni=42,remote=192.0.2.2
+  sudo ixy-ts tunnel 0000:03:00.0 tap:inner --encap vxlan --vni 42 --local 192.0.2.1 --remote 192.0.2.2 --filter 'not udp port 1900'
   ixy-ts tunnel virtual:record=out.pcap virtual:gen --encap vxlan --vni 42 --local 192.0.2.1 --remote 192.0.2.2 -d 1`
 
 export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
@@ -72,6 +73,10 @@ function addOptions(command: Command): void {
       '--udp-checksum <on|off>',
       'checksum of the outer packets; over IPv6, on drops those that come without (default: IPv6 on, IPv4 off)',
       onOff,
+    )
+    .option(
+      '--filter <expression>',
+      "carry only the inner side's packets that match, both ways, in tcpdump's language: 'arp or udp port 53'",
     )
     .option('--mac <mac>', 'MAC address of this end (default: one made of its IP address)', parseUnicastMac)
     .option(

@@ -127,6 +127,20 @@ export class TunnelEnd {
     if (last !== Fate.inner_answered) this.free(id)
   }
 
+  /**
+   * fou: answers questions for MAC addresses before a filter sees them, as they are for this end. Moves all other packets to the
+   * front of `batch`, and returns how many.
+   */
+  answerAll(batch: Int32Array, count: number): number {
+    if (this.job.encapsulation !== 'fou') return count
+    let others = 0
+    for (let i = 0; i < count; i++) {
+      if (this.innerHost.answer(batch[i]) !== Fate.inner_answered) batch[others++] = batch[i]
+    }
+    this.context.counters[Fate.inner_answered] += count - others
+    return others
+  }
+
   /** Packet `id` is ready but for the MAC address of its next hop. */
   wait(id: number, network: number): void {
     const { underlay, waiting } = this

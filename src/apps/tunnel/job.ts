@@ -1,4 +1,5 @@
 /** What a tunnel is asked for, and what it asks of each worker. */
+import type { FilterProgram } from '../../packet/filter/program.ts'
 
 /** What is around the packets of the inner side: VXLAN (RFC 7348), Geneve (RFC 8926), or IP in UDP without more (Linux: fou). */
 export type Encapsulation = 'vxlan' | 'geneve' | 'fou'
@@ -38,6 +39,8 @@ export interface TunnelOptions {
   readonly udpChecksum: boolean
   /** fou: MAC address of this end on the inner side. */
   readonly innerMac: Uint8Array
+  /** Frames that don't match, as they are at the inner side, are not carried, in either direction; null: all are. */
+  readonly filter: FilterProgram | null
 }
 
 /** The same for all workers of a run. */

@@ -1,5 +1,6 @@
 /** From the command line to what a tunnel is to do. Everything wrong is said in one line. */
 import { usageError } from '../../errors.ts'
+import { compileFilter } from '../../linux/pcap-library.ts'
 import { MAX_VLAN_ID } from '../../packet/ethernet.ts'
 import { GENEVE_PORT } from '../../packet/geneve.ts'
 import { formatIpv4, isIpv4Host, parseIpv4 } from '../../packet/ipv4.ts'
@@ -27,6 +28,7 @@ export interface TunnelFlags {
   readonly udpChecksum?: boolean
   readonly mac?: Uint8Array
   readonly innerMac?: Uint8Array
+  readonly filter?: string
 }
 
 export { DEFAULT_TTL }
@@ -58,6 +60,7 @@ export function tunnelOptions(flags: TunnelFlags): TunnelOptions {
     dscp: flags.dscp === 'inherit' ? null : flags.dscp,
     udpChecksum: flags.udpChecksum ?? local.length === 16,
     innerMac: flags.innerMac ?? macOf(local, 1),
+    filter: flags.filter === undefined ? null : compileFilter(flags.filter),
   }
 }
 
