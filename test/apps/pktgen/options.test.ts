@@ -4,7 +4,10 @@ import { STREAM_OPTIONS, type StreamFlags } from '../../../src/apps/pktgen/templ
 import { formatIpv6 } from '../../../src/packet/ipv6.ts'
 
 const usage = (message: RegExp): Error =>
-  expect.objectContaining({ code: 'IXY_ERR_USAGE', message: expect.stringMatching(message) as unknown }) as Error
+  expect.objectContaining({
+    code: 'IXY_ERR_USAGE',
+    message: expect.stringMatching(message) as unknown,
+  }) as Error
 
 describe('a range', () => {
   test.each([
