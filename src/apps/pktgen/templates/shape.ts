@@ -60,12 +60,11 @@ export function shapeOf(flags: StreamFlags, surroundings: Surroundings): Shape {
     `give ${called('vxlan')} <vni> as well`,
   )
   means(['seed'], order === 'random', 'where nothing is random', `give ${called('order')} random as well`)
-  means(
-    ['size'],
-    flags.imix === undefined,
-    `with ${called('imix')}, which has sizes of its own`,
-    'leave one out',
-  )
+  if (flags.size !== undefined && flags.imix !== undefined)
+    throw usageError(
+      `${called('size')} cannot be used with ${called('imix')}, which has sizes of its own`,
+      'leave one of them out',
+    )
   const template = templateOf(flags, surroundings)
   return {
     template,
