@@ -5,7 +5,7 @@ import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
 import { rate as readRate } from '../../quantity.ts'
-import { LatencyBook, latencyOf } from './latency.ts'
+import { LatencyBook, latencyOf, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
 import { planFrames } from './templates/frame-plan.ts'
 
@@ -27,6 +27,7 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
       },
       ...(feed === null ? {} : { failed: feed.failed }),
       result: () => latencyOf(books),
+      roundTrips: () => roundTripsOf(books),
       close: () => feed?.close(),
     }
   } catch (error) {
