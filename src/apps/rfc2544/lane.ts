@@ -2,7 +2,7 @@
 import type { AppPort } from '../../engine/app.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { Pacer } from '../../packet/pacer.ts'
-import type { FramePlan } from '../../packet/template.ts'
+import type { FramePlan } from '../pktgen/templates/frame-plan.ts'
 import { GeneratedFrames } from '../pktgen/frame-source.ts'
 import { type LatencyBook, RETURNED } from '../pktgen/latency.ts'
 import { LatencyProbe } from '../pktgen/latency-probe.ts'

@@ -1,5 +1,5 @@
 /** What `ixy-ts rfc2544` is asked for, and what it asks of its worker. */
-import type { FramePlan } from '../../packet/template.ts'
+import type { FramePlan } from '../pktgen/templates/frame-plan.ts'
 import type { BoardMemory } from './board.ts'
 
 export const TESTS = ['throughput', 'latency', 'loss', 'back-to-back', 'reset'] as const

@@ -1,6 +1,7 @@
 import type { DroppedBy, Plan, PlanContext } from '../../engine/app.ts'
 import { parseMac } from '../../packet/mac.ts'
-import { DEFAULT_TEMPLATE, type FramePlan, type FrameTemplate, planFrames } from '../../packet/template.ts'
+import { DEFAULT_TEMPLATE, type FrameTemplate } from '../../packet/template.ts'
+import { type FramePlan, planFrames } from '../pktgen/templates/frame-plan.ts'
 import { Bench } from './bench.ts'
 import { Board } from './board.ts'
 import { Campaign, type Told } from './campaign.ts'
@@ -93,5 +94,5 @@ function lanePlans({ frameSizes, srcMac, dstMac }: Rfc2544Options, devices: numb
   }
   return [there, back]
     .slice(0, devices)
-    .map((template) => frameSizes.map((frameBytes) => planFrames(template, [frameBytes - FCS_BYTES], 1)))
+    .map((template) => frameSizes.map((frameBytes) => planFrames(template, [frameBytes - FCS_BYTES])))
 }
