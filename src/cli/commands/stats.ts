@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { Command } from 'commander'
 import { bundleOrNull } from '../../bundles.ts'
+import { everyInterval } from '../../engine/intervals.ts'
 import { IxyError, usageError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { parseDevice } from '../../pci/address.ts'
@@ -10,11 +11,12 @@ import { type Log, createLog } from '../log.ts'
 import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { Collector } from '../monitor/collector.ts'
+import { showLive } from '../monitor/live.ts'
 import { MonitorServer } from '../monitor/http-server.ts'
 import { type ListenAddress, listenAddress } from '../monitor/listen-address.ts'
 import { createReporter } from '../output/create.ts'
 import { stdout } from '../output/outlet.ts'
-import { openStdout } from '../output/stdout.ts'
+import { chalkFor, openStdout } from '../output/stdout.ts'
 import { counted } from '../../wording.ts'
 import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
@@ -28,6 +30,7 @@ Examples:
   ixy-ts stats virtual:gen -d 5      one device, for five seconds
   ixy-ts stats --json -i 0.5         one JSON object per device and half second
   watch ixy-ts stats                 what has been counted so far, again and again
+  ixy-ts stats --live                a screen that follows them all; q ends it
   ixy-ts stats --listen 9100         Prometheus, JSON and a page for browsers at http://127.0.0.1:9100/
   ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
@@ -39,6 +42,7 @@ More about --listen: docs/monitoring.md.`
 
 interface StatsFlags extends WatchFlags {
   readonly once: boolean
+  readonly live: boolean
   readonly listen?: ListenAddress
 }
 
@@ -50,28 +54,35 @@ export function addStats(program: Command, finish: Finish): void {
     .addHelpText('after', EXAMPLES)
     .option('--once', 'print what has been counted so far, and end', false)
     .option(
+      '--live',
+      'a screen of rates, drops and links; without a terminal that can, --once again and again',
+      false,
+    )
+    .option(
       '--listen <[address:]port>',
       'serve /metrics, /stats.json, /events and a page; to this machine alone unless an address says otherwise',
       listenAddress,
     )
   addWatchOptions(command).action(async (devices: string[], flags: StatsFlags) => {
-    if (flags.listen !== undefined) {
-      checkServing(flags)
-      return finish(await serve(devices.map(deviceName), flags, flags.listen))
-    }
+    checkTogether(flags)
+    const names = devices.map(deviceName)
+    if (flags.listen !== undefined || flags.live) return finish(await collect(names, flags))
     const paced = ['interval', 'duration', 'json'].some(
       (name) => command.getOptionValueSource(name) === 'cli',
     )
     const once = flags.once || !(stdout.terminal || paced)
-    finish(await (once ? show : follow)(devices.map(deviceName), flags))
+    finish(await (once ? show : follow)(names, flags))
   })
 }
 
-async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
+async function show(
+  devices: readonly string[],
+  flags: WatchFlags,
+  output = openStdout(flags.color, () => undefined),
+): Promise<number> {
   const search = searchFor(devices, createLog(flags.logLevel, flags.color))
   const found = await totals(search)
   if (found.devices.length === 0) return failed(nothingToShow(devices, search), flags)
-  const output = openStdout(flags.color, () => undefined)
   if (flags.json) output.line(totalsObject(found))
   else for (const line of totalsLines(found, output.chalk)) output.line(line)
   return 0
@@ -94,25 +105,60 @@ async function follow(devices: readonly string[], flags: WatchFlags): Promise<nu
   return 0
 }
 
-function checkServing({ once, json }: StatsFlags): void {
+function checkTogether({ once, json, live, listen }: StatsFlags): void {
+  const way = listen === undefined ? (live ? '--live' : null) : '--listen'
   const other = once ? '--once' : json ? '--json' : null
-  if (other === null) return
-  throw usageError(`--listen doesn't go with ${other}`, 'leave one of them out: JSON is at /stats.json')
+  if (way === null || other === null) return
+  throw usageError(
+    `${way} doesn't go with ${other}`,
+    'leave one of them out; --listen serves JSON at /stats.json',
+  )
 }
 
-/** Serves until a signal or the end of the duration, whatever runs. */
-async function serve(devices: readonly string[], flags: WatchFlags, address: ListenAddress): Promise<number> {
+/** Shows and serves whatever runs, until a signal, `q` or the end of the duration. */
+async function collect(devices: readonly string[], flags: StatsFlags): Promise<number> {
+  const { listen, live, interval, duration = null } = flags
+  const chalk = chalkFor(stdout, flags.color)
+  const screen = live && chalk.level > 0
+  if (live && !screen && listen === undefined) return repeat(devices, flags)
   const stop = listenForStop()
-  const log = createLog(flags.logLevel, flags.color)
-  const { interval, duration = null } = flags
-  const collector = new Collector({ ...searchFor(devices, log), interval, duration, stop: stop.signal })
-  const server = await MonitorServer.listen(address, collector, bundleOrNull('live.html'))
+  if (screen) stdout.onUnwritable(stop.stop)
+  // The screen says itself who doesn't answer.
+  const log = createLog(screen ? 'silent' : flags.logLevel, flags.color)
+  const search = searchFor(devices, log)
+  const collector = new Collector({ ...search, interval, duration, stop: stop.signal })
+  const server =
+    listen === undefined ? null : await MonitorServer.listen(listen, collector, bundleOrNull('live.html'))
   try {
-    log.info(`listening on ${server.url}`)
-    await collector.run()
+    if (server !== null) log.info(`listening on ${server.url}`)
+    if (!screen) await collector.run()
+    else {
+      const { message } = nothingToShow(devices, search)
+      await showLive(collector, {
+        outlet: stdout,
+        chalk,
+        stop: stop.stop,
+        nothing: message,
+        silent: () => collector.strangers,
+      })
+    }
   } finally {
-    server.close()
+    server?.close()
   }
+  return 0
+}
+
+/** For terminals that can't, and for pipes: totals again and again. */
+async function repeat(devices: readonly string[], flags: StatsFlags): Promise<number> {
+  const stop = listenForStop()
+  const output = openStdout(flags.color, stop.stop)
+  const { interval: seconds, duration = Infinity } = flags
+  const code = await show(devices, flags, output)
+  if (code !== 0) return code
+  await everyInterval({ start: performance.now(), seconds, duration }, stop.signal, async () => {
+    output.line('')
+    return (await show(devices, flags, output)) === 0
+  })
   return 0
 }
 
