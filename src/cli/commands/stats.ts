@@ -4,6 +4,7 @@ import { bundleOrNull } from '../../bundles.ts'
 import { everyInterval } from '../../engine/intervals.ts'
 import { IxyError, usageError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
+import { Undo } from '../../undo.ts'
 import { parseDevice } from '../../pci/address.ts'
 import { deviceName } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
@@ -11,6 +12,7 @@ import { type Log, createLog } from '../log.ts'
 import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { Collector } from '../monitor/collector.ts'
+import { DpdkServer, filePrefix } from '../monitor/dpdk-server.ts'
 import { showLive } from '../monitor/live.ts'
 import { MonitorServer } from '../monitor/http-server.ts'
 import { type ListenAddress, listenAddress } from '../monitor/listen-address.ts'
@@ -32,18 +34,25 @@ Examples:
   watch ixy-ts stats                 what has been counted so far, again and again
   ixy-ts stats --live                a screen that follows them all; q ends it
   ixy-ts stats --listen 9100         Prometheus, JSON and a page for browsers at http://127.0.0.1:9100/
+  ixy-ts stats --dpdk-telemetry      then: dpdk-telemetry.py -f ixy-ts
   ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
 Shows the processes of this user that have the same runtime directory: $IXY_TS_RUNTIME_DIR, or /run/ixy-ts for
 root, or $XDG_RUNTIME_DIR/ixy-ts, or /tmp/ixy-ts-<uid>. So sudo ixy-ts stats shows root's. One that is stopped is named.
 Ends at a signal, after --duration, or when all it has watched have ended. Where stdout is no terminal, --once goes
-without saying unless -i, -d or --json is given. With nothing to show it exits 3; --listen waits for what comes.
-More about --listen: docs/monitoring.md.`
+without saying unless -i, -d or --json is given. With nothing to show it exits 3; --live, --listen and
+--dpdk-telemetry, which go together, wait for what comes.
+More about them: docs/monitoring.md.`
+
+/** Where no DPDK application is. */
+const OWN_PREFIX = 'ixy-ts'
 
 interface StatsFlags extends WatchFlags {
   readonly once: boolean
   readonly live: boolean
   readonly listen?: ListenAddress
+  /** true: where nobody else would be. */
+  readonly dpdkTelemetry?: string | true
 }
 
 export function addStats(program: Command, finish: Finish): void {
@@ -63,10 +72,15 @@ export function addStats(program: Command, finish: Finish): void {
       'serve /metrics, /stats.json, /events and a page; to this machine alone unless an address says otherwise',
       listenAddress,
     )
+    .option(
+      '--dpdk-telemetry [prefix]',
+      `serve DPDK's telemetry, for dpdk-telemetry.py -f <prefix> (default: ${OWN_PREFIX})`,
+      filePrefix,
+    )
   addWatchOptions(command).action(async (devices: string[], flags: StatsFlags) => {
     checkTogether(flags)
     const names = devices.map(deviceName)
-    if (flags.listen !== undefined || flags.live) return finish(await collect(names, flags))
+    if (waysOf(flags).length > 0) return finish(await collect(names, flags))
     const paced = ['interval', 'duration', 'json'].some(
       (name) => command.getOptionValueSource(name) === 'cli',
     )
@@ -105,10 +119,20 @@ async function follow(devices: readonly string[], flags: WatchFlags): Promise<nu
   return 0
 }
 
-function checkTogether({ once, json, live, listen }: StatsFlags): void {
-  const way = listen === undefined ? (live ? '--live' : null) : '--listen'
-  const other = once ? '--once' : json ? '--json' : null
-  if (way === null || other === null) return
+/** Those that follow whatever runs, and go together. */
+function waysOf({ live, listen, dpdkTelemetry }: StatsFlags): string[] {
+  const all = {
+    '--live': live,
+    '--listen': listen !== undefined,
+    '--dpdk-telemetry': dpdkTelemetry !== undefined,
+  }
+  return Object.entries(all).flatMap(([way, given]) => (given ? [way] : []))
+}
+
+function checkTogether(flags: StatsFlags): void {
+  const [way] = waysOf(flags)
+  const other = flags.once ? '--once' : flags.json ? '--json' : null
+  if (way === undefined || other === null) return
   throw usageError(
     `${way} doesn't go with ${other}`,
     'leave one of them out; --listen serves JSON at /stats.json',
@@ -117,20 +141,29 @@ function checkTogether({ once, json, live, listen }: StatsFlags): void {
 
 /** Shows and serves whatever runs, until a signal, `q` or the end of the duration. */
 async function collect(devices: readonly string[], flags: StatsFlags): Promise<number> {
-  const { listen, live, interval, duration = null } = flags
+  const { listen, live, dpdkTelemetry, interval, duration = null } = flags
   const chalk = chalkFor(stdout, flags.color)
   const screen = live && chalk.level > 0
-  if (live && !screen && listen === undefined) return repeat(devices, flags)
+  if (live && !screen && waysOf(flags).length === 1) return repeat(devices, flags)
   const stop = listenForStop()
   if (screen) stdout.onUnwritable(stop.stop)
   // The screen says itself who doesn't answer.
   const log = createLog(screen ? 'silent' : flags.logLevel, flags.color)
   const search = searchFor(devices, log)
   const collector = new Collector({ ...search, interval, duration, stop: stop.signal })
-  const server =
-    listen === undefined ? null : await MonitorServer.listen(listen, collector, bundleOrNull('live.html'))
+  const undo = new Undo()
   try {
-    if (server !== null) log.info(`listening on ${server.url}`)
+    if (listen !== undefined) {
+      const server = await MonitorServer.listen(listen, collector, bundleOrNull('live.html'))
+      undo.push(() => server.close())
+      log.info(`listening on ${server.url}`)
+    }
+    if (dpdkTelemetry !== undefined) {
+      const prefix = dpdkTelemetry === true ? OWN_PREFIX : dpdkTelemetry
+      const server = new DpdkServer(collector, prefix)
+      undo.push(() => server.close())
+      log.info(`listening on ${server.path}: dpdk-telemetry.py -f ${prefix}`)
+    }
     if (!screen) await collector.run()
     else {
       const { message } = nothingToShow(devices, search)
@@ -143,7 +176,7 @@ async function collect(devices: readonly string[], flags: StatsFlags): Promise<n
       })
     }
   } finally {
-    server?.close()
+    undo.runQuietly()
   }
   return 0
 }

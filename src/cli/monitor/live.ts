@@ -47,7 +47,6 @@ export async function showLive(collector: Collector, around: Surroundings): Prom
   const terminal = new Terminal(around.outlet, { key, redraw: draw, stop })
   const unsubscribe = collector.subscribe(draw)
   try {
-    draw()
     await collector.run()
   } finally {
     unsubscribe()

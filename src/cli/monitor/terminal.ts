@@ -10,7 +10,7 @@ const CLEAR_REST = '\x1b[J'
 const CTRL_C = '\x03'
 const CTRL_Z = '\x1a'
 /** What a cursor or function key sends, or a character. */
-const KEY = new RegExp('\\x1b[[O][0-9;]*[A-Za-z~]|.', 'gsu')
+const KEY = /\p{Cc}[[O][0-9;]*[A-Za-z~]|./gsu
 
 /** Where a terminal doesn't know its size. */
 const DEFAULT_SIZE: Size = { columns: 80, rows: 24 }
@@ -28,12 +28,15 @@ export class Terminal {
   private readonly outlet: Outlet
   private readonly events: TerminalEvents
   private readonly undo: (() => void)[] = []
+  /** What was to be drawn while the terminal was still busy. */
+  private waiting: string | null = null
 
   /** Takes the terminal; close() gives it back. Keys come from stdin, if that is a terminal. */
   constructor(outlet: Outlet, events: TerminalEvents) {
     this.outlet = outlet
     this.events = events
     outlet.write(ENTER)
+    outlet.onEmpty(() => this.show())
     const redraw = (): void => events.redraw()
     process.on('SIGWINCH', redraw)
     this.undo.push(() => process.off('SIGWINCH', redraw))
@@ -44,14 +47,20 @@ export class Terminal {
     return this.outlet.size ?? DEFAULT_SIZE
   }
 
-  /** Left out while the terminal hasn't taken what came before: it is stopped (^S), or slow. */
+  /** Only the newest, once the terminal has taken what came before: it may be slow, or stopped (^S). */
   draw(lines: readonly string[]): void {
     const text = lines.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')
-    this.outlet.offer(TO_TOP + text + CLEAR_REST, 0)
+    this.waiting = TO_TOP + text + CLEAR_REST
+    this.show()
+  }
+
+  private show(): void {
+    if (this.waiting !== null && this.outlet.offer(this.waiting, 0)) this.waiting = null
   }
 
   close(): void {
     for (const undo of this.undo.splice(0)) undo()
+    this.waiting = null
     this.outlet.write(LEAVE)
   }
 
