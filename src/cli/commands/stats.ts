@@ -33,8 +33,8 @@ Examples:
   ixy-ts stats --json -i 0.5         one JSON object per device and half second
   watch ixy-ts stats                 what has been counted so far, again and again
   ixy-ts stats --live                a screen that follows them all; q ends it
-  ixy-ts stats --listen 9100         Prometheus, JSON and a page for browsers at http://127.0.0.1:9100/
-  ixy-ts stats --dpdk-telemetry      then: dpdk-telemetry.py -f ixy-ts
+  ixy-ts stats --listen 9977         Prometheus, JSON and a page for browsers at http://127.0.0.1:9977/
+  ixy-ts stats --dpdk-telemetry      for dpdk-telemetry.py -f ixy-ts
   ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
 Shows the processes of this user that have the same runtime directory: $IXY_TS_RUNTIME_DIR, or /run/ixy-ts for
