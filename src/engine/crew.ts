@@ -62,7 +62,7 @@ export class Crew {
       backend,
       cpus,
       check,
-    }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus' | 'check'>,
+    }: Pick<RunOptions, 'mode' | 'backend' | 'cpus' | 'check'> & { readonly batchSize: number },
     warn: (message: string) => void,
     watchdog: Watchdog,
   ) {

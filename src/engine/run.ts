@@ -117,10 +117,18 @@ class Run {
     try {
       await this.links.untilUp(this.stop)
       const jobs = this.workload.jobs(session.devices.map((_, i) => this.links.mbit(i)))
-      const { cpus, warnings } = session.placement
+      const { batchSize, placement } = session
+      const { cpus, warnings } = placement
       for (const warning of warnings) observer.warning(warning)
       const warn = (message: string): void => observer.warning(message)
-      crew = new Crew(session.queueSets, options.app, jobs, { ...options, cpus }, warn, this.ending.watchdog)
+      crew = new Crew(
+        session.queueSets,
+        options.app,
+        jobs,
+        { ...options, cpus, batchSize },
+        warn,
+        this.ending.watchdog,
+      )
       board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
       const armed = this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)

@@ -15,8 +15,8 @@ export interface RunOptions {
   readonly devices: readonly string[]
   /** null: by what the system offers. */
   readonly access: 'sysfs' | 'vfio' | null
-  /** Packets per batch, at least 1 and less than `ringSize`. */
-  readonly batchSize: number
+  /** Packets per batch, at least 1 and less than `ringSize`; null: what suits the devices. */
+  readonly batchSize: number | null
   /** Receive/transmit queue pairs per device, one worker each. */
   readonly queues: number
   /** Descriptors per ring, a power of two from 64 to 4096. */
