@@ -47,7 +47,11 @@ export interface Latency {
   readonly p9999: number | null
   readonly p99999: number | null
   readonly max: number | null
-  /** How many took at most so many microseconds, and longer than the entry before it; of buckets a 32nd of an octave wide. */
+}
+
+/** The same with how they were distributed. */
+export interface LatencyHistogram extends Latency {
+  /** How many took at most so many microseconds, and longer than the entry before; of buckets a 32nd of an octave wide. */
   readonly histogram: readonly (readonly [microseconds: number, count: number])[]
 }
 
@@ -79,21 +83,6 @@ export class LatencyBook {
 
 /** All workers' books together; null if there are none. */
 export function latencyOf(books: readonly LatencyBook[]): Latency | null {
-  const figures = figuresOf(books)
-  if (figures === null) return null
-  const longest = figures.max ?? 0
-  const buckets = together(books).coarse()
-  return { ...figures, histogram: buckets.map(([end, count]) => [Math.min(end / 1000, longest), count]) }
-}
-
-function together(books: readonly LatencyBook[]): LogHistogram {
-  const histogram = new LogHistogram()
-  for (const book of books) histogram.add(book.histogram)
-  return histogram
-}
-
-/** Without the histogram. */
-function figuresOf(books: readonly LatencyBook[]): Omit<Latency, 'histogram'> | null {
   if (books.length === 0) return null
   const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
   const counts = {
@@ -127,12 +116,26 @@ function figuresOf(books: readonly LatencyBook[]): Omit<Latency, 'histogram'> | 
   }
 }
 
+export function latencyHistogramOf(books: readonly LatencyBook[]): LatencyHistogram | null {
+  const latency = latencyOf(books)
+  if (latency === null) return null
+  const longest = latency.max ?? 0
+  const histogram = together(books).coarse()
+  return { ...latency, histogram: histogram.map(([end, count]) => [Math.min(end / 1000, longest), count]) }
+}
+
+function together(books: readonly LatencyBook[]): LogHistogram {
+  const histogram = new LogHistogram()
+  for (const book of books) histogram.add(book.histogram)
+  return histogram
+}
+
 /** The same for those who watch; null if there are no books. */
 export function roundTripsOf(books: readonly LatencyBook[]): RoundTrips | null {
-  const figures = figuresOf(books)
-  if (figures === null) return null
+  const latency = latencyOf(books)
+  if (latency === null) return null
   const sum = books.reduce((all, { fields }) => all + fields[SUM], 0)
-  return { figures, sum, histogram: together(books).coarse() }
+  return { figures: { ...latency }, sum, histogram: together(books).coarse() }
 }
 
 const NOTHING_MEASURED = {

@@ -262,7 +262,6 @@ describe('text', () => {
     p9999: 7,
     p99999: 8,
     max: 8000,
-    histogram: [],
   }
 
   test.each([
