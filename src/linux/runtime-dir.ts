@@ -1,5 +1,15 @@
 /** The directories for what running programs share: sockets and locks. */
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { IxyError, asIxyError } from '../errors.ts'
@@ -19,14 +29,44 @@ export function runtimeDirectory(
   try {
     makeDirectories(directory)
   } catch (cause) {
-    throw new IxyError(
-      'IXY_ERR_SYSTEM',
-      `the runtime directory ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
-      'create it, or set IXY_TS_RUNTIME_DIR to a directory of yours',
-      { cause },
-    )
+    throw noDirectory(directory, cause)
   }
-  // In /tmp anyone could have put it there, or a link that leads elsewhere.
+  requireOwn(directory, uid)
+  return directory
+}
+
+/**
+ * The same, but nothing is created: throws what runtimeDirectory() would, as far as that can be known without.
+ */
+export function requireRuntimeDirectory(
+  uid: number = process.getuid?.() ?? 0,
+  environment: NodeJS.ProcessEnv = process.env,
+): string {
+  const directory = runtimePath(uid, environment)
+  if (existsSync(directory)) requireOwn(directory, uid)
+  else {
+    let parent = path.dirname(directory)
+    while (!existsSync(parent)) parent = path.dirname(parent)
+    try {
+      accessSync(parent, constants.W_OK | constants.X_OK)
+    } catch (cause) {
+      throw noDirectory(directory, cause)
+    }
+  }
+  return directory
+}
+
+function noDirectory(directory: string, cause: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_SYSTEM',
+    `the runtime directory ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
+    'create it, or set IXY_TS_RUNTIME_DIR to a directory of yours',
+    { cause },
+  )
+}
+
+/** In /tmp anyone could have put it there, or a link that leads elsewhere. */
+function requireOwn(directory: string, uid: number): void {
   const state = lstatSync(directory)
   if (!state.isDirectory() || state.uid !== uid || (state.mode & 0o022) !== 0)
     throw new IxyError(
@@ -34,7 +74,6 @@ export function runtimeDirectory(
       `the runtime directory ${directory} is not a directory that only user ${uid} can write to`,
       'remove it, or set IXY_TS_RUNTIME_DIR to another',
     )
-  return directory
 }
 
 /** The same for those who can do without; null for every reason not to have one. */

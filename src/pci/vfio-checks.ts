@@ -1,5 +1,6 @@
 /** What VFIO needs of the system, and the errors that say so. */
 import { IxyError } from '../errors.ts'
+import { RAISE_MEMLOCK } from '../linux/hugepage-supply.ts'
 import { lockedMemoryLimit } from '../linux/limits.ts'
 import { groupNeighbours, type PciFunction, vfioPciLoaded } from './function.ts'
 
@@ -77,7 +78,6 @@ export function tooLittleLocked(bytes: number, limit = lockedMemoryLimit(), caus
     'IXY_ERR_MEMLOCK',
     `${bytes / 1024} KiB can't be locked for DMA: this user may lock ${Math.floor(limit / 1024)} KiB`,
     'raise the limit: ulimit -l unlimited, or LimitMEMLOCK=infinity in a systemd unit',
-    // Of the shell itself: what it starts inherits that.
-    { cause, commands: ['sudo prlimit --pid $$ --memlock=unlimited'] },
+    { cause, commands: RAISE_MEMLOCK },
   )
 }
