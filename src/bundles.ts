@@ -4,7 +4,14 @@ import path from 'node:path'
 import { IxyError } from './errors.ts'
 
 export type Bundle =
-  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'live.html' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
+  | 'captures.cjs'
+  | 'index.cjs'
+  | 'index.mjs'
+  | 'live.html'
+  | 'load.cjs'
+  | 'vnic-child.cjs'
+  | 'watchdog.cjs'
+  | 'worker.cjs'
 
 /** dist/, seen from a bundle in it; from the sources, in tests, as well. */
 const FOLDERS = [__dirname, path.join(__dirname, '..', 'dist')]

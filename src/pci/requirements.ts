@@ -31,6 +31,7 @@ import {
   closedGroup,
   groupInUse,
   noContainer,
+  noGroup,
   requireIommu,
   requireVfioPci,
   sharedGroup,
@@ -128,6 +129,7 @@ function ofVfio(fn: PciFunction, { known, force, bytes, rights, roots }: Asked):
             unbindable(fn, vfioDirectory, path, cause),
           )
         requireAccess(container, closedContainer)
+        if (bound && !existsSync(group)) throw noGroup(fn, group)
         if (bound) requireAccess(group, (path, cause) => closedGroup(fn, path, cause))
       },
     },

@@ -62,6 +62,16 @@ export function closedGroup(fn: PciFunction, path: string, cause: unknown): IxyE
   )
 }
 
+/** There is no such file as `path`, which the group of the function would have. */
+export function noGroup(fn: PciFunction, path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_NO_VFIO',
+    `${path}, the IOMMU group of ${fn.address}, doesn't exist`,
+    'bind the device to vfio-pci (docs/setup.md)',
+    { cause },
+  )
+}
+
 /** Another program has the group of the function open. */
 export function groupInUse(fn: PciFunction, cause?: unknown): IxyError {
   return new IxyError(

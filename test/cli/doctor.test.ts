@@ -60,7 +60,8 @@ const loadVfio = () => {
 const examine = (options: Partial<CardOptions> = {}) =>
   examineCard(CARD, { access: null, force: false, queues: 1, devices: 2, ...options }, machine)
 const found = (findings: readonly Finding[], name: string) => findings.find(({ check }) => check === name)
-const status = (name: string, options: Partial<CardOptions> = {}) => found(examine(options).findings, name)?.status
+const status = (name: string, options: Partial<CardOptions> = {}) =>
+  found(examine(options).findings, name)?.status
 const without = (...names: string[]): void => {
   const capabilities = machine.rights.capabilities.filter((name) => !names.includes(name))
   machine = { ...machine, rights: { ...machine.rights, capabilities } }
@@ -104,9 +105,13 @@ describe('a card', () => {
   })
 
   test('that is none, or nobody drives: nothing else is looked at', () => {
-    expect(examine().findings).toMatchObject([{ status: 'fail', error: { code: 'IXY_ERR_DEVICE_NOT_FOUND' } }])
+    expect(examine().findings).toMatchObject([
+      { status: 'fail', error: { code: 'IXY_ERR_DEVICE_NOT_FOUND' } },
+    ])
     add({ deviceId: 0x10d3 })
-    expect(examine().findings).toMatchObject([{ status: 'fail', error: { code: 'IXY_ERR_DEVICE_UNSUPPORTED' } }])
+    expect(examine().findings).toMatchObject([
+      { status: 'fail', error: { code: 'IXY_ERR_DEVICE_UNSUPPORTED' } },
+    ])
     expect(found(examine({ force: true }).findings, 'model')?.status).toBe('ok')
   })
 
@@ -119,7 +124,10 @@ describe('a card', () => {
     write(join(root, 'net/route'), 'Iface\tDestination\tGateway\nixyfake0\t00000000\t0102000A\n')
     expect(commands()).toEqual([])
     write(join(root, 'net/route'), '')
-    write(join(root, 'net/ipv6_route'), `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 3 ixyfake0\n`)
+    write(
+      join(root, 'net/ipv6_route'),
+      `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 3 ixyfake0\n`,
+    )
     expect(commands()).toEqual([])
     expect(status('use', { force: true })).toBe('ok')
   })
@@ -138,7 +146,9 @@ describe('a card', () => {
     const group = join(root, 'vfio/9')
     write(group, '')
     expect(status('owner')).toBe('ok')
-    const holder = spawnSync('sh', ['-c', `sleep 60 <'${group}' >/dev/null 2>&1 & echo $!`], { encoding: 'utf8' })
+    const holder = spawnSync('sh', ['-c', `sleep 60 <'${group}' >/dev/null 2>&1 & echo $!`], {
+      encoding: 'utf8',
+    })
     try {
       expect(found(examine().findings, 'owner')?.error?.code).toBe('IXY_ERR_DEVICE_IN_USE')
     } finally {
@@ -152,7 +162,9 @@ describe('a card', () => {
     expect(found(examine().findings, 'iommu')?.text).toMatch(/boot with intel_iommu=on$/)
     const debian = bootWith('intel_iommu=on', (program) => program === 'update-grub')
     expect(debian).toEqual([
-      expect.stringMatching(/^echo '.* intel_iommu=on"' \| sudo tee \/etc\/default\/grub\.d\/ixy-ts-intel_iommu\.cfg$/),
+      expect.stringMatching(
+        /^echo '.* intel_iommu=on"' \| sudo tee \/etc\/default\/grub\.d\/ixy-ts-intel_iommu\.cfg$/,
+      ),
       'sudo update-grub',
     ])
     expect(bootWith('isolcpus=3', (program) => program === 'grubby')).toEqual([
@@ -222,7 +234,10 @@ describe('a card', () => {
     write(join(root, 'devices/system/node/node0/cpulist'), '0-3\n')
     write(join(root, 'devices/system/node/node1/cpulist'), '4-6,8\n')
     expect(found(examine().findings, 'link')?.status).toBe('warn')
-    expect(found(examine().findings, 'numa')).toMatchObject({ status: 'warn', commands: ['sudo taskset -cp 4-6,8 $$'] })
+    expect(found(examine().findings, 'numa')).toMatchObject({
+      status: 'warn',
+      commands: ['sudo taskset -cp 4-6,8 $$'],
+    })
     machine = { ...machine, cpus: [3, 5, 6] }
     expect(found(examine().findings, 'numa')).toMatchObject({ status: 'ok', text: 'node 1: --cpus of 5-6' })
     expect(formatCpus([])).toBe('')
@@ -234,14 +249,24 @@ describe('doctor and a run agree', () => {
     ['no IOMMU', {}, true, 'vfio'],
     ['no IOMMU, and in use', { driver: 'ixgbe', interfaces: [{ name: 'ixyfake0', flags: 3 }] }, true, 'vfio'],
     ['no vfio-pci', { iommuGroup: '1' }, false, 'vfio'],
-    ['no vfio-pci, and in use', { iommuGroup: '1', driver: 'ixgbe', interfaces: [{ name: 'ixyfake0', flags: 3 }] }, false, 'vfio'],
+    [
+      'no vfio-pci, and in use',
+      { iommuGroup: '1', driver: 'ixgbe', interfaces: [{ name: 'ixyfake0', flags: 3 }] },
+      false,
+      'vfio',
+    ],
     ['a group that is not there', { driver: 'vfio-pci', iommuGroup: '1' }, true, 'vfio'],
     ['no network card', { classCode: 0x010802 }, true, 'vfio'],
     ['no network card', { classCode: 0x010802 }, true, 'sysfs'],
     ['bound to vfio-pci', { driver: 'vfio-pci', iommuGroup: '1' }, true, 'sysfs'],
     ['an IOMMU that blocks', { iommuGroup: '1', iommuType: 'DMA' }, true, 'sysfs'],
     ['in use', { driver: 'ixgbe', interfaces: [{ name: 'ixyfake0', flags: 3 }] }, true, 'sysfs'],
-    ['in use behind an IOMMU that blocks', { iommuGroup: '1', iommuType: 'DMA', interfaces: [{ name: 'ixyfake0', flags: 3 }] }, true, 'sysfs'],
+    [
+      'in use behind an IOMMU that blocks',
+      { iommuGroup: '1', iommuType: 'DMA', interfaces: [{ name: 'ixyfake0', flags: 3 }] },
+      true,
+      'sysfs',
+    ],
   ])('on %s: %j (VFIO loaded: %s) by %s', (_name, fn, loaded, access) => {
     if (loaded) loadVfio()
     add(fn)
@@ -275,7 +300,11 @@ describe('tuning', () => {
   test('a governor that follows the load, and deep C-states: the commands mend both', () => {
     for (const number of machine.cpus) {
       cpu(`cpu${number}/cpufreq/scaling_governor`, number === 3 ? 'performance' : 'powersave')
-      for (const [state, name, latency] of [['state0', 'POLL', 0], ['state1', 'C1', 2], ['state3', 'C6', 133]] as const) {
+      for (const [state, name, latency] of [
+        ['state0', 'POLL', 0],
+        ['state1', 'C1', 2],
+        ['state3', 'C6', 133],
+      ] as const) {
         cpu(`cpu${number}/cpuidle/${state}/name`, name)
         cpu(`cpu${number}/cpuidle/${state}/latency`, String(latency))
         cpu(`cpu${number}/cpuidle/${state}/disable`, '0')
@@ -287,7 +316,8 @@ describe('tuning', () => {
     expect(found(tuning(), 'c-states')?.text).toMatch(/C6 \(133 µs\)/)
     mend(tuning(), 'c-states')
     expect(found(tuning(), 'c-states')?.status).toBe('ok')
-    const read = (state: string) => readFileSync(join(root, `devices/system/cpu/cpu2/cpuidle/${state}/disable`), 'utf8').trim()
+    const read = (state: string) =>
+      readFileSync(join(root, `devices/system/cpu/cpu2/cpuidle/${state}/disable`), 'utf8').trim()
     expect([read('state1'), read('state3')]).toEqual(['0', '1'])
   })
 
@@ -329,7 +359,14 @@ describe('a device that is no card', () => {
 test('as JSON', () => {
   add()
   const diagnosis = examine()
-  const lines = [...diagnosis.findings.map((finding) => findingObject(CARD, finding)), verdictObject(diagnosis)]
+  const lines = [
+    ...diagnosis.findings.map((finding) => findingObject(CARD, finding)),
+    verdictObject(diagnosis),
+  ]
   requireEvents(lines.map((line) => `${line}\n`).join(''))
-  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ access: 'sysfs', usable: false, error: { code: 'IXY_ERR_NO_HUGEPAGES' } })
+  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+    access: 'sysfs',
+    usable: false,
+    error: { code: 'IXY_ERR_NO_HUGEPAGES' },
+  })
 })

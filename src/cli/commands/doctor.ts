@@ -25,7 +25,7 @@ Examples:
   ixy-ts doctor
   sudo ixy-ts doctor 0000:03:00.0
   ixy-ts doctor 0000:03:00.0 0000:03:00.1 --queues 4
-  ixy-ts doctor virtual:tap=nic0
+  sudo ixy-ts doctor virtual:tap=nic0
   ixy-ts doctor --json | jq -r 'select(.status == "fail").commands[]'`
 
 interface DoctorFlags extends OutputFlags, Pick<CardOptions, 'force' | 'queues'> {

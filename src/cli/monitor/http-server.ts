@@ -97,7 +97,7 @@ export class MonitorServer {
     return monitor
   }
 
-  /** `http://127.0.0.1:9100/` */
+  /** `http://127.0.0.1:9977/` */
   get url(): string {
     const { address, port, family } = this.server.address() as AddressInfo
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
