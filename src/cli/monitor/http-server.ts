@@ -71,6 +71,8 @@ export class MonitorServer {
     server.maxConnections = MOST_CONNECTIONS
     server.maxRequestsPerSocket = 1
     server.setTimeout(SILENCE)
+    // Who sends a second request without waiting for the first answer isn't owed either.
+    server.on('dropRequest', (_, socket) => socket.destroy())
     this.server = server
     this.unsubscribe = collector.subscribe((state) => this.tell(state))
     this.keepAlive = setInterval(() => this.send(':\n\n'), KEEP_ALIVE)
