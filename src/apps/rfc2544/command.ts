@@ -67,7 +67,6 @@ export const rfc2544Command: AppCommand<Rfc2544Options, Rfc2544Flags> = {
   addOptions,
   options: rfc2544Options,
   prints: () => true,
-  flatOut: ({ maxLoad }) => maxLoad !== null && rate(maxLoad).of === 'max',
   headline: ({ packets }) => `sent ${packets}`,
   findings: (result) => findingsOf(result as Rfc2544Result | null),
   unmet: (result, { expectThroughput }) => unmetThroughput(result as Rfc2544Result | null, expectThroughput),
@@ -143,7 +142,7 @@ function rfc2544Options(flags: Rfc2544Flags): Rfc2544Options {
     bidirectional: flags.bidirectional,
     srcMac: flags.srcMac ?? null,
     dstMac: flags.dstMac ?? null,
-    json: flags.json,
+    json: flags.json && !flags.quiet,
   }
 }
 

@@ -15,17 +15,26 @@ export function findingsOf(result: Rfc2544Result | null): Findings {
   return {
     json: { ...endObject(result) },
     text: { title: 'RFC 2544: ', first, lines: linesOf(sizes) },
-    warnings: sizes.flatMap(({ frameBytes, testerLimit }) =>
-      testerLimit === null
-        ? []
-        : [
-            `${frameBytes} bytes: this end could not offer, or take in, more than ${rate(testerLimit)}: ` +
-              'what the device does above that is not known',
-          ],
-    ),
+    warnings: sizes.flatMap(warningsOf),
     loss: null,
     alone: true,
   }
+}
+
+/** What this end has to do with the results. */
+function warningsOf({ frameBytes, testerLimit, latency, backToBack, reset }: SizeResults): string[] {
+  const warnings: string[] = []
+  if (testerLimit !== null)
+    warnings.push(
+      `${frameBytes} bytes: this end could not offer, or take in, more than ${rate(testerLimit)}: ` +
+        'what the device does above that is not known',
+    )
+  for (const [test, result] of Object.entries({ latency, 'back-to-back': backToBack, reset }))
+    if (result !== null && result.droppedHere > 0)
+      warnings.push(
+        `${frameBytes} bytes, ${test}: of the frames that are missing, this end has dropped ${grouped(result.droppedHere)} itself`,
+      )
+  return warnings
 }
 
 function linesOf(sizes: readonly SizeResults[]): string[] {

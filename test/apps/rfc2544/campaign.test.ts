@@ -175,6 +175,16 @@ test('what the tester drops itself is no loss of the device', async () => {
   expect(sizes[0].throughput?.load).toBeLessThanOrEqual(2e6)
 })
 
+test('what this end has dropped of a burst is said', async () => {
+  const { sizes, result } = await run(
+    { takes: 5e6 },
+    { frameSizes: [64], tests: ['latency', 'back-to-back'] },
+  )
+  expect(sizes[0].backToBack?.droppedHere).toBeGreaterThan(0)
+  expect(sizes[0].latency).toMatchObject({ lost: 200, droppedHere: 200 })
+  expect(findingsOf(result).warnings.join()).toMatch(/latency: of the frames .* has dropped 200 itself/)
+})
+
 test('with two devices they are made known before each trial, and both ways are tested if asked for', async () => {
   const one = await run({ capacity: 1e6 }, { frameSizes: [64], tests: ['throughput'] }, 2)
   expect(one.bench.learned).toBe(one.trials.length)
