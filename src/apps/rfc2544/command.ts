@@ -100,7 +100,7 @@ function addOptions(command: Command): void {
     .option('--pdr-loss <share>', 'the loss that PDR allows: 0.005 or 0.5%', share('--pdr-loss'), 0.005)
     .option('--bidirectional', 'both ways at once, each at the load that is told', false)
     .option('--src-mac <mac>', 'MAC address of the first device', checkedMac)
-    .option('--dst-mac <mac>', 'MAC address of the second device, or of a router between them', checkedMac)
+    .option('--dst-mac <mac>', 'MAC address of the second device', checkedMac)
     .option(
       '--expect-throughput <rate>',
       'exit 5 if that of a frame size is lower, or not known: 1Mpps, 50%',

@@ -6,6 +6,10 @@ import { loadOf, loadText as rate } from './load.ts'
 import { endObject } from './report.ts'
 import type { RateResult, Rfc2544Result, SizeResults } from './results.ts'
 
+/** Beside what is a limit of this end, and what is said of it below. */
+const TESTER = 'tester'
+const LEGEND = 'tester: a limit of this end, which could not offer, or take in, all of it'
+
 /** null: the run has not begun. */
 export function findingsOf(result: Rfc2544Result | null): Findings {
   if (result === null) return { json: { rfc2544: null }, text: null, warnings: [], loss: null }
@@ -14,11 +18,15 @@ export function findingsOf(result: Rfc2544Result | null): Findings {
   const first = `${counted(trials, 'trial')}${each}${complete ? '' : '; incomplete: it was ended before all was done'}`
   return {
     json: { ...endObject(result) },
-    text: { title: 'RFC 2544: ', first, lines: linesOf(sizes) },
+    text: { title: 'RFC 2544: ', first, lines: withLegend(linesOf(sizes)) },
     warnings: sizes.flatMap(warningsOf),
     loss: null,
     alone: true,
   }
+}
+
+function withLegend(lines: readonly string[]): string[] {
+  return lines.some((line) => line.endsWith(TESTER)) ? [...lines, '', LEGEND] : [...lines]
 }
 
 /** What this end has to do with the results. */
@@ -71,7 +79,7 @@ function linesOf(sizes: readonly SizeResults[]): string[] {
                 percent(share),
                 rate(offered),
                 percent(lossRatio),
-                unusable ?? '',
+                unusable === null ? '' : TESTER,
               ]),
             ]),
           ],
@@ -98,9 +106,7 @@ function ratesTable(sizes: readonly SizeResults[]): string[] {
         load === null ? '-' : percent(load / size.lineRate),
         found(size.ndr),
         found(size.pdr),
-        [size.throughput, size.ndr, size.pdr].some((one) => one?.testerLimited === true)
-          ? "this end's limit"
-          : '',
+        [size.throughput, size.ndr, size.pdr].some((one) => one?.testerLimited === true) ? TESTER : '',
       ]
     }),
   ])

@@ -160,7 +160,8 @@ test('what the tester can’t offer is not held against the device, nor counted 
   expect(trials[0].unusable).toMatch(/could not offer/)
   expect(sizes[0].loss?.[0]).toMatchObject({ offered: 4e6, unusable: 'the tester could not offer that much' })
   expect(sizes[0].backToBack).toMatchObject({ frames: Math.round(4e6 * 0.99 * 2), atLeast: true })
-  expect(text(result)).toMatch(/this end's limit/)
+  expect(text(result)).toMatch(/^64 +>= 3\.9600 Mpps .* tester$/m)
+  expect(text(result)).toMatch(/\n\ntester: a limit of this end/)
   expect(findingsOf(result).warnings.join()).toMatch(/could not offer, or take in, more than 3\.9600 Mpps/)
 })
 
