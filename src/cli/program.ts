@@ -2,6 +2,7 @@ import { Command, Help, type Option } from 'commander'
 import { addBuiltIn } from './commands/built-in.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addDevices } from './commands/devices.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addExtcap } from './commands/extcap.ts'
 import { addManual } from './commands/manual.ts'
@@ -35,6 +36,7 @@ export function createProgram(finish: Finish): Command {
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)
+  addDoctor(program, finish)
   addDumpRegisters(program, finish)
   addExtcap(program, finish)
   addCompletion(program, finish)
@@ -59,7 +61,7 @@ A <device> is one of
 A <wire> is a comma-separated list of
   gen                     traffic source that checks what comes back: rate=, size=, imix, flows=, count=;
                           waits for the NIC and keeps to line rate without rate=; rate=max is flat out
-  sink, loop              swallows and counts; sends back
+  sink, loop              swallows and counts; sends back: rate=, queue=<frames> (what comes faster is dropped)
   tap=<ifname>            a Linux TAP interface
   replay=<file>           plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
                           timing without rate=: speed=<factor> scales it, gap=<max> cuts its pauses.
