@@ -42,7 +42,10 @@ const { metafile } = await build({
 /** Pages of one file: script and style stand in it, and their hashes in its policy; nothing else is run or loaded. */
 async function pages() {
   const inputs = []
-  for (const [name, connect] of [['report', "'none'"]]) {
+  for (const [name, connect] of [
+    ['report', "'none'"],
+    ['live', "'self'"],
+  ]) {
     const built = await build({
       entryPoints: { script: `src/page/${name}.ts`, style: 'src/page/style.css' },
       outdir,

@@ -51,3 +51,14 @@ test('nothing above the drivers names one', () => {
   )
   expect(naming).toEqual([])
 })
+
+test('nothing imports what is for a browser, which imports no more than it draws', () => {
+  const page = ([file]: readonly [string, unknown]): boolean => file.startsWith('src/page/')
+  const importers = [...graph].filter((one) => !page(one) && one[1].some((other) => page([other, null])))
+  expect(importers.map(([file]) => file)).toEqual([])
+  const outside = new Set([...graph].filter(page).flatMap(([, imports]) => imports))
+  expect([...outside].filter((file) => !file.startsWith('src/page/')).sort()).toEqual([
+    ...['src/cli/monitor/state.ts', 'src/cli/report/figures.ts', 'src/cli/report/html.ts'],
+    ...['src/cli/report/model.ts', 'src/packet/rate.ts', 'src/wording.ts'],
+  ])
+})

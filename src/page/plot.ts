@@ -28,10 +28,17 @@ export interface PlotOptions {
   readonly xName: string
   /** Both axes logarithmic. */
   readonly log?: boolean
+  /** x is seconds since 1970. */
+  readonly time?: boolean
   /** A value stands for the time before its x; otherwise for what follows it. */
   readonly before?: boolean
 }
 
+/** Hours and minutes, with seconds where ticks are closer than that. */
+const CLOCK: uPlot.Axis = {
+  values: (_, ticks) =>
+    ticks.map((tick) => new Date(tick * 1000).toTimeString().slice(0, tick % 60 === 0 ? 5 : 8)),
+}
 const COLOURS = 6
 const DASH = [6, 4]
 const HEIGHT = 260
@@ -48,7 +55,6 @@ for (const query of ['(prefers-color-scheme: dark)', 'print'])
   })
 
 export class Plot {
-  private readonly figure: HTMLElement
   private readonly options: PlotOptions
   private readonly host = document.createElement('div')
   private readonly legend = document.createElement('div')
@@ -61,7 +67,6 @@ export class Plot {
   private shape = ''
 
   constructor(figure: HTMLElement, drawing: Drawing, options: PlotOptions) {
-    this.figure = figure
     this.drawing = drawing
     this.options = options
     this.host.className = 'plot'
@@ -121,7 +126,7 @@ export class Plot {
   }
 
   private config(): uPlot.Options {
-    const { xText, yText, log = false, before = false } = this.options
+    const { xText, yText, log = false, time = false, before = false } = this.options
     const { lines } = this.drawing
     const axis = {
       stroke: colourOf('--soft'),
@@ -168,10 +173,10 @@ export class Plot {
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       scales: log
-        ? { x: { time: false, distr: 3 }, y: { distr: 3 } }
-        : { x: { time: false }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
+        ? { x: { time: false, distr: 3, range: decades }, y: { distr: 3, range: decades } }
+        : { x: { time }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
       axes: [
-        { ...axis, ...ticks(xText, log), size: 30, space: 70 },
+        { ...axis, ...(time ? CLOCK : ticks(xText, log)), size: 30, space: 70 },
         { ...axis, ...ticks(yText, log), size: 80, space: log ? 20 : 40 },
       ],
       series,
@@ -187,7 +192,7 @@ export class Plot {
     button.innerHTML = svg
     const name = document.createElement('span')
     name.textContent = line.label
-    button.append(name, document.createElement('output'))
+    button.append(name, Object.assign(document.createElement('span'), { className: 'value' }))
     button.setAttribute('aria-pressed', String(!this.hidden.has(line.label)))
     button.addEventListener('click', () => {
       if (!this.hidden.delete(line.label)) this.hidden.add(line.label)
@@ -205,7 +210,7 @@ export class Plot {
     const place = typeof idx === 'number' && idx < x.length ? idx : null
     this.at.textContent = place === null ? '' : `${xName} ${xText(x[place])}`
     lines.forEach(({ values }, i) => {
-      const output = this.buttons[i]?.querySelector('output')
+      const output = this.buttons[i]?.querySelector('.value')
       const value = place === null ? null : values[place]
       if (output) output.textContent = typeof value === 'number' ? yText(value) : ''
     })
@@ -250,10 +255,6 @@ export class Plot {
     })
     return details
   }
-
-  get element(): HTMLElement {
-    return this.figure
-  }
 }
 
 /** `125.00 kpps` is `125 kpps` at an axis; a logarithmic one has powers of ten. */
@@ -267,6 +268,12 @@ function ticks(text: (value: number) => string, log: boolean): uPlot.Axis {
   const values: uPlot.Axis.DynamicValues = (_, values) =>
     values.map((value) => (value === null ? '' : short(value)))
   return log ? { values, splits: (_, __, least, most) => powers(least, most) } : { values }
+}
+
+/** From one power of ten to another. */
+function decades(_: uPlot, least: number, most: number): [number, number] {
+  const [low, high] = [Math.floor(Math.log10(least) + 1e-9), Math.ceil(Math.log10(most) - 1e-9)]
+  return [10 ** low, 10 ** Math.max(high, low + 1)]
 }
 
 function powers(least: number, most: number): number[] {

@@ -7,7 +7,7 @@ import { type Drawing, type Line, Plot, type PlotOptions } from './plot.ts'
 
 const runs = JSON.parse(document.getElementById('runs')?.textContent ?? '[]') as RunData[]
 
-const seconds = (value: number): string => `${Number(value.toPrecision(6))} s`
+const seconds = (value: number): string => `${Number(value.toFixed(3))} s`
 const OVER_TIME = { xText: seconds, xName: 'At', before: true }
 
 interface Raw extends Omit<Line, 'values' | 'band'> {

@@ -37,7 +37,7 @@ test('a run writes what its --json says, and so does report of that', async () =
   const made = await ixy('report', file('run.ndjson'), '--csv', '-', '-o', file('second.html'))
   expect(made.code).toBe(0)
   const [second] = runsOf(file('second.html'))
-  expect(second).toEqual({ ...run, name: file('run.ndjson'), time: second.time })
+  expect(second).toEqual({ ...run, name: 'run.ndjson', time: second.time })
   const rows = readFileSync(table, 'utf8').trimEnd().split('\r\n').slice(1)
   expect(rows.reduce((sum, row) => sum + Number(row.split(',')[6]), 0)).toBe(1000)
   expect(made.stdout.split('\r\n').length).toBe(rows.length + 2)

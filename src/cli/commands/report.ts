@@ -54,7 +54,7 @@ export function addReport(program: Command, finish: Finish): void {
     checkFiles(inputs, page, flags.csv ?? null)
     // Before the reading, which takes longer.
     const [writePage, writeTable] = [page, flags.csv ?? null].map(writer)
-    const runs = (await Promise.all(inputs.map(readRuns))).flat()
+    const runs = (await Promise.all(inputs.map((input) => readRuns(input, shownAs(input, inputs))))).flat()
     await writePage(() => reportPage(runs, flags.tolerance))
     await writeTable(() => csv(runs))
     for (const file of [page, flags.csv])
@@ -62,6 +62,12 @@ export function addReport(program: Command, finish: Finish): void {
         log.info(`${file}: ${counted(runs.length, 'run')}`)
     finish(0)
   })
+}
+
+/** Without its folder, unless another has the same name. */
+function shownAs(input: string, inputs: readonly string[]): string {
+  const name = path.basename(input)
+  return inputs.filter((other) => path.basename(other) === name).length === 1 ? name : input
 }
 
 /** run.ndjson → run.html */

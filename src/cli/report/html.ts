@@ -35,6 +35,8 @@ export function jsonBlock(id: string, value: unknown): Html {
   return new Html(`<script type="application/json" id="${id}">${json}</script>`)
 }
 
+const NUMBER = new Html(' class="n"')
+
 /** A table that scrolls sideways where it is too wide; columns from the second on are numbers, to be aligned. */
 export function table(
   caption: string,
@@ -44,10 +46,10 @@ export function table(
 ): Html {
   const cell = (value: Value, column: number): Html =>
     column === 0
-      ? html`<th scope="row">${value}</th>`
-      : html`<td${column < text ? null : new Html(' class="n"')}>${value}</td>`
+      ? html`<th scope="row" ${column < text ? null : NUMBER}>${value}</th>`
+      : html`<td${column < text ? null : NUMBER}>${value}</td>`
   const headCell = (value: Value, column: number): Html =>
-    html`<th scope="col" ${column < text ? null : new Html(' class="n"')}>${value}</th>`
+    html`<th scope="col" ${column < text ? null : NUMBER}>${value}</th>`
   return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0">
     <table>
       <caption>
@@ -67,5 +69,13 @@ export function table(
         )}
       </tbody>
     </table>
+  </div>`
+}
+
+/** A figure that stands out, in a <dl class="tiles">. */
+export function tile(title: string, value: string, more: string, bad = false): Html {
+  return html`<div class="tile${bad ? ' bad' : ''}">
+    <dt>${title}</dt>
+    <dd><b>${value}</b><span>${more}</span></dd>
   </div>`
 }

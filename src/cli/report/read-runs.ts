@@ -17,10 +17,10 @@ const OTHER_OUTPUT: Readonly<Record<string, string>> = {
   register: 'it is the output of ixy-ts --dump-registers',
 }
 
-/** The runs in a file, `-` for stdin: one, or those that were appended to it. Throws IXY_ERR_FILE. */
-export async function readRuns(file: string): Promise<RunData[]> {
+/** The runs in a file, `-` for stdin: one, or those that were appended to it; named as `shown`. Throws IXY_ERR_FILE. */
+export async function readRuns(file: string, shown: string): Promise<RunData[]> {
   const name = file === '-' ? 'stdin' : file
-  const runs = new Runs(name)
+  const runs = new Runs(name, file === '-' ? name : shown)
   try {
     for await (const line of linesOf(file, name)) runs.line(line)
   } catch (cause) {
@@ -32,14 +32,16 @@ export async function readRuns(file: string): Promise<RunData[]> {
 class Runs {
   private readonly done: RunRecord[] = []
   private readonly name: string
+  private readonly shown: string
   private record = new RunRecord()
   private number = 0
   /** The newest line, if it could not be read: the last one may be cut off. */
   private broken: { readonly line: number; readonly why: string } | null = null
   private other: string | null = null
 
-  constructor(name: string) {
+  constructor(name: string, shown: string) {
     this.name = name
+    this.shown = shown
   }
 
   line(text: string): void {
@@ -82,7 +84,7 @@ class Runs {
     if (records.length === 0) throw this.nothing()
     return records.map((record, i) => {
       const last = i === records.length - 1
-      return record.data(records.length === 1 ? this.name : `${this.name} (run ${i + 1})`, last && cutOff)
+      return record.data(records.length === 1 ? this.shown : `${this.shown} (run ${i + 1})`, last && cutOff)
     })
   }
 

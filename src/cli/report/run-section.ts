@@ -2,7 +2,7 @@
 import { sum } from '../output/tally.ts'
 import { grouped, words } from '../../wording.ts'
 import { bps, duration, moment, pps, share } from './figures.ts'
-import { Html, html, table } from './html.ts'
+import { Html, html, table, tile } from './html.ts'
 import type { Balance, Latency, RunData, Total } from './model.ts'
 
 /** `place`: of the run in the data of the page; `alone`: its name is the page's title. */
@@ -115,13 +115,6 @@ function lossTile({
     `${grouped(lost)} lost${damaged} of ${grouped(of)}${unknown}`,
     lost + corrupted + unaccounted > 0,
   )
-}
-
-function tile(title: string, value: string, more: string, bad = false): Html {
-  return html`<div class="tile${bad ? ' bad' : ''}">
-    <dt>${title}</dt>
-    <dd><b>${value}</b><span>${more}</span></dd>
-  </div>`
 }
 
 function traffic(caption: string, totals: readonly Total[]): Html {

@@ -16,16 +16,18 @@ function file(content: string | Buffer): string {
 const RUN = ndjson(start(), interval(1, 1, 10, 10), end(1, 10))
 
 test('a run, two that were appended, and one with logs and an error among its lines', async () => {
-  expect(await readRuns(file(RUN))).toMatchObject([{ command: 'forward', reason: 'duration', notes: [] }])
-  const two = await readRuns(file(RUN + RUN))
-  expect(two.map(({ name }) => path.basename(name))).toEqual(['run.ndjson (run 1)', 'run.ndjson (run 2)'])
+  expect(await readRuns(file(RUN), 'run')).toMatchObject([
+    { command: 'forward', reason: 'duration', notes: [] },
+  ])
+  const two = await readRuns(file(RUN + RUN), 'run')
+  expect(two.map(({ name }) => name)).toEqual(['run (run 1)', 'run (run 2)'])
   const log = '{"level":30,"time":1,"pid":1,"msg":"link up"}\n'
-  const [logged] = await readRuns(file(`${log}${RUN}ixy-ts: it failed [IXY_ERR_DEVICE_GONE]\n`))
+  const [logged] = await readRuns(file(`${log}${RUN}ixy-ts: it failed [IXY_ERR_DEVICE_GONE]\n`), 'run')
   expect(logged.notes).toEqual([])
 })
 
 test('one that is cut off says so', async () => {
-  const [run] = await readRuns(file(RUN.slice(0, -40)))
+  const [run] = await readRuns(file(RUN.slice(0, -40)), 'run')
   expect(run.notes.slice(0, 2)).toEqual([
     'The file ends in the middle of a line.',
     expect.stringMatching(/^The end of the run is missing/) as string,
@@ -47,14 +49,14 @@ test.each([
   ['other JSON', '[1]\n', /line 1: it has no event/],
   ['devices', '{"event":"device"}\n', /no run in .*: it is the output of ixy-ts devices/],
 ])('%s is refused, with its place', async (_, content, message) => {
-  await expect(readRuns(file(content))).rejects.toMatchObject({
+  await expect(readRuns(file(content), 'run')).rejects.toMatchObject({
     code: 'IXY_ERR_FILE',
     message: expect.stringMatching(message) as string,
   })
 })
 
 test('a file that is not there', async () => {
-  await expect(readRuns(path.join(folder, 'none'))).rejects.toMatchObject({
+  await expect(readRuns(path.join(folder, 'none'), 'none')).rejects.toMatchObject({
     code: 'IXY_ERR_FILE',
     message: expect.stringContaining('ENOENT') as string,
   })
