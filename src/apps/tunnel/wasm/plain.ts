@@ -16,7 +16,7 @@ let packetsAt: usize = 0
 let bufferBytes: u32 = 0
 /** The outer headers, ready but for what differs from packet to packet. */
 let headerAt: usize = 0
-/** The headers of packets that come, and which of their bits must be so. */
+/** The headers of packets that come, and which of their bits must be so: by 16 bytes, as all headers. */
 let wantedAt: usize = 0
 let caredAt: usize = 0
 let headerBytes: u32 = 0
@@ -29,7 +29,7 @@ let checksums: bool = false
 let longest: u32 = 0
 let ecnAt: usize = 0
 
-/** `header`: that of packets to the other end; `wanted`, `cared`: see above. `ecn`: see ECN_AFTER_TUNNEL. */
+/** `header`: that of packets to the other end. `wanted`, `cared`: of packets from there, and the bits of it that count. `ecn`: see ECN_AFTER_TUNNEL. */
 export function start(
   packets: usize,
   shift: u32,
