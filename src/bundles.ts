@@ -1,10 +1,17 @@
 /** The bundles of this package: what runs in threads and processes of its own. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import { IxyError } from './errors.ts'
 
 export type Bundle =
-  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'live.html' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
+  | 'captures.cjs'
+  | 'index.cjs'
+  | 'index.mjs'
+  | 'live.html'
+  | 'load.cjs'
+  | 'vnic-child.cjs'
+  | 'watchdog.cjs'
+  | 'worker.cjs'
 
 /** dist/, seen from a bundle in it; from the sources, in tests, as well. */
 const FOLDERS = [__dirname, path.join(__dirname, '..', 'dist')]
@@ -24,6 +31,12 @@ export function bundle(name: Bundle): string {
 /** Path of bin/ixy-ts, which runs with Node.js or as it is. */
 export function launcher(): string {
   return path.join(path.dirname(bundle('worker.cjs')), '..', 'bin', 'ixy-ts')
+}
+
+/** The command that reserves huge pages, for root. */
+export function setUpHugepages(): string {
+  const scripts = FOLDERS.map((folder) => path.join(folder, '..', 'setup-hugetlbfs.sh'))
+  return `sudo ${scripts.find((script) => existsSync(script)) ?? './setup-hugetlbfs.sh'}`
 }
 
 /** Whether this file, or what runs from it, is one of ixy-ts. */

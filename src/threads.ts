@@ -11,6 +11,8 @@ const LOAD_DEADLINE = 1000
 interface Loading {
   /** [0]: 1 once the thread has loaded what it needs, or never will. */
   readonly loaded: Int32Array
+  /** For load.ts. */
+  readonly bundle: string
 }
 
 export class Thread {
@@ -19,8 +21,8 @@ export class Thread {
 
   /** Runs `name` with what it finds as workerData. Its stdout and stderr lead nowhere. */
   constructor(name: Bundle, data: object, transferList: Transferable[] = []) {
-    this.worker = new Worker(bundle(name), {
-      workerData: { ...data, loaded: this.loaded } satisfies Loading,
+    this.worker = new Worker(bundle('load.cjs'), {
+      workerData: { ...data, loaded: this.loaded, bundle: bundle(name) } satisfies Loading,
       transferList,
       // Else Node.js would open ours, and make pipes non-blocking for all who share them.
       stdout: true,

@@ -6,7 +6,7 @@ import { bundle } from './pci/vfio-user/bundle.ts'
 // One that is ended while it loads native code aborts the process; seen at the end of runs of some 50 ms, and of captures of as many.
 test('threads that are ended at once have loaded by then', () => {
   const program = bundle('ended-at-once.ts', __dirname)
-  for (const name of ['captures.cjs', 'watchdog.cjs', 'worker.cjs'])
+  for (const name of ['captures.cjs', 'load.cjs', 'watchdog.cjs', 'worker.cjs'])
     copyFileSync(join('dist', name), join(dirname(program), name))
   const { stdout, status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' })
   rmSync(dirname(program), { recursive: true })

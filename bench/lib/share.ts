@@ -11,7 +11,8 @@ import { type HugepageBlock, allocateShared, releaseBlock } from '../../src/linu
 import { PAGE_BYTES, addressOf } from '../../src/linux/mapping.ts'
 import { PacketMemory } from '../../src/memory/packets.ts'
 import { WasmSpace } from '../../src/memory/wasm-space.ts'
-import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
+import { DEFAULT_TEMPLATE } from '../../src/packet/template.ts'
+import { planFrames } from '../../src/apps/pktgen/templates/frame-plan.ts'
 import { type Comparison, type Contestant, type Effort, compare } from './measure.ts'
 import type { Native } from './native.ts'
 
@@ -125,7 +126,7 @@ export abstract class Share {
     const batch = memory.batch(batchSize)
     const there = makeMover(memory, a, b, batchSize, true)
     const back = makeMover(memory, b, a, batchSize, true)
-    const source = new GeneratedFrames(memory, POOLS - 1, planFrames(DEFAULT_TEMPLATE, [FRAME], 1), {
+    const source = new GeneratedFrames(memory, POOLS - 1, planFrames(DEFAULT_TEMPLATE, [FRAME]), {
       index: 0,
       of: 1,
     })

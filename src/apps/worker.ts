@@ -19,6 +19,7 @@ import {
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
+import { allowInlining } from '../inlining.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { Ledger } from '../memory/checked/ledger.ts'
 import { checkedMemory } from '../memory/checked/memory.ts'
@@ -132,6 +133,7 @@ function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps 
 }
 
 tellLoaded()
+allowInlining()
 main(workerData as WorkerSpec).catch((error: unknown) => {
   // Whatever Node.js is told to do about rejections.
   setImmediate(() => {

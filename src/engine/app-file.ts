@@ -1,9 +1,12 @@
 /** Apps of the user's own: a file anywhere on the disk, whose default export is the app. */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { bundle } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
+import type { importFile } from '../load.ts'
 import type { App } from './app.ts'
 import { mistake, rememberApp } from './app-mistake.ts'
 import { provideLibrary } from './library-hook.ts'
@@ -30,7 +33,7 @@ export async function loadApp(file: string): Promise<App> {
   rememberApp(real)
   let exported: unknown
   try {
-    exported = ((await import(pathToFileURL(real).href)) as { default?: unknown }).default
+    exported = (await loader().importFile(pathToFileURL(real).href)).default
   } catch (error) {
     throw mistake(error, real, error instanceof SyntaxError ? placeOfSyntaxError(real) : null)
   }
@@ -38,6 +41,10 @@ export async function loadApp(file: string): Promise<App> {
   if (problem !== null)
     throw new IxyError('IXY_ERR_APP', `${file}: ${problem}`, 'an app is described in docs/apps.md')
   return exported as App
+}
+
+function loader(): { readonly importFile: typeof importFile } {
+  return createRequire(__filename)(bundle('load.cjs')) as ReturnType<typeof loader>
 }
 
 function findFile(file: string): string {

@@ -6,9 +6,10 @@ import { Links } from '../engine/links.ts'
 import { Session } from '../engine/session.ts'
 import type { DeviceInfo, RunObserver } from '../engine/types.ts'
 import { IxyError } from '../errors.ts'
+import { allowInlining } from '../inlining.ts'
 import { PacketMemory } from '../memory/packets.ts'
 import { WasmSpace, fitsWasm } from '../memory/wasm-space.ts'
-import { type GivenSettings, completed, named, tuneV8 } from './settings.ts'
+import { type GivenSettings, completed, named } from './settings.ts'
 
 /** What open() is to open, and how. */
 export interface OpenSettings extends Pick<
@@ -59,7 +60,6 @@ export async function open(settings: OpenSettings): Promise<OpenDevices> {
   const { devices, pools = 0, offloads = false, signal, log = () => undefined, ...given } = settings
   const use = offloads ? ('uses' as const) : null
   const options = { ...completed(given), devices: named(devices), extraPools: pools, offloads: use }
-  tuneV8()
   const stop = signal ?? new AbortController().signal
   const observer: Pick<RunObserver, 'warning' | 'progress'> = {
     warning: (text) => log('warning', text),
@@ -95,6 +95,7 @@ function arm(
   pools: number,
   release: () => void,
 ): OpenDevices {
+  allowInlining()
   const [{ memory: spec, arena, ports }] = session.queueSets
   const wasm = (backend ?? (fitsWasm(arena) ? 'wasm' : 'ts')) === 'wasm'
   const memory = new PacketMemory(spec, wasm ? new WasmSpace(arena) : null)

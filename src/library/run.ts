@@ -3,7 +3,7 @@ import { loadApp } from '../engine/app-file.ts'
 import { run as runOptions } from '../engine/run.ts'
 import type { RunObserver, RunResult } from '../engine/types.ts'
 import { usageError } from '../errors.ts'
-import { type GivenSettings, completed, named, tuneV8 } from './settings.ts'
+import { type GivenSettings, completed, named } from './settings.ts'
 
 /** What run() is to run an app on, and how. */
 export interface RunSettings extends GivenSettings {
@@ -40,7 +40,6 @@ const SILENT: RunObserver = {
 export async function run(file: string | URL, settings: RunSettings): Promise<RunResult> {
   const { devices, appOptions = {}, signal, observer, ...given } = settings
   const options = { ...completed(given), devices: named(devices), appOptions }
-  tuneV8()
   const path = file instanceof URL ? fileURLToPath(file) : file
   const app = await loadApp(path)
   const { min, max } = app.ports

@@ -3,7 +3,6 @@ import { checkDevices } from '../cli/device-argument.ts'
 import { DRIVERS } from '../driver/registry.ts'
 import { DEFAULTS, type Settings } from '../engine/settings.ts'
 import { usageError } from '../errors.ts'
-import { setFlagsFromString } from 'node:v8'
 
 /** What may be given of them; what isn't is as on the command line. */
 export type GivenSettings = { readonly [Key in keyof Settings]?: Settings[Key] | undefined }
@@ -32,11 +31,6 @@ export function completed(given: GivenSettings): Settings {
 export function named(devices: readonly string[]): string[] {
   if (devices.length === 0) throw usageError('no device is given', "give one, as in devices: ['virtual:gen']")
   return checkDevices(devices)
-}
-
-/** As bin/ixy-ts has it, for the rings' loops to be inlined; of code that is compiled from now on, in all threads. */
-export function tuneV8(): void {
-  setFlagsFromString('--max-inlined-bytecode-size-cumulative=5000')
 }
 
 function whole(name: string, value: number, least: number, most: number): void {

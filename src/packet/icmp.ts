@@ -15,7 +15,7 @@ const CODE = 1
 const CHECKSUM = 2
 const IDENTIFIER = 4
 const SEQUENCE = 6
-const HEADER_BYTES = 8
+export const HEADER_BYTES = 8
 /** Longest IPv4 packet with an error (RFC 1812 §4.3.2.3). */
 const LONGEST_ERROR = 576
 

@@ -15,7 +15,7 @@ const WINDOW = 14
 const CHECKSUM = 16
 const URGENT = 18
 /** Header without options. */
-const HEADER_BYTES = 20
+export const HEADER_BYTES = 20
 const MOST_HEADER_BYTES = 60
 
 /** Bits of `TcpSegment.flags`. */

@@ -1,14 +1,15 @@
 /**
- * The frames that pktgen and the `gen` wire send: IPv4/UDP in Ethernet, with the payload `ixy`, zeros, and a 32-bit
- * little-endian sequence number in the last four bytes.
+ * The frames that pktgen and the `gen` wire send: headers, the payload `ixy`, zeros, and a 32-bit little-endian sequence number
+ * in the last four bytes.
  *
- * The UDP checksum is left out (0, RFC 768), so that only the sequence number changes from packet to packet.
+ * By default they are IPv4/UDP in Ethernet, and the UDP checksum is left out (0, RFC 768), so that only the sequence number
+ * changes from packet to packet.
  */
 import { IxyError } from '../errors.ts'
 import * as ethernet from './ethernet.ts'
-import * as ipv4 from './ipv4.ts'
-import * as udp from './udp.ts'
-import { VlanTag } from './vlan.ts'
+import * as headers from './headers.ts'
+import { TcpFlag } from './tcp.ts'
+import { VXLAN_PORT } from './vxlan.ts'
 
 /**
  * Flow n uses source port `sourcePort + n`: enough for RSS, which hashes addresses and, where enabled, ports, and the
@@ -27,40 +28,96 @@ export const IMIX_SIZES: readonly number[] = [60, 566, 60, 60, 566, 60, 1514, 60
 const TAIL_BYTES = 4
 const PAYLOAD = [0x69, 0x78, 0x79]
 
-export interface FrameTemplate {
+/** Where a frame is from and to. */
+export interface Ends {
   readonly sourceMac: Uint8Array
   readonly destinationMac: Uint8Array
-  readonly sourceIp: number
-  readonly destinationIp: number
+  /** Ids of VLAN tags, outermost first. */
+  readonly vlans: readonly number[]
+  /** 4 bytes or 16, as the other one. */
+  readonly sourceIp: Uint8Array
+  readonly destinationIp: Uint8Array
+}
+
+export const PROTOCOLS = ['udp', 'tcp', 'icmp'] as const
+
+export interface FrameTemplate extends Ends {
+  readonly protocol: (typeof PROTOCOLS)[number]
+  /** Not of ICMP. */
   readonly sourcePort: number
   readonly destinationPort: number
-  /** null: untagged. */
-  readonly vlanId: number | null
+  /** Of TCP, see `TcpFlag`. */
+  readonly tcpFlags: number
+  /** UDP has one. */
+  readonly udpChecksum: boolean
+  /** The frame is carried in VXLAN: the outer headers. */
+  readonly vxlan: (Ends & { readonly vni: number }) | null
 }
 
 /** ixy's default packet. The MAC addresses are unicast and locally administered. */
 export const DEFAULT_TEMPLATE: FrameTemplate = {
   sourceMac: Uint8Array.of(0x02, 0x69, 0x78, 0x79, 0x00, 0x01),
   destinationMac: Uint8Array.of(0x02, 0x69, 0x78, 0x79, 0x00, 0x02),
-  sourceIp: ipv4.parseIpv4('10.0.0.1'),
-  destinationIp: ipv4.parseIpv4('10.0.0.2'),
+  vlans: [],
+  sourceIp: Uint8Array.of(10, 0, 0, 1),
+  destinationIp: Uint8Array.of(10, 0, 0, 2),
+  protocol: 'udp',
   sourcePort: 42,
   destinationPort: 1337,
-  vlanId: null,
+  tcpFlags: TcpFlag.ACK,
+  udpChecksum: false,
+  vxlan: null,
 }
 
-/** Longest frame without FCS: a VLAN tag may come on top of the 9014 bytes. */
-export function maxFrameBytes(template: FrameTemplate): number {
-  return ethernet.MAX_FRAME_BYTES + (template.vlanId === null ? 0 : ethernet.VLAN_TAG_BYTES)
+/** VXLAN takes its source port from these, by the flow (RFC 7348 §5). */
+export const FIRST_ENTROPY_PORT = 0xc000
+
+/** The headers of a frame of flow `flow`, outermost first. */
+export function headersOf(template: FrameTemplate, flow = 0): headers.Header[] {
+  const { vxlan } = template
+  const inner = [...endsOf(template), transportOf(template, flow)]
+  if (vxlan === null) return inner
+  // Over IPv4 without checksum (RFC 7348 §5); over IPv6 few accept that.
+  const udp = headers.udp(FIRST_ENTROPY_PORT, VXLAN_PORT, vxlan.sourceIp.length === 16)
+  return [...endsOf(vxlan), udp, headers.vxlan(vxlan.vni), ...inner]
+}
+
+function endsOf({ sourceMac, destinationMac, vlans, sourceIp, destinationIp }: Ends): headers.Header[] {
+  return [
+    headers.ethernet(sourceMac, destinationMac),
+    ...headers.vlans(vlans),
+    headers.ip(sourceIp, destinationIp),
+  ]
+}
+
+function transportOf(template: FrameTemplate, flow: number): headers.Header {
+  const { protocol, sourceIp, sourcePort, destinationPort, tcpFlags, udpChecksum } = template
+  if (protocol === 'icmp') return headers.echo(sourceIp.length === 4 ? 4 : 6, ECHO_IDENTIFIER)
+  if (protocol === 'tcp') return headers.tcp(sourcePort + flow, destinationPort, tcpFlags)
+  return headers.udp(sourcePort + flow, destinationPort, udpChecksum)
+}
+
+/** Of ICMP echo requests: `ix`. */
+const ECHO_IDENTIFIER = 0x6978
+
+/** Longest frame without FCS behind whose tags `mtu` bytes may stand: the outermost tag comes on top, as buffers have room for one. */
+export function maxFrameBytes(template: FrameTemplate, mtu = ethernet.MAX_MTU): number {
+  const { vlans } = template.vxlan ?? template
+  return ethernet.HEADER_BYTES + mtu + (vlans.length === 0 ? 0 : ethernet.VLAN_TAG_BYTES)
+}
+
+/** Shortest frame without FCS that has room for all headers, `ixy` and the sequence number. */
+export function minFrameBytes(template: FrameTemplate): number {
+  return Math.max(ethernet.MIN_FRAME_BYTES, payloadOffset(template) + PAYLOAD.length + TAIL_BYTES)
 }
 
 /**
- * Throws IXY_ERR_USAGE unless `size` is 60 to 9014 (9018 with VLAN), `flows` 1 to 16384 and few enough for the source
- * ports that are left, ports 0 to 65535 and the VLAN id 1 to 4094.
+ * Throws IXY_ERR_USAGE unless `size` is 60 to 9014 (9018 with VLAN; with longer headers than IPv4's and UDP's at least as much as
+ * they need), `flows` 1 to 16384 and few enough for the source ports that are left, ports 0 to 65535 and VLAN ids 1 to 4094.
  */
 export function checkTemplate(template: FrameTemplate, size: number, flows: number): void {
-  const { sourcePort, destinationPort, vlanId } = template
-  inRange('frame size', size, ethernet.MIN_FRAME_BYTES, maxFrameBytes(template))
+  const { sourcePort, destinationPort, vlans } = template
+  inRange('frame size', size, minFrameBytes(template), maxFrameBytes(template))
   inRange('source port', sourcePort, 0, 0xffff)
   inRange('destination port', destinationPort, 0, 0xffff)
   inRange(
@@ -69,7 +126,7 @@ export function checkTemplate(template: FrameTemplate, size: number, flows: numb
     1,
     Math.min(MAX_FLOWS, 0x10000 - sourcePort),
   )
-  if (vlanId !== null) inRange('VLAN id', vlanId, 1, ethernet.MAX_VLAN_ID)
+  for (const id of vlans) inRange('VLAN id', id, 1, ethernet.MAX_VLAN_ID)
 }
 
 function inRange(what: string, value: number, min: number, max: number): void {
@@ -87,64 +144,16 @@ function inRange(what: string, value: number, min: number, max: number): void {
  */
 export function buildFrame(template: FrameTemplate, size: number, flow = 0): Uint8Array {
   const frame = new Uint8Array(size)
-  const at = payloadOffset(template)
+  const all = headersOf(template, flow)
+  const at = headers.headerBytes(all)
   if (at + PAYLOAD.length + TAIL_BYTES > size) throw new RangeError(`a frame of ${size} bytes is too short`)
-  const header = new ethernet.EthernetFrame()
-  header.wrap(frame)
-  header.setSource(template.sourceMac)
-  header.setDestination(template.destinationMac)
-  header.type = ethernet.EtherType.IPV4
-  if (template.vlanId !== null) {
-    header.type = ethernet.EtherType.VLAN
-    const tag = new VlanTag()
-    tag.wrap(frame, header.payloadOffset)
-    tag.id = template.vlanId
-    tag.type = ethernet.EtherType.IPV4
-  }
-  const ip = new ipv4.Ipv4Packet()
-  const ipOffset = at - udp.HEADER_BYTES - ipv4.HEADER_BYTES
-  ip.create(frame, ipOffset, size - ipOffset)
-  ip.protocol = ipv4.IpProtocol.UDP
-  ip.source = template.sourceIp
-  ip.destination = template.destinationIp
-  ip.fillChecksum()
-  const datagram = new udp.UdpDatagram()
-  datagram.create(frame, ip.payloadOffset, ip.payloadLength)
-  datagram.sourcePort = template.sourcePort + flow
-  datagram.destinationPort = template.destinationPort
+  headers.writeHeaders(all, frame)
   frame.set(PAYLOAD, at)
+  headers.fillChecksums(all, frame)
   return frame
 }
 
-/**
- * What is sent, packet by packet: packet k has the size of turn k mod turns.length and belongs to flow k mod `flows`.
- * Frames differ by size and source port only, so one frame per size is all there is to build. Can be posted to a worker.
- */
-export interface FramePlan {
-  /** A frame of flow 0 for each size. */
-  readonly templates: readonly Uint8Array[]
-  /** Indexes into `templates`. */
-  readonly turns: readonly number[]
-  readonly flows: number
-  /** Source port of flow 0, and where it stands in every template, big-endian. No checksum covers it. */
-  readonly firstPort: number
-  readonly portOffset: number
-}
-
-/** `sizes` are taken in turn: one size, or IMIX_SIZES. */
-export function planFrames(template: FrameTemplate, sizes: readonly number[], flows: number): FramePlan {
-  const different = [...new Set(sizes)]
-  return {
-    templates: different.map((size) => buildFrame(template, size)),
-    turns: sizes.map((size) => different.indexOf(size)),
-    flows,
-    firstPort: template.sourcePort,
-    portOffset: payloadOffset(template) - udp.HEADER_BYTES,
-  }
-}
-
 /** Where the payload `ixy` begins. */
-export function payloadOffset(template: Pick<FrameTemplate, 'vlanId'>): number {
-  const tag = template.vlanId === null ? 0 : ethernet.VLAN_TAG_BYTES
-  return ethernet.HEADER_BYTES + tag + ipv4.HEADER_BYTES + udp.HEADER_BYTES
+export function payloadOffset(template: FrameTemplate): number {
+  return headers.headerBytes(headersOf(template))
 }

@@ -27,7 +27,7 @@ describe('a main thread that is stuck', () => {
        const { existsSync } = require('node:fs')
        const { dirname } = require('node:path')
        const block = ${how}
-       const timer = isMainThread && !process.argv[1].endsWith('vnic-child.cjs') && setInterval(() => {
+       const timer = isMainThread && !String(process.argv[2]).endsWith('vnic-child.cjs') && setInterval(() => {
          if (!existsSync(${JSON.stringify(file(flag))})) return
          clearInterval(timer)
          block()

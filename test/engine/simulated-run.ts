@@ -14,7 +14,8 @@ import { lossOf } from '../../src/engine/loss.ts'
 import type { Share } from '../../src/apps/pktgen/options.ts'
 import { DmaArena } from '../../src/memory/arena.ts'
 import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
-import { DEFAULT_TEMPLATE, planFrames } from '../../src/packet/template.ts'
+import { DEFAULT_TEMPLATE } from '../../src/packet/template.ts'
+import { planFrames } from '../../src/apps/pktgen/templates/frame-plan.ts'
 import type { FilterProgram } from '../../src/packet/filter/program.ts'
 import { totalsOf } from '../../src/vnic/model/totals.ts'
 import type { FileWork } from '../../src/vnic/wires/kind.ts'
@@ -100,7 +101,7 @@ export class SimulatedRun {
   }
 
   private generator(memory: PacketMemory, { rx, tx }: DataPort, share: Share): () => number {
-    const source = new GeneratedFrames(memory, 1, planFrames(DEFAULT_TEMPLATE, [60], 1), share)
+    const source = new GeneratedFrames(memory, 1, planFrames(DEFAULT_TEMPLATE, [60]), share)
     const batch = memory.batch(BATCH)
     return () => {
       const taken = rx.receive(batch, BATCH)

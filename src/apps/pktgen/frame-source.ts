@@ -1,7 +1,8 @@
 import type { Share } from './options.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { type Bytes, bytesOver, copyBytes } from '../../packet/bytes.ts'
-import type { FramePlan } from '../../packet/template.ts'
+import { PacketFields } from './packet-fields.ts'
+import type { FramePlan } from './templates/frame-plan.ts'
 
 const SEQUENCE_BYTES = 4
 
@@ -26,41 +27,42 @@ export class GeneratedFrames implements FrameSource {
   private readonly memory: PacketMemory
   private readonly bytes: Bytes
   private readonly pool: number
-  private readonly plan: FramePlan
   private readonly templates: readonly Bytes[]
   private readonly sizes: Uint16Array
   private readonly turns: Uint8Array
   /** Which template each buffer holds, so that it is copied only when it changes. */
   private readonly holds: Int8Array
-  /** How far number, turn and flow go on from one packet to this worker's next. */
+  /** How far number and turn go on from one packet to this worker's next. */
   private readonly step: number
   private readonly turnStep: number
-  private readonly flowStep: number
-  /** One size, one flow: nothing but numbers to be written. */
+  /** What else differs from packet to packet. */
+  private readonly fields: PacketFields
+  /** One size, no fields: nothing but numbers to be written. */
   private readonly uniform: boolean
+  /** The template of each packet of a batch. */
+  private readonly chosen: Uint8Array
   private nextNumber: number
   private nextTurn: number
-  private nextFlow: number
   /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
   private readonly count = new Float64Array(1)
 
-  constructor(memory: PacketMemory, pool: number, plan: FramePlan, { index, of }: Share) {
-    const { templates, turns, flows } = plan
+  constructor(memory: PacketMemory, pool: number, plan: FramePlan, share: Share) {
+    const { templates, turns } = plan
+    const { index, of } = share
     this.memory = memory
     this.bytes = bytesOf(memory)
     this.pool = pool
-    this.plan = plan
     this.templates = templates.map((frame) => bytesOver(paddedToWords(frame).buffer))
     this.sizes = Uint16Array.from(templates, (frame) => frame.length)
     this.turns = Uint8Array.from(turns)
     this.holds = new Int8Array(memory.size.length).fill(-1)
     this.step = of
     this.turnStep = of % turns.length
-    this.flowStep = of % flows
-    this.uniform = flows === 1 && turns.length === 1
+    this.fields = new PacketFields(memory, plan, share)
+    this.uniform = turns.length === 1 && this.fields.none
+    this.chosen = new Uint8Array(1 << memory.poolShift)
     this.nextNumber = index
     this.nextTurn = index % turns.length
-    this.nextFlow = index % flows
   }
 
   get sent(): number {
@@ -91,31 +93,24 @@ export class GeneratedFrames implements FrameSource {
   }
 
   private make(batch: Int32Array, count: number): void {
-    const { memory, sizes, turns, holds, step, turnStep, flowStep } = this
-    const { flows, firstPort, portOffset } = this.plan
+    const { memory, sizes, turns, holds, chosen, step, turnStep } = this
     const { u8 } = memory
     const period = turns.length
     let number = this.nextNumber
     let turn = this.nextTurn
-    let flow = this.nextFlow
     for (let i = 0; i < count; i++) {
       const id = batch[i]
-      const offset = memory.dataOffset(id)
       const template = turns[turn]
+      chosen[i] = template
       if (holds[id] !== template) this.place(id, template)
-      const port = firstPort + flow
-      u8[(offset + portOffset) | 0] = port >>> 8
-      u8[(offset + portOffset + 1) | 0] = port
-      writeSequence(u8, (offset + sizes[template] - SEQUENCE_BYTES) | 0, number)
+      writeSequence(u8, (memory.dataOffset(id) + sizes[template] - SEQUENCE_BYTES) | 0, number)
       number = (number + step) | 0
       turn += turnStep
       if (turn >= period) turn -= period
-      flow += flowStep
-      if (flow >= flows) flow -= flows
     }
+    this.fields.write(batch, chosen, count, this.nextNumber)
     this.nextNumber = number
     this.nextTurn = turn
-    this.nextFlow = flow
   }
 
   /** Copies a template into buffer `id`. */

@@ -1,24 +1,15 @@
 /** What pktgen is asked for, and what it asks of each worker. */
 import type { SharedCapture } from '../../captures/messages.ts'
-import type { FramePlan } from '../../packet/template.ts'
+import type { FramePlan } from './templates/frame-plan.ts'
+import type { Shape } from './templates/shape.ts'
 
 export interface PktgenOptions {
-  /** Bytes without FCS; with `imix` or `pcap` not used. */
-  readonly size: number
-  readonly imix: boolean
+  /** What packets look like; with `pcap` not used. */
+  readonly shape: Shape
   /** As written, checked by the command line: `1.5Mpps`, `500kpps`, `2Gbit`, `10%`, `max`; null: line rate. */
   readonly rate: string | null
   /** Packets to send, null: without end. */
   readonly count: number | null
-  readonly flows: number
-  /** What differs from the default packet, as written and checked. */
-  readonly srcMac: string | null
-  readonly dstMac: string | null
-  readonly srcIp: string | null
-  readonly dstIp: string | null
-  readonly srcPort: number | null
-  readonly dstPort: number | null
-  readonly vlan: number | null
   /** Stamp packets, and report the round-trip times of those that come back. */
   readonly latency: boolean
   /** Send the frames of this capture over and over instead of generated packets. */

@@ -3,19 +3,11 @@ import { randomInt } from 'node:crypto'
 import { SharedFeed } from '../../captures/shared-feed.ts'
 import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
-import { parseIpv4 } from '../../packet/ipv4.ts'
-import { parseMac } from '../../packet/mac.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
-import {
-  DEFAULT_TEMPLATE,
-  type FramePlan,
-  type FrameTemplate,
-  IMIX_SIZES,
-  planFrames,
-} from '../../packet/template.ts'
 import { rate as readRate } from '../../quantity.ts'
 import { LatencyBook, latencyOf, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
+import { planFrames } from './templates/frame-plan.ts'
 
 /** What a percentage means while no link tells: the speed of the card. */
 export const NOMINAL_MBIT = 10_000
@@ -63,15 +55,15 @@ export function makeJobs(
   frames: Frames | null,
   linkMbit: number,
 ): PktgenJob[] {
-  const { rate, count } = options
-  const sizes = options.imix ? IMIX_SIZES : [options.size]
+  const { rate, count, shape } = options
+  const { template, sizes, counts, order, seed } = shape
   const frameBytes = frames === null ? averageBytes(sizes) : frames.averageFrameBytes
   const inPackets = rate !== null && readRate(rate).of === 'packets'
   const [real] = physical
   const common = {
     frames:
       frames === null
-        ? ({ kind: 'plan', plan: planOf(options, sizes) } as const)
+        ? ({ kind: 'plan', plan: planFrames(template, sizes, counts, order, seed) } as const)
         : ({ kind: 'capture', capture: frames.capture } as const),
     ...pace(rate, frameBytes, linkMbit === 0 ? NOMINAL_MBIT : linkMbit, real),
     rateFrameBytes: inPackets ? null : frameBytes,
@@ -95,18 +87,4 @@ function pace(
   if (rate === null) return { rate: real ? null : lineRate(frameBytes, linkMbit), limitOnly: true }
   const wanted = packetsPerSecond(rate, frameBytes, linkMbit)
   return { rate: wanted === Infinity ? null : wanted, limitOnly: false }
-}
-
-function planOf(options: PktgenOptions, sizes: readonly number[]): FramePlan {
-  const { srcMac, dstMac, srcIp, dstIp, srcPort, dstPort, vlan, flows } = options
-  const template: FrameTemplate = {
-    sourceMac: srcMac === null ? DEFAULT_TEMPLATE.sourceMac : parseMac(srcMac),
-    destinationMac: dstMac === null ? DEFAULT_TEMPLATE.destinationMac : parseMac(dstMac),
-    sourceIp: srcIp === null ? DEFAULT_TEMPLATE.sourceIp : parseIpv4(srcIp),
-    destinationIp: dstIp === null ? DEFAULT_TEMPLATE.destinationIp : parseIpv4(dstIp),
-    sourcePort: srcPort ?? DEFAULT_TEMPLATE.sourcePort,
-    destinationPort: dstPort ?? DEFAULT_TEMPLATE.destinationPort,
-    vlanId: vlan,
-  }
-  return planFrames(template, sizes, flows)
 }

@@ -19,7 +19,10 @@ export class Pretence {
   constructor(memory: PacketMemory, pool: number, job: TunnelJob, enter: Enter) {
     this.memory = memory
     const [{ vlan }] = job.networks
-    this.inner = buildFrame({ ...DEFAULT_TEMPLATE, destinationMac: job.innerMac, vlanId: vlan }, BYTES)
+    this.inner = buildFrame(
+      { ...DEFAULT_TEMPLATE, destinationMac: job.innerMac, vlans: vlan === null ? [] : [vlan] },
+      BYTES,
+    )
     this.outer = this.wrapped(pool, job, enter)
   }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { GeneratedFrames } from '../../../src/apps/pktgen/frame-source.ts'
-import { DEFAULT_TEMPLATE, buildFrame, planFrames } from '../../../src/packet/template.ts'
+import { planFrames } from '../../../src/apps/pktgen/templates/frame-plan.ts'
+import { DEFAULT_TEMPLATE, buildFrame } from '../../../src/packet/template.ts'
 import { POOL, POOL_SHIFT, makeMemory, packet } from './memory.ts'
 
 const sizes = fc.array(fc.integer({ min: 60, max: 1514 }), { minLength: 1, maxLength: 5 })
@@ -14,7 +15,7 @@ test('workers send together what one would send: each packet of the run once, of
       fc.integer({ min: 1, max: 9 }),
       batches,
       (lengths, flows, of, wanted) => {
-        const plan = planFrames(DEFAULT_TEMPLATE, lengths, flows)
+        const plan = planFrames(DEFAULT_TEMPLATE, lengths, { sourcePort: flows })
         for (let index = 0; index < of; index++) {
           const memory = makeMemory()
           const source = new GeneratedFrames(memory, POOL, plan, { index, of })
@@ -44,8 +45,11 @@ test('workers send together what one would send: each packet of the run once, of
 
 test('flows and numbers of a tagged frame stand behind its tag', () => {
   const memory = makeMemory()
-  const template = { ...DEFAULT_TEMPLATE, vlanId: 7 }
-  const source = new GeneratedFrames(memory, POOL, planFrames(template, [64], 3), { index: 1, of: 2 })
+  const template = { ...DEFAULT_TEMPLATE, vlans: [7] }
+  const source = new GeneratedFrames(memory, POOL, planFrames(template, [64], { sourcePort: 3 }), {
+    index: 1,
+    of: 2,
+  })
   const batch = new Int32Array(2)
   source.next(batch, 2)
   const expected = Buffer.from(buildFrame(template, 64, 0))
@@ -55,7 +59,7 @@ test('flows and numbers of a tagged frame stand behind its tag', () => {
 
 test('an empty pool gives nothing, and the turn is not lost', () => {
   const memory = makeMemory()
-  const source = new GeneratedFrames(memory, POOL, planFrames(DEFAULT_TEMPLATE, [60, 100], 1), {
+  const source = new GeneratedFrames(memory, POOL, planFrames(DEFAULT_TEMPLATE, [60, 100]), {
     index: 0,
     of: 1,
   })

@@ -4,7 +4,8 @@ import { LatencyProbe } from '../../../src/apps/pktgen/latency-probe.ts'
 import { type Latency, LatencyBook, latencyOf } from '../../../src/apps/pktgen/latency.ts'
 import type { PacketMemory } from '../../../src/memory/packets.ts'
 import { internetChecksum } from '../../../src/packet/checksum.ts'
-import { DEFAULT_TEMPLATE, planFrames } from '../../../src/packet/template.ts'
+import { planFrames } from '../../../src/apps/pktgen/templates/frame-plan.ts'
+import { DEFAULT_TEMPLATE } from '../../../src/packet/template.ts'
 import { POOL, makeMemory, packet } from './memory.ts'
 
 const KEY = 0xdeadbeef
@@ -32,7 +33,9 @@ function bench({
   const book = new LatencyBook(LatencyBook.allocate())
   const probe = new LatencyProbe(memory, book, key)
   probe.begin(START)
-  const plan = planFrames({ ...DEFAULT_TEMPLATE, vlanId }, [size], flows)
+  const plan = planFrames({ ...DEFAULT_TEMPLATE, vlans: vlanId === null ? [] : [vlanId] }, [size], {
+    sourcePort: flows,
+  })
   const source = new GeneratedFrames(memory, POOL, plan, { index, of })
   const one = new Int32Array(1)
   return {
@@ -152,7 +155,7 @@ test('another run’s packets, packets without stamps and others are foreign', (
   const { send, receive, result } = bench()
   send(1, 1)
   for (const frame of bench({ key: 0x12345678 }).send(20, 1)) receive(frame, 2)
-  const plain = planFrames(DEFAULT_TEMPLATE, [60], 1).templates[0]
+  const plain = planFrames(DEFAULT_TEMPLATE, [60]).templates[0]
   receive(plain, 2)
   receive(new Uint8Array(60).fill(0xff), 2)
   receive(new Uint8Array(14), 2)

@@ -1,27 +1,18 @@
 import { makeJobs } from '../../../src/apps/pktgen/plan.ts'
 import type { PktgenOptions } from '../../../src/apps/pktgen/options.ts'
+import { shapeOf } from '../../../src/apps/pktgen/templates/shape.ts'
+import type { StreamFlags } from '../../../src/apps/pktgen/templates/stream-options.ts'
 import { lineRate } from '../../../src/packet/rate.ts'
 
+const SHAPE = { payload: 0, mtu: 1500, called: (name: string) => name }
+
+function options(rate: string | null, flags: StreamFlags = {}): PktgenOptions {
+  return { shape: shapeOf(flags, SHAPE), rate, count: null, pcap: null, latency: false }
+}
+
 function paceOf(physical: boolean, rate: string | null, linkMbit = 10_000, size = 60) {
-  const app = {
-    size,
-    rate,
-    imix: false,
-    count: null,
-    flows: 1,
-    pcap: null,
-  } as Partial<PktgenOptions>
-  const shape = {
-    srcMac: null,
-    dstMac: null,
-    srcIp: null,
-    dstIp: null,
-    srcPort: null,
-    dstPort: null,
-    vlan: null,
-  }
-  const options = { ...shape, ...app, latency: false } as PktgenOptions
-  const [job] = makeJobs(options, { physical: [physical], queues: 1 }, null, linkMbit)
+  const context = { physical: [physical], queues: 1 }
+  const [job] = makeJobs(options(rate, { size: [size] }), context, null, linkMbit)
   return { rate: job.rate, limitOnly: job.limitOnly }
 }
 
@@ -42,26 +33,8 @@ test('max is flat out, a rate is kept', () => {
 })
 
 test('queues have the same job, but for their share', () => {
-  const shape = {
-    srcMac: null,
-    dstMac: null,
-    srcIp: null,
-    dstIp: null,
-    srcPort: null,
-    dstPort: null,
-    vlan: null,
-  }
-  const app = {
-    ...shape,
-    size: 60,
-    rate: '1kpps',
-    imix: true,
-    count: 10,
-    flows: 3,
-    pcap: null,
-  }
-  const options = { ...app, size: 60, latency: true }
-  const jobs = makeJobs(options, { physical: [false], queues: 3 }, null, 0)
+  const wanted = { ...options('1kpps', { imix: true, flows: 3 }), count: 10, latency: true }
+  const jobs = makeJobs(wanted, { physical: [false], queues: 3 }, null, 0)
   expect(jobs.map((job) => job.share)).toEqual([0, 1, 2].map((index) => ({ index, of: 3 })))
   expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
   expect(new Set(jobs.map((job) => job.probe?.key)).size).toBe(1)

@@ -8,6 +8,7 @@ import type { EndReport, Lines, Reporter } from '../../../src/cli/output/reporte
 import { Tally } from '../../../src/cli/output/tally.ts'
 import { grouped } from '../../../src/wording.ts'
 import { TextReporter } from '../../../src/cli/output/text.ts'
+import { requireEvents } from '../../events.ts'
 
 const DEVICE = '0000:03:00.0'
 const LINE_RATE = 14_880_952
@@ -67,6 +68,7 @@ function textLines(
 function jsonObjects(use: (reporter: Reporter) => void, quiet = false): Record<string, unknown>[] {
   const lines: string[] = []
   use(new JsonReporter(collect(lines), 'forward', '1.2.3', quiet))
+  requireEvents(lines.map((line) => `${line}\n`).join(''))
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
