@@ -7,7 +7,7 @@ import { temporaryDirectory, Tool } from './support.ts'
 
 /** Milliseconds of the worker's life that don't count: what it loads, the rehearsal, the optimising compiler. */
 const WARM_UP = 2500
-const SECONDS = 5
+const SECONDS = 4
 
 const folder = temporaryDirectory()
 
