@@ -1,4 +1,4 @@
-// What npm runs after it has installed here, and before it packs: builds dist/ and the declarations of the library, so that no package lacks them. Where the packages
+// What npm runs after it has installed here, and before it packs: builds dist/ with the declarations of the library and the manual pages, so that no package lacks them. Where the packages
 // to build with are missing, in a fresh clone or below `npm install --global git+…` (which hands --global on to the
 // installation that is to fetch them), they are installed first.
 import { spawnSync } from 'node:child_process'
@@ -31,3 +31,4 @@ if (!hasBuildTools()) {
 }
 await import('./build.mjs')
 await import('./types.mjs')
+await import('./packaging/manual.mjs')

@@ -9,8 +9,8 @@ import { median } from './lib/t-test.ts'
 const ID = process.pid % 10_000
 const HOSTS = ['a', 'b'].map((end) => `ixybh-${ID}-${end}`)
 const BRIDGE = `ixbh${ID}br`
-/** Batches of ours: the default, and one that joins more of what the kernel is given. */
-const BATCHES = [32, 128]
+/** What ours is given: nothing, and the batch of cards, with which less is joined of what the kernel is given. */
+const OPTIONS = [[], ['-b', '32']]
 const SECONDS = 2
 
 export interface HostInterfaceResult {
@@ -28,11 +28,11 @@ interface Contestant {
 
 const linksOf = (letters: string): string[] => [...letters].map((letter) => `ixbh${ID}${letter}`)
 const KERNEL: Contestant = { name: 'kernel’s bridge', links: linksOf('ab'), subnet: '10.4.0' }
-const OURS = BATCHES.map((batchSize, i): Contestant & { batchSize: number } => ({
-  name: `ixy-ts -b ${batchSize}`,
+const OURS = OPTIONS.map((options, i): Contestant & { options: readonly string[] } => ({
+  name: ['ixy-ts', ...options].join(' '),
   links: linksOf(['cd', 'ef'][i]),
   subnet: `10.${5 + i}.0`,
-  batchSize,
+  options,
 }))
 
 export async function hostInterface(runs: number): Promise<HostInterfaceResult> {
@@ -45,8 +45,8 @@ export async function hostInterface(runs: number): Promise<HostInterfaceResult> 
       sh('ip', 'link', 'add', `${link}p`, 'type', 'veth', 'peer', 'name', link, 'netns', HOSTS[i])
       sh('ip', 'link', 'set', `${link}p`, 'master', BRIDGE, 'up')
     })
-    for (const { links, batchSize } of OURS) {
-      children.push(await startTool(['forward', ...links.map((link) => `tap:${link}`), '-b', `${batchSize}`]))
+    for (const { links, options } of OURS) {
+      children.push(await startTool(['forward', ...links.map((link) => `tap:${link}`), ...options]))
       links.forEach((link, i) => sh('ip', 'link', 'set', link, 'netns', HOSTS[i]))
     }
     for (const { links, subnet } of [KERNEL, ...OURS])

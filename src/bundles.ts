@@ -1,24 +1,35 @@
 /** The bundles of this package: what runs in threads and processes of its own. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import { IxyError } from './errors.ts'
 
 export type Bundle =
-  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
+  'captures.cjs' | 'index.cjs' | 'index.mjs' | 'live.html' | 'vnic-child.cjs' | 'watchdog.cjs' | 'worker.cjs'
 
 /** dist/, seen from a bundle in it; from the sources, in tests, as well. */
 const FOLDERS = [__dirname, path.join(__dirname, '..', 'dist')]
 
+/** Path of a bundle that this build may lack. */
+export function bundleOrNull(name: Bundle): string | null {
+  return FOLDERS.map((folder) => path.join(folder, name)).find(isReadable) ?? null
+}
+
 /** Path of a bundle. Throws IXY_ERR_PERMISSION where root has become somebody else, who may not enter the folder. */
 export function bundle(name: Bundle): string {
-  const found = FOLDERS.map((folder) => path.join(folder, name)).find(isReadable)
-  if (found !== undefined) return found
+  const found = bundleOrNull(name)
+  if (found !== null) return found
   throw new IxyError('IXY_ERR_SYSTEM', `${path.join(__dirname, name)} is missing`, 'run make build')
 }
 
 /** Path of bin/ixy-ts, which runs with Node.js or as it is. */
 export function launcher(): string {
   return path.join(path.dirname(bundle('worker.cjs')), '..', 'bin', 'ixy-ts')
+}
+
+/** The command that reserves huge pages, for root. */
+export function setUpHugepages(): string {
+  const scripts = FOLDERS.map((folder) => path.join(folder, '..', 'setup-hugetlbfs.sh'))
+  return `sudo ${scripts.find((script) => existsSync(script)) ?? './setup-hugetlbfs.sh'}`
 }
 
 /** Whether this file, or what runs from it, is one of ixy-ts. */

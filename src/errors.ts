@@ -65,17 +65,25 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(EXIT_CODES, value)
 }
 
+export interface IxyErrorOptions extends ErrorOptions {
+  /** What the fix is in a shell, line by line, where it can be said so. */
+  readonly commands?: readonly string[]
+}
+
 /** Whatever goes wrong: its message says what, where and what to do next, in one line. */
 export class IxyError extends Error {
   override readonly name = 'IxyError'
   readonly code: ErrorCode
   /** What the user can do about it, one imperative sentence without a full stop; '' when nothing helps. */
   readonly fix: string
+  /** The same as commands for a shell; [] if that is no matter of commands. */
+  readonly commands: readonly string[]
 
-  constructor(code: ErrorCode, what: string, fix = '', options?: ErrorOptions) {
+  constructor(code: ErrorCode, what: string, fix = '', options: IxyErrorOptions = {}) {
     super(fix === '' ? what : `${what}; ${fix}`, options)
     this.code = code
     this.fix = fix
+    this.commands = options.commands ?? []
   }
 
   get exitCode(): number {

@@ -1,10 +1,25 @@
 /** Strict readers for option values. Each throws IXY_ERR_USAGE with one line that says what is allowed. */
+import type { Option } from 'commander'
 import { usageError } from './errors.ts'
 import * as quantity from './quantity.ts'
 
 export { usageError }
 
 type Reader = (text: string) => number
+
+/** Lets the option take one of `allowed` and nothing else. Its description says what they mean. */
+export function oneOf(option: Option, allowed: readonly string[]): Option {
+  return offering(option, allowed).argParser((text) => {
+    if (allowed.includes(text)) return text
+    throw usageError(`${option.long} ${text} is not valid`, `give one of ${allowed.join(', ')}`)
+  })
+}
+
+/** What completion offers as the option's value, or as its beginning: `duration:`. */
+export function offering(option: Option, values: readonly string[]): Option {
+  option.argChoices = [...values]
+  return option
+}
 
 /** A reader for whole numbers from `min` to `max`, both included. */
 export function wholeNumber(option: string, min: number, max: number): Reader {

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { sleepMilliseconds } from '../src/linux/clock.ts'
-import { hugepageCounts } from '../src/linux/hugepages.ts'
+import { hugepageCounts } from '../src/linux/hugepage-supply.ts'
 import { compileFilter } from '../src/linux/pcap-library.ts'
 import { openTap } from '../src/linux/tap.ts'
 

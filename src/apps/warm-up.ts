@@ -9,7 +9,7 @@
 import type { QueuePair, StandIn } from '../driver/queues.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
 import type { AppSteps } from '../engine/app.ts'
-import { COUNTERS, MOMENTS, type WorkerSpec } from '../engine/worker-spec.ts'
+import { COUNTERS, OF_WORKER, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 
 /** Polls of the app, and after how many of them it pauses, for how many milliseconds: V8 compiles in threads of its own. */
@@ -45,7 +45,7 @@ class StandIns implements Rehearsal {
 
 /** Runs `steps` on a plane like the one `spec` describes. Afterwards memory and queues have to be started anew. */
 export function warmUp(spec: WorkerSpec, pairs: readonly QueuePair[], steps: AppSteps): void {
-  const counters = new SharedArrayBuffer((pairs.length * COUNTERS + MOMENTS) * 8)
+  const counters = new SharedArrayBuffer((pairs.length * COUNTERS + OF_WORKER) * 8)
   const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const rehearsal = new StandIns(pairs, spec.batchSize)
   // Its polls count, so that an app that doesn't come back is noticed; orders are for the run.

@@ -15,7 +15,7 @@ import {
   COUNTERS,
   type FromWorker,
   IN_APP,
-  MOMENTS,
+  OF_WORKER,
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
@@ -73,7 +73,7 @@ async function main(spec: WorkerSpec): Promise<void> {
     memory,
     pools: Array.from({ length: app.pools ?? 0 }, (_, i) => ports.length + i),
     batchSize: spec.batchSize,
-    counters: new Float64Array(spec.counters, (ports.length * COUNTERS + MOMENTS) * 8),
+    counters: new Float64Array(spec.counters, (ports.length * COUNTERS + OF_WORKER) * 8),
     worker: spec.worker,
     workers: spec.workers,
   }

@@ -9,6 +9,7 @@ import {
   byteSize,
   cpuList,
   megapackets,
+  oneOf,
   ringSize,
   seconds,
   share,
@@ -32,7 +33,7 @@ export interface WatchFlags extends OutputFlags {
 }
 
 export interface RunFlags extends WatchFlags {
-  readonly batchSize: number
+  readonly batchSize?: number
   readonly queues: number
   readonly perQueue: boolean
   readonly ringSize: number
@@ -54,12 +55,13 @@ export function addOutputOptions(command: Command): Command {
     .option('--json', 'one JSON object a line on stdout', false)
     .option('--no-color', 'no colours (also: NO_COLOR=1, or stdout not a terminal)')
     .addOption(
-      new Option(
-        '--log-level <level>',
-        `what to log on stderr (JSON lines unless a terminal; errors are plain lines): ${LOG_LEVELS.join(', ')}`,
-      )
-        .default('info')
-        .argParser(choice('--log-level', LOG_LEVELS)),
+      oneOf(
+        new Option(
+          '--log-level <level>',
+          `what to log on stderr (JSON lines unless a terminal; errors are plain lines): ${LOG_LEVELS.join(', ')}`,
+        ).default('info'),
+        LOG_LEVELS,
+      ),
     )
 }
 
@@ -89,9 +91,8 @@ export function addRunOptions(command: Command): Command {
     command
       .option(
         '-b, --batch-size <packets>',
-        'packets per batch',
+        'packets per batch (default: 32, with a tap: 128)',
         wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
-        DEFAULTS.batchSize,
       )
       .option(
         '-q, --queues <n>',
@@ -113,24 +114,32 @@ export function addRunOptions(command: Command): Command {
         DEFAULTS.mtu,
       )
       .addOption(
-        new Option(
-          '--mode <mode>',
-          'poll: always; interrupt: sleep until one; adaptive: poll under load (pktgen: poll only)',
-        )
-          .default(DEFAULTS.mode)
-          .argParser(choice('--mode', ['poll', 'interrupt', 'adaptive'])),
+        oneOf(
+          new Option(
+            '--mode <mode>',
+            'poll: always; interrupt: sleep until one; adaptive: poll under load (pktgen: poll only)',
+          ).default(DEFAULTS.mode),
+          ['poll', 'interrupt', 'adaptive'],
+        ),
       )
       .addOption(
-        new Option(
-          '--backend <name>',
-          'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its address space is too small)',
-        ).argParser(choice('--backend', ['wasm', 'ts'])),
+        oneOf(
+          new Option(
+            '--backend <name>',
+            'inner loops in WebAssembly or TypeScript: wasm or ts (default: wasm, unless its address space is too small)',
+          ),
+          ['wasm', 'ts'],
+        ),
       )
       .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, DEFAULTS.cpus)
       .addOption(
-        new Option('--access <path>', 'way to a PCI device: sysfs or vfio (default: what the system offers)')
-          // Listed by hand: commander's own message would not follow this program's style.
-          .argParser(choice('--access', ['sysfs', 'vfio'])),
+        oneOf(
+          new Option(
+            '--access <way>',
+            'way to a PCI device: sysfs or vfio (default: what the system offers)',
+          ),
+          ['sysfs', 'vfio'],
+        ),
       )
       .option('--force', 'take a NIC that is in use or of an unknown model', false)
       .option(
@@ -158,7 +167,7 @@ export function addRunOptions(command: Command): Command {
 
 /** The part of RunOptions that is the same for every app. */
 export function commonRunOptions(flags: RunFlags): Settings {
-  if (flags.batchSize >= flags.ringSize) {
+  if (flags.batchSize !== undefined && flags.batchSize >= flags.ringSize) {
     throw usageError(
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
       `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
@@ -171,7 +180,7 @@ export function commonRunOptions(flags: RunFlags): Settings {
   }
   return {
     access: flags.access ?? null,
-    batchSize: flags.batchSize,
+    batchSize: flags.batchSize ?? null,
     queues: flags.queues,
     ringSize: flags.ringSize,
     duration: flags.duration ?? null,
@@ -183,12 +192,5 @@ export function commonRunOptions(flags: RunFlags): Settings {
     force: flags.force,
     check: flags.check,
     inspect: flags.inspect,
-  }
-}
-
-function choice(option: string, allowed: readonly string[]): (text: string) => string {
-  return (text) => {
-    if (allowed.includes(text)) return text
-    throw usageError(`${option} ${text} is not valid`, `give one of ${allowed.join(', ')}`)
   }
 }

@@ -1,18 +1,8 @@
 /** Follows the counters of every running ixy-ts: the work behind `ixy-ts stats`. */
 import { difference, everyInterval, intervalBetween } from '../engine/intervals.ts'
-import { type Hello, type TelemetryClient, findTelemetry } from '../engine/telemetry.ts'
-import type { DeviceCounters, DeviceInfo, Sample } from '../engine/types.ts'
 import type { Reporter } from './output/reporter.ts'
-import { type AppSummary, type DeviceSummary, type Owner, Tally, type Total } from './output/tally.ts'
-
-export interface SearchOptions {
-  /** Where running processes have their sockets. */
-  readonly directory: string
-  /** Names of the devices to show, [] for all. */
-  readonly devices: readonly string[]
-  /** Told of each process that doesn't answer, once, and when it does again. */
-  readonly onSilence?: (process: Owner, silence: 'stopped' | 'hangs' | null) => void
-}
+import { type AppSummary, type DeviceSummary, Tally, type Total } from './output/tally.ts'
+import { type Answer, Running, type SearchOptions, type Watched, ownerOf } from './running.ts'
 
 export interface WatchOptions extends SearchOptions {
   /** Seconds. */
@@ -30,52 +20,51 @@ export interface WatchResult {
   readonly apps: readonly AppSummary[]
 }
 
-/** One process that is watched. */
-interface Watched {
-  readonly client: TelemetryClient
-  readonly tally: Tally
-  readonly hello: Hello
-  readonly first: Sample
-  newest: Sample
-}
-
-/** The processes that a watch has found. */
-interface Found {
-  live: Watched[]
-  /** Those that have not introduced themselves yet, because they are stopped or hang. */
-  strangers: TelemetryClient[]
-  /** Those of them all whose silence was told. */
-  readonly told: Set<TelemetryClient>
-}
-
 /** Resolves with null, and without a word to `reporter`, if there is nothing to watch at the start. */
 export async function watch(options: WatchOptions, reporter: Reporter): Promise<WatchResult | null> {
-  const { stop } = options
+  const { interval: seconds, duration, stop } = options
   const begin = performance.now()
   const elapsed = (): number => (performance.now() - begin) / 1000
-  const found: Found = { live: [], strangers: [], told: new Set() }
-  const all: Watched[] = []
-  try {
-    all.push(...(await newcomers(options, found)))
-    if (all.length === 0) return null
-    reporter.start(
-      all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices)),
-      all.flatMap(({ hello }) => wantedOf(hello.devices, options.devices).map(() => ownerOf(hello))),
+  const running = new Running(options)
+  const all = new Map<Watched, Tally>()
+  const meet = async (): Promise<void> => {
+    for (const watched of await running.newcomers()) all.set(watched, new Tally())
+  }
+  const tell = ({ watched, before }: Answer): void => {
+    const { hello, newest } = watched
+    const whole = intervalBetween(before, newest, elapsed())
+    const event = { ...whole, devices: running.wanted(whole.devices), totals: running.wanted(whole.totals) }
+    all.get(watched)?.add(event)
+    reporter.interval(
+      event,
+      event.devices.map(() => ownerOf(hello)),
     )
-    const { interval: seconds, duration } = options
+  }
+  try {
+    await meet()
+    if (all.size === 0) return null
+    const infos = [...all.keys()].map(({ hello }) => ({ hello, devices: running.wanted(hello.devices) }))
+    reporter.start(
+      infos.flatMap(({ devices }) => devices),
+      infos.flatMap(({ hello, devices }) => devices.map(() => ownerOf(hello))),
+    )
     await everyInterval({ start: begin, seconds, duration: duration ?? Infinity }, stop, async () => {
-      found.live = await sampled(found.live, options, reporter, elapsed)
-      all.push(...(await newcomers(options, found)))
-      return found.live.length > 0
+      for (const answer of await running.ask()) tell(answer)
+      await meet()
+      return running.live.length > 0
     })
   } finally {
-    closeAll(found)
+    running.close()
   }
   return {
     elapsed: elapsed(),
-    reason: stop.aborted ? 'signal' : found.live.length === 0 ? 'done' : 'duration',
-    devices: all.flatMap((watched) => summaryOf(watched, options.devices)),
-    apps: all.flatMap(({ hello, first, newest }) => {
+    reason: stop.aborted ? 'signal' : running.live.length === 0 ? 'done' : 'duration',
+    devices: [...all].flatMap(([{ hello, first, newest }, tally]) => {
+      const counted = running.wanted(difference(newest.devices, first.devices))
+      const owner = ownerOf(hello)
+      return tally.summarize(counted, newest.time - first.time).map((device) => ({ ...device, owner }))
+    }),
+    apps: [...all.keys()].flatMap(({ hello, first, newest }) => {
       const { app } = intervalBetween(first, newest, 0)
       return app === undefined ? [] : [{ name: app.name, counters: app.counters, owner: ownerOf(hello) }]
     }),
@@ -84,100 +73,18 @@ export async function watch(options: WatchOptions, reporter: Reporter): Promise<
 
 /** What every running ixy-ts has counted so far, for `stats --once`. */
 export async function totals(options: SearchOptions): Promise<{ devices: Total[]; apps: AppSummary[] }> {
-  const found: Found = { live: [], strangers: [], told: new Set() }
+  const running = new Running(options)
   try {
-    const all = await newcomers(options, found)
+    const all = await running.newcomers()
     return {
       devices: all.flatMap(({ hello, first }) =>
-        wantedOf(first.devices, options.devices).map((counters) => ({ ...counters, owner: ownerOf(hello) })),
+        running.wanted(first.devices).map((counters) => ({ ...counters, owner: ownerOf(hello) })),
       ),
       apps: all.flatMap(({ hello, first: { app } }) =>
         app === undefined ? [] : [{ ...app, owner: ownerOf(hello) }],
       ),
     }
   } finally {
-    closeAll(found)
+    running.close()
   }
-}
-
-function closeAll({ live, strangers }: Found): void {
-  for (const { client } of live) client.close()
-  for (const client of strangers) client.close()
-}
-
-/** Looks for processes that aren't watched yet, adds them to `found` and returns them. */
-async function newcomers(options: SearchOptions, found: Found): Promise<Watched[]> {
-  const known = [...found.live.map(({ client }) => client), ...found.strangers]
-  const [others] = await Promise.all([
-    findTelemetry(options.directory, new Set(known.map(({ file }) => file))),
-    ...found.strangers.map((client) => client.greet()),
-  ])
-  const candidates = [...found.strangers, ...others]
-  found.strangers = candidates.filter(({ hello, ended }) => hello === null && !ended)
-  const watched = (await Promise.all(candidates.map((client) => begun(client, options.devices)))).flat()
-  found.live.push(...watched)
-  tellSilence(options, found)
-  return watched
-}
-
-/** Starts watching a process that has introduced itself and has one of the wanted devices. */
-async function begun(client: TelemetryClient, wanted: readonly string[]): Promise<Watched[]> {
-  const { hello } = client
-  if (hello === null) return []
-  const first = wantedOf(hello.devices, wanted).length > 0 ? await client.sample() : null
-  if (first !== null) return [{ client, hello, tally: new Tally(), first, newest: first }]
-  client.close()
-  return []
-}
-
-function tellSilence({ onSilence }: SearchOptions, { live, strangers, told }: Found): void {
-  for (const client of [...live.map((watched) => watched.client), ...strangers]) {
-    const { silence, hello, pid } = client
-    if ((silence !== null) === told.has(client)) continue
-    if (silence === null) told.delete(client)
-    else told.add(client)
-    if (!client.ended) onSilence?.({ pid, command: hello?.command ?? 'ixy-ts' }, silence)
-  }
-}
-
-/** Asks all of `live` for their counters, reports them, and returns those that have not ended. */
-async function sampled(
-  live: readonly Watched[],
-  options: WatchOptions,
-  reporter: Reporter,
-  elapsed: () => number,
-): Promise<Watched[]> {
-  const answers = await Promise.all(live.map(({ client }) => client.sample()))
-  return live.filter((watched, i) => {
-    const sample = answers[i]
-    if (sample === null) {
-      // One that is stopped may go on.
-      if (watched.client.ended) watched.client.close()
-      return !watched.client.ended
-    }
-    const whole = intervalBetween(watched.newest, sample, elapsed())
-    const [devices, totals] = [whole.devices, whole.totals].map((all) => wantedOf(all, options.devices))
-    const event = { ...whole, devices, totals }
-    watched.newest = sample
-    watched.tally.add(event)
-    reporter.interval(
-      event,
-      devices.map(() => ownerOf(watched.hello)),
-    )
-    return true
-  })
-}
-
-function summaryOf({ hello, tally, first, newest }: Watched, wanted: readonly string[]): DeviceSummary[] {
-  const counted = wantedOf(difference(newest.devices, first.devices), wanted)
-  const owner = ownerOf(hello)
-  return tally.summarize(counted, newest.time - first.time).map((device) => ({ ...device, owner }))
-}
-
-function wantedOf<T extends DeviceInfo | DeviceCounters>(all: readonly T[], wanted: readonly string[]): T[] {
-  return all.filter(({ device }) => wanted.length === 0 || wanted.includes(device))
-}
-
-function ownerOf({ pid, command }: Hello): Owner {
-  return { pid, command }
 }

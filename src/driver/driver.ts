@@ -89,4 +89,6 @@ export interface PciDriver extends Driver {
 export interface SystemDriver extends Driver {
   readonly access: AccessPath
   readonly model: Model
+  /** Packets per batch that suit its devices. */
+  readonly batchSize: number
 }

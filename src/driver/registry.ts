@@ -9,11 +9,15 @@ import {
   hex,
   readIds,
 } from '../pci/ids.ts'
+import type { DeviceAddress } from '../pci/address.ts'
 import type { Transport } from '../pci/transport.ts'
 import type { DeviceOptions, Driver, Limits, PciDriver, SystemDriver } from './driver.ts'
 import { ixgbe } from './ixgbe/driver.ts'
 import { tap } from './tap/driver.ts'
 import { virtio } from './virtio/driver.ts'
+
+/** Packets per batch that suit a card. */
+const USUAL_BATCH = 32
 
 export class DriverRegistry implements KnownDevices {
   /** What at least one of the drivers can do: the range in which an option makes sense at all. */
@@ -50,6 +54,12 @@ export class DriverRegistry implements KnownDevices {
     const driver = this.others.find((other) => other.access === access)
     if (driver !== undefined) return { driver, model: driver.model }
     return this.driverOf(name, readIds(config, name), force)
+  }
+
+  /** Packets per batch where nobody says how many: what the most demanding of the devices likes, less than a ring has. */
+  usualBatch(devices: readonly DeviceAddress[], ringSize: number): number {
+    const sizes = devices.map(({ kind }) => this.others.find(({ access }) => access === kind)?.batchSize)
+    return Math.min(ringSize - 1, Math.max(...sizes.map((size = USUAL_BATCH) => size)))
   }
 
   /**

@@ -52,6 +52,16 @@ export interface DroppedBy {
   readonly dropped: Readonly<Record<string, number>>
 }
 
+/** What an app has measured of round trips up to now. */
+export interface RoundTrips {
+  /** Packets by what became of them, and times in microseconds; null where nothing was measured. */
+  readonly figures: Readonly<Record<string, number | null>>
+  /** Of all times, nanoseconds. */
+  readonly sum: number
+  /** How many took how long: the longest time of a bucket in nanoseconds, and its count; ascending, without empty ones. Each power of two less one ends a bucket. */
+  readonly histogram: readonly (readonly [number, number])[]
+}
+
 /** A plan for those that must know the links first, or that hold something open during the run. */
 export interface Plan<Job> {
   /**
@@ -70,6 +80,8 @@ export interface Plan<Job> {
   finish?(devices: readonly DroppedBy[], late: () => boolean): Promise<void>
   /** What the run has found out, for its result. `results`: what each worker has returned, of those that could. */
   result?(results: readonly unknown[]): unknown
+  /** For those who watch the run: asked in the main thread, about once a second. null: it measures none. */
+  roundTrips?(): RoundTrips | null
   /** Gives back what it holds. Called once, whatever became of the run. */
   close?(): void
 }

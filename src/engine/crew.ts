@@ -18,12 +18,14 @@ import {
   FIRST_DROP,
   FIRST_MOVED,
   LAST_MOVED,
+  POLLS,
   RX_BYTES,
   RX_PACKETS,
   TX_BYTES,
   TX_PACKETS,
+  USEFUL_POLLS,
 } from './worker-spec.ts'
-import type { RunOptions, Traffic } from './types.ts'
+import type { RunOptions, Traffic, WorkerPolls } from './types.ts'
 
 /** Causes of drops of packets that a worker has taken out of a ring; the others are of what it has left there. */
 const TAKEN_AND_DROPPED = ['pool_empty', 'fragments', 'bad_length'] as const
@@ -60,7 +62,7 @@ export class Crew {
       backend,
       cpus,
       check,
-    }: Pick<RunOptions, 'batchSize' | 'mode' | 'backend' | 'cpus' | 'check'>,
+    }: Pick<RunOptions, 'mode' | 'backend' | 'cpus' | 'check'> & { readonly batchSize: number },
     warn: (message: string) => void,
     watchdog: Watchdog,
   ) {
@@ -180,8 +182,16 @@ export class Crew {
 
   /** When each worker has seen packets move, to some 64 polls. */
   moved(): Span[] {
-    return this.members.map(({ moments }) => {
-      return moments[FIRST_MOVED] === 0 ? null : { first: moments[FIRST_MOVED], last: moments[LAST_MOVED] }
+    return this.members.map(({ ofWorker }) => {
+      return ofWorker[FIRST_MOVED] === 0 ? null : { first: ofWorker[FIRST_MOVED], last: ofWorker[LAST_MOVED] }
+    })
+  }
+
+  /** How often each worker has polled, as of at most 64 polls ago. */
+  polls(): WorkerPolls[] {
+    return this.members.map(({ ofWorker }, worker) => {
+      const useful = ofWorker[USEFUL_POLLS]
+      return { worker, polls: ofWorker[POLLS], useful }
     })
   }
 

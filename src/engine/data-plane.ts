@@ -18,6 +18,7 @@ import {
   FIRST_MOVED,
   FRAGMENTS,
   LAST_MOVED,
+  POLLS,
   POOL_EMPTY,
   RX_BYTES,
   RX_PACKETS,
@@ -26,6 +27,7 @@ import {
   TX_BYTES,
   TX_PACKETS,
   TX_UNSENT,
+  USEFUL_POLLS,
   type WorkerSpec,
 } from './worker-spec.ts'
 
@@ -70,6 +72,9 @@ export class DataPlane {
   private readonly counters: Float64Array
   /** Polls so far, modulo 2^32. */
   private polls = 0
+  /** At the last publication: polls, and those that had found nothing. */
+  private pollsBefore = 0
+  private idleBefore = 0
   private quiet = false
   private done = false
   private readonly clock = new MonotonicClock()
@@ -111,9 +116,9 @@ export class DataPlane {
   /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */
   private running(): boolean {
     const polls = (this.polls + 1) | 0
-    this.polls = polls
     this.control[BEAT] = polls
     if ((polls & PUBLISH_EVERY) === 0) this.publish()
+    this.polls = polls
     // Asked in a rehearsal too, so that the code compiled there fits the real run.
     const command = Atomics.load(this.control, COMMAND)
     if (this.rehearsal !== null) return this.rehearsal.next()
@@ -181,11 +186,17 @@ export class DataPlane {
       this.done = true
       this.finished()
     }
+    const ofWorker = ports.length * COUNTERS
+    const polls = (this.polls - this.pollsBefore) >>> 0
+    const idle = this.sleeper === null ? 0 : (this.sleeper.idlePolls - this.idleBefore) >>> 0
+    counters[ofWorker + POLLS] += polls
+    counters[ofWorker + USEFUL_POLLS] += polls - idle
+    this.pollsBefore = this.polls
+    if (this.sleeper !== null) this.idleBefore = this.sleeper.idlePolls
     if (packets === before[0]) return
     before[0] = packets
-    const moments = ports.length * COUNTERS
     const now = this.clock.now()
-    if (counters[moments + FIRST_MOVED] === 0) counters[moments + FIRST_MOVED] = now
-    counters[moments + LAST_MOVED] = now
+    if (counters[ofWorker + FIRST_MOVED] === 0) counters[ofWorker + FIRST_MOVED] = now
+    counters[ofWorker + LAST_MOVED] = now
   }
 }

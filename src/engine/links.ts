@@ -5,7 +5,7 @@
 import type { LinkState } from '../driver/device.ts'
 import type { App } from './app.ts'
 import type { Session } from './session.ts'
-import type { RunObserver } from './types.ts'
+import type { LinkNow, RunObserver } from './types.ts'
 import { sleep } from './wait.ts'
 
 /** Milliseconds to wait for links before starting without them. */
@@ -32,6 +32,11 @@ export class Links {
   /** Of a device, as last seen; 0 while it is down. */
   mbit(index: number): number {
     return this.states[index].mbit
+  }
+
+  /** Of all devices, as last seen. */
+  now(): LinkNow[] {
+    return this.states.map(({ up, mbit }, index) => ({ index, up, mbit }))
   }
 
   /** Returns once every link is up, after DEADLINE, or when `stop` is aborted. Throws why, if a device has gone. */

@@ -9,7 +9,7 @@ import {
   CONTROL_BYTES,
   COUNTERS,
   type FromWorker,
-  MOMENTS,
+  OF_WORKER,
   STARTED,
   type WorkerSpec,
 } from './worker-spec.ts'
@@ -17,8 +17,8 @@ import {
 export class Member {
   /** Of the ports. */
   readonly counters: Float64Array
-  /** When it has seen packets move. */
-  readonly moments: Float64Array
+  /** When it has seen packets move, and its polls. */
+  readonly ofWorker: Float64Array
   /** The app's. */
   readonly own: Float64Array
   /** What the app has found out. */
@@ -42,13 +42,13 @@ export class Member {
   constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, own: number, warn: (message: string) => void) {
     const control = new SharedArrayBuffer(CONTROL_BYTES)
     const ofPorts = spec.ports.length * COUNTERS
-    const shared = new SharedArrayBuffer((ofPorts + MOMENTS + own) * 8)
+    const shared = new SharedArrayBuffer((ofPorts + OF_WORKER + own) * 8)
     this.app = spec.app
     this.control = new Int32Array(control)
     this.steps = new StepWatch(this.control)
     this.counters = new Float64Array(shared, 0, ofPorts)
-    this.moments = new Float64Array(shared, ofPorts * 8, MOMENTS)
-    this.own = new Float64Array(shared, (ofPorts + MOMENTS) * 8)
+    this.ofWorker = new Float64Array(shared, ofPorts * 8, OF_WORKER)
+    this.own = new Float64Array(shared, (ofPorts + OF_WORKER) * 8)
     const workerData: WorkerSpec = { ...spec, control, counters: shared }
     this.guarded = { control }
     try {

@@ -11,6 +11,7 @@ import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { Bell, aborted, sleep } from './wait.ts'
+import { watchedSample } from './watched-sample.ts'
 import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
@@ -116,10 +117,18 @@ class Run {
     try {
       await this.links.untilUp(this.stop)
       const jobs = this.workload.jobs(session.devices.map((_, i) => this.links.mbit(i)))
-      const { cpus, warnings } = session.placement
+      const { batchSize, placement } = session
+      const { cpus, warnings } = placement
       for (const warning of warnings) observer.warning(warning)
       const warn = (message: string): void => observer.warning(message)
-      crew = new Crew(session.queueSets, options.app, jobs, { ...options, cpus }, warn, this.ending.watchdog)
+      crew = new Crew(
+        session.queueSets,
+        options.app,
+        jobs,
+        { ...options, cpus, batchSize },
+        warn,
+        this.ending.watchdog,
+      )
       board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
       const armed = this.tellWhile(crew.armed(), `compiling the data plane for ${queues} …`)
@@ -169,7 +178,12 @@ class Run {
     // Everything that takes this thread any time comes before the first packet: it may share a CPU with a worker.
     const devices = session.infos()
     const hello = { command: options.app.app.name, version: VERSION, devices }
-    const telemetry = await offerTelemetry(hello, board.sample, (message) => observer.warning(message))
+    const watched = { session, crew, board, links: this.links, workload: this.workload }
+    const telemetry = await offerTelemetry(
+      hello,
+      () => watchedSample(watched),
+      (message) => observer.warning(message),
+    )
     undo.push(() => telemetry.close())
     observer.started(devices)
     for (const device of session.devices) device.start()

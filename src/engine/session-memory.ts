@@ -24,7 +24,8 @@ export function shapeOf(
     held,
     extraPools,
     offloads,
-  }: Pick<RunOptions, 'mtu' | 'ringSize' | 'batchSize'> & {
+  }: Pick<RunOptions, 'mtu' | 'ringSize'> & {
+    batchSize: number
     held: number
     extraPools: number
     offloads: OffloadUse | null

@@ -22,7 +22,7 @@ import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
 
-/** What isn't given is as in DEFAULTS (settings.ts), but for `batchSize`: of it the most that a ring has. */
+/** What isn't given is as in DEFAULTS (settings.ts). */
 export type SessionOptions = Pick<RunOptions, 'devices'> &
   Partial<
     Pick<
@@ -72,6 +72,8 @@ export class Session {
   readonly virtualIndexes: readonly number[]
   /** Where memory is and workers should be. */
   readonly placement: Placement
+  /** Packets per batch: as wanted, or what suits the devices. */
+  readonly batchSize: number
   private readonly transports: readonly Transport[]
   /** Gives all but `virtual` back. */
   private readonly undo: Undo
@@ -82,6 +84,7 @@ export class Session {
     virtual: VirtualNics | null
     virtualIndexes: readonly number[]
     placement: Placement
+    batchSize: number
     transports: readonly Transport[]
     undo: Undo
   }) {
@@ -90,6 +93,7 @@ export class Session {
     this.virtual = parts.virtual
     this.virtualIndexes = parts.virtualIndexes
     this.placement = parts.placement
+    this.batchSize = parts.batchSize
     this.transports = parts.transports
     this.undo = parts.undo
   }
@@ -102,14 +106,12 @@ export class Session {
     given: SessionOptions,
     { observer = NOBODY, stop, watchdog }: Attendants = {},
   ): Promise<Session> {
-    const ringSize = given.ringSize ?? DEFAULTS.ringSize
-    const defaults = { batchSize: ringSize - 1, extraPools: 0, held: 0, offloads: null }
-    const options = { ...DEFAULTS, ...defaults, ...given }
+    const options = { ...DEFAULTS, extraPools: 0, held: 0, offloads: null, ...given }
     const addresses = options.devices.map(parseDevice)
-    const shape = shapeOf(options, addresses.length)
-    const log: NicLog = (level, text) => observer[level](text)
+    const batchSize = options.batchSize ?? DRIVERS.usualBatch(addresses, options.ringSize)
+    const shape = shapeOf({ ...options, batchSize }, addresses.length)
     const { virtual, indexes } = await startVirtual(addresses, {
-      log,
+      log: (level, text) => observer[level](text),
       // Cards tell what they have found out about checksums.
       inspect: options.inspect || options.offloads === 'uses',
       ...(stop && { stop }),
@@ -158,6 +160,7 @@ export class Session {
         virtual,
         virtualIndexes: indexes,
         placement,
+        batchSize,
         transports,
         undo,
       })

@@ -6,7 +6,7 @@ export type Settings = Omit<RunOptions, 'app' | 'appOptions' | 'devices'>
 
 export const DEFAULTS = {
   access: null,
-  batchSize: 32,
+  batchSize: null,
   queues: 1,
   ringSize: 512,
   mtu: 1500,

@@ -33,6 +33,8 @@ export class Sleeper {
   private readonly sleeps: boolean
   private lazy = false
   private emptyPolls = 0
+  /** Polls that have found nothing, modulo 2^32. */
+  idlePolls = 0
 
   constructor(queues: readonly Pick<QueueSpec, 'interrupt' | 'interruptStays'>[], mode: PollMode) {
     const interrupts = queues.flatMap(({ interrupt, interruptStays = false }) =>
@@ -62,6 +64,7 @@ export class Sleeper {
    */
   idle(pending: () => number, beforeSleep: () => void): void {
     this.emptyPolls++
+    this.idlePolls = (this.idlePolls + 1) | 0
     if (this.emptyPolls < this.patience) return
     if (!this.sleeps && this.lazy) {
       this.emptyPolls = this.patience

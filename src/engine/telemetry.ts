@@ -19,17 +19,23 @@ import type { DeviceInfo, Sample } from './types.ts'
 
 export interface Hello {
   readonly pid: number
+  /** When its packets began to flow, RFC 3339 with milliseconds; an older version doesn't tell. */
+  readonly startedAt?: string
   /** `vnic`, or the name of the app */
   readonly command: string
   readonly version: string
   readonly devices: readonly DeviceInfo[]
 }
 
+type Introduction = Omit<Hello, 'pid' | 'startedAt'>
+
 export interface TelemetryServer {
   /** Stops serving and removes the socket. Idempotent. */
   close(): void
 }
 
+/** Bytes of answers that may wait for a client. */
+const MOST_UNREAD = 1 << 22
 /** Milliseconds for an answer. */
 const ANSWER = 1000
 /** Milliseconds after which a process that hasn't answered is looked at: one that is stopped isn't waited for. */
@@ -41,7 +47,7 @@ const YOUTH = 1000
  * Serves `sample` in the runtime directory until close(). Never rejects: a run does without, and `warn` is told why.
  */
 export async function offerTelemetry(
-  hello: Omit<Hello, 'pid'>,
+  hello: Introduction,
   sample: () => Sample,
   warn: (message: string) => void,
 ): Promise<TelemetryServer> {
@@ -56,19 +62,22 @@ export async function offerTelemetry(
 /** Serves `sample` until close(). `directory` must exist. What processes that were killed have left there is removed. */
 export async function serveTelemetry(
   directory: string,
-  hello: Omit<Hello, 'pid'>,
+  hello: Introduction,
   sample: () => Sample,
 ): Promise<TelemetryServer> {
   const file = path.join(directory, `${process.pid}-${randomBytes(4).toString('hex')}.sock`)
   const clients = new Set<Socket>()
+  const startedAt = new Date().toISOString()
   const server: Server = createServer((client) => {
     clients.add(client)
     client.on('close', () => clients.delete(client))
     // A client that goes away in the middle of a line is its own business.
     client.on('error', () => client.destroy())
-    client.write(`${JSON.stringify({ pid: process.pid, ...hello } satisfies Hello)}\n`)
+    client.write(`${JSON.stringify({ pid: process.pid, startedAt, ...hello } satisfies Hello)}\n`)
     onLine(client, () => {
-      client.write(`${JSON.stringify(sample())}\n`)
+      // One that asks on and on without reading takes up memory of the run's.
+      if (client.writableLength > MOST_UNREAD) client.destroy()
+      else answer(client, sample)
     })
   })
   await Promise.all(socketsIn(directory).map(removeIfDead))
@@ -86,6 +95,15 @@ export async function serveTelemetry(
       server.close()
       for (const client of clients) client.destroy()
     },
+  }
+}
+
+function answer(client: Socket, sample: () => Sample): void {
+  try {
+    client.write(`${JSON.stringify(sample())}\n`)
+  } catch {
+    // A device has gone: the run is about to end, and says why itself.
+    client.destroy()
   }
 }
 

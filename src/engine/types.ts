@@ -1,7 +1,7 @@
 /** What the command line hands to the engine, and what the engine tells it back. */
 import type { IxyError } from '../errors.ts'
 import type { AccessPath } from '../pci/transport.ts'
-import type { LoadedApp } from './app.ts'
+import type { LoadedApp, RoundTrips } from './app.ts'
 import type { Balance } from './balance.ts'
 import { type LossVerdict, NO_LOSS } from './loss.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
@@ -15,8 +15,8 @@ export interface RunOptions {
   readonly devices: readonly string[]
   /** null: by what the system offers. */
   readonly access: 'sysfs' | 'vfio' | null
-  /** Packets per batch, at least 1 and less than `ringSize`. */
-  readonly batchSize: number
+  /** Packets per batch, at least 1 and less than `ringSize`; null: what suits the devices. */
+  readonly batchSize: number | null
   /** Receive/transmit queue pairs per device, one worker each. */
   readonly queues: number
   /** Descriptors per ring, a power of two from 64 to 4096. */
@@ -102,6 +102,13 @@ export interface AppInterval {
   readonly counters: Readonly<Record<string, number>>
   /** Since the start. */
   readonly total: Readonly<Record<string, number>>
+}
+
+export interface LinkNow {
+  readonly index: number
+  readonly up: boolean
+  /** Mbit/s, 0 while it is down, or if the device doesn't tell. */
+  readonly mbit: number
 }
 
 export interface LinkEvent {
@@ -195,7 +202,23 @@ export interface AppTotals {
   readonly counters: Readonly<Record<string, number>>
 }
 
-/** Everything that one process has counted at some time. */
+/** How often a worker has polled since the start, and how often that moved something. */
+export interface WorkerPolls {
+  readonly worker: number
+  readonly polls: number
+  readonly useful: number
+}
+
+/** What the wires of a virtual device have counted, as of up to a second ago. */
+export interface WiresNow {
+  readonly index: number
+  readonly device: string
+  /** Without `lost`: what is under way isn't. */
+  readonly wires: readonly WireReport[]
+  readonly breaches: readonly Breach[]
+}
+
+/** Everything that one process has counted at some time. What it doesn't have, or doesn't know yet as it is an older version, is left out. */
 export interface Sample {
   /** Seconds on the monotonic clock of that process: only differences mean something. */
   readonly time: number
@@ -203,4 +226,9 @@ export interface Sample {
   readonly devices: readonly DeviceCounters[]
   /** Totals of the app's own counters, if it has any. */
   readonly app?: AppTotals
+  /** The devices' links, as last looked at: up to a second ago. */
+  readonly links?: readonly LinkNow[]
+  readonly workers?: readonly WorkerPolls[]
+  readonly roundTrips?: RoundTrips
+  readonly wires?: readonly WiresNow[]
 }

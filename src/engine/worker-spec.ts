@@ -50,10 +50,13 @@ export const BAD_LENGTH = FIRST_DROP + 4
 export const FILTERED_OUT = FIRST_DROP + 5
 export const COUNTERS = FIRST_DROP + DROP_CAUSES.length
 
-/** Behind the counters of all ports, then the app's own: when the worker first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */
+/** Behind the counters of all ports come the worker's, then the app's own. When it first and last saw packets move, milliseconds on CLOCK_MONOTONIC; 0: never. */
 export const FIRST_MOVED = 0
 export const LAST_MOVED = 1
-export const MOMENTS = 2
+/** Its polls, and those that moved something. Written in this order, so that whoever reads them the other way round never sees more of the latter. */
+export const POLLS = 2
+export const USEFUL_POLLS = 3
+export const OF_WORKER = 4
 
 export interface WorkerSpec {
   /** CPU to pin to, null: leave it to the scheduler. */
@@ -67,7 +70,7 @@ export interface WorkerSpec {
   readonly ports: readonly QueueSpec[]
   /** CONTROL_BYTES: COMMAND, BEAT, STARTED, IN_APP. */
   readonly control: SharedArrayBuffer
-  /** Float64: COUNTERS per port, then MOMENTS, then the app's own. */
+  /** Float64: COUNTERS per port, then OF_WORKER, then the app's own. */
   readonly counters: SharedArrayBuffer
   readonly batchSize: number
   readonly mode: PollMode

@@ -2,7 +2,7 @@
 import { IxyError } from '../errors.ts'
 import { parseDevice } from '../pci/address.ts'
 import { counted } from '../wording.ts'
-import type { DroppedBy, LoadedApp, Plan } from './app.ts'
+import type { DroppedBy, LoadedApp, Plan, RoundTrips } from './app.ts'
 import { asApp, asAppNow } from './app-mistake.ts'
 import type { RunObserver, RunOptions } from './types.ts'
 
@@ -57,6 +57,11 @@ export class Workload {
   /** What the app has found out, for the result of the run; null if it says nothing. */
   result(results: readonly unknown[]): unknown {
     return asAppNow(this.app.file, () => this.plan.result?.(results) ?? null)
+  }
+
+  /** What it has measured up to now; null if it measures none. */
+  roundTrips(): RoundTrips | null {
+    return this.plan.roundTrips?.() ?? null
   }
 
   /** Lets the plan do what is left once all packets are in. Rejects with what went wrong. */

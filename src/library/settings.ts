@@ -17,7 +17,7 @@ export function completed(given: GivenSettings): Settings {
   whole('ringSize', ringSize, limits.ringSize.min, limits.ringSize.max)
   if ((ringSize & (ringSize - 1)) !== 0)
     throw usageError(`ringSize ${ringSize} is no power of two`, 'give one')
-  whole('batchSize', batchSize, 1, ringSize - 1)
+  if (batchSize !== null) whole('batchSize', batchSize, 1, ringSize - 1)
   whole('queues', queues, 1, limits.queues)
   whole('mtu', mtu, DEFAULTS.mtu, limits.mtu)
   if (duration !== null) seconds('duration', duration)

@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs'
 import { declare } from './libc.ts'
 
 /** Numbers of linux/capability.h. */
-export const CAPABILITIES = { DAC_OVERRIDE: 1, SETGID: 6, SETUID: 7, NET_ADMIN: 12 } as const
+export const CAPABILITIES = {
+  DAC_OVERRIDE: 1,
+  SETGID: 6,
+  SETUID: 7,
+  NET_ADMIN: 12,
+  IPC_LOCK: 14,
+  SYS_ADMIN: 21,
+} as const
 
 export type Capability = keyof typeof CAPABILITIES
 

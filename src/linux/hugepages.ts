@@ -6,17 +6,23 @@
  * on writing received packets until its next reset, and must not hit memory that has meanwhile become somebody else's.
  * Everyone else gets an anonymous file (memfd), gone with the process.
  */
-import { fstatSync, readFileSync, statfsSync, statSync, unlinkSync } from 'node:fs'
+import { fstatSync, statfsSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
 import { close, createSealedMemfd, ftruncate, O_CREAT, O_EXCL, O_RDWR, open, tryLock } from './file.ts'
+import {
+  findHugepageMounts,
+  type HugepageMount,
+  noMount,
+  notEnough,
+  notWritable,
+  sharedSizes,
+} from './hugepage-supply.ts'
 import { isErrno, LinuxError } from './libc.ts'
 import { abandonedBy } from './lock-file.ts'
 import { MAP_POPULATE, MAP_SHARED, mlock, mmap, munmap, PAGE_BYTES } from './mapping.ts'
 import { runtimeDirectoryOrNull } from './runtime-dir.ts'
-import { listNames, readNumber } from './sysfs.ts'
-
-const SET_UP = 'run: sudo ./setup-hugetlbfs.sh'
+import { listNames } from './sysfs.ts'
 
 /** Zeroed memory, one mapping of one file, all pages present. */
 export interface HugepageBlock {
@@ -27,48 +33,6 @@ export interface HugepageBlock {
   readonly pageBytes: number
   /** The file in hugetlbfs; '' for a memfd. */
   readonly path: string
-}
-
-export interface HugepageMount {
-  readonly path: string
-  readonly pageBytes: number
-}
-
-/** hugetlbfs mounts, smallest pages first. `mounts` is a file like /proc/mounts. */
-export function findHugepageMounts(mounts = '/proc/mounts'): HugepageMount[] {
-  const found: HugepageMount[] = []
-  for (const line of readFileSync(mounts, 'utf8').split('\n')) {
-    const [, path, type, options] = line.split(' ')
-    if (type !== 'hugetlbfs') continue
-    const pageBytes = parsePageSize(/(?:^|,)pagesize=(\d+)([KMG]?)/.exec(options))
-    if (pageBytes !== null) found.push({ path: unescapeMount(path), pageBytes })
-  }
-  return found.sort((a, b) => a.pageBytes - b.pageBytes)
-}
-
-/** `pagesize=2M`, `pagesize=1024M`. The kernel always shows the option. */
-function parsePageSize(match: RegExpExecArray | null): number | null {
-  if (match === null) return null
-  return Number(match[1]) * 1024 ** ['', 'K', 'M', 'G'].indexOf(match[2])
-}
-
-/** Spaces and the like are written in octal: `/mnt/huge\040pages`. */
-function unescapeMount(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-}
-
-/** Huge pages of every size the kernel has: in all, and free. */
-export function hugepageCounts(sysfsRoot = '/sys'): { pageBytes: number; total: number; free: number }[] {
-  const directory = join(sysfsRoot, 'kernel/mm/hugepages')
-  return listNames(directory).flatMap((name) => {
-    const match = /^hugepages-(\d+)kB$/.exec(name)
-    if (match === null) return []
-    return {
-      pageBytes: Number(match[1]) * 1024,
-      total: readNumber(join(directory, name, 'nr_hugepages')) ?? 0,
-      free: readNumber(join(directory, name, 'free_hugepages')) ?? 0,
-    }
-  })
 }
 
 /** HUGETLBFS_MAGIC of Linux's magic.h. */
@@ -106,17 +70,6 @@ export function allocateHugepages(
   throw failure ?? noMount(pageBytes)
 }
 
-function noMount(pageBytes?: number): IxyError {
-  const counts = hugepageCounts().filter((size) => pageBytes === undefined || size.pageBytes === pageBytes)
-  const reserved = counts.filter((size) => size.total > 0)
-  const what =
-    reserved.length === 0
-      ? 'no huge pages are reserved'
-      : `${reserved.map((size) => `${size.total} huge pages of ${size.pageBytes / 1024} KiB`).join(' and ')} ` +
-        'are reserved, but no hugetlbfs is mounted'
-  return new IxyError('IXY_ERR_NO_HUGEPAGES', what, SET_UP)
-}
-
 let counter = 0
 
 function allocateIn(mount: HugepageMount, bytes: number): HugepageBlock {
@@ -131,13 +84,7 @@ function allocateIn(mount: HugepageMount, bytes: number): HugepageBlock {
     close(fd)
     unlinkSync(path)
     if (!isErrno(error, 'ENOMEM') || error.syscall !== 'mmap') throw error
-    const free = hugepageCounts().find((size) => size.pageBytes === mount.pageBytes)?.free ?? 0
-    throw new IxyError(
-      'IXY_ERR_NO_HUGEPAGES',
-      `${bytes / mount.pageBytes} huge pages of ${mount.pageBytes / 1024} KiB are needed, ${free} are free`,
-      `end other users of huge pages, or reserve more: sudo ./setup-hugetlbfs.sh ${bytes / mount.pageBytes}`,
-      { cause: error },
-    )
+    throw notEnough(mount, bytes / mount.pageBytes, undefined, error)
   }
 }
 
@@ -150,13 +97,7 @@ function createFile(directory: string): { fd: number; path: string } {
       fd = open(path, O_RDWR | O_CREAT | O_EXCL)
     } catch (error) {
       if (isErrno(error, 'EEXIST')) continue
-      if (isErrno(error, 'EACCES', 'EPERM', 'EROFS'))
-        throw new IxyError(
-          'IXY_ERR_PERMISSION',
-          `the hugetlbfs at ${directory} is not writable for this user`,
-          'run as root or give the user the directory',
-          { cause: error },
-        )
+      if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw notWritable(directory, error)
       throw error
     }
     // Another starting process may just be looking whether this file is abandoned (and then remove it).
@@ -185,9 +126,7 @@ function lock(block: HugepageBlock): void {
  * Other processes map it by its descriptor, and can't make it smaller. Give it back with releaseBlock. Throws LinuxError when memory is short.
  */
 export function allocateShared(bytes: number): HugepageBlock {
-  for (const { pageBytes, free } of hugepageCounts()) {
-    const rounded = Math.ceil(bytes / pageBytes) * pageBytes
-    if (rounded > free * pageBytes) continue
+  for (const { pageBytes, rounded } of sharedSizes(bytes)) {
     try {
       return mapMemfd(rounded, pageBytes, pageBytes)
     } catch (error) {

@@ -1,5 +1,6 @@
-/** What the kernel says of another process (proc_pid_stat(5)). */
-import { readText } from './sysfs.ts'
+/** What the kernel says of other processes (proc_pid_stat(5)). */
+import { readlinkSync } from 'node:fs'
+import { listNames, readText } from './sysfs.ts'
 
 export interface ProcessState {
   /** `R` running, `S` asleep, `D` waiting for a disk, `T` stopped by a signal, `Z` dead… */
@@ -20,4 +21,19 @@ export function processState(pid: number): ProcessState | null {
 /** True if it was stopped by a signal (SIGSTOP, Ctrl-Z) or a debugger. */
 export function isStopped(pid: number): boolean {
   return /^[Tt]$/.test(processState(pid)?.state ?? '')
+}
+
+/** Another process has the file open, as far as this user may see. */
+export function isOpenElsewhere(path: string): boolean {
+  return listNames('/proc').some((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false
+    return listNames(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`) === path
+      } catch {
+        // Closed meanwhile.
+        return false
+      }
+    })
+  })
 }

@@ -217,8 +217,18 @@ function attachOneOf(fd: number, name: string, flags: number): void {
 
 /** It is a TAP, and wasn't made with several. */
 function hasOneQueue(name: string): boolean {
-  const flags = Number(readText(`/sys/class/net/${name}/tun_flags`) ?? Number.NaN)
+  const flags = tunFlags(name)
   return (flags & IFF_TAP) !== 0 && (flags & IFF_MULTI_QUEUE) === 0
+}
+
+/** 0 for what is neither a TAP nor a TUN interface. */
+function tunFlags(name: string): number {
+  return Number(readText(`/sys/class/net/${name}/tun_flags`) ?? 0)
+}
+
+/** The TAP interfaces there are. */
+export function tapNames(): string[] {
+  return listNames('/sys/class/net').filter((name) => (tunFlags(name) & IFF_TAP) !== 0)
 }
 
 function refusal(name: string, cause: unknown): unknown {

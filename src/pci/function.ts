@@ -92,6 +92,7 @@ export function requireUnused(fn: PciFunction, force: boolean, roots: Roots = {}
     'IXY_ERR_DEVICE_IN_USE',
     `the kernel uses ${fn.address}: its interface ${use}`,
     `take it down (sudo ip addr flush dev ${name}; sudo ip link set ${name} down) or use --force`,
+    { commands: [`sudo ip addr flush dev ${name}`, `sudo ip link set ${name} down`] },
   )
 }
 

@@ -34,12 +34,7 @@ export function openSysfs(address: string, options: PciOptions): Transport {
   const { known, force, sysfsRoot } = options
   const fn = readFunction(address, sysfsRoot)
   known.requireSupported(address, fn, force)
-  if (fn.driver === 'vfio-pci')
-    throw new IxyError(
-      'IXY_ERR_DEVICE_IN_USE',
-      `${address} is bound to vfio-pci`,
-      'use --access vfio, or bind it to its kernel driver again',
-    )
+  requireNotVfio(fn)
   requireUnused(fn, force, options)
   requirePassThrough(fn)
   const undo = new Undo()
@@ -65,6 +60,16 @@ export function openSysfs(address: string, options: PciOptions): Transport {
     undo.runQuietly()
     throw error
   }
+}
+
+/** VFIO would go on thinking that the function is its own. */
+export function requireNotVfio(fn: PciFunction): void {
+  if (fn.driver === 'vfio-pci')
+    throw new IxyError(
+      'IXY_ERR_DEVICE_IN_USE',
+      `${fn.address} is bound to vfio-pci`,
+      'use --access vfio, or bind it to its kernel driver again',
+    )
 }
 
 /** With an IOMMU that translates, physical addresses lead nowhere. */
@@ -121,13 +126,18 @@ function openFile(fn: PciFunction, name: string, flags: number): number {
     return open(join(fn.path, name), flags)
   } catch (cause) {
     if (!isErrno(cause, 'EACCES', 'EPERM')) throw cause
-    throw new IxyError(
-      'IXY_ERR_PERMISSION',
-      `${join(fn.path, name)} can't be opened`,
-      'run as root, or use VFIO (docs/setup.md); a locked-down kernel (Secure Boot) allows only VFIO',
-      { cause },
-    )
+    throw closedFile(fn, name, cause)
   }
+}
+
+/** This user, or this kernel, does not let a file of the function be written. */
+export function closedFile(fn: PciFunction, name: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_PERMISSION',
+    `${join(fn.path, name)} can't be opened`,
+    'run as root, or use VFIO (docs/setup.md); a locked-down kernel (Secure Boot) allows only VFIO',
+    { cause },
+  )
 }
 
 class SysfsTransport implements Transport {

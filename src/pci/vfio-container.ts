@@ -8,10 +8,16 @@ import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
 import { close, O_RDWR, open } from '../linux/file.ts'
 import { isErrno } from '../linux/libc.ts'
-import { lockedMemoryLimit } from '../linux/limits.ts'
 import type { DmaSegment } from '../memory/arena.ts'
 import type { PciFunction } from './function.ts'
-import { sharedGroup } from './vfio-checks.ts'
+import {
+  closedContainer,
+  closedGroup,
+  groupInUse,
+  noContainer,
+  sharedGroup,
+  tooLittleLocked,
+} from './vfio-checks.ts'
 import { isViable, mapDma, requireType1, setContainer, setIommu, unmapDma } from './vfio-ioctl.ts'
 
 interface OpenGroup {
@@ -64,16 +70,7 @@ function openContainer(vfioDirectory: string): Container {
   try {
     fd = open(path, O_RDWR)
   } catch (cause) {
-    if (isErrno(cause, 'EACCES', 'EPERM'))
-      throw new IxyError('IXY_ERR_PERMISSION', `${path} can't be opened`, `run: sudo chmod 666 ${path}`, {
-        cause,
-      })
-    throw new IxyError(
-      'IXY_ERR_NO_VFIO',
-      `${path} doesn't exist: VFIO is not loaded`,
-      'run: sudo modprobe vfio-pci',
-      { cause },
-    )
+    throw isErrno(cause, 'EACCES', 'EPERM') ? closedContainer(path, cause) : noContainer(path, cause)
   }
   try {
     requireType1(fd)
@@ -101,20 +98,8 @@ function openGroup(fn: PciFunction, path: string): number {
   try {
     return open(path, O_RDWR)
   } catch (cause) {
-    if (isErrno(cause, 'EACCES', 'EPERM'))
-      throw new IxyError(
-        'IXY_ERR_PERMISSION',
-        `${path}, the IOMMU group of ${fn.address}, can't be opened`,
-        `run: sudo chown $USER ${path}`,
-        { cause },
-      )
-    if (isErrno(cause, 'EBUSY'))
-      throw new IxyError(
-        'IXY_ERR_DEVICE_IN_USE',
-        `another program uses IOMMU group ${fn.iommuGroup} of ${fn.address}`,
-        'end it first',
-        { cause },
-      )
+    if (isErrno(cause, 'EACCES', 'EPERM')) throw closedGroup(fn, path, cause)
+    if (isErrno(cause, 'EBUSY')) throw groupInUse(fn, cause)
     if (isErrno(cause, 'ENOENT'))
       throw new IxyError(
         'IXY_ERR_NO_VFIO',
@@ -169,15 +154,7 @@ function pin(container: Container, { address, iova, bytes }: DmaSegment): void {
   try {
     mapDma(container.fd, address, iova, bytes)
   } catch (cause) {
-    if (isErrno(cause, 'ENOMEM')) {
-      const limit = Math.floor(lockedMemoryLimit() / 1024)
-      throw new IxyError(
-        'IXY_ERR_MEMLOCK',
-        `${bytes / 1024} KiB can't be locked for DMA: this user may lock ${limit} KiB`,
-        'raise the limit: ulimit -l unlimited, or LimitMEMLOCK=infinity in a systemd unit',
-        { cause },
-      )
-    }
+    if (isErrno(cause, 'ENOMEM')) throw tooLittleLocked(bytes, undefined, cause)
     throw new IxyError(
       'IXY_ERR_DMA',
       `the IOMMU can't map ${bytes / 1024} KiB at 0x${iova.toString(16)}: ${String(cause)}`,

@@ -2,6 +2,7 @@ import { Chalk } from 'chalk'
 import { nicObject, nicTable } from '../../src/cli/commands/devices.ts'
 import { IxyError } from '../../src/errors.ts'
 import type { NicInfo } from '../../src/pci/nics.ts'
+import { requireEvents } from '../events.ts'
 
 const free: NicInfo = {
   address: '0000:03:00.0',
@@ -43,6 +44,7 @@ test('without a NIC there is no table', () => {
 })
 
 test('as JSON', () => {
+  requireEvents(`${nicObject(free)}\n${nicObject(used)}\n`)
   expect(JSON.parse(nicObject(free))).toMatchObject({
     event: 'device',
     address: '0000:03:00.0',

@@ -4,10 +4,19 @@ import { attach } from '../../src/driver/queue-registry.ts'
 import { DRIVERS, DriverRegistry, requireWithinLimits } from '../../src/driver/registry.ts'
 import { virtio } from '../../src/driver/virtio/driver.ts'
 import { PacketMemory } from '../../src/memory/packets.ts'
+import { parseDevice } from '../../src/pci/address.ts'
 
 const ETHERNET = 0x0200
 const unsupported = expect.objectContaining({ code: 'IXY_ERR_DEVICE_UNSUPPORTED' })
 const intel = (deviceId: number) => ({ vendorId: 0x8086, deviceId, classCode: ETHERNET })
+
+test('a batch is as large as the most demanding device likes, and smaller than a ring', () => {
+  const batch = (ringSize: number, ...devices: string[]): number =>
+    DRIVERS.usualBatch(devices.map(parseDevice), ringSize)
+  expect(batch(512, '0000:03:00.0', 'virtual:gen')).toBe(32)
+  expect(batch(512, '0000:03:00.0', 'tap:a')).toBe(128)
+  expect(batch(64, 'tap:a', 'tap:b')).toBe(63)
+})
 
 describe('device ids', () => {
   test.each([

@@ -4,6 +4,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -22,7 +23,7 @@ describeIf(missing({ programs: PACKING }), 'the package', () => {
   const home = path.join(directory, 'home')
 
   beforeAll(() => {
-    sh(process.execPath, path.join(ROOT, 'types.mjs'))
+    for (const script of ['types.mjs', 'packaging/manual.mjs']) sh(process.execPath, path.join(ROOT, script))
     unpackPackage(directory)
     mkdirSync(home)
     chmodSync(home, 0o777)
@@ -36,12 +37,24 @@ describeIf(missing({ programs: PACKING }), 'the package', () => {
       expect.arrayContaining([
         ...['LICENSE', 'README.md', 'bin/ixy-ts', 'bin/node-version.cjs', 'dist/LICENSES.txt'],
         ...['dist/cli.cjs', 'dist/worker.cjs', 'dist/vnic-child.cjs', 'package.json', 'setup-hugetlbfs.sh'],
-        ...['dist/index.cjs', 'dist/index.mjs', 'dist/types/index.d.ts'],
+        ...['dist/index.cjs', 'dist/index.mjs', 'dist/types/index.d.ts', 'dist/man/ixy-ts-forward.1'],
       ]),
     )
     for (const name of files)
-      expect(name).toMatch(/^(bin|dist)\/[\w.-]+$|^[\w.-]+$|^dist\/types\/[\w./-]+\.d\.ts$/)
+      expect(name).toMatch(
+        /^(bin|dist)\/[\w.-]+$|^[\w.-]+$|^dist\/types\/[\w./-]+\.d\.ts$|^dist\/man\/[\w-]+\.1$/,
+      )
     expect(files.filter((name) => /\.map$|\.test\.|tsconfig/.test(name))).toEqual([])
+    // npm links those that package.json names, and says nothing of one that isn't there.
+    const { man } = JSON.parse(readFileSync(path.join(unpacked, 'package.json'), 'utf8')) as { man: string[] }
+    expect(files.filter((name) => name.startsWith('dist/man/'))).toEqual([...man].sort())
+  })
+
+  test('takes 20 MB at most, with koffi', () => {
+    const names = readdirSync(unpacked, { recursive: true, encoding: 'utf8' })
+    // By whole blocks, as the disk is taken.
+    const bytes = names.map((name) => lstatSync(path.join(unpacked, name)).blocks * 512)
+    expect(bytes.reduce((all, some) => all + some, 0)).toBeLessThan(20e6)
   })
 
   describe('the library, where somebody has installed the package', () => {

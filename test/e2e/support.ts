@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
+import { requireEvents } from '../events.ts'
 
 export { describeIf, missing, testIf } from '../skip.ts'
 
@@ -70,7 +71,12 @@ export class Tool {
         clearTimeout(deadline)
         running.delete(this)
         for (const listener of this.listeners) listener()
-        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })
+        try {
+          if (args.includes('--json')) requireEvents(this.stdout)
+          resolve({ code, signal, stdout: this.stdout, stderr: this.stderr })
+        } catch (error) {
+          reject(new Error(`${args.join(' ')}: ${String(error)}`))
+        }
       })
     })
     // Whoever waits for the end sees the failure.

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { type Socket, createServer } from 'node:net'
+import { type Socket, connect, createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { findTelemetry, offerTelemetry, serveTelemetry } from '../../src/engine/telemetry.ts'
@@ -42,7 +42,7 @@ describe('telemetry', () => {
     const hello = { command: 'forward', version: '1.2.3', devices: [INFO] }
     const server = await serveTelemetry(directory, hello, () => sampleOf([counters((packets += 10))]))
     const [client] = await findTelemetry(directory)
-    expect(client.hello).toEqual({ pid: process.pid, ...hello })
+    expect(client.hello).toEqual({ pid: process.pid, startedAt: expect.any(String) as unknown, ...hello })
     expect((await client.sample())?.devices).toEqual([counters(10)])
     expect((await client.sample())?.devices).toEqual([counters(20)])
     client.close()
@@ -69,6 +69,28 @@ describe('telemetry', () => {
     expect(await client.sample()).toBeNull()
     expect(readdirSync(directory)).toEqual([])
     expect(await findTelemetry(directory)).toEqual([])
+  })
+
+  test('a client that asks without reading is disconnected, and one whose question fails', async () => {
+    const much = 'x'.repeat(1 << 20)
+    let broken = false
+    const server = await serveTelemetry(directory, { command: much, version: '', devices: [] }, () => {
+      if (broken) throw new Error('a device has gone')
+      return sampleOf([{ ...counters(1), device: much }])
+    })
+    const [file] = readdirSync(directory)
+    const greedy = connect(path.join(directory, file))
+    greedy.on('error', () => undefined)
+    greedy.pause()
+    const closed = once(greedy, 'close')
+    greedy.write('\n'.repeat(1000))
+    greedy.resume()
+    await closed
+    expect(greedy.bytesRead).toBeLessThan(16 << 20)
+    const [client] = await findTelemetry(directory)
+    broken = true
+    expect(await client.sample()).toBeNull()
+    server.close()
   })
 
   test('what is known already is not connected to again', async () => {

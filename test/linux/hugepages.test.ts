@@ -3,11 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { close, createMemfd, ftruncate, O_RDWR, open, shrinkingOf, tryLock } from '../../src/linux/file.ts'
+import { findHugepageMounts, hugepageCounts } from '../../src/linux/hugepage-supply.ts'
 import {
   allocateHugepages,
   allocateShared,
-  findHugepageMounts,
-  hugepageCounts,
   releaseBlock,
   removeStaleHugepageFiles,
 } from '../../src/linux/hugepages.ts'
@@ -54,7 +53,10 @@ describe('finding huge pages', () => {
 
   test('without a mount the error names the script', () => {
     expect(() => allocateHugepages(MIB, undefined, [])).toThrow(
-      expect.objectContaining({ code: 'IXY_ERR_NO_HUGEPAGES', fix: 'run: sudo ./setup-hugetlbfs.sh' }),
+      expect.objectContaining({
+        code: 'IXY_ERR_NO_HUGEPAGES',
+        commands: [expect.stringMatching(/^sudo \/.*\/setup-hugetlbfs\.sh$/)] as string[],
+      }),
     )
   })
 })

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findHugepageMounts, hugepageCounts } from '../../src/linux/hugepages.ts'
+import { findHugepageMounts, hugepageCounts } from '../../src/linux/hugepage-supply.ts'
 import { missing, testIf } from '../skip.ts'
 
 const script = join(__dirname, '../../setup-hugetlbfs.sh')

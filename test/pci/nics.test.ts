@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { DRIVERS } from '../../src/driver/registry.ts'
 import { readFunction, type Roots } from '../../src/pci/function.ts'
 import { lockDevice } from '../../src/pci/lock.ts'
-import { chooseAccess, listNics } from '../../src/pci/nics.ts'
+import { listNics } from '../../src/pci/nics.ts'
+import { chooseAccess } from '../../src/pci/requirements.ts'
 import { openVfio } from '../../src/pci/vfio.ts'
 import { addFunction, type FakeFunction, write } from './fake-sysfs.ts'
 
@@ -105,7 +106,12 @@ describe('the list of NICs', () => {
   test.each<[string, Partial<FakeFunction>, boolean, RegExp | null]>([
     ['nothing', { driver: 'vfio-pci', iommuGroup: '9' }, true, null],
     ['the module', { iommuGroup: '9', iommuType: 'DMA' }, false, /vfio-pci is not loaded.*modprobe/],
-    ['rights on the group', { driver: 'vfio-pci', iommuGroup: '8' }, true, /vfio\/8 can't be opened.*chown/],
+    [
+      'rights on the group',
+      { driver: 'vfio-pci', iommuGroup: '8' },
+      true,
+      /vfio\/8, .*, can't be opened.*chown/,
+    ],
     [
       'the group for itself',
       { driver: 'vfio-pci', iommuGroup: '7' },
@@ -115,6 +121,7 @@ describe('the list of NICs', () => {
   ])('says what VFIO lacks: %s', (_name, fn, loaded, message) => {
     if (loaded) loadVfio()
     write(join(root, 'vfio/9'), '')
+    write(join(root, 'vfio/vfio'), '')
     add(fn)
     addFunction(root, { address: '0000:03:00.1', driver: 'ixgbe', iommuGroup: '7' })
     if (message === null) expect(obstacle()).toBeNull()

@@ -4,11 +4,11 @@ import { isatty } from 'node:tty'
 import { isStandardStream, shownName, toPath } from '../../captures/file-name.ts'
 import { ONE_FILE } from '../../captures/file-limits.ts'
 import { usageError } from '../../errors.ts'
-import { byteSize, count } from '../../option-values.ts'
+import { byteSize, count, offering } from '../../option-values.ts'
 import { MAX_CAPTURED_BYTES } from '../../packet/pcap.ts'
 import type { AppCommand } from '../command.ts'
 import { capture } from './app.ts'
-import { addCondition, type Conditions, limitsOf } from './conditions.ts'
+import { addCondition, CONDITIONS, type Conditions, limitsOf } from './conditions.ts'
 import { type CaptureResult, findingsOf } from './findings.ts'
 import type { CaptureOptions } from './options.ts'
 import { MOST } from './quota.ts'
@@ -71,19 +71,27 @@ function addOptions(command: Command): void {
       "packets that are wanted, in tcpdump's language; also as the last words",
     )
     .option('-c, --count <packets>', 'end after that many: 1000, 10k, 2M', count('--count', 1, MOST))
-    .option(
-      '-a, --autostop <condition>',
-      'end after duration:<time>, filesize:<kB>, files:<n> or packets:<n> (repeatable)',
-      (text, before?: Conditions) => {
+    .addOption(
+      offering(
+        command.createOption(
+          '-a, --autostop <condition>',
+          'end after duration:<time>, filesize:<kB>, files:<n> or packets:<n> (repeatable)',
+        ),
+        CONDITIONS,
+      ).argParser((text, before?: Conditions) => {
         const all = addCondition('-a', text, before)
         if (all.duration !== undefined) command.setOptionValue('duration', all.duration)
         return all
-      },
+      }),
     )
-    .option(
-      '--ring-buffer <condition>',
-      'also -b: next file after duration:<time>, filesize:<kB> or packets:<n>; files:<n> keeps the newest n (repeatable)',
-      (text, before?: Conditions) => addCondition('--ring-buffer', text, before),
+    .addOption(
+      offering(
+        command.createOption(
+          '--ring-buffer <condition>',
+          'also -b: next file after duration:<time>, filesize:<kB> or packets:<n>; files:<n> keeps the newest n (repeatable)',
+        ),
+        CONDITIONS,
+      ).argParser((text, before?: Conditions) => addCondition('--ring-buffer', text, before)),
     )
 }
 

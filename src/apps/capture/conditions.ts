@@ -24,6 +24,9 @@ const READERS: Readonly<Record<keyof Conditions, (what: string, text: string) =>
   packets: (what, text) => count(what, text, 1, MOST),
 }
 
+/** How each begins. */
+export const CONDITIONS: readonly string[] = Object.keys(READERS).map((name) => `${name}:`)
+
 /** One more of them, `filesize:1000`, to those `before`. Throws IXY_ERR_USAGE. */
 export function addCondition(option: string, text: string, before: Conditions = {}): Conditions {
   const colon = text.indexOf(':')

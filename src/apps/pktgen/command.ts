@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import type { PollMode } from '../../engine/types.ts'
 import { usageError } from '../../errors.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
-import { count } from '../../option-values.ts'
+import { count, offering } from '../../option-values.ts'
 import { rate } from '../../quantity.ts'
 import type { AppCommand } from '../command.ts'
 import { pktgen } from './app.ts'
-import { type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
+import { LATENCY_FIGURES, type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
 import { findingsOf } from './findings.ts'
 import { LEAST_PROBE } from './latency-probe.ts'
 import type { PktgenOptions, Stream } from './options.ts'
@@ -84,10 +84,14 @@ function addOptions(command: Command): void {
         .conflicts('pcap')
         .default(false),
     )
-    .option(
-      '--expect-latency <which>=<time>',
-      'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
-      addLatencyLimit,
+    .addOption(
+      offering(
+        command.createOption(
+          '--expect-latency <which>=<time>',
+          'exit 5 if p50, p90, p99, p99.9, p99.99 or max is above it, or nothing was measured: p99=50us (repeatable)',
+        ),
+        LATENCY_FIGURES.map((figure) => `${figure}=`),
+      ).argParser(addLatencyLimit),
     )
     // None of those that say what a generated packet looks like goes with it.
     .addOption(
@@ -102,7 +106,7 @@ function addOptions(command: Command): void {
     )
     .option(
       '--answer <ip>',
-      "answer ARP, neighbour solicitation and ping for this address, or range; src: for all source addresses",
+      'answer ARP, neighbour solicitation and ping for this address, or range; src: for all source addresses',
       readAnswer,
     )
   command.optionsGroup('What packets look like:')

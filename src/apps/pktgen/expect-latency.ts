@@ -18,6 +18,8 @@ const FIGURES: Readonly<Record<string, LatencyLimit['of']>> = {
   'p99.99': ({ p9999 }) => p9999,
   max: ({ max }) => max,
 }
+export const LATENCY_FIGURES: readonly string[] = Object.keys(FIGURES)
+
 /** Longest time that can be asked for, seconds: round trips are measured up to three days. */
 const LONGEST = 259_200
 
@@ -27,7 +29,7 @@ export function addLatencyLimit(text: string, before: readonly LatencyLimit[] = 
   if (!Object.hasOwn(FIGURES, figure) || time === '') {
     throw usageError(
       `--expect-latency ${text} is not valid`,
-      `give one of ${Object.keys(FIGURES).join(', ')} and a time, as in p99=50us, p99.9=1.5ms or max=2s`,
+      `give one of ${LATENCY_FIGURES.join(', ')} and a time, as in p99=50us, p99.9=1.5ms or max=2s`,
     )
   }
   const seconds = quantity.seconds(`--expect-latency ${figure}=`, time, 1e-9, LONGEST)

@@ -25,7 +25,11 @@ export function findingsOf(result: PktgenResult | null): Findings {
   }
   if (probes === null) {
     const [first = '', ...rest] = lines
-    return { ...NONE, json, text: lines.length === 0 ? null : { title: 'packets', first: ` ${first}`, lines: rest } }
+    return {
+      ...NONE,
+      json,
+      text: lines.length === 0 ? null : { title: 'packets', first: ` ${first}`, lines: rest },
+    }
   }
   const { sent, returned, duplicated, damaged, foreign, late, lost } = probes.latency
   return {

@@ -108,7 +108,14 @@ export class LatencyProbe {
       const end = frame + size[ids[i]]
       const wide = end - payload >= WIDE
       const top = high & (wide ? 0xffff : 0xff)
-      const check = checkOf(wide, seed, low, top, word(u8, end - SEQUENCE_BYTES), word(u8, payload - identity))
+      const check = checkOf(
+        wide,
+        seed,
+        low,
+        top,
+        word(u8, end - SEQUENCE_BYTES),
+        word(u8, payload - identity),
+      )
       const checkAt = payload + (wide ? WIDE_CHECK : NARROW_CHECK)
       const stampAt = payload + (wide ? WIDE_STAMP : NARROW_STAMP)
       u8[checkAt] = check

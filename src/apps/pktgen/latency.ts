@@ -1,4 +1,5 @@
 /** What workers find out about round trips, in memory that the main thread reads at any time. */
+import type { RoundTrips } from '../../engine/app.ts'
 import { LogHistogram } from './log-histogram.ts'
 
 /** Probes handed to the card. */
@@ -171,6 +172,16 @@ export function reorderingOf(books: readonly LatencyBook[], queues: number): Reo
     beyond: sum(BEYOND),
     queues,
   }
+}
+
+/** The same for those who watch; null if there are no books. */
+export function roundTripsOf(books: readonly LatencyBook[]): RoundTrips | null {
+  const latency = latencyOf(books)
+  if (latency === null) return null
+  const histogram = new LogHistogram()
+  for (const book of books) histogram.add(book.histogram)
+  const sum = books.reduce((all, { fields }) => all + fields[SUM], 0)
+  return { figures: { ...latency }, sum, histogram: histogram.coarse() }
 }
 
 const NOTHING_MEASURED = {

@@ -6,6 +6,8 @@
 
 const SUB_BITS = 10
 const SUB = 1 << SUB_BITS
+/** Buckets that coarse() makes one of. */
+const COARSE = SUB / 32
 const MAX_BITS = 48
 const BUCKETS = (MAX_BITS - SUB_BITS + 1) << SUB_BITS
 const LONGEST = 2 ** MAX_BITS - 1
@@ -50,6 +52,20 @@ export class LogHistogram {
       if (seen >= rank) return upperEnd(i)
     }
     return NaN
+  }
+
+  /**
+   * The same in 32 buckets an octave (of 32 ns below 2 µs), each by its upper end, ns; empty ones are left out. Every power of two
+   * less one, from 31 on, ends a bucket.
+   */
+  coarse(): [number, number][] {
+    const buckets: [number, number][] = []
+    for (let first = 0; first < this.counts.length; first += COARSE) {
+      let count = 0
+      for (let i = first; i < first + COARSE; i++) count += this.counts[i]
+      if (count > 0) buckets.push([upperEnd(first + COARSE - 1), count])
+    }
+    return buckets
   }
 
   /** For each bucket that isn't empty: its upper end, ns, and the share of all durations above it. */

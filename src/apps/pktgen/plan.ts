@@ -5,10 +5,10 @@ import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
 import { rate as readRate } from '../../quantity.ts'
-import { LatencyBook } from './latency.ts'
+import { LatencyBook, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
 import { probeLayoutOf } from './probe-layout.ts'
-import { type PktgenResult, resultOf } from './result.ts'
+import { booksOf, type PktgenResult, resultOf } from './result.ts'
 import { averageOfStreams, planStreams } from './stream-plan.ts'
 import { planFrames } from './templates/frame-plan.ts'
 
@@ -26,6 +26,7 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
       jobs: ([linkMbit]) => (made = jobs(linkMbit)),
       ...(feed === null ? {} : { failed: feed.failed }),
       result: (tallies): PktgenResult => resultOf(options, made, tallies),
+      roundTrips: () => roundTripsOf(booksOf(options, made).flat()),
       close: () => feed?.close(),
     }
   } catch (error) {

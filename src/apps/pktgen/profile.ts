@@ -56,9 +56,15 @@ function parse(file: string): unknown {
   return document.toJS() as unknown
 }
 
-function readStream(file: string, entry: unknown, i: number, surroundings: Omit<Surroundings, 'called'>): Stream {
+function readStream(
+  file: string,
+  entry: unknown,
+  i: number,
+  surroundings: Omit<Surroundings, 'called'>,
+): Stream {
   const number = `${file}: stream ${i + 1}`
-  if (!isEntry(entry)) throw usageError(`${number} is no list of keys and values`, 'write it as in "- size: 60"')
+  if (!isEntry(entry))
+    throw usageError(`${number} is no list of keys and values`, 'write it as in "- size: 60"')
   const name = readName(entry['name'], number, i)
   const where = entry['name'] === undefined ? number : `${number} (${name})`
   const options = Object.entries(STREAM_OPTIONS)
@@ -85,7 +91,8 @@ function readStream(file: string, entry: unknown, i: number, surroundings: Omit<
     shape: within(where, () => shapeOf(flags, { ...surroundings, called: (key) => key })),
     rate,
     share: share === null ? 1 : readShare(share, where),
-    count: count === null ? null : within(where, () => readCount('count ', count, 1, Number.MAX_SAFE_INTEGER)),
+    count:
+      count === null ? null : within(where, () => readCount('count ', count, 1, Number.MAX_SAFE_INTEGER)),
   }
 }
 
@@ -155,5 +162,7 @@ function likeness(key: string, written: string): boolean {
   while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++
   const [left, right] = [a.slice(start, a.length - end), b.slice(start, b.length - end)]
   const exchanged = left.length === 2 && right === left[1] + left[0]
-  return Math.max(left.length, right.length) <= 1 || exchanged || a.replaceAll('-', '') === b.replaceAll('-', '')
+  return (
+    Math.max(left.length, right.length) <= 1 || exchanged || a.replaceAll('-', '') === b.replaceAll('-', '')
+  )
 }

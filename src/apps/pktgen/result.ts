@@ -34,17 +34,22 @@ export interface PktgenResult {
   readonly answered: Answered | null
 }
 
+/** What workers have found out about probes: by stream, of all of them; [] of each without --latency. */
+export function booksOf({ streams }: PktgenOptions, jobs: readonly PktgenJob[]): LatencyBook[][] {
+  return (streams ?? [null]).map((_, stream) =>
+    jobs.flatMap(({ probe }) => (probe === null ? [] : [new LatencyBook(probe.books[stream])])),
+  )
+}
+
 /** `tallies`: what workers have told, of those that could. */
 export function resultOf(
-  { streams, answer }: PktgenOptions,
+  options: PktgenOptions,
   jobs: readonly PktgenJob[],
   tallies: readonly unknown[],
 ): PktgenResult {
+  const { streams, answer } = options
   const told = tallies.filter((tally): tally is PktgenTally => tally !== null && tally !== undefined)
-  /** By stream, those of all workers. */
-  const books = (streams ?? [null]).map((_, stream) =>
-    jobs.flatMap(({ probe }) => (probe === null ? [] : [new LatencyBook(probe.books[stream])])),
-  )
+  const books = booksOf(options, jobs)
   return {
     probes: probesOf(books, jobs.length),
     streams: streams?.map(({ name }, i) => streamOf(name, i, books[i], told)) ?? null,

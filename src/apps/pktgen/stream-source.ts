@@ -38,7 +38,11 @@ export class StreamFrames implements FrameSource {
       return source
     })
     this.pacers = jobs.map(({ rate }) =>
-      rate === null ? null : backlog === null ? new Pacer(rate / share.of) : new Pacer(rate / share.of, backlog),
+      rate === null
+        ? null
+        : backlog === null
+          ? new Pacer(rate / share.of)
+          : new Pacer(rate / share.of, backlog),
     )
     this.limits = Float64Array.from(jobs, ({ count }) => shareOf(count, share))
     this.allowed = new Float64Array(jobs.length)

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { wholeNumber } from '../../option-values.ts'
+import { offering, oneOf, wholeNumber } from '../../option-values.ts'
 import { usageError } from '../../errors.ts'
 import { parseUnicastMac } from '../../packet/mac.ts'
 import { MAX_VNI } from '../../packet/vxlan.ts'
 import type { AppCommand } from '../command.ts'
 import { tunnel } from './app.ts'
-import type { Encapsulation, TunnelOptions } from './job.ts'
+import type { TunnelOptions } from './job.ts'
 import { DEFAULT_TTL, ENCAPSULATIONS, type TunnelFlags, tunnelOptions } from './options.ts'
 
 const EXAMPLES = `
@@ -39,10 +39,14 @@ export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
 
 function addOptions(command: Command): void {
   command
-    .option(
-      '--encap <name>',
-      'vxlan (RFC 7348), geneve (RFC 8926) or fou (IP in UDP, without Ethernet)',
-      encapsulation,
+    .addOption(
+      oneOf(
+        command.createOption(
+          '--encap <name>',
+          'vxlan (RFC 7348), geneve (RFC 8926) or fou (IP in UDP, without Ethernet)',
+        ),
+        ENCAPSULATIONS,
+      ),
     )
     .option(
       '--local <address[/prefix]>',
@@ -69,10 +73,14 @@ function addOptions(command: Command): void {
     )
     .option('--ttl <hops>', 'time to live of the outer packets', wholeNumber('--ttl', 1, 255), DEFAULT_TTL)
     .option('--dscp <class>', "DSCP of the outer packets, 0 to 63, or inherit: the inner packet's", dscp, 0)
-    .option(
-      '--udp-checksum <on|off>',
-      'checksum of the outer packets; over IPv6, on drops those that come without (default: IPv6 on, IPv4 off)',
-      onOff,
+    .addOption(
+      offering(
+        command.createOption(
+          '--udp-checksum <on|off>',
+          'checksum of the outer packets; over IPv6, on drops those that come without (default: IPv6 on, IPv4 off)',
+        ),
+        ['on', 'off'],
+      ).argParser(onOff),
     )
     .option(
       '--filter <expression>',
@@ -84,12 +92,6 @@ function addOptions(command: Command): void {
       'fou: MAC address of this end at the inner side (default: likewise)',
       parseUnicastMac,
     )
-}
-
-function encapsulation(text: string): Encapsulation {
-  const found = ENCAPSULATIONS.find((name) => name === text)
-  if (found !== undefined) return found
-  throw usageError(`--encap ${text} is not valid`, `give one of ${ENCAPSULATIONS.join(', ')}`)
 }
 
 function dscp(text: string): number | 'inherit' {

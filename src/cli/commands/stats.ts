@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { Command } from 'commander'
-import { IxyError } from '../../errors.ts'
+import { bundleOrNull } from '../../bundles.ts'
+import { IxyError, usageError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
 import { parseDevice } from '../../pci/address.ts'
 import { deviceName } from '../device-argument.ts'
@@ -8,6 +9,9 @@ import { reportFailure } from '../failure.ts'
 import { type Log, createLog } from '../log.ts'
 import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
+import { Collector } from '../monitor/collector.ts'
+import { MonitorServer } from '../monitor/http-server.ts'
+import { type ListenAddress, listenAddress } from '../monitor/listen-address.ts'
 import { createReporter } from '../output/create.ts'
 import { stdout } from '../output/outlet.ts'
 import { openStdout } from '../output/stdout.ts'
@@ -15,7 +19,8 @@ import { counted } from '../../wording.ts'
 import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
-import { type SearchOptions, totals, watch } from '../watch.ts'
+import type { SearchOptions } from '../running.ts'
+import { totals, watch } from '../watch.ts'
 
 const EXAMPLES = `
 Examples:
@@ -23,15 +28,18 @@ Examples:
   ixy-ts stats virtual:gen -d 5      one device, for five seconds
   ixy-ts stats --json -i 0.5         one JSON object per device and half second
   watch ixy-ts stats                 what has been counted so far, again and again
+  ixy-ts stats --listen 9100         Prometheus, JSON and a page for browsers at http://127.0.0.1:9100/
   ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
 Shows the processes of this user that have the same runtime directory: $IXY_TS_RUNTIME_DIR, or /run/ixy-ts for
 root, or $XDG_RUNTIME_DIR/ixy-ts, or /tmp/ixy-ts-<uid>. So sudo ixy-ts stats shows root's. One that is stopped is named.
 Ends at a signal, after --duration, or when all it has watched have ended. Where stdout is no terminal, --once goes
-without saying unless -i, -d or --json is given. With nothing to show it exits 3.`
+without saying unless -i, -d or --json is given. With nothing to show it exits 3; --listen waits for what comes.
+More about --listen: docs/monitoring.md.`
 
 interface StatsFlags extends WatchFlags {
   readonly once: boolean
+  readonly listen?: ListenAddress
 }
 
 export function addStats(program: Command, finish: Finish): void {
@@ -41,7 +49,16 @@ export function addStats(program: Command, finish: Finish): void {
     .argument('[device...]', 'devices as they were given to the command that runs them')
     .addHelpText('after', EXAMPLES)
     .option('--once', 'print what has been counted so far, and end', false)
+    .option(
+      '--listen <[address:]port>',
+      'serve /metrics, /stats.json, /events and a page; to this machine alone unless an address says otherwise',
+      listenAddress,
+    )
   addWatchOptions(command).action(async (devices: string[], flags: StatsFlags) => {
+    if (flags.listen !== undefined) {
+      checkServing(flags)
+      return finish(await serve(devices.map(deviceName), flags, flags.listen))
+    }
     const paced = ['interval', 'duration', 'json'].some(
       (name) => command.getOptionValueSource(name) === 'cli',
     )
@@ -74,6 +91,28 @@ async function follow(devices: readonly string[], flags: WatchFlags): Promise<nu
   const result = await watch({ ...search, interval, duration, stop: stop.signal }, reporter)
   if (result === null) return failed(nothingToShow(devices, search), flags)
   reporter.end({ ...result, active: result.elapsed, virtual: [], loss: null, error: null })
+  return 0
+}
+
+function checkServing({ once, json }: StatsFlags): void {
+  const other = once ? '--once' : json ? '--json' : null
+  if (other === null) return
+  throw usageError(`--listen doesn't go with ${other}`, 'leave one of them out: JSON is at /stats.json')
+}
+
+/** Serves until a signal or the end of the duration, whatever runs. */
+async function serve(devices: readonly string[], flags: WatchFlags, address: ListenAddress): Promise<number> {
+  const stop = listenForStop()
+  const log = createLog(flags.logLevel, flags.color)
+  const { interval, duration = null } = flags
+  const collector = new Collector({ ...searchFor(devices, log), interval, duration, stop: stop.signal })
+  const server = await MonitorServer.listen(address, collector, bundleOrNull('live.html'))
+  try {
+    log.info(`listening on ${server.url}`)
+    await collector.run()
+  } finally {
+    server.close()
+  }
   return 0
 }
 

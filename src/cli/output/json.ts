@@ -3,7 +3,7 @@ import { type Finding, findingOf } from '../../memory/checked/findings.ts'
 import { type IxyError, asIxyError } from '../../errors.ts'
 import type { DeviceCounters, DeviceInfo, IntervalEvent, LinkEvent, Traffic } from '../../engine/types.ts'
 import { lossRatio } from './loss.ts'
-import { rateOf } from './rates.ts'
+import { digits, rateOf } from './rates.ts'
 import type { EndReport, Lines, Reporter } from './reporter.ts'
 import type { DirectionSummary, Owner } from './tally.ts'
 
@@ -168,9 +168,4 @@ function direction({ packets, bytes, average, peak }: DirectionSummary): object 
 
 function round(value: number, places: number): number {
   return Number(value.toFixed(places))
-}
-
-/** Ten significant ones: what is slow keeps as many as what is fast. */
-function digits(value: number): number {
-  return Number(value.toPrecision(10))
 }

@@ -1,7 +1,7 @@
 /** Lines for people, in the ixy family's format, and the summary at the end. */
 import type { ChalkInstance } from 'chalk'
 import type { DeviceInfo, IntervalEvent } from '../../engine/types.ts'
-import { countersText } from '../../wording.ts'
+import { counted, countersText } from '../../wording.ts'
 import { COLUMNS, labels, shorten } from './layout.ts'
 import { exceedsLink, intervalRate, rateOf } from './rates.ts'
 import type { EndReport, Lines, Reporter } from './reporter.ts'
@@ -61,7 +61,10 @@ export class TextReporter implements Reporter {
       for (const direction of ['rx', 'tx'] as const) {
         const rate = rateOf(counters[direction], event.seconds)
         const over = exceedsLink(rate, linkMbit) ? ' (not limited to line rate)' : ''
-        const rest = ` ${direction.toUpperCase()}: ${intervalRate(rate)}${over}${ownerText(owners[i], this.chalk)}`
+        // Those who come later see what has been.
+        const total =
+          owners[i] === undefined ? '' : `, ${counted(event.totals[i][direction].packets, 'packet')} in all`
+        const rest = ` ${direction.toUpperCase()}: ${intervalRate(rate)}${over}${total}${ownerText(owners[i], this.chalk)}`
         this.output.intervalLine(this.chalk.cyan(this.fitting(`[${names[i]}]`, rest)) + rest)
       }
     })

@@ -14,6 +14,7 @@ interface Totals {
 export function totalsObject({ devices, apps }: Totals): string {
   return JSON.stringify({
     event: 'end',
+    time: new Date().toISOString(),
     elapsed: 0,
     devices: devices.map(({ owner, ...counters }) => ({ ...counters, ...owner })),
     ...(apps.length === 0 ? {} : { apps: apps.map(({ owner, ...app }) => ({ ...app, ...owner })) }),

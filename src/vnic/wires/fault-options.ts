@@ -5,6 +5,8 @@ import type { FaultOptions } from './fault.ts'
 const KINDS =
   'drop=<p>, corrupt=<p>, dup=<p>, reorder=<p>, linkflap=<plugged>[/<unplugged>], unplugged=<time> and seed=<n>, joined by +'
 
+export const FAULTS = ['drop', 'corrupt', 'dup', 'reorder', 'linkflap', 'unplugged', 'seed']
+
 /**
  * `drop=0.01+linkflap=3s/1s+seed=1`. With a single time, linkflap=1s, the cable is plugged and unplugged for as long
  * each. With unplugged=2s it is plugged in two seconds after the start only. Throws IXY_ERR_USAGE.
@@ -13,11 +15,7 @@ export function faultOptions(list: string): FaultOptions {
   const given = new Map<string, string>()
   for (const part of list.split('+')) {
     const [name, value, more] = part.split('=')
-    if (
-      value === undefined ||
-      more !== undefined ||
-      !['drop', 'corrupt', 'dup', 'reorder', 'linkflap', 'unplugged', 'seed'].includes(name)
-    )
+    if (value === undefined || more !== undefined || !FAULTS.includes(name))
       throw usageError(`'${part}' is not a fault`, `use ${KINDS}`)
     if (given.has(name)) throw usageError(`fault=${list} gives ${name}= twice`, 'give it once')
     given.set(name, value)
