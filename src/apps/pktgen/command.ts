@@ -110,8 +110,9 @@ function addOptions(command: Command): void {
       readAnswer,
     )
   command.optionsGroup('What packets look like:')
-  for (const { name, value, description, read } of Object.values(STREAM_OPTIONS)) {
+  for (const { name, value, description, choices = [], read } of Object.values(STREAM_OPTIONS)) {
     const option = command.createOption(`--${name}${value === null ? '' : ` ${value}`}`, description)
+    if (choices.length > 0) offering(option, choices)
     command.addOption(value === null ? option : option.argParser((text) => read(`--${name}`, text)))
   }
   command.optionsGroup('')

@@ -44,7 +44,7 @@ function parse(file: string): unknown {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/, .*/, '') : String(error)
+    const reason = String(error).replace(/^Error: |, .*$/g, '')
     throw new IxyError('IXY_ERR_FILE', `${file}: ${reason}`, 'name a file of YAML or JSON', { cause: error })
   }
   const document = parseDocument(text, { prettyErrors: true })

@@ -2,7 +2,15 @@
 import { Answerer } from '../../../src/apps/pktgen/answerer.ts'
 import { readAddresses } from '../../../src/apps/pktgen/templates/range.ts'
 import { ArpOperation, ArpPacket } from '../../../src/packet/arp.ts'
-import { ethernet, fillChecksums, echo, type Header, ip, vlans, writeHeaders } from '../../../src/packet/headers.ts'
+import {
+  ethernet,
+  fillChecksums,
+  echo,
+  type Header,
+  ip,
+  vlans,
+  writeHeaders,
+} from '../../../src/packet/headers.ts'
 import { EthernetFrame, EtherType } from '../../../src/packet/ethernet.ts'
 import { IcmpMessage, IcmpType } from '../../../src/packet/icmp.ts'
 import { Icmpv6Type } from '../../../src/packet/icmpv6.ts'
@@ -14,7 +22,9 @@ import { makeMemory, packet } from './memory.ts'
 
 const OURS = parseMac('02:00:00:00:00:01')
 const THEIRS = parseMac('02:00:00:00:00:02')
-const ADDRESSES = ['10.0.0.1-10.0.0.9', 'fd00::1', 'fd00::100-fd00::1ff'].map((text) => readAddresses('ip', text))
+const ADDRESSES = ['10.0.0.1-10.0.0.9', 'fd00::1', 'fd00::100-fd00::1ff'].map((text) =>
+  readAddresses('ip', text),
+)
 
 /** What becomes of frames that come in together, `most` answers at most: the answers, in order. */
 function answersTo(frames: readonly Uint8Array[], most = 32): { answers: Buffer[]; answerer: Answerer } {
@@ -55,7 +65,10 @@ function arpRequest(target: string, tags: number[] = []): Uint8Array {
 function solicitation(target: string): Uint8Array {
   const address = parseIpv6(target)
   const group = solicitedNode(address)
-  const frame = built([ethernet(THEIRS, groupMac(group)), ip(parseIpv6('fd00::77'), group)], 54 + NEIGHBOUR_BYTES)
+  const frame = built(
+    [ethernet(THEIRS, groupMac(group)), ip(parseIpv6('fd00::77'), group)],
+    54 + NEIGHBOUR_BYTES,
+  )
   const [ip6, message, icmp] = [new Ipv6Packet(), new NeighbourMessage(), new IcmpMessage()]
   ip6.wrap(frame, 14)
   ip6.nextHeader = IpProtocol.ICMPV6
@@ -72,19 +85,22 @@ function ping(target: string, to = OURS): Uint8Array {
   return built([ethernet(THEIRS, to), ip(from, address), echo(from.length === 4 ? 4 : 6, 7)], 100)
 }
 
-test.each([[[]], [[5]], [[5, 6]]])('ARP for an address of the range is answered, behind tags %j', (tags: number[]) => {
-  const { answers, answerer } = answersTo([arpRequest('10.0.0.9', tags), arpRequest('10.0.0.10', tags)])
-  expect(answers).toHaveLength(1)
-  const [frame, arp] = [new EthernetFrame(), new ArpPacket()]
-  expect(frame.wrap(answers[0]) && frame.destinationIs(THEIRS) && frame.sourceIs(OURS)).toBe(true)
-  expect(arp.wrap(answers[0], 14 + 4 * tags.length)).toBe(true)
-  expect([arp.operation, arp.senderIp, arp.targetIp]).toEqual([
-    ArpOperation.REPLY,
-    parseIpv4('10.0.0.9'),
-    parseIpv4('10.0.0.77'),
-  ])
-  expect(answerer.answered).toEqual({ arp: 1, neighbour: 0, ping: 0 })
-})
+test.each([[[]], [[5]], [[5, 6]]])(
+  'ARP for an address of the range is answered, behind tags %j',
+  (tags: number[]) => {
+    const { answers, answerer } = answersTo([arpRequest('10.0.0.9', tags), arpRequest('10.0.0.10', tags)])
+    expect(answers).toHaveLength(1)
+    const [frame, arp] = [new EthernetFrame(), new ArpPacket()]
+    expect(frame.wrap(answers[0]) && frame.destinationIs(THEIRS) && frame.sourceIs(OURS)).toBe(true)
+    expect(arp.wrap(answers[0], 14 + 4 * tags.length)).toBe(true)
+    expect([arp.operation, arp.senderIp, arp.targetIp]).toEqual([
+      ArpOperation.REPLY,
+      parseIpv4('10.0.0.9'),
+      parseIpv4('10.0.0.77'),
+    ])
+    expect(answerer.answered).toEqual({ arp: 1, neighbour: 0, ping: 0 })
+  },
+)
 
 test('a solicitation for an address of ours is answered, and only if nothing is wrong with it', () => {
   const wrong = solicitation('fd00::1')
@@ -99,7 +115,9 @@ test('a solicitation for an address of ours is answered, and only if nothing is 
   expect(icmp.type).toBe(Icmpv6Type.NEIGHBOUR_ADVERTISEMENT)
   expect(ip6.destinationIs(parseIpv6('fd00::77')) && ip6.sourceIs(parseIpv6('fd00::1ff'))).toBe(true)
   const mac = new Uint8Array(6)
-  expect(message.wrap(answers[1], 54) && message.copyMac(mac) && message.targetIs(parseIpv6('fd00::1ff'))).toBe(true)
+  expect(
+    message.wrap(answers[1], 54) && message.copyMac(mac) && message.targetIs(parseIpv6('fd00::1ff')),
+  ).toBe(true)
   expect(mac).toEqual(OURS)
   expect(answerer.answered).toEqual({ arp: 0, neighbour: 2, ping: 0 })
 })
@@ -114,13 +132,21 @@ test.each(['10.0.0.5', 'fd00::1'])('a ping of %s is answered, one for somebody e
 })
 
 test('no more are answered than there is room for, and the others are left as they are', () => {
-  const { answers } = answersTo([new Uint8Array(10), ping('10.0.0.1'), arpRequest('10.0.0.1'), ping('10.0.0.2')], 2)
+  const { answers } = answersTo(
+    [new Uint8Array(10), ping('10.0.0.1'), arpRequest('10.0.0.1'), ping('10.0.0.2')],
+    2,
+  )
   expect(answers.map((frame) => frame[12] * 256 + frame[13])).toEqual([EtherType.IPV4, EtherType.ARP])
   expect(answersTo([ping('10.0.0.1')], 0).answers).toEqual([])
 })
 
 test('nonsense is nobody’s question', () => {
-  for (const whole of [ping('10.0.0.1'), ping('fd00::1'), solicitation('fd00::1'), arpRequest('10.0.0.1', [1, 2])])
+  for (const whole of [
+    ping('10.0.0.1'),
+    ping('fd00::1'),
+    solicitation('fd00::1'),
+    arpRequest('10.0.0.1', [1, 2]),
+  ])
     for (let length = 0; length < whole.length - 20; length++) {
       const { answers } = answersTo([whole.slice(0, length)])
       expect(answers.length === 0 || whole[12] === 0x88).toBe(true)

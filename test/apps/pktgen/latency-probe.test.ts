@@ -47,13 +47,13 @@ function bench({
   of = 1,
   index = 0,
   shape = null as Shape | null,
-  senders = of,
+  senders = null as number | null,
 } = {}): Bench {
   const memory = makeMemory()
   const books = [LatencyBook.allocate()]
   const plain = shapeOf({ size: [size], flows, ...(vlanId === null ? {} : { vlan: [vlanId] }) }, SURROUNDINGS)
   const { template, sizes, counts, order, seed } = shape ?? plain
-  const probe = new LatencyProbe(memory, { key, layouts: [probeLayoutOf(template)], books }, senders)
+  const probe = new LatencyProbe(memory, { key, layouts: [probeLayoutOf(template)], books }, senders ?? of)
   probe.begin(START)
   const plan = planFrames(template, sizes, counts, order, seed)
   const source = new GeneratedFrames(memory, POOL, plan, { index, of })
@@ -264,7 +264,9 @@ test('a host’s echo reply is measured', () => {
     const { send, receive, result } = bench({ shape })
     const [frame] = send(1, 1)
     const [ip4, ip6, icmp] = [new Ipv4Packet(), new Ipv6Packet(), new IcmpMessage()]
-    const answered = ip4.wrap(frame, 14) ? answerEcho(ip4, icmp) : ip6.wrap(frame, 14) && answerEcho6(ip6, icmp)
+    const answered = ip4.wrap(frame, 14)
+      ? answerEcho(ip4, icmp)
+      : ip6.wrap(frame, 14) && answerEcho6(ip6, icmp)
     expect(answered).toBe(true)
     receive(frame, 2)
     expect(result()).toMatchObject({ returned: 1 })

@@ -7,7 +7,15 @@ import { lineRate } from '../../../src/packet/rate.ts'
 const SHAPE = { payload: 0, mtu: 1500, called: (name: string) => name }
 
 function options(rate: string | null, flags: StreamFlags = {}): PktgenOptions {
-  return { shape: shapeOf(flags, SHAPE), rate, count: null, pcap: null, latency: false, answer: [], streams: null }
+  return {
+    shape: shapeOf(flags, SHAPE),
+    rate,
+    count: null,
+    pcap: null,
+    latency: false,
+    answer: [],
+    streams: null,
+  }
 }
 
 function paceOf(physical: boolean, rate: string | null, linkMbit = 10_000, size = 60) {

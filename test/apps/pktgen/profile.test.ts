@@ -38,7 +38,11 @@ streams:
 test('streams are read, from YAML and from JSON', () => {
   const [voice, other] = profile(GOOD)
   expect(voice).toMatchObject({ name: 'voice', rate: '50kpps', count: null, share: 1 })
-  expect(voice.shape).toMatchObject({ sizes: [200], counts: { destinationIp: 9 }, template: { udpChecksum: true } })
+  expect(voice.shape).toMatchObject({
+    sizes: [200],
+    counts: { destinationIp: 9 },
+    template: { udpChecksum: true },
+  })
   expect(other).toMatchObject({ name: 'stream 2', rate: '1Mbit', count: 1000 })
   expect(other.shape).toMatchObject({ counts: { sourcePort: 1024 }, order: 'random', seed: 5 })
   expect(other.shape.template).toMatchObject({ vlans: [100, 200], protocol: 'tcp', tcpFlags: 0x12 })
@@ -56,9 +60,15 @@ test.each([
   ['- size: 60', /has no streams/],
   ['stream:\n  - size: 60', /p\.yaml: there is no key stream; did you mean streams\?/],
   ['streams:\n  - szie: 60', /p\.yaml: stream 1: there is no key szie; did you mean size\?/],
-  ['streams:\n  - name: a b\n    dst_ip: 1', /stream 1 \(a b\): there is no key dst_ip; did you mean dst-ip\?/],
+  [
+    'streams:\n  - name: a b\n    dst_ip: 1',
+    /stream 1 \(a b\): there is no key dst_ip; did you mean dst-ip\?/,
+  ],
   ['streams:\n  - frobnicate: 1', /there is no key frobnicate; give one of name, rate, share, count, size/],
-  ['streams:\n  - size: 60\n  - vlan: 4095', /p\.yaml: stream 2: vlan 4095 is not valid; give a whole number/],
+  [
+    'streams:\n  - size: 60\n  - vlan: 4095',
+    /p\.yaml: stream 2: vlan 4095 is not valid; give a whole number/,
+  ],
   ['streams:\n  - src-mac: 1:2', /stream 1: .*'1:2' is not a MAC address/],
   ['streams:\n  - size: {a: 1}', /stream 1: size is not valid; give one value, or a list/],
   ['streams:\n  - 60', /stream 1 is no list of keys/],
@@ -80,7 +90,9 @@ test.each([
 })
 
 test('a file that is not there is named', () => {
-  expect(() => readProfile('/no/p.yaml', SURROUNDINGS)).toThrow(/\/no\/p\.yaml: ENOENT: no such file.*; name a file/)
+  expect(() => readProfile('/no/p.yaml', SURROUNDINGS)).toThrow(
+    /\/no\/p\.yaml: ENOENT: no such file.*; name a file/,
+  )
 })
 
 const OPTIONS = {
@@ -109,15 +121,25 @@ test('rates are kept, shares are shared out', () => {
 
 test('more than the link carries is refused', () => {
   const text = 'streams:\n  - rate: 6Gbit\n  - rate: 5Gbit'
-  expect(() => ratesOf(text, null)).toThrow(/the streams together are 1\.100e\+4 Mbit\/s, and the link carries 10000/)
+  expect(() => ratesOf(text, null)).toThrow(
+    /the streams together are 1\.100e\+4 Mbit\/s, and the link carries 10000/,
+  )
 })
 
 describe('several streams', () => {
-  const shares = profile('streams:\n  - share: 3\n    imix: true\n    flows: 5\n  - share: 1\n    src-ip: fd00::/112', 's')
+  const shares = profile(
+    'streams:\n  - share: 3\n    imix: true\n    flows: 5\n  - share: 1\n    src-ip: fd00::/112',
+    's',
+  )
   const counted = shares.map((stream, i) => ({ ...stream, count: [700, 201][i] }))
 
   function sent(streams: typeof shares, index: number, of: number, total: number): Buffer[] {
-    const [{ frames }] = makeJobs({ ...OPTIONS, streams, rate: 'max' }, { physical: [false], queues: 1 }, null, 0)
+    const [{ frames }] = makeJobs(
+      { ...OPTIONS, streams, rate: 'max' },
+      { physical: [false], queues: 1 },
+      null,
+      0,
+    )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
     const pace = { clock: new MonotonicClock(), backlog: null }
