@@ -9,12 +9,13 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build demo test lint lint-rules lint-text api bench test-guest guest-tree vm clean
+.PHONY: soak help install build deb demo test lint lint-rules lint-text api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
 	@echo "make install     npm packages, as package-lock.json names them"
 	@echo "make build       bundles src/ into dist/"
+	@echo "make deb         a package for Debian and Ubuntu, in dist/"
 	@echo "make demo        forwards between two virtual NICs, flat out, for ten seconds (no root, no NIC)"
 	@echo "make test        all tests (those that need root run as root)"
 	@echo "make lint        eslint, prettier and the type check"
@@ -42,6 +43,10 @@ build: dist/cli.cjs
 
 dist/cli.cjs: $(STAMP) $(SOURCES)
 	@$(NODE) build.mjs
+
+# The same sources give the same file, whoever builds it.
+deb: build
+	@$(NODE) packaging/deb.mjs
 
 # rate=max: as fast as this machine can, whatever a 10 Gbit/s link carries.
 demo: build

@@ -23,6 +23,8 @@ export interface Findings {
   readonly warnings: readonly string[]
   /** What has been lost, where the app knows it better than the balance. */
   readonly loss: { readonly lost: number; readonly of: number } | null
+  /** That paragraph is all of the summary: what was moved and lost says nothing by itself. */
+  readonly alone?: boolean
   /** Packets that the app itself has lost, on top of what the balance knows. */
   readonly lostHere?: number
 }
@@ -32,8 +34,8 @@ export interface AppCommand<Options = unknown, Flags = unknown> {
   readonly alias?: string
   /** One line. */
   readonly description: string
-  /** The device arguments, a name and a description each. */
-  readonly devices: readonly (readonly [string, string])[]
+  /** The device arguments, a name and a description each; the last ones may be left out. */
+  readonly devices: readonly (readonly [string, string, 'optional'?])[]
   /** What --help ends with. */
   readonly examples: string
   addOptions(command: Command): void

@@ -59,7 +59,7 @@ A <device> is one of
 A <wire> is a comma-separated list of
   gen                     traffic source that checks what comes back: rate=, size=, imix, flows=, count=;
                           waits for the NIC and keeps to line rate without rate=; rate=max is flat out
-  sink, loop              swallows and counts; sends back
+  sink, loop              swallows and counts; sends back: rate=, queue=<frames> (what comes faster is dropped)
   tap=<ifname>            a Linux TAP interface
   replay=<file>           plays a capture into the NIC: repeat=<n> (0: without end), rate=. Keeps the file's
                           timing without rate=: speed=<factor> scales it, gap=<max> cuts its pauses.

@@ -107,7 +107,13 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
     virtual: result.virtual,
     balance: result.balance,
     loss,
-    app: { name: app.name, counters: result.counters, json: findings.json, text: findings.text },
+    app: {
+      name: app.name,
+      counters: result.counters,
+      json: findings.json,
+      text: findings.text,
+      alone: findings.alone === true,
+    },
     error,
   })
   if (error === null) return 0

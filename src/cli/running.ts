@@ -40,6 +40,13 @@ export class Running {
     this.options = options
   }
 
+  /** Those of the strangers that don't answer, with the reason. */
+  get silentStrangers(): readonly string[] {
+    return this.strangers
+      .filter(({ silence }) => silence !== null)
+      .map(({ pid, silence }) => `pid ${pid} ${silence === 'stopped' ? 'is stopped' : "doesn't answer"}`)
+  }
+
   /** Looks for processes that aren't watched yet, and returns them. */
   async newcomers(): Promise<readonly Watched[]> {
     const known = [...this.live.map(({ client }) => client), ...this.strangers]

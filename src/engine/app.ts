@@ -69,6 +69,8 @@ export interface Plan<Job> {
    * is down.
    */
   jobs(linkMbit: readonly number[]): readonly Job[]
+  /** Packets flow from now on. `dropped` tells what has been dropped up to now; it asks the cards. */
+  started?(dropped: () => readonly DroppedBy[]): void
   /** Rejects when the plan can't go on: the run ends with that error. Never resolves. */
   readonly failed?: Promise<never>
   /** Resolves when there is no more to do, with the reason that is told: the run ends. */

@@ -190,6 +190,7 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
+    this.workload.started(board.totals)
     undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }

@@ -54,6 +54,11 @@ export class Workload {
     throw new IxyError('IXY_ERR_APP', what, 'return one job per queue')
   }
 
+  /** Packets flow. */
+  started(dropped: () => readonly DroppedBy[]): void {
+    asAppNow(this.app.file, () => this.plan.started?.(dropped))
+  }
+
   /** What the app has found out, for the result of the run; null if it says nothing. */
   result(results: readonly unknown[]): unknown {
     return asAppNow(this.app.file, () => this.plan.result?.(results) ?? null)

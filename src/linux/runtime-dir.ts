@@ -16,13 +16,22 @@ export function runtimeDirectory(
   environment: NodeJS.ProcessEnv = process.env,
 ): string {
   const directory = runtimePath(uid, environment)
+  const fix = 'set IXY_TS_RUNTIME_DIR to a directory of yours'
+  return ownDirectory(directory, uid, 'runtime directory', fix)
+}
+
+/**
+ * `directory`, created if need be, which must be of `uid` and writable to nobody else. `what` it is, and what to do where it can't be
+ * had, for the error: IXY_ERR_SYSTEM or IXY_ERR_PERMISSION.
+ */
+export function ownDirectory(directory: string, uid: number, what: string, fix: string): string {
   try {
     makeDirectories(directory)
   } catch (cause) {
     throw new IxyError(
       'IXY_ERR_SYSTEM',
-      `the runtime directory ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
-      'create it, or set IXY_TS_RUNTIME_DIR to a directory of yours',
+      `the ${what} ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `create it, or ${fix}`,
       { cause },
     )
   }
@@ -31,8 +40,8 @@ export function runtimeDirectory(
   if (!state.isDirectory() || state.uid !== uid || (state.mode & 0o022) !== 0)
     throw new IxyError(
       'IXY_ERR_PERMISSION',
-      `the runtime directory ${directory} is not a directory that only user ${uid} can write to`,
-      'remove it, or set IXY_TS_RUNTIME_DIR to another',
+      `the ${what} ${directory} is not a directory that only user ${uid} can write to`,
+      `remove it, or ${fix}`,
     )
   return directory
 }

@@ -7,6 +7,7 @@ const AF_UNIX = 1
 const AF_INET = 2
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
+const SOCK_SEQPACKET = 5
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SHUT_RDWR = 2
@@ -47,9 +48,13 @@ export function peerUidOf(fd: number): number {
   return credentials[1]
 }
 
-/** A non-blocking AF_UNIX stream socket. The caller closes it. */
-export function createUnixSocket(): number {
-  return check(libcSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
+/** A connection carries bytes, or messages that stay as they were sent. */
+export type UnixKind = 'stream' | 'seqpacket'
+
+/** A non-blocking AF_UNIX socket. The caller closes it. */
+export function createUnixSocket(kind: UnixKind): number {
+  const type = kind === 'stream' ? SOCK_STREAM : SOCK_SEQPACKET
+  return check(libcSocket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
 }
 
 /** Two of them, connected to each other. */

@@ -1,7 +1,8 @@
 /**
- * Stream sockets in the file system (AF_UNIX) that carry file descriptors.
+ * Sockets in the file system (AF_UNIX) that carry file descriptors: of streams, or of messages (SOCK_SEQPACKET), of which each
+ * receive() gets one and each sendSome() sends one, or nothing.
  *
- * How to read messages: the kernel may join bytes of several sends in one receive, and the descriptors it then hands
+ * How to read messages of a stream: the kernel may join bytes of several sends in one receive, and the descriptors it then hands
  * over belong to the message that holds the *last* byte read. So never ask for bytes beyond the message at hand: read
  * the fixed header first, then exactly the body it announces, and add up the descriptors of all these receives.
  */
@@ -22,6 +23,7 @@ import {
   tryConnect,
   tryListen,
   tryShutdown,
+  type UnixKind,
   unixName,
 } from './socket.ts'
 
@@ -37,7 +39,7 @@ export class UnixSocket {
   /** For poll; -1 once closed. */
   #fd: number
 
-  /** Takes over `fd`, a connected non-blocking stream socket. */
+  /** Takes over `fd`, a connected non-blocking socket. */
   constructor(fd: number) {
     this.#fd = fd
   }
@@ -50,9 +52,9 @@ export class UnixSocket {
    * Connects to the server that listens at `path`. Waits up to `timeout` ms while the server's queue is full.
    * Throws LinuxError: ENOENT (no such file), ECONNREFUSED (nobody listens), EACCES, EAGAIN (queue full)…
    */
-  static connect(path: string, timeout = 5000): UnixSocket {
+  static connect(path: string, timeout = 5000, kind: UnixKind = 'stream'): UnixSocket {
     const name = unixName(path)
-    const fd = createUnixSocket()
+    const fd = createUnixSocket(kind)
     const deadline = performance.now() + timeout
     while (tryConnect(fd, name) < 0) {
       const errno = lastErrno()
@@ -237,16 +239,16 @@ export class UnixListener {
    * (its server was killed) is replaced. Throws IXY_ERR_DEVICE_IN_USE if somebody does listen, IXY_ERR_FILE if the path
    * is another kind of file, LinuxError otherwise (ENOENT: no such directory).
    */
-  static listen(path: string): UnixListener {
+  static listen(path: string, kind: UnixKind = 'stream'): UnixListener {
     const name = unixName(path)
-    const fd = createUnixSocket()
+    const fd = createUnixSocket(kind)
     try {
       // The file takes over the socket's mode, so there is no moment at which others could connect.
       fchmodSync(fd, 0o600)
       if (tryBind(fd, name) < 0) {
         const errno = lastErrno()
         if (errno !== 'EADDRINUSE') throw new LinuxError('bind', errno, path)
-        removeStaleSocket(path)
+        removeStaleSocket(path, kind)
         check(tryBind(fd, name), 'bind', path)
       }
       check(tryListen(fd, 16), 'listen', path)
@@ -279,11 +281,11 @@ export class UnixListener {
   }
 }
 
-function removeStaleSocket(path: string): void {
+function removeStaleSocket(path: string, kind: UnixKind): void {
   if (!lstatSync(path).isSocket())
     throw new IxyError('IXY_ERR_FILE', `${path} exists and is not a socket`, 'choose another path')
   try {
-    UnixSocket.connect(path, 0).close()
+    UnixSocket.connect(path, 0, kind).close()
   } catch (error) {
     if (isErrno(error, 'ECONNREFUSED')) return unlinkSync(path)
     if (isErrno(error, 'ENOENT')) return

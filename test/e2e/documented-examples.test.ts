@@ -129,6 +129,7 @@ describeIf(nodeObstacle(), 'examples', () => {
       env: {
         PATH: `${folder}/bin:${process.env['PATH']}`,
         HOME: folder,
+        XDG_RUNTIME_DIR: folder,
         NO_COLOR: '1',
         IXY_TS_RUNTIME_DIR: path.join(folder, 'run'),
         IXY_TS_REHEARSAL: '0',

@@ -42,6 +42,12 @@ test('workers wait for the order to run, and what they count at the end is final
   const shares = [0, 1].map((queue) => workers.counters(queue, 0).rx.packets)
   expect(shares[0] + shares[1]).toBe(1000)
   expect(Math.min(...shares)).toBeGreaterThan(0)
+  // A poll takes at most a batch, and most found nothing.
+  for (const { worker, polls, useful } of workers.polls()) {
+    expect(useful).toBeGreaterThanOrEqual(shares[worker] / WORK.batchSize)
+    expect(useful).toBeLessThanOrEqual(shares[worker] + 1)
+    expect(polls).toBeGreaterThan(useful)
+  }
   for (const span of workers.moved()) expect(span?.last).toBeGreaterThanOrEqual(span?.first ?? Infinity)
 })
 

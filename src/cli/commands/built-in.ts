@@ -14,7 +14,8 @@ export function addBuiltIn(program: Command, finish: Finish): void {
 function addApp(program: Command, one: AppCommand, finish: Finish): void {
   const command = program.command(one.app.name).description(one.description)
   if (one.alias !== undefined) command.alias(one.alias)
-  for (const [name, description] of one.devices) command.argument(`<${name}>`, description)
+  for (const [name, description, optional] of one.devices)
+    command.argument(optional === undefined ? `<${name}>` : `[${name}]`, description)
   one.addOptions(command)
   command.addHelpText('after', one.examples)
   addRunOptions(command)

@@ -1,8 +1,10 @@
 import path from 'node:path'
 import type { Command } from 'commander'
 import { bundleOrNull } from '../../bundles.ts'
+import { everyInterval } from '../../engine/intervals.ts'
 import { IxyError, usageError } from '../../errors.ts'
 import { runtimeDirectory } from '../../linux/runtime-dir.ts'
+import { Undo } from '../../undo.ts'
 import { parseDevice } from '../../pci/address.ts'
 import { deviceName } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
@@ -10,11 +12,13 @@ import { type Log, createLog } from '../log.ts'
 import { failedEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { Collector } from '../monitor/collector.ts'
+import { DpdkServer, filePrefix } from '../monitor/dpdk-server.ts'
+import { showLive } from '../monitor/live.ts'
 import { MonitorServer } from '../monitor/http-server.ts'
 import { type ListenAddress, listenAddress } from '../monitor/listen-address.ts'
 import { createReporter } from '../output/create.ts'
 import { stdout } from '../output/outlet.ts'
-import { openStdout } from '../output/stdout.ts'
+import { chalkFor, openStdout } from '../output/stdout.ts'
 import { counted } from '../../wording.ts'
 import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
@@ -28,18 +32,27 @@ Examples:
   ixy-ts stats virtual:gen -d 5      one device, for five seconds
   ixy-ts stats --json -i 0.5         one JSON object per device and half second
   watch ixy-ts stats                 what has been counted so far, again and again
-  ixy-ts stats --listen 9100         Prometheus, JSON and a page for browsers at http://127.0.0.1:9100/
+  ixy-ts stats --live                a screen that follows them all; q ends it
+  ixy-ts stats --listen 9977         Prometheus, JSON and a page for browsers at http://127.0.0.1:9977/
+  ixy-ts stats --dpdk-telemetry      for dpdk-telemetry.py -f ixy-ts
   ixy-ts stats -i 1 | tee log        lines also when stdout is no terminal
 
 Shows the processes of this user that have the same runtime directory: $IXY_TS_RUNTIME_DIR, or /run/ixy-ts for
 root, or $XDG_RUNTIME_DIR/ixy-ts, or /tmp/ixy-ts-<uid>. So sudo ixy-ts stats shows root's. One that is stopped is named.
 Ends at a signal, after --duration, or when all it has watched have ended. Where stdout is no terminal, --once goes
-without saying unless -i, -d or --json is given. With nothing to show it exits 3; --listen waits for what comes.
-More about --listen: docs/monitoring.md.`
+without saying unless -i, -d or --json is given. With nothing to show it exits 3; --live, --listen and
+--dpdk-telemetry, which go together, wait for what comes.
+More about them: docs/monitoring.md.`
+
+/** Where no DPDK application is. */
+const OWN_PREFIX = 'ixy-ts'
 
 interface StatsFlags extends WatchFlags {
   readonly once: boolean
+  readonly live: boolean
   readonly listen?: ListenAddress
+  /** true: where nobody else would be. */
+  readonly dpdkTelemetry?: string | true
 }
 
 export function addStats(program: Command, finish: Finish): void {
@@ -50,28 +63,40 @@ export function addStats(program: Command, finish: Finish): void {
     .addHelpText('after', EXAMPLES)
     .option('--once', 'print what has been counted so far, and end', false)
     .option(
+      '--live',
+      'a screen of rates, drops and links; without a terminal that can, --once again and again',
+      false,
+    )
+    .option(
       '--listen <[address:]port>',
       'serve /metrics, /stats.json, /events and a page; to this machine alone unless an address says otherwise',
       listenAddress,
     )
+    .option(
+      '--dpdk-telemetry [prefix]',
+      `serve DPDK's telemetry, for dpdk-telemetry.py -f <prefix> (default: ${OWN_PREFIX})`,
+      filePrefix,
+    )
   addWatchOptions(command).action(async (devices: string[], flags: StatsFlags) => {
-    if (flags.listen !== undefined) {
-      checkServing(flags)
-      return finish(await serve(devices.map(deviceName), flags, flags.listen))
-    }
+    checkTogether(flags)
+    const names = devices.map(deviceName)
+    if (waysOf(flags).length > 0) return finish(await collect(names, flags))
     const paced = ['interval', 'duration', 'json'].some(
       (name) => command.getOptionValueSource(name) === 'cli',
     )
     const once = flags.once || !(stdout.terminal || paced)
-    finish(await (once ? show : follow)(devices.map(deviceName), flags))
+    finish(await (once ? show : follow)(names, flags))
   })
 }
 
-async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
+async function show(
+  devices: readonly string[],
+  flags: WatchFlags,
+  output = openStdout(flags.color, () => undefined),
+): Promise<number> {
   const search = searchFor(devices, createLog(flags.logLevel, flags.color))
   const found = await totals(search)
   if (found.devices.length === 0) return failed(nothingToShow(devices, search), flags)
-  const output = openStdout(flags.color, () => undefined)
   if (flags.json) output.line(totalsObject(found))
   else for (const line of totalsLines(found, output.chalk)) output.line(line)
   return 0
@@ -94,25 +119,79 @@ async function follow(devices: readonly string[], flags: WatchFlags): Promise<nu
   return 0
 }
 
-function checkServing({ once, json }: StatsFlags): void {
-  const other = once ? '--once' : json ? '--json' : null
-  if (other === null) return
-  throw usageError(`--listen doesn't go with ${other}`, 'leave one of them out: JSON is at /stats.json')
+/** Those that follow whatever runs, and go together. */
+function waysOf({ live, listen, dpdkTelemetry }: StatsFlags): string[] {
+  const all = {
+    '--live': live,
+    '--listen': listen !== undefined,
+    '--dpdk-telemetry': dpdkTelemetry !== undefined,
+  }
+  return Object.entries(all).flatMap(([way, given]) => (given ? [way] : []))
 }
 
-/** Serves until a signal or the end of the duration, whatever runs. */
-async function serve(devices: readonly string[], flags: WatchFlags, address: ListenAddress): Promise<number> {
+function checkTogether(flags: StatsFlags): void {
+  const [way] = waysOf(flags)
+  const other = flags.once ? '--once' : flags.json ? '--json' : null
+  if (way === undefined || other === null) return
+  throw usageError(
+    `${way} doesn't go with ${other}`,
+    'leave one of them out; --listen serves JSON at /stats.json',
+  )
+}
+
+/** Shows and serves whatever runs, until a signal, `q` or the end of the duration. */
+async function collect(devices: readonly string[], flags: StatsFlags): Promise<number> {
+  const { listen, live, dpdkTelemetry, interval, duration = null } = flags
+  const chalk = chalkFor(stdout, flags.color)
+  const screen = live && chalk.level > 0
+  if (live && !screen && waysOf(flags).length === 1) return repeat(devices, flags)
   const stop = listenForStop()
-  const log = createLog(flags.logLevel, flags.color)
-  const { interval, duration = null } = flags
-  const collector = new Collector({ ...searchFor(devices, log), interval, duration, stop: stop.signal })
-  const server = await MonitorServer.listen(address, collector, bundleOrNull('live.html'))
+  if (screen) stdout.onUnwritable(stop.stop)
+  // The screen says itself who doesn't answer.
+  const log = createLog(screen ? 'silent' : flags.logLevel, flags.color)
+  const search = searchFor(devices, log)
+  const collector = new Collector({ ...search, interval, duration, stop: stop.signal })
+  const undo = new Undo()
   try {
-    log.info(`listening on ${server.url}`)
-    await collector.run()
+    if (listen !== undefined) {
+      const server = await MonitorServer.listen(listen, collector, bundleOrNull('live.html'))
+      undo.push(() => server.close())
+      log.info(`listening on ${server.url}`)
+    }
+    if (dpdkTelemetry !== undefined) {
+      const prefix = dpdkTelemetry === true ? OWN_PREFIX : dpdkTelemetry
+      const server = new DpdkServer(collector, prefix)
+      undo.push(() => server.close())
+      log.info(`listening on ${server.path}: dpdk-telemetry.py -f ${prefix}`)
+    }
+    if (!screen) await collector.run()
+    else {
+      const { message } = nothingToShow(devices, search)
+      await showLive(collector, {
+        outlet: stdout,
+        chalk,
+        stop: stop.stop,
+        nothing: message,
+        silent: () => collector.strangers,
+      })
+    }
   } finally {
-    server.close()
+    undo.runQuietly()
   }
+  return 0
+}
+
+/** For terminals that can't, and for pipes: totals again and again. */
+async function repeat(devices: readonly string[], flags: StatsFlags): Promise<number> {
+  const stop = listenForStop()
+  const output = openStdout(flags.color, stop.stop)
+  const { interval: seconds, duration = Infinity } = flags
+  const code = await show(devices, flags, output)
+  if (code !== 0) return code
+  await everyInterval({ start: performance.now(), seconds, duration }, stop.signal, async () => {
+    output.line('')
+    return (await show(devices, flags, output)) === 0
+  })
   return 0
 }
 

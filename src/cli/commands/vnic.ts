@@ -8,12 +8,12 @@ import { Ending } from '../../engine/ending.ts'
 import { NO_LOSS } from '../../engine/loss.ts'
 import { activeSeconds } from '../../engine/activity.ts'
 import { type TelemetryServer, offerTelemetry } from '../../engine/telemetry.ts'
-import type { DeviceCounters, DeviceInfo, Sample } from '../../engine/types.ts'
+import type { DeviceCounters, Sample } from '../../engine/types.ts'
 import { IxyError, asIxyError } from '../../errors.ts'
 import { openTap } from '../../linux/tap.ts'
 import { formatMac, parseUnicastMac } from '../../packet/mac.ts'
 import { VERSION } from '../../version.ts'
-import { LINK_MBIT, MODEL, NicHost } from '../../vnic/host.ts'
+import { NicHost } from '../../vnic/host.ts'
 import { macOfSocket } from '../../vnic/mac.ts'
 import { rehearse } from '../../vnic/rehearsal.ts'
 import { keepsToLineRate, wireClaims } from '../../vnic/wires/parse.ts'
@@ -29,6 +29,7 @@ import { Tally, sum } from '../output/tally.ts'
 import { counted } from '../../wording.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
+import { countersOf, infoOf, wiresOf } from '../vnic-counts.ts'
 import { usageError } from '../../option-values.ts'
 
 const EXAMPLES = `
@@ -159,7 +160,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
   try {
     telemetry = await offerTelemetry(
       { command: 'vnic', version: VERSION, devices: infos },
-      sample,
+      () => ({ ...sample(), wires: wiresOf(host) }),
       (message) => log.warn(message),
     )
     const confined = confinement.seal()
@@ -277,21 +278,4 @@ function checkFolder(socket: string, user?: string): void {
 
 function folderFor(user: string): string {
   return `sudo install -d -o ${user.replace(/:.*/, '')} /run/ixy-nics`
-}
-
-function infoOf(host: NicHost, index: number): DeviceInfo {
-  const mac = host.mac(index)
-  return {
-    index,
-    device: host.specs[index].name,
-    model: MODEL,
-    mac,
-    access: 'vfio-user',
-    linkUp: true,
-    linkMbit: LINK_MBIT,
-  }
-}
-
-function countersOf(host: NicHost, index: number): DeviceCounters {
-  return { index, device: host.specs[index].name, queue: null, ...host.totals(index) }
 }

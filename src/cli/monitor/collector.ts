@@ -37,6 +37,11 @@ export class Collector {
     return { ...this.newest, runs }
   }
 
+  /** Processes that don't answer and have never introduced themselves: `pid 4711 is stopped`. */
+  get strangers(): readonly string[] {
+    return this.running.silentStrangers
+  }
+
   /** Calls `listener` after every question; returns what ends that. */
   subscribe(listener: (state: MonitorState) => void): () => void {
     this.listeners.add(listener)

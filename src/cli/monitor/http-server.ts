@@ -71,6 +71,8 @@ export class MonitorServer {
     server.maxConnections = MOST_CONNECTIONS
     server.maxRequestsPerSocket = 1
     server.setTimeout(SILENCE)
+    // Who sends a second request without waiting for the first answer isn't owed either.
+    server.on('dropRequest', (_, socket) => socket.destroy())
     this.server = server
     this.unsubscribe = collector.subscribe((state) => this.tell(state))
     this.keepAlive = setInterval(() => this.send(':\n\n'), KEEP_ALIVE)
@@ -97,7 +99,7 @@ export class MonitorServer {
     return monitor
   }
 
-  /** `http://127.0.0.1:9100/` */
+  /** `http://127.0.0.1:9977/` */
   get url(): string {
     const { address, port, family } = this.server.address() as AddressInfo
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`

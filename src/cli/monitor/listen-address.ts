@@ -9,7 +9,7 @@ export interface ListenAddress {
   readonly text: string
 }
 
-/** Reads `9100`, `127.0.0.1:9100`, `[::1]:9100`, `localhost:0`. Only a port is one of this machine alone. Throws IXY_ERR_USAGE. */
+/** Reads `9977`, `127.0.0.1:9977`, `[::1]:9977`, `localhost:0`. Only a port is one of this machine alone. Throws IXY_ERR_USAGE. */
 export function listenAddress(text: string): ListenAddress {
   const match = /^(?:(?:\[([^\]]*)\]|([^:[\]]*)):)?(\d{1,5})$/.exec(text)
   const [, v6, name, digits] = match ?? []
@@ -19,6 +19,6 @@ export function listenAddress(text: string): ListenAddress {
   if (match !== null && valid && port < 65_536) return { host, port, text }
   throw usageError(
     `--listen ${text} is not valid`,
-    'give a port (9100), or an address and a port: 127.0.0.1:9100, [::1]:9100, 0.0.0.0:9100 for everyone who can reach this machine',
+    'give a port (9977), or an address and a port: 127.0.0.1:9977, [::1]:9977, 0.0.0.0:9977 for everyone who can reach this machine',
   )
 }

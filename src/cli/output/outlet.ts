@@ -102,6 +102,11 @@ export class Outlet {
 
   /** Of the terminal; null if it is none, or one that doesn't know its size. */
   get columns(): number | null {
+    return this.size?.columns ?? null
+  }
+
+  /** The same with its rows. */
+  get size(): { readonly columns: number; readonly rows: number } | null {
     if (!this.terminal) return null
     // struct winsize: rows, columns, and both in pixels. (process.stdout would be told of changes by a signal.)
     const size = new Uint16Array(4)
@@ -110,7 +115,8 @@ export class Outlet {
     } catch {
       // It was closed.
     }
-    return size[1] > 0 ? size[1] : null
+    const [rows, columns] = size
+    return columns > 0 && rows > 0 ? { columns, rows } : null
   }
 
   get unwritable(): boolean {

@@ -23,6 +23,8 @@ export interface AppReport {
   /** What goes into the `end` object besides. */
   readonly json: Findings['json']
   readonly text: Findings['text']
+  /** That is all of the summary. */
+  readonly alone?: boolean
 }
 
 export interface EndReport {

@@ -22,6 +22,7 @@ export function summaryLines(
   columns: number,
   linkMbit: readonly number[],
 ): string[] {
+  if (report.app?.alone === true) return appLines(report.app, chalk).flatMap((line) => wrap(line, columns))
   const lines = [chalk.bold(`${headline(report)} in ${time(report)}`) + verdict(report, chalk)]
   const names = labels(report.devices)
   const whole = report.devices.flatMap((device, i) =>
@@ -63,7 +64,12 @@ function span(seconds: number): string {
 function appLines({ name, counters, text }: AppReport, chalk: ChalkInstance): string[] {
   const lines = Object.keys(counters).length === 0 ? [] : ['', countersLine(name, counters, chalk)]
   if (text === null) return lines
-  return [...lines, '', `${chalk.bold(text.title)}${text.first}`, ...text.lines.map((line) => `  ${line}`)]
+  return [
+    ...lines,
+    '',
+    `${chalk.bold(text.title)}${text.first}`,
+    ...text.lines.map((line) => (line === '' ? '' : `  ${line}`)),
+  ]
 }
 
 /** `[router] routed 1,234, no route 5` */

@@ -12,7 +12,7 @@ const QUEUE_BYTES = 1024 * 1024
 const PATIENCE = 100
 
 /** One end of a line that ends in virtual NICs. All ends must be polled by the same thread. */
-abstract class LineEnd implements Wire {
+export abstract class LineEnd implements Wire {
   readonly wakeFds: readonly number[] = []
   readonly finite = false
   protected readonly text: string
@@ -20,9 +20,9 @@ abstract class LineEnd implements Wire {
   protected sent = 0
   protected readonly outgoing: FrameQueue
   protected readonly stuckOut = new Patience()
-  private arrived = 0
+  protected arrived = 0
+  protected overrun = 0
   private undelivered = 0
-  private overrun = 0
   private stopped = false
 
   constructor(text: string, outgoing: FrameQueue, incoming: FrameQueue) {

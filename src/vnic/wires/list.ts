@@ -3,7 +3,7 @@ import { usageError } from '../../errors.ts'
 import { checkInterfaceName, openTap } from '../../linux/tap.ts'
 import { checkTemplate, DEFAULT_TEMPLATE, IMIX_SIZES, MAX_FLOWS } from '../../packet/template.ts'
 import { MAX_FRAME_BYTES } from '../../packet/ethernet.ts'
-import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
+import { averageBytes, lineRate, packetsPerSecond, paceOf } from '../../packet/rate.ts'
 import { byteSize, count } from '../../quantity.ts'
 import { loop } from './cable.ts'
 import { faultOptions } from './fault-options.ts'
@@ -11,7 +11,9 @@ import { FaultWire } from './fault.ts'
 import { type GenOptions, GenWire } from './gen.ts'
 import { checkRecord, checkReplay, makeRecord, makeReplay, shareOfReplay } from './capture-wires.ts'
 import type { WireItem, WireKind } from './kind.ts'
+import { LimitedLoop } from './limited-loop.ts'
 import { SinkWire } from './sink.ts'
+import type { Wire } from './wire.ts'
 import { TapWire } from './tap.ts'
 
 /** A link speed to check rates with. */
@@ -38,14 +40,14 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     create: (item, { ledger }, books) => new SinkWire(item.text, books ? ledger : null),
   },
   loop: {
-    usage: 'loop',
+    usage: 'loop[,rate=<r>[,queue=<frames>]]',
     takesValue: false,
-    options: [],
+    options: ['rate', 'queue'],
     role: 'onward',
     // All that the host sends.
     share: () => 1,
-    check: () => undefined,
-    create: (item) => loop(item.text),
+    check: (item) => void makeLoop(item, ANY_LINK),
+    create: (item, { linkMbit }) => makeLoop(item, linkMbit),
   },
   tap: {
     usage: 'tap=<ifname>',
@@ -83,6 +85,22 @@ export const WIRE_KINDS: Readonly<Record<string, WireKind>> = {
     check: (item) => void faultOptions(item.value),
     create: (item, _context, _books, inner) => new FaultWire(item.text, faultOptions(item.value), inner),
   },
+}
+
+/** Frames that wait for a loop with a rate, unless queue= says otherwise, and at most. */
+const QUEUE = 1_000
+const LONGEST_QUEUE = 16_384
+
+function makeLoop({ text, options }: WireItem, linkMbit: number): Wire {
+  const [rate, queue] = [options.get('rate'), options.get('queue')]
+  if (rate === undefined) {
+    if (queue !== undefined) throw usageError(`'${text}' has a queue, but no rate`, 'add rate=<r>')
+    return loop(text)
+  }
+  const pace = paceOf(rate, linkMbit)
+  if (pace.perSecond === Infinity) throw usageError(`'${text}' has no limit`, 'leave rate=max out')
+  const most = queue === undefined ? QUEUE : count('queue=', queue, 1, LONGEST_QUEUE)
+  return new LimitedLoop(text, pace, most)
 }
 
 function genOptions({ options }: WireItem, linkMbit: number): GenOptions {

@@ -40,6 +40,27 @@ test('the share above a bucket is that of the values above it', () => {
   )
 })
 
+test('coarse buckets hold the same, at most 1/32 or 32 ns above, and each power of two less one ends one', () => {
+  fc.assert(
+    fc.property(durations, (values) => {
+      const buckets = histogramOf(values).coarse()
+      const ends = buckets.map(([longest]) => longest)
+      expect(ends).toEqual([...new Set(ends)].sort((a, b) => a - b))
+      let before = -1
+      for (const [longest, count] of buckets) {
+        const own = values.filter((value) => value > before && value <= longest)
+        expect(own).toHaveLength(count)
+        expect(longest).toBeLessThanOrEqual(Math.max(Math.min(...own) + 32, Math.min(...own) * (1 + 1 / 32)))
+        before = longest
+      }
+      for (let bits = 5; bits <= 48; bits++) {
+        const upTo = buckets.reduce((sum, [longest, count]) => (longest < 2 ** bits ? sum + count : sum), 0)
+        expect(upTo).toBe(values.filter((value) => value < 2 ** bits).length)
+      }
+    }),
+  )
+})
+
 test('added histograms are one of all values', () => {
   fc.assert(
     fc.property(durations, durations, (a, b) => {
