@@ -1,5 +1,6 @@
 import type { App, AppSteps, WorkerContext } from '../../engine/app.ts'
 import { MonotonicClock } from '../../linux/monotonic.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
 import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
 import { wireBits } from '../../packet/rate.ts'
 import { Answerer, NOT_ANSWERED } from './answerer.ts'
@@ -50,7 +51,7 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const pacer = makePacer(job)
   const clock = new MonotonicClock()
   const source = makeSource(context, job, pacer, clock)
-  const probe = job.probe === null ? null : new LatencyProbe(memory, job.probe, share.of)
+  const probe = makeProbe(memory, job)
   const answerer = job.answers === null ? null : new Answerer(memory, job.answers)
   const { receive } = rx
   const { room, transmit } = tx
@@ -101,6 +102,12 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
 function limitOf({ frames, count, share }: PktgenJob): number {
   if (frames.kind !== 'streams') return shareOf(count, share)
   return frames.streams.reduce((sum, stream) => sum + shareOf(stream.count, share), 0)
+}
+
+function makeProbe(memory: PacketMemory, { probe, share }: PktgenJob): LatencyProbe | null {
+  if (probe === null) return null
+  const books = probe.books.map((book) => new LatencyBook(book))
+  return new LatencyProbe(memory, books, probe, share.of)
 }
 
 function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {

@@ -26,7 +26,7 @@ import { addToSum, finishSum } from '../../packet/checksum.ts'
 import { IpProtocol } from '../../packet/ipv4.ts'
 import { Arrivals } from './arrivals.ts'
 import { bytesOf } from './frame-source.ts'
-import { DAMAGED, FOREIGN, LatencyBook, SENT } from './latency.ts'
+import { DAMAGED, FOREIGN, type LatencyBook, SENT } from './latency.ts'
 import type { ProbeJob } from './options.ts'
 import { endOf, headersHold, payloadIn, type ProbeLayout } from './probe-layout.ts'
 
@@ -75,14 +75,19 @@ export class LatencyProbe {
   /** When the run began, nanoseconds. */
   private start = 0
 
-  /** `senders`: how many workers there are. */
-  constructor(memory: PacketMemory, { key, layouts, books }: ProbeJob, senders: number) {
+  /** `books` and `layouts` by stream; `senders`: how many workers there are. */
+  constructor(
+    memory: PacketMemory,
+    books: readonly LatencyBook[],
+    { key, layouts }: Pick<ProbeJob, 'key' | 'layouts'>,
+    senders: number,
+  ) {
     this.memory = memory
     this.bytes = bytesOf(memory)
     this.u8 = memory.u8
     this.layouts = layouts
-    this.books = books.map((book) => new LatencyBook(book))
-    this.arrivals = this.books.map((book) => new Arrivals(book, senders, books.length))
+    this.books = books
+    this.arrivals = books.map((book) => new Arrivals(book, senders, books.length))
     this.key = key & 0xffffff
     this.nonce = key >>> 24 === 0 ? 1 : key >>> 24 // 0 is what packets have there that are no probes
   }

@@ -53,7 +53,12 @@ function bench({
   const books = [LatencyBook.allocate()]
   const plain = shapeOf({ size: [size], flows, ...(vlanId === null ? {} : { vlan: [vlanId] }) }, SURROUNDINGS)
   const { template, sizes, counts, order, seed } = shape ?? plain
-  const probe = new LatencyProbe(memory, { key, layouts: [probeLayoutOf(template)], books }, senders ?? of)
+  const probe = new LatencyProbe(
+    memory,
+    books.map((book) => new LatencyBook(book)),
+    { key, layouts: [probeLayoutOf(template)] },
+    senders ?? of,
+  )
   probe.begin(START)
   const plan = planFrames(template, sizes, counts, order, seed)
   const source = new GeneratedFrames(memory, POOL, plan, { index, of })
@@ -355,7 +360,12 @@ test('streams are told apart, and no damage to one looks like another', () => {
   const { template } = shapeOf({}, SURROUNDINGS)
   for (const size of [60, 100]) {
     const layouts = books.map(() => probeLayoutOf(size === 60 ? { ...template, vlans: [1] } : template))
-    const probe = new LatencyProbe(memory, { key: KEY, layouts, books }, 1)
+    const probe = new LatencyProbe(
+      memory,
+      books.map((book) => new LatencyBook(book)),
+      { key: KEY, layouts },
+      1,
+    )
     probe.begin(START)
     const plan = planFrames(size === 60 ? { ...template, vlans: [1] } : template, [size])
     const source = new GeneratedFrames(memory, POOL, plan, { index: 0, of: 1 })
