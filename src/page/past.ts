@@ -1,6 +1,6 @@
 /** What a run has done lately, as lines of a chart; bounded, however long the page is open. */
 import type { HistoryEntry, RunState } from '../cli/monitor/state.ts'
-import type { Drawing, Line } from './plot.ts'
+import type { Drawing, Line } from './drawing.ts'
 
 /** Intervals that are kept; half an hour of seconds. */
 const KEPT = 1800

@@ -1,44 +1,9 @@
 /** A chart with its legend, usable by pointer and by keys, and its data as a table. */
 import uPlot from 'uplot'
+import { CLOCK, decades, ticks } from './axes.ts'
+import { tableOf } from './data-table.ts'
+import type { Drawing, Line, PlotOptions } from './drawing.ts'
 
-export interface Line {
-  readonly label: string
-  /** One per x; null: nothing known, undefined: no point here. */
-  readonly values: readonly (number | null | undefined)[]
-  /** Place in the palette. */
-  readonly colour: number
-  readonly dashed: boolean
-  /** The lowest and highest of what was merged into a point. */
-  readonly band?: {
-    readonly low: readonly (number | null | undefined)[]
-    readonly high: readonly (number | null | undefined)[]
-  }
-}
-
-export interface Drawing {
-  readonly x: readonly number[]
-  readonly lines: readonly Line[]
-}
-
-export interface PlotOptions {
-  readonly title: string
-  /** How values along the axes read, and in the table. */
-  readonly xText: (value: number) => string
-  readonly yText: (value: number) => string
-  readonly xName: string
-  /** Both axes logarithmic. */
-  readonly log?: boolean
-  /** x is seconds since 1970. */
-  readonly time?: boolean
-  /** A value stands for the time before its x; otherwise for what follows it. */
-  readonly before?: boolean
-}
-
-/** Hours and minutes, with seconds where ticks are closer than that. */
-const CLOCK: uPlot.Axis = {
-  values: (_, ticks) =>
-    ticks.map((tick) => new Date(tick * 1000).toTimeString().slice(0, tick % 60 === 0 ? 5 : 8)),
-}
 const COLOURS = 6
 const DASH = [6, 4]
 const HEIGHT = 260
@@ -126,7 +91,7 @@ export class Plot {
   }
 
   private config(): uPlot.Options {
-    const { xText, yText, log = false, time = false, before = false } = this.options
+    const { xText, yText, log = false, time = false, points = false, before = false } = this.options
     const { lines } = this.drawing
     const axis = {
       stroke: colourOf('--soft'),
@@ -134,7 +99,7 @@ export class Plot {
       ticks: { stroke: colourOf('--line'), width: 1 },
       font: '12px system-ui, sans-serif',
     }
-    const paths = uPlot.paths.stepped?.({ align: before ? -1 : 1 })
+    const paths = points ? uPlot.paths.linear?.() : uPlot.paths.stepped?.({ align: before ? -1 : 1 })
     const spanGaps = true
     const series: uPlot.Series[] = [{}]
     const bands: uPlot.Band[] = []
@@ -146,7 +111,7 @@ export class Plot {
         stroke,
         width: 2,
         show,
-        points: { show: false },
+        points: { show: points },
         spanGaps,
         ...(line.dashed ? { dash: DASH } : {}),
         ...(paths === undefined ? {} : { paths }),
@@ -257,31 +222,6 @@ export class Plot {
   }
 }
 
-/** `125.00 kpps` is `125 kpps` at an axis; a logarithmic one has powers of ten. */
-function ticks(text: (value: number) => string, log: boolean): uPlot.Axis {
-  const short = (value: number): string =>
-    value === 0
-      ? '0'
-      : text(value)
-          .replace(/(\.\d*?)0+(?= |$)/, '$1')
-          .replace(/\.(?= |$)/, '')
-  const values: uPlot.Axis.DynamicValues = (_, values) =>
-    values.map((value) => (value === null ? '' : short(value)))
-  return log ? { values, splits: (_, __, least, most) => powers(least, most) } : { values }
-}
-
-/** From one power of ten to another. */
-function decades(_: uPlot, least: number, most: number): [number, number] {
-  const [low, high] = [Math.floor(Math.log10(least) + 1e-9), Math.ceil(Math.log10(most) - 1e-9)]
-  return [10 ** low, 10 ** Math.max(high, low + 1)]
-}
-
-function powers(least: number, most: number): number[] {
-  const first = Math.ceil(Math.log10(least) - 1e-9)
-  const count = Math.floor(Math.log10(most) + 1e-9) - first + 1
-  return Array.from({ length: Math.max(0, count) }, (_, i) => Number(`1e${first + i}`))
-}
-
 function shapeOf({ lines }: Drawing): string {
   return JSON.stringify(
     lines.map(({ label, colour, dashed, band }) => [label, colour, dashed, band !== undefined]),
@@ -291,38 +231,4 @@ function shapeOf({ lines }: Drawing): string {
 function dataOf({ x, lines }: Drawing): uPlot.AlignedData {
   const bands = lines.flatMap(({ band }) => (band === undefined ? [] : [band.low, band.high]))
   return [x, ...lines.map(({ values }) => values), ...bands] as unknown as uPlot.AlignedData
-}
-
-function tableOf({ x, lines }: Drawing, { title, xName, xText, yText }: PlotOptions): HTMLElement {
-  const region = document.createElement('div')
-  region.className = 'data'
-  region.tabIndex = 0
-  region.setAttribute('role', 'region')
-  region.setAttribute('aria-label', title)
-  const table = document.createElement('table')
-  const head = table.createTHead().insertRow()
-  for (const name of [xName, ...lines.map(({ label }) => label)]) {
-    const cell = document.createElement('th')
-    cell.scope = 'col'
-    cell.className = 'n'
-    cell.textContent = name
-    head.append(cell)
-  }
-  const body = table.createTBody()
-  x.forEach((value, i) => {
-    const row = body.insertRow()
-    for (const text of [
-      xText(value),
-      ...lines.map(({ values }) => {
-        const value = values[i]
-        return typeof value === 'number' ? yText(value) : ''
-      }),
-    ]) {
-      const cell = row.insertCell()
-      cell.className = 'n'
-      cell.textContent = text
-    }
-  })
-  region.append(table)
-  return region
 }

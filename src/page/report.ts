@@ -1,9 +1,10 @@
 /** The charts of a report: everything else on the page is there without this. */
 import { bps, duration, pps, share } from '../cli/report/figures.ts'
-import type { Flow, Latency, RunData, SeriesData, Stretch } from '../cli/report/model.ts'
+import type { Flow, Latency, Rfc2544, RunData, SeriesData, Stretch } from '../cli/report/model.ts'
 import { wireBits } from '../packet/rate.ts'
 import { words } from '../wording.ts'
-import { type Drawing, type Line, Plot, type PlotOptions } from './plot.ts'
+import type { Drawing, Line, PlotOptions } from './drawing.ts'
+import { Plot } from './plot.ts'
 
 const runs = JSON.parse(document.getElementById('runs')?.textContent ?? '[]') as RunData[]
 
@@ -89,7 +90,7 @@ function drops(series: readonly SeriesData[]): Drawing {
   const raws = series.flatMap(({ label, stretches }) => {
     const causes = [...new Set(stretches.flatMap(({ dropped }) => Object.keys(dropped)))]
     return causes
-      .filter((cause) => stretches.some(({ dropped }) => (dropped[cause] ?? 0) !== 0))
+      .filter((cause) => whole(stretches).some(({ dropped }) => (dropped[cause] ?? 0) !== 0))
       .map((cause) => ({ label: `${label} ${words(cause)}`, cause, stretches: whole(stretches) }))
   })
   return overTime(
@@ -161,6 +162,78 @@ function pointsOf({ histogram = [], min }: Latency): [time: number, share: numbe
   return points
 }
 
+const bytes = (value: number): string => `${value} bytes`
+
+/** The results of rfc2544: by size of frames, or, of the loss, by load with a line for each size. */
+function ofSizes(
+  kind: 'throughput' | 'latency' | 'loss',
+  { sizes }: Rfc2544,
+): [Drawing, Omit<PlotOptions, 'title'>] {
+  const plain = (label: string, colour: number, dashed: boolean, values: Line['values']): Line => ({
+    label,
+    colour,
+    dashed,
+    values,
+  })
+  if (kind === 'loss') {
+    const x = [...new Set(sizes.flatMap(({ loss }) => (loss ?? []).map((point) => point.share)))].sort(
+      (a, b) => a - b,
+    )
+    const lines = sizes.flatMap(({ frameBytes, loss }, colour) => {
+      if (!loss) return []
+      const ratios = new Map(
+        loss.filter(({ unusable }) => unusable === null).map((point) => [point.share, point.lossRatio]),
+      )
+      return [
+        plain(
+          bytes(frameBytes),
+          colour,
+          colour >= 6,
+          x.map((load) => ratios.get(load)),
+        ),
+      ]
+    })
+    return [
+      { x, lines },
+      { xText: share, xName: 'Of the largest load', yText: share, points: true },
+    ]
+  }
+  const x = sizes.map(({ frameBytes }) => frameBytes)
+  const options = { xText: bytes, xName: 'Frames of', points: true }
+  if (kind === 'throughput') {
+    const lines = [
+      plain(
+        'throughput',
+        0,
+        false,
+        sizes.map(({ throughput }) => throughput?.packetsPerSecond ?? null),
+      ),
+      plain(
+        'line rate',
+        1,
+        true,
+        sizes.map(({ lineRate }) => lineRate.packetsPerSecond),
+      ),
+    ]
+    return [
+      { x, lines },
+      { ...options, yText: pps },
+    ]
+  }
+  const lines = (['p50', 'p99', 'max'] as const).map((name, colour) =>
+    plain(
+      name,
+      colour,
+      false,
+      sizes.map(({ latency }) => latency?.[name] ?? null),
+    ),
+  )
+  return [
+    { x, lines },
+    { ...options, yText: duration },
+  ]
+}
+
 /** Draws what is asked for; null where there is nothing. */
 function drawn(kind: string, of: readonly RunData[]): [Drawing, Omit<PlotOptions, 'title'>] | null {
   const [run] = of
@@ -184,6 +257,10 @@ function drawn(kind: string, of: readonly RunData[]): [Drawing, Omit<PlotOptions
       return [drops(devices), { ...OVER_TIME, yText: pps }]
     case 'compare':
       return [compared(), { ...OVER_TIME, yText: pps }]
+    case 'throughput':
+    case 'latency':
+    case 'loss':
+      return run.rfc2544 === null ? null : ofSizes(kind, run.rfc2544)
     case 'ccdf':
       return [exceedance(of), { xText: duration, yText: share, xName: 'Longer than', log: true }]
     default:
@@ -194,7 +271,10 @@ function drawn(kind: string, of: readonly RunData[]): [Drawing, Omit<PlotOptions
 for (const figure of document.querySelectorAll<HTMLElement>('figure.chart')) {
   const { chart = '', run = '' } = figure.dataset
   const found = drawn(chart, run === 'all' ? runs : runs.slice(Number(run), Number(run) + 1))
-  if (found === null) continue
+  if (found === null || found[0].lines.length === 0) {
+    figure.remove()
+    continue
+  }
   const [drawing, options] = found
   new Plot(figure, drawing, { ...options, title: figure.querySelector('figcaption')?.textContent ?? '' })
 }

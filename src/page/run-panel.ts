@@ -4,7 +4,8 @@ import { bps, duration, moment, pps, share } from '../cli/report/figures.ts'
 import { type Html, html, table, tile } from '../cli/report/html.ts'
 import { grouped, words } from '../wording.ts'
 import { type Kind, Past, sum } from './past.ts'
-import { Plot, type PlotOptions } from './plot.ts'
+import type { PlotOptions } from './drawing.ts'
+import { Plot } from './plot.ts'
 
 type Chart = Omit<PlotOptions, 'xName' | 'xText' | 'time'>
 

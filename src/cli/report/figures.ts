@@ -1,5 +1,6 @@
 /** Figures as a report shows them. */
 import { bitRate, packetRate } from '../output/rates.ts'
+import { type Html, html } from './html.ts'
 
 export function pps(perSecond: number | undefined): string {
   return perSecond === undefined ? '' : packetRate({ mpps: perSecond / 1e6 })
@@ -31,4 +32,11 @@ export function moment(time: string): string {
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return ''
   return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}
+
+/** Drawn by the page from the data of a run, or of all; what is in it can be had as a table there. */
+export function chart(kind: string, place: number | 'all', title: string): Html {
+  return html`<figure class="chart" data-chart="${kind}" data-run="${place}">
+    <figcaption>${title}</figcaption>
+  </figure>`
 }

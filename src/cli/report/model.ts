@@ -30,6 +30,7 @@ export interface SeriesData {
 type Device = Start['devices'][number]
 export type Total = End['devices'][number] & { readonly label: string }
 export type Latency = NonNullable<End['latencyMicroseconds']>
+export type Rfc2544 = NonNullable<End['rfc2544']>
 export type Balance = End['balance'][number]
 
 export interface RunData {
@@ -60,4 +61,5 @@ export interface RunData {
   readonly balance: readonly Balance[]
   readonly loss: End['loss'] | null
   readonly latency: Latency | null
+  readonly rfc2544: Rfc2544 | null
 }

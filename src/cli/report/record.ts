@@ -85,7 +85,10 @@ export class RunRecord {
         if (this.links.length < MOST_LINKS) this.links.push(parsed(LINK, object))
         else this.unseen++
         return true
+      // What `end` tells again, or nobody draws.
       case 'packet':
+      case 'trial':
+      case 'result':
         return true
       case 'end':
         this.end = parsed(END, object)
@@ -170,6 +173,7 @@ export class RunRecord {
       balance: end?.balance ?? [],
       loss: end?.loss ?? null,
       latency: end?.latencyMicroseconds ?? null,
+      rfc2544: end?.rfc2544 ?? null,
     }
   }
 

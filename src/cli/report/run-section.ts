@@ -1,9 +1,10 @@
 /** What a page tells of one run. */
 import { sum } from '../output/tally.ts'
 import { grouped, words } from '../../wording.ts'
-import { bps, duration, moment, pps, share } from './figures.ts'
+import { bps, chart, duration, moment, pps, share } from './figures.ts'
 import { Html, html, table, tile } from './html.ts'
 import type { Balance, Latency, RunData, Total } from './model.ts'
+import { rfc2544Section } from './rfc2544.ts'
 
 /** `place`: of the run in the data of the page; `alone`: its name is the page's title. */
 export function runSection(run: RunData, place: number, alone: boolean): Html {
@@ -23,7 +24,8 @@ export function runSection(run: RunData, place: number, alone: boolean): Html {
             ${notes.map((note) => html`<li>${note}</li>`)}
           </ul>`
     }
-    ${tiles(run, whole)} ${whole.length === 0 ? null : traffic('Traffic', whole)}
+    ${tiles(run, whole)} ${run.rfc2544 === null ? null : rfc2544Section(run.rfc2544, place)}
+    ${whole.length === 0 ? null : traffic('Traffic', whole)}
     <div class="charts">
       ${run.series.length === 0 ? null : html`${chart('packets', place, 'Packets per second')}${chart('bits', place, 'Bits per second on the wire')}`}
       ${several && run.series.some(({ queue }) => queue !== null) ? chart('queues', place, 'Packets per second, by queue') : null}
@@ -46,13 +48,6 @@ export function runSection(run: RunData, place: number, alone: boolean): Html {
     }
     ${surroundings(run)}
   </section>`
-}
-
-/** Drawn by the page; what is in it can be had as a table as well. */
-export function chart(kind: string, place: number | 'all', title: string): Html {
-  return html`<figure class="chart" data-chart="${kind}" data-run="${place}">
-    <figcaption>${title}</figcaption>
-  </figure>`
 }
 
 function metaOf({ time, elapsed, system, command, version }: RunData): string {

@@ -96,6 +96,57 @@ const LOSS = v.object({
   ...{ lost: count, corrupted: count, of: count, unaccounted: count, ratio: count },
 })
 
+const rate = v.object({ packetsPerSecond: count, bitsPerSecond: count, share: count })
+const found = v.nullish(
+  v.object({
+    ...{ packetsPerSecond: v.nullable(count), bitsPerSecond: v.nullable(count), share: v.nullable(count) },
+    ...{ forwarded: v.nullable(rate), reached: v.boolean(), testerLimited: v.boolean() },
+  }),
+)
+
+/** Of docs/rfc2544.md. What was not tested is missing or null. */
+const RFC2544 = v.object({
+  complete: v.boolean(),
+  directions: count,
+  trials: count,
+  linkMbit: count,
+  sizes: v.array(
+    v.object({
+      frameBytes: count,
+      lineRate: rate,
+      ...{ throughput: found, ndr: found, pdr: found },
+      latency: v.nullish(
+        v.object({
+          load: v.nullable(rate),
+          ...{
+            trials: count,
+            min: count,
+            mean: count,
+            p50: count,
+            p90: count,
+            p99: count,
+            p999: count,
+            max: count,
+          },
+          lost: count,
+        }),
+      ),
+      loss: v.nullish(
+        v.array(
+          v.object({
+            ...{ share: count, offered: v.nullable(rate), sent: count, lost: count, lossRatio: count },
+            unusable: v.nullable(text),
+          }),
+        ),
+      ),
+      backToBack: v.nullish(
+        v.object({ frames: count, searches: count, load: v.nullable(rate), atLeast: v.boolean() }),
+      ),
+      reset: v.nullish(v.object({ load: v.nullable(rate), byLoss: count, byTime: count, lost: count })),
+    }),
+  ),
+})
+
 export const END = v.object({
   time: v.optional(text),
   elapsed: count,
@@ -130,6 +181,7 @@ export const END = v.object({
   balance: v.optional(v.array(BALANCE), []),
   loss: v.optional(LOSS),
   latencyMicroseconds: v.optional(LATENCY),
+  rfc2544: v.optional(RFC2544),
 })
 
 export type Start = v.InferOutput<typeof START>

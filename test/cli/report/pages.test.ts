@@ -63,6 +63,27 @@ test('a regression is marked, and runs of other commands are not judged', () => 
   expect(other).toContain('Not all of these are runs of the same')
 })
 
+test('the results of rfc2544 are a row for each size of frames, and say what is not known', () => {
+  const rate = { packetsPerSecond: 1e6, bitsPerSecond: 672e6, share: 0.0672 }
+  const size = {
+    ...{ frameBytes: 64, lineRate: { packetsPerSecond: 14880952.38, bitsPerSecond: 1e10, share: 1 } },
+    throughput: { ...rate, forwarded: rate, upper: null, reached: false, testerLimited: true },
+    loss: [{ share: 1, intended: rate, offered: rate, sent: 10, lost: 1, lossRatio: 0.1, unusable: null }],
+    reset: null,
+  }
+  const rfc2544 = { complete: false, directions: 1, trials: 7, linkMbit: 10_000, sizes: [size] }
+  const text = runSection(run('r', 10, { rfc2544 }), 0, true).text.replaceAll(/\s+/g, ' ')
+  expect(text).toContain('Not complete: it was ended before all was tested.')
+  expect(text).toMatch(
+    /1\.00 Mpps<\/td>.*672\.00 Mbit\/s<\/td>.*6\.72 %<\/td>.*search not at its end, limited by the tester/,
+  )
+  expect(text).toMatch(/100 %<\/td>.*10 %<\/td>/)
+  expect(text).not.toContain('Non-drop rate')
+  expect(() => run('r', 10, { rfc2544: { ...rfc2544, sizes: [{ frameBytes: 64 }] } })).toThrow(
+    'rfc2544.sizes.0.lineRate is missing',
+  )
+})
+
 test('the table quotes what has commas and quotes, and nothing is a formula', () => {
   const [head, ...rows] = csv([run('=1+1', 10)])
     .trimEnd()
