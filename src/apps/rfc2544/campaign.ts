@@ -5,16 +5,16 @@ import { lineRateOf, loadOf, loadText } from './load.ts'
 import type { Rfc2544Options, TestName } from './options.ts'
 import { averageLatency, type LossPoint, type SizeResults, type TrialReport } from './results.ts'
 import type { Goal } from './search.ts'
-import { search, type SearchResult, type Tried } from './throughput.ts'
+import { OFFERED, search, type SearchResult, type Tried } from './throughput.ts'
 
 /** The smallest load that is tried, as a share of the largest. */
 const SMALLEST_SHARE = 1e-4
-/** A load counts as offered if no more of it is missing. */
-const OFFERED = 0.998
+/** Share of a load that is worth something all the same: its result is what was offered. */
+const ALMOST = 0.9
 /** What the tester is taken to be able to offer, of what it could, and to take in, of what it couldn't. */
 const SAFE = { offering: 0.99, taking: 0.9 }
 /** How often a load is tried that the tester couldn't manage: something else may have held it up. */
-const ATTEMPTS = 3
+const ATTEMPTS = 2
 /** Share of the time at a load in which trials of NDR and PDR may have lost too much (as FD.io CSIT has it). */
 const EXCEED_RATIO = 0.5
 /** Steps of the curve of frame loss, as a share of the most that is offered (RFC 2544 §26.3). */
@@ -114,23 +114,26 @@ export class Campaign {
       Object.assign(results, { throughput, pdr, ndr, testerLimit })
     }
     const measure = ({ load, seconds }: { load: number; seconds: number }): Promise<Tried> =>
-      this.measure('throughput', size, load, seconds)
+      this.measure(size, load, seconds)
     note(await search(goals, limits, short, measure, note))
     const { throughput, ndr, pdr, testerLimit } = results
     this.told.result('throughput', results.frameBytes, { throughput, ndr, pdr, testerLimit })
   }
 
   /** What a load does to the device, or that the tester can't tell. */
-  private async measure(test: TestName, size: Size, load: number, seconds: number): Promise<Tried> {
-    let testerLimit = 0
+  private async measure(size: Size, load: number, seconds: number): Promise<Tried> {
+    const count = Math.max(1, Math.round(load * seconds))
+    let best: TrialReport | null = null
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const counts = await this.trial(test, size, load, Math.max(1, Math.round(load * seconds)))
-      if (whyUnusable(load, counts) === null)
-        return { offered: counts.offered, lossRatio: counts.lost / counts.sent }
-      const isShort = counts.offered < load * OFFERED
-      testerLimit = Math.max(testerLimit, isShort ? counts.offered * SAFE.offering : load * SAFE.taking)
+      const report = await this.trial('throughput', size, load, count)
+      if (report.unusable === null || best === null || report.offered > best.offered) best = report
+      if (report.unusable === null) break
     }
-    return { testerLimit }
+    if (best === null || isDroppedHere(best)) return { testerLimit: load * SAFE.taking }
+    const { offered, lost, sent } = best
+    // What was almost offered is told as what was offered.
+    if (offered < load * ALMOST) return { testerLimit: offered * SAFE.offering }
+    return { offered, lossRatio: lost / sent }
   }
 
   /** At the throughput (§26.2), or the most there is. */
@@ -161,8 +164,7 @@ export class Campaign {
       const share = Math.round((1 - step * LOSS_STEP) * 1e6) / 1e6
       const load = results.maxLoad * share
       const count = Math.max(1, Math.round(load * this.options.durations.trial))
-      const counts = await this.trial('loss', size, load, count)
-      const { offered, sent, lost } = counts
+      const { offered, sent, lost, unusable } = await this.trial('loss', size, load, count)
       points.push({
         share,
         load,
@@ -170,7 +172,7 @@ export class Campaign {
         sent,
         lost,
         lossRatio: lost / sent,
-        unusable: whyUnusable(load, counts),
+        unusable,
       })
       if (points.length >= 2 && points.slice(-2).every((point) => point.lost === 0)) break
     }
@@ -239,7 +241,7 @@ export class Campaign {
     load: number,
     count: number,
     whileSending?: () => Promise<void>,
-  ): Promise<TrialCounts> {
+  ): Promise<TrialReport> {
     const { bench, options, told, sending, lanes } = this
     const { index, results } = size
     const { frameBytes } = results
@@ -248,17 +250,26 @@ export class Campaign {
     told.progress(`${frameBytes} bytes, ${test}, trial ${number}: ${progressOf(load, count, results)}`)
     if (lanes === 2) await bench.learn(index)
     const counts = await bench.run({ size: index, load, count, lanes: sending }, whileSending)
-    told.trial({ number, test, frameBytes, load, ...counts, unusable: whyUnusable(load, counts) })
+    // What has lost too much of less than was asked for would not have lost less of all of it.
+    const tooMuch = test === 'throughput' ? options.pdrLoss : 1
+    const report = { number, test, frameBytes, load, ...counts, unusable: whyUnusable(load, counts, tooMuch) }
+    told.trial(report)
     await bench.pause(options.durations.settle * 1000)
-    return counts
+    return report
   }
 }
 
-/** Why a trial says nothing of the device; null: it does. */
-function whyUnusable(load: number, { offered, lost, droppedHere }: TrialCounts): string | null {
-  if (offered < load * OFFERED) return 'the tester could not offer that much'
-  if (lost > 0 && Object.keys(droppedHere).length > 0) return 'the tester could not take in all that came'
+/** Why a trial says nothing of the device at that load; null: it does. More loss than `tooMuch` is an answer in any case. */
+function whyUnusable(load: number, counts: TrialCounts, tooMuch: number): string | null {
+  const { offered, lost, sent } = counts
+  if (isDroppedHere(counts)) return 'the tester could not take in all that came'
+  if (offered < load * OFFERED && lost <= sent * tooMuch) return 'the tester could not offer that much'
   return null
+}
+
+/** Part of what is missing was lost at this end. */
+function isDroppedHere({ lost, droppedHere }: TrialCounts): boolean {
+  return lost > 0 && Object.keys(droppedHere).length > 0
 }
 
 function progressOf(load: number, count: number, { throughput }: SizeResults): string {

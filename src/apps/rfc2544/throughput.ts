@@ -11,6 +11,9 @@ import {
   type TrialResult,
 } from './search.ts'
 
+/** A load counts as offered if no more of it is missing. */
+export const OFFERED = 0.998
+
 /** A trial as the search hears of it. */
 export type Tried =
   | {
@@ -99,6 +102,6 @@ function rateOf(
   if (lower === null) return { load: null, forwarded: null, upper, reached, testerLimited: false }
   const load = offered.get(lower) ?? lower
   const forwarded = (conditionalThroughput(goal, lower, trials) * load) / lower
-  const testerLimited = isTesterLimit && lower >= limits.max
+  const testerLimited = (isTesterLimit && lower >= limits.max) || load < lower * OFFERED
   return { load, forwarded, upper, reached, testerLimited }
 }
