@@ -92,8 +92,9 @@ function addOptions(command: Command): void {
         .conflicts(Object.keys(STREAM_OPTIONS)),
     )
   command.optionsGroup('What packets look like:')
-  for (const { name, value, description, read } of Object.values(STREAM_OPTIONS)) {
+  for (const { name, value, description, read, offers } of Object.values(STREAM_OPTIONS)) {
     const option = command.createOption(`--${name}${value === null ? '' : ` ${value}`}`, description)
+    if (offers !== undefined) offering(option, offers)
     command.addOption(value === null ? option : option.argParser((text) => read(`--${name}`, text)))
   }
   command.optionsGroup('')
