@@ -4,6 +4,7 @@ import { DRIVERS } from '../driver/registry.ts'
 import { DEFAULTS, type Settings } from '../engine/settings.ts'
 import type { Backend, PollMode } from '../engine/types.ts'
 import { allowedCpus } from '../linux/affinity.ts'
+import { isolatedCpus } from '../linux/numa.ts'
 import { LOG_LEVELS } from './log.ts'
 import {
   byteSize,
@@ -84,6 +85,22 @@ export function addWatchOptions(command: Command): Command {
   )
 }
 
+export function queuesOption(): Option {
+  return new Option(
+    '-q, --queues <n>',
+    'receive/transmit queue pairs per device, a worker each; they share out flows',
+  )
+    .default(DEFAULTS.queues)
+    .argParser(wholeNumber('--queues', 1, DRIVERS.limits.queues))
+}
+
+export function accessOption(): Option {
+  return oneOf(
+    new Option('--access <way>', 'way to a PCI device: sysfs or vfio (default: what the system offers)'),
+    ['sysfs', 'vfio'],
+  )
+}
+
 /** Options of the commands that drive NICs. */
 export function addRunOptions(command: Command): Command {
   const { limits } = DRIVERS
@@ -94,12 +111,7 @@ export function addRunOptions(command: Command): Command {
         'packets per batch (default: 32, with a tap: 128)',
         wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
       )
-      .option(
-        '-q, --queues <n>',
-        'receive/transmit queue pairs per device, a worker each; they share out flows',
-        wholeNumber('--queues', 1, limits.queues),
-        DEFAULTS.queues,
-      )
+      .addOption(queuesOption())
       .option('--per-queue', 'print a line for each queue as well', false)
       .option(
         '--ring-size <n>',
@@ -132,15 +144,7 @@ export function addRunOptions(command: Command): Command {
         ),
       )
       .option('--cpus <list>', 'pin the workers to these CPUs: 2,3 or 2-5', cpuList, DEFAULTS.cpus)
-      .addOption(
-        oneOf(
-          new Option(
-            '--access <way>',
-            'way to a PCI device: sysfs or vfio (default: what the system offers)',
-          ),
-          ['sysfs', 'vfio'],
-        ),
-      )
+      .addOption(accessOption())
       .option('--force', 'take a NIC that is in use or of an unknown model', false)
       .option(
         '--check',
@@ -173,7 +177,8 @@ export function commonRunOptions(flags: RunFlags): Settings {
       `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
     )
   }
-  const allowed = allowedCpus()
+  // Those that are isolated for such a purpose are nobody's by default.
+  const allowed = [...new Set([...allowedCpus(), ...isolatedCpus()])].sort((a, b) => a - b)
   const absent = flags.cpus.find((cpu) => !allowed.includes(cpu))
   if (absent !== undefined) {
     throw usageError(`--cpus: this process can't run on CPU ${absent}`, `choose from ${allowed.join(', ')}`)

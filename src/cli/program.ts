@@ -2,6 +2,7 @@ import { Command, Help, type Option } from 'commander'
 import { addBuiltIn } from './commands/built-in.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addDevices } from './commands/devices.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addDumpRegisters } from './commands/dump-registers.ts'
 import { addExtcap } from './commands/extcap.ts'
 import { addManual } from './commands/manual.ts'
@@ -35,6 +36,7 @@ export function createProgram(finish: Finish): Command {
   addStats(program, finish)
   addVnic(program, finish)
   addDevices(program, finish)
+  addDoctor(program, finish)
   addDumpRegisters(program, finish)
   addExtcap(program, finish)
   addCompletion(program, finish)

@@ -63,9 +63,9 @@ export interface Driver {
   readonly opensChecksums?: boolean
   /**
    * Bytes of DMA memory that the rings of this device take; packet buffers are not among them. Some devices dictate the size of their
-   * rings, so it may be asked; open() follows.
+   * rings, so it may be asked; open() follows. null: nobody may touch it yet, and one that goes along with the options is meant.
    */
-  dmaBytes(options: QueueOptions, transport: Transport): number
+  dmaBytes(options: QueueOptions, transport: Transport | null): number
   /**
    * Resets and initialises the device, which owns the transport from now on. `arena` must have been mapped for it. No
    * packet comes in before Device.start(). Throws IXY_ERR_REGISTER when the device doesn't do as its datasheet says.

@@ -43,18 +43,25 @@ export function shapeOf(
 /** Memory for the packets of all workers and the rings of all devices. Nobody has it mapped yet. */
 export function allocate(
   options: Pick<RunOptions, 'queues' | 'ringSize'>,
-  { bufferShift, poolShift, pools }: PacketShape,
+  shape: PacketShape,
   devices: readonly { readonly driver: Driver; readonly transport: Transport }[],
 ): DmaArena {
-  const packets = packetMemoryBytes(bufferShift, poolShift, pools)
   const rings = devices.reduce((sum, { driver, transport }) => sum + driver.dmaBytes(options, transport), 0)
+  const physical = devices.some(({ transport }) => transport.needsPhysicalAddresses)
+  return new DmaArena(arenaBytes(options, shape, rings, physical), physical)
+}
+
+/** Bytes that allocate() asks for, where all rings together take `rings` of them. */
+export function arenaBytes(
+  { queues }: Pick<RunOptions, 'queues'>,
+  { bufferShift, poolShift, pools }: PacketShape,
+  rings: number,
+  physical: boolean,
+): number {
+  const packets = packetMemoryBytes(bufferShift, poolShift, pools)
   /** Buffers are aligned to their size. */
   const alignment = 1 << bufferShift
-  const physical = devices.some(({ transport }) => transport.needsPhysicalAddresses)
-  return new DmaArena(
-    options.queues * (packets + alignment) + rings + (physical ? unused(rings) : 0),
-    physical,
-  )
+  return queues * (packets + alignment) + rings + (physical ? unused(rings) : 0)
 }
 
 /** Bytes at the ends of huge pages that may stay free, as no ring, of 128 KiB at most, goes across one. */

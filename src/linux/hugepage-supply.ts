@@ -3,6 +3,8 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setUpHugepages } from '../bundles.ts'
 import { IxyError } from '../errors.ts'
+import type { LinuxError } from './libc.ts'
+import { PAGE_BYTES } from './mapping.ts'
 import { listNames, readNumber } from './sysfs.ts'
 
 export interface HugepageMount {
@@ -52,6 +54,11 @@ export function sharedSizes(bytes: number, sysfsRoot?: string): { pageBytes: num
   return hugepageCounts(sysfsRoot)
     .map(({ pageBytes, free }) => ({ pageBytes, free, rounded: Math.ceil(bytes / pageBytes) * pageBytes }))
     .filter(({ pageBytes, free, rounded }) => rounded <= free * pageBytes)
+}
+
+/** What allocateShared(bytes) takes, in whole pages of whatever size. */
+export function sharedBytes(bytes: number, sysfsRoot?: string): number {
+  return sharedSizes(bytes, sysfsRoot)[0]?.rounded ?? Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
 }
 
 /**
@@ -129,3 +136,16 @@ export function notWritable(directory: string, cause?: unknown): IxyError {
     { cause, commands: [`sudo chown $USER ${directory}`] },
   )
 }
+
+/** `cause` is what the system said; ENOMEM if nobody has asked it yet. */
+export function notLocked(bytes: number, cause?: LinuxError): IxyError {
+  return new IxyError(
+    'IXY_ERR_MEMLOCK',
+    `${bytes / 1024} KiB of memory can't be locked: ${cause?.errno ?? 'ENOMEM'}`,
+    'raise the limit (ulimit -l unlimited) or run as root',
+    { cause, commands: RAISE_MEMLOCK },
+  )
+}
+
+/** For the shell itself: what it starts inherits that. */
+export const RAISE_MEMLOCK: readonly string[] = ['sudo prlimit --pid $$ --memlock=unlimited']

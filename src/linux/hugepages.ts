@@ -15,6 +15,7 @@ import {
   type HugepageMount,
   noMount,
   notEnough,
+  notLocked,
   notWritable,
   sharedSizes,
 } from './hugepage-supply.ts'
@@ -112,12 +113,7 @@ function lock(block: HugepageBlock): void {
   } catch (error) {
     munmap(block.address, block.bytes)
     if (!(error instanceof LinuxError)) throw error
-    throw new IxyError(
-      'IXY_ERR_MEMLOCK',
-      `${block.bytes / 1024} KiB of memory can't be locked: ${error.errno}`,
-      'raise the limit (ulimit -l unlimited) or run as root',
-      { cause: error },
-    )
+    throw notLocked(block.bytes, error)
   }
 }
 

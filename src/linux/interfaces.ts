@@ -19,6 +19,14 @@ export function interfaceUse(name: string, sysfs: string, procNet = '/proc/net')
   return null
 }
 
+/** What has no way of its own leaves by this interface. `procNet` as in interfaceUse(). */
+export function hasDefaultRoute(name: string, procNet = '/proc/net'): boolean {
+  const ipv4 = rowsOf(join(procNet, 'route')).some((row) => row[0] === name && row[1] === '00000000')
+  // Destination, length of its prefix… A route that only says "unreachable" belongs to lo.
+  const ipv6 = rowsOf(join(procNet, 'ipv6_route')).some((row) => row.at(-1) === name && row[1] === '00')
+  return ipv4 || ipv6
+}
+
 /** An IPv4 address stays when the interface goes down; /proc doesn't tell whose it is. */
 function hasIpv4Address(name: string): boolean {
   try {
@@ -32,14 +40,18 @@ function hasIpv4Address(name: string): boolean {
 
 /** True if a line of the table has `name` in this column; -1 is the last. */
 function tableHas(path: string, column: number, name: string): boolean {
+  return rowsOf(path).some((row) => row.at(column) === name)
+}
+
+function rowsOf(path: string): string[][] {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch {
     // No IPv6 in this kernel.
-    return false
+    return []
   }
-  return text.split('\n').some((line) => line.trim().split(/\s+/).at(column) === name)
+  return text.split('\n').map((line) => line.trim().split(/\s+/))
 }
 
 /** Frames that the kernel has counted as dropped or bad, since the interface exists. */

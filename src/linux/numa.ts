@@ -22,16 +22,36 @@ export function numaNodes(sysfsRoot = '/sys'): number[] {
     .sort((a, b) => a - b)
 }
 
-/** CPUs of a node: `0-3,8` as [0, 1, 2, 3, 8]. */
+/** CPUs of a node, ascending. */
 export function cpusOfNode(node: number, sysfsRoot = '/sys'): number[] {
-  const list = readText(`${sysfsRoot}/${NODES}/node${node}/cpulist`) ?? ''
-  return list
+  return readCpus(`${sysfsRoot}/${NODES}/node${node}/cpulist`)
+}
+
+/** CPUs that the scheduler leaves alone (isolcpus=): no process has them unless it asks for them, though all may. */
+export function isolatedCpus(sysfsRoot = '/sys'): number[] {
+  return readCpus(`${sysfsRoot}/devices/system/cpu/isolated`)
+}
+
+/** `0-3,8` in a file as [0, 1, 2, 3, 8]; [] if there is none. */
+function readCpus(path: string): number[] {
+  return (readText(path) ?? '')
     .split(',')
     .filter((part) => part !== '')
     .flatMap((part) => {
       const [first, last = first] = part.split('-').map(Number)
       return Array.from({ length: last - first + 1 }, (_, i) => first + i)
     })
+}
+
+/** [0, 1, 2, 3, 8] as `0-3,8`. */
+export function formatCpus(cpus: readonly number[]): string {
+  const ranges: [first: number, last: number][] = []
+  for (const cpu of cpus) {
+    const range = ranges[ranges.length - 1]
+    if (range !== undefined && cpu === range[1] + 1) range[1] = cpu
+    else ranges.push([cpu, cpu])
+  }
+  return ranges.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)).join(',')
 }
 
 /** Runs `allocate` with memory of `node` preferred for what the calling thread touches first. */

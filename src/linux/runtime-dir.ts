@@ -1,5 +1,15 @@
 /** The directories for what running programs share: sockets and locks. */
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { IxyError, asIxyError } from '../errors.ts'
@@ -15,10 +25,11 @@ export function runtimeDirectory(
   uid: number = process.getuid?.() ?? 0,
   environment: NodeJS.ProcessEnv = process.env,
 ): string {
-  const directory = runtimePath(uid, environment)
-  const fix = 'set IXY_TS_RUNTIME_DIR to a directory of yours'
-  return ownDirectory(directory, uid, 'runtime directory', fix)
+  return ownDirectory(runtimePath(uid, environment), uid, WHAT, FIX)
 }
+
+const WHAT = 'runtime directory'
+const FIX = 'set IXY_TS_RUNTIME_DIR to a directory of yours'
 
 /**
  * `directory`, created if need be, which must be of `uid` and writable to nobody else. `what` it is, and what to do where it can't be
@@ -28,14 +39,42 @@ export function ownDirectory(directory: string, uid: number, what: string, fix: 
   try {
     makeDirectories(directory)
   } catch (cause) {
-    throw new IxyError(
-      'IXY_ERR_SYSTEM',
-      `the ${what} ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
-      `create it, or ${fix}`,
-      { cause },
-    )
+    throw noDirectory(directory, what, fix, cause)
   }
-  // In /tmp anyone could have put it there, or a link that leads elsewhere.
+  requireOwn(directory, uid, what, fix)
+  return directory
+}
+
+/** As runtimeDirectory(), but nothing is created: it throws the same, as far as that can be known without. */
+export function requireRuntimeDirectory(
+  uid: number = process.getuid?.() ?? 0,
+  environment: NodeJS.ProcessEnv = process.env,
+): string {
+  const directory = runtimePath(uid, environment)
+  if (existsSync(directory)) requireOwn(directory, uid, WHAT, FIX)
+  else {
+    let parent = path.dirname(directory)
+    while (!existsSync(parent)) parent = path.dirname(parent)
+    try {
+      accessSync(parent, constants.W_OK | constants.X_OK)
+    } catch (cause) {
+      throw noDirectory(directory, WHAT, FIX, cause)
+    }
+  }
+  return directory
+}
+
+function noDirectory(directory: string, what: string, fix: string, cause: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_SYSTEM',
+    `the ${what} ${directory} can't be created: ${cause instanceof Error ? cause.message : String(cause)}`,
+    `create it, or ${fix}`,
+    { cause },
+  )
+}
+
+/** In /tmp anyone could have put it there, or a link that leads elsewhere. */
+function requireOwn(directory: string, uid: number, what: string, fix: string): void {
   const state = lstatSync(directory)
   if (!state.isDirectory() || state.uid !== uid || (state.mode & 0o022) !== 0)
     throw new IxyError(
@@ -43,7 +82,6 @@ export function ownDirectory(directory: string, uid: number, what: string, fix: 
       `the ${what} ${directory} is not a directory that only user ${uid} can write to`,
       `remove it, or ${fix}`,
     )
-  return directory
 }
 
 /** The same for those who can do without; null for every reason not to have one. */

@@ -2,16 +2,14 @@
  * TAP interfaces: a network interface whose cable ends in this process. What the kernel sends on it is read from a file
  * descriptor, what is written there the kernel receives. One read or write is one Ethernet frame without FCS.
  */
-import { existsSync } from 'node:fs'
 import { IxyError } from '../errors.ts'
 import { close, ioctl, ioctlInt, O_RDWR, open, setNonBlocking } from './file.ts'
 import { isErrno } from './libc.ts'
 import { InterfaceRequest } from './socket.ts'
-import { listNames, readText } from './sysfs.ts'
+import { listNames } from './sysfs.ts'
+import { IFF_TAP, IFF_UP, inUse, refusal, staysDown, TUN, tunFlags, tunRefusal } from './tap-rights.ts'
 
 /** linux/if.h, linux/if_tun.h */
-const IFF_UP = 0x1
-const IFF_TAP = 0x0002
 const IFF_MULTI_QUEUE = 0x0100
 /** Frames come without the four bytes of flags and protocol in front. */
 const IFF_NO_PI = 0x1000
@@ -171,20 +169,9 @@ export function checkInterfaceName(name: string): void {
 
 function openTun(): number {
   try {
-    return open('/dev/net/tun', O_RDWR)
+    return open(TUN, O_RDWR)
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT', 'ENODEV', 'ENXIO'))
-      throw new IxyError('IXY_ERR_SYSTEM', 'this system has no /dev/net/tun', 'load it: sudo modprobe tun', {
-        cause,
-      })
-    if (isErrno(cause, 'EACCES', 'EPERM'))
-      throw new IxyError(
-        'IXY_ERR_PERMISSION',
-        'opening /dev/net/tun is not permitted',
-        'run as root, or let users open it: sudo chmod 666 /dev/net/tun (what they may do with it stays limited)',
-        { cause },
-      )
-    throw cause
+    throw tunRefusal(cause)
   }
 }
 
@@ -221,27 +208,9 @@ function hasOneQueue(name: string): boolean {
   return (flags & IFF_TAP) !== 0 && (flags & IFF_MULTI_QUEUE) === 0
 }
 
-/** 0 for what is neither a TAP nor a TUN interface. */
-function tunFlags(name: string): number {
-  return Number(readText(`/sys/class/net/${name}/tun_flags`) ?? 0)
-}
-
 /** The TAP interfaces there are. */
 export function tapNames(): string[] {
   return listNames('/sys/class/net').filter((name) => (tunFlags(name) & IFF_TAP) !== 0)
-}
-
-function refusal(name: string, cause: unknown): unknown {
-  if (isErrno(cause, 'EPERM', 'EACCES')) return notYours(name, cause)
-  if (isErrno(cause, 'EBUSY', 'E2BIG')) return inUse(name, cause)
-  if (isErrno(cause, 'EINVAL', 'EEXIST'))
-    return new IxyError(
-      'IXY_ERR_USAGE',
-      `${name} is a network interface of another kind, not a TAP`,
-      "name a TAP, or one that doesn't exist yet: it is created",
-      { cause },
-    )
-  return cause
 }
 
 function setInterface(fd: number, name: string, flags: number): void {
@@ -256,15 +225,6 @@ function requireAlone(name: string, ours: number): void {
   if (queues.length > ours) throw inUse(name)
 }
 
-function inUse(name: string, cause?: unknown): IxyError {
-  return new IxyError(
-    'IXY_ERR_DEVICE_IN_USE',
-    `another program is plugged into the TAP interface ${name}`,
-    'end it or choose another name',
-    { cause },
-  )
-}
-
 function bringUp(name: string): void {
   try {
     const request = new InterfaceRequest(name).run('SIOCGIFFLAGS', SIOCGIFFLAGS)
@@ -273,25 +233,6 @@ function bringUp(name: string): void {
     request.run('SIOCSIFFLAGS', SIOCSIFFLAGS)
   } catch (cause) {
     if (!isErrno(cause, 'EPERM', 'EACCES')) throw cause
-    throw new IxyError(
-      'IXY_ERR_PERMISSION',
-      `${name} is down, and bringing it up is not permitted`,
-      `run as root, or once: sudo ip link set ${name} up; then run again`,
-      { cause },
-    )
+    throw staysDown(name, cause)
   }
-}
-
-function notYours(name: string, cause: unknown): IxyError {
-  const exists = existsSync(`/sys/class/net/${name}`)
-  return new IxyError(
-    'IXY_ERR_PERMISSION',
-    exists
-      ? `the TAP interface ${name} belongs to another user`
-      : `making the TAP interface ${name} is not permitted`,
-    exists
-      ? 'run as root, or choose another name'
-      : `run as root, or once: sudo ip tuntap add dev ${name} mode tap user $USER; sudo ip link set ${name} up; then run again`,
-    { cause },
-  )
 }

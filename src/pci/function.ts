@@ -2,7 +2,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { IxyError } from '../errors.ts'
-import { interfaceUse } from '../linux/interfaces.ts'
+import { hasDefaultRoute, interfaceUse } from '../linux/interfaces.ts'
 import type { PciIds } from './ids.ts'
 import { listNames, readLinkName, readNumber, readText } from '../linux/sysfs.ts'
 
@@ -88,11 +88,13 @@ export function requireUnused(fn: PciFunction, force: boolean, roots: Roots = {}
   const use = force ? null : kernelUse(fn, roots)
   if (use === null) return
   const name = use.split(' ')[0]
+  const commands = [`sudo ip addr flush dev ${name}`, `sudo ip link set ${name} down`]
   throw new IxyError(
     'IXY_ERR_DEVICE_IN_USE',
     `the kernel uses ${fn.address}: its interface ${use}`,
-    `take it down (sudo ip addr flush dev ${name}; sudo ip link set ${name} down) or use --force`,
-    { commands: [`sudo ip addr flush dev ${name}`, `sudo ip link set ${name} down`] },
+    `take it down (${commands.join('; ')}) or use --force`,
+    // Nobody is to paste what cuts the machine off.
+    { commands: hasDefaultRoute(name, roots.procNet) ? [] : commands },
   )
 }
 

@@ -1,7 +1,7 @@
 /** One ixy-ts per device. */
 import { IxyError } from '../errors.ts'
 import { type LockFile, lockOwner, takeLock } from '../linux/lock-file.ts'
-import { runtimeDirectory } from '../linux/runtime-dir.ts'
+import { requireRuntimeDirectory, runtimeDirectory } from '../linux/runtime-dir.ts'
 
 /** Takes the device for this process until release(). Throws IXY_ERR_DEVICE_IN_USE with the pid of its owner. */
 export function lockDevice(address: string, directory = runtimeDirectory()): LockFile {
@@ -11,7 +11,7 @@ export function lockDevice(address: string, directory = runtimeDirectory()): Loc
 }
 
 /** Throws as lockDevice if another ixy-ts has the device. Takes nothing. */
-export function requireUnlocked(address: string, directory = runtimeDirectory()): void {
+export function requireUnlocked(address: string, directory = requireRuntimeDirectory()): void {
   const owner = lockOwner(directory, address)
   if (owner !== null) throw usedBy(address, owner)
 }

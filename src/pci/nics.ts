@@ -59,7 +59,8 @@ function describe(fn: PciFunction, known: KnownDevices, roots: Roots): NicInfo {
   }
 }
 
-function linkMbit({ interfaces }: PciFunction, { sysfsRoot = '/sys' }: Roots): number | null {
+/** What the kernel says of the link: Mbit/s, 0 while it is down, null if it doesn't say. */
+export function linkMbit({ interfaces }: PciFunction, { sysfsRoot = '/sys' }: Roots = {}): number | null {
   for (const name of interfaces) {
     const directory = join(sysfsRoot, 'class/net', name)
     // The kernel answers only while the interface is up.
@@ -75,8 +76,7 @@ function linkMbit({ interfaces }: PciFunction, { sysfsRoot = '/sys' }: Roots): n
 function findObstacle(fn: PciFunction, access: Access, known: KnownDevices, roots: Roots): IxyError | null {
   try {
     const requirements = requirementsOf(fn, access, {
-      ...{ known, force: false, roots },
-      bytes: 0,
+      ...{ known, force: false, bytes: 0, roots },
       rights: ownRights(),
     })
     for (const { check } of requirements) check()

@@ -6,8 +6,9 @@ import { effectiveCapabilities } from '../linux/capabilities.ts'
 import {
   findHugepageMounts,
   type HugepageMount,
+  notLocked,
   requireHugepages,
-  sharedSizes,
+  sharedBytes,
 } from '../linux/hugepage-supply.ts'
 import { lockedMemoryLimit } from '../linux/limits.ts'
 import { hiddenAddresses } from '../linux/pagemap.ts'
@@ -30,6 +31,7 @@ import {
   closedGroup,
   groupInUse,
   noContainer,
+  noGroup,
   requireIommu,
   requireVfioPci,
   sharedGroup,
@@ -57,7 +59,17 @@ export function ownRights(): Rights {
 
 /** One thing that has to be as it should. */
 export interface Requirement {
-  readonly name: 'model' | 'use' | 'iommu' | 'vfio-pci' | 'rights' | 'memlock' | 'huge-pages'
+  readonly name:
+    | 'model'
+    | 'use'
+    | 'owner'
+    | 'iommu'
+    | 'vfio-pci'
+    | 'rights'
+    | 'group'
+    | 'huge-pages'
+    | 'memlock'
+    | 'addresses'
   /** Throws why it isn't; touches nothing. */
   check(): void
 }
@@ -72,86 +84,83 @@ export function chooseAccess(fn: PciFunction, sysfsRoot?: string): Access {
   return possible ? 'vfio' : 'sysfs'
 }
 
-/** In the order in which a run meets them. `bytes` of DMA memory that it takes; 0 if nobody knows yet. */
-export function requirementsOf(
-  fn: PciFunction,
-  access: Access,
-  {
-    known,
-    force,
-    bytes,
-    rights,
-    roots = {},
-  }: {
-    readonly known: KnownDevices
-    readonly force: boolean
-    readonly bytes: number
-    readonly rights: Rights
-    readonly roots?: Roots
-  },
-): readonly Requirement[] {
-  const model = { name: 'model', check: () => known.requireSupported(fn.address, fn, force) } as const
-  const use = {
-    name: 'use',
-    check: () => {
-      if (access === 'sysfs') requireNotVfio(fn)
-      // What is bound to vfio-pci has no interface.
-      if (fn.driver !== 'vfio-pci') requireUnused(fn, force, roots)
-      requireUnlocked(fn.address, roots.lockDirectory)
-      const { vfioDirectory = '/dev/vfio' } = roots
-      if (fn.driver === 'vfio-pci' && fn.iommuGroup !== null)
-        if (isOpenElsewhere(join(vfioDirectory, fn.iommuGroup))) throw groupInUse(fn)
-    },
-  } as const
-  const own = access === 'vfio' ? ofVfio(fn, bytes, rights, roots) : ofSysfs(fn, bytes, rights, roots)
-  return [model, use, ...own]
+export interface Asked {
+  readonly known: KnownDevices
+  readonly force: boolean
+  /** Of DMA memory that the run takes; 0 if nobody knows yet. */
+  readonly bytes: number
+  readonly rights: Rights
+  readonly roots: Roots
 }
 
-function ofVfio(fn: PciFunction, bytes: number, rights: Rights, roots: Roots): readonly Requirement[] {
+/** In the order in which a run meets them. */
+export function requirementsOf(fn: PciFunction, access: Access, asked: Asked): readonly Requirement[] {
+  return access === 'vfio' ? ofVfio(fn, asked) : ofSysfs(fn, asked)
+}
+
+function ofVfio(fn: PciFunction, { known, force, bytes, rights, roots }: Asked): readonly Requirement[] {
   const { sysfsRoot, vfioDirectory = '/dev/vfio' } = roots
+  const bound = fn.driver === 'vfio-pci'
+  const container = join(vfioDirectory, 'vfio')
+  const group = join(vfioDirectory, fn.iommuGroup ?? '')
   return [
+    { name: 'model', check: () => known.requireSupported(fn.address, fn, force) },
+    { name: 'iommu', check: () => requireIommu(fn) },
     {
-      name: 'iommu',
+      name: 'owner',
       check() {
-        requireIommu(fn)
-        if (groupNeighbours(fn).length > 0) throw sharedGroup(fn)
+        requireUnlocked(fn.address, roots.lockDirectory)
+        if (bound && isOpenElsewhere(group)) throw groupInUse(fn)
       },
     },
+    { name: 'use', check: () => (bound ? undefined : requireUnused(fn, force, roots)) },
     {
       name: 'vfio-pci',
       check() {
-        if (fn.driver !== 'vfio-pci') requireVfioPci(sysfsRoot)
-        const container = join(vfioDirectory, 'vfio')
+        if (!bound) requireVfioPci(sysfsRoot)
         if (!existsSync(container)) throw noContainer(container, undefined)
       },
     },
     {
       name: 'rights',
       check() {
-        const container = join(vfioDirectory, 'vfio')
-        if (fn.driver !== 'vfio-pci')
+        if (!bound)
           requireAccess(join(fn.path, 'driver_override'), (path, cause) =>
             unbindable(fn, vfioDirectory, path, cause),
           )
-        else if (fn.iommuGroup !== null)
-          requireAccess(join(vfioDirectory, fn.iommuGroup), (path, cause) => closedGroup(fn, path, cause))
         requireAccess(container, closedContainer)
+        if (bound && !existsSync(group)) throw noGroup(fn, group)
+        if (bound) requireAccess(group, (path, cause) => closedGroup(fn, path, cause))
+      },
+    },
+    {
+      name: 'group',
+      check() {
+        if (groupNeighbours(fn).length > 0) throw sharedGroup(fn)
       },
     },
     {
       name: 'memlock',
       check() {
-        const { rounded: needed } = sharedSizes(bytes, sysfsRoot)[0] ?? { rounded: bytes }
-        if (!rights.capabilities.includes('ipc_lock') && rights.lockedMemory < needed)
-          throw tooLittleLocked(needed, rights.lockedMemory)
+        const needed = sharedBytes(bytes, sysfsRoot)
+        if (!mayLock(needed, rights)) throw tooLittleLocked(needed, rights.lockedMemory)
       },
     },
   ]
 }
 
-function ofSysfs(fn: PciFunction, bytes: number, rights: Rights, roots: Roots): readonly Requirement[] {
+function ofSysfs(fn: PciFunction, { known, force, bytes, rights, roots }: Asked): readonly Requirement[] {
   return [
+    { name: 'model', check: () => known.requireSupported(fn.address, fn, force) },
+    {
+      name: 'use',
+      check() {
+        requireNotVfio(fn)
+        requireUnused(fn, force, roots)
+      },
+    },
     { name: 'iommu', check: () => requirePassThrough(fn) },
+    { name: 'owner', check: () => requireUnlocked(fn.address, roots.lockDirectory) },
     {
       name: 'rights',
       check() {
@@ -159,11 +168,26 @@ function ofSysfs(fn: PciFunction, bytes: number, rights: Rights, roots: Roots): 
         // Which BAR has the registers is up to the function.
         const bar = [0, 1, 2, 3, 4, 5].find((index) => barBytes(fn, index) > 0) ?? 0
         requireAccess(join(fn.path, `resource${bar}`), rootOnly)
-        if (!rights.capabilities.includes('sys_admin')) throw hiddenAddresses()
       },
     },
     { name: 'huge-pages', check: () => requireHugepages(bytes, rights.hugepageMounts, roots.sysfsRoot) },
+    {
+      name: 'memlock',
+      check() {
+        if (!mayLock(bytes, rights)) throw notLocked(bytes)
+      },
+    },
+    {
+      name: 'addresses',
+      check() {
+        if (!rights.capabilities.includes('sys_admin')) throw hiddenAddresses()
+      },
+    },
   ]
+}
+
+function mayLock(bytes: number, { capabilities, lockedMemory }: Rights): boolean {
+  return capabilities.includes('ipc_lock') || bytes <= lockedMemory
 }
 
 /** Linux that is locked down lets nobody reach a card behind its back. */

@@ -1,5 +1,6 @@
 /** What VFIO needs of the system, and the errors that say so. */
 import { IxyError } from '../errors.ts'
+import { RAISE_MEMLOCK } from '../linux/hugepage-supply.ts'
 import { lockedMemoryLimit } from '../linux/limits.ts'
 import { groupNeighbours, type PciFunction, vfioPciLoaded } from './function.ts'
 
@@ -61,6 +62,16 @@ export function closedGroup(fn: PciFunction, path: string, cause: unknown): IxyE
   )
 }
 
+/** There is no such file as `path`, which the group of the function would have. */
+export function noGroup(fn: PciFunction, path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_NO_VFIO',
+    `${path}, the IOMMU group of ${fn.address}, doesn't exist`,
+    'bind the device to vfio-pci (docs/setup.md)',
+    { cause },
+  )
+}
+
 /** Another program has the group of the function open. */
 export function groupInUse(fn: PciFunction, cause?: unknown): IxyError {
   return new IxyError(
@@ -77,7 +88,6 @@ export function tooLittleLocked(bytes: number, limit = lockedMemoryLimit(), caus
     'IXY_ERR_MEMLOCK',
     `${bytes / 1024} KiB can't be locked for DMA: this user may lock ${Math.floor(limit / 1024)} KiB`,
     'raise the limit: ulimit -l unlimited, or LimitMEMLOCK=infinity in a systemd unit',
-    // Of the shell itself: what it starts inherits that.
-    { cause, commands: ['sudo prlimit --pid $$ --memlock=unlimited'] },
+    { cause, commands: RAISE_MEMLOCK },
   )
 }

@@ -14,6 +14,7 @@ import {
   closedContainer,
   closedGroup,
   groupInUse,
+  noGroup,
   noContainer,
   sharedGroup,
   tooLittleLocked,
@@ -100,13 +101,7 @@ function openGroup(fn: PciFunction, path: string): number {
   } catch (cause) {
     if (isErrno(cause, 'EACCES', 'EPERM')) throw closedGroup(fn, path, cause)
     if (isErrno(cause, 'EBUSY')) throw groupInUse(fn, cause)
-    if (isErrno(cause, 'ENOENT'))
-      throw new IxyError(
-        'IXY_ERR_NO_VFIO',
-        `${path}, the IOMMU group of ${fn.address}, doesn't exist`,
-        'bind the device to vfio-pci (docs/setup.md)',
-        { cause },
-      )
+    if (isErrno(cause, 'ENOENT')) throw noGroup(fn, path, cause)
     throw cause
   }
 }

@@ -186,6 +186,12 @@ describeIf(nodeObstacle(), 'examples', () => {
       const absent = code === 3 && /fffe:[0-9a-f:.]{7}.*\[IXY_ERR_DEVICE_NOT_FOUND\]/.test(output)
       return absent ? null : `exit ${code}: ${output}`
     }
+    if (/\bixy-ts doctor(?: --json|$)/.test(command)) {
+      // What it says is about the cards of this machine, if it has any.
+      const { code, output } = await start(command, folder).end
+      const right = [0, 3, 4].includes(code ?? -1) && !/IXY_ERR_(?:USAGE|INTERNAL)/.test(output)
+      return right ? null : `exit ${code}: ${output}`
+    }
     if (!needsRoot(command)) return problemIn(example, folder)
     const netns = `ixy-examples-${process.pid}-${path.basename(folder)}`
     sh('ip', 'netns', 'add', netns)

@@ -1,9 +1,10 @@
 /** The tests of RFC 2544, one after the other, for one frame size after the other: which trials there are, and what follows from them. */
 import { type Bench, Stopped, type TrialCounts } from './bench.ts'
 import { longestBurst } from './burst-search.ts'
+import { roughly, secondsPerSize } from './estimate.ts'
 import { lineRateOf, loadOf, loadText } from './load.ts'
 import type { Rfc2544Options, TestName } from './options.ts'
-import { averageLatency, type LossPoint, type SizeResults, type TrialReport } from './results.ts'
+import { averageLatency, droppedHere, type LossPoint, type SizeResults, type TrialReport } from './results.ts'
 import type { Goal } from './search.ts'
 import { OFFERED, search, type SearchResult, type Tried } from './throughput.ts'
 
@@ -84,6 +85,9 @@ export class Campaign {
     }
     this.sizes.push(results)
     const size = { index, results }
+    const { length } = this.options.frameSizes
+    const left = secondsPerSize(this.options) * (length - index)
+    this.told.progress(`${frameBytes} bytes (${index + 1} of ${length}), about ${roughly(left)} left`)
     if (tests.includes('throughput')) await this.throughput(size)
     if (tests.includes('latency')) await this.latency(size)
     if (tests.includes('loss')) await this.frameLoss(size)
@@ -165,15 +169,7 @@ export class Campaign {
       const load = results.maxLoad * share
       const count = Math.max(1, Math.round(load * this.options.durations.trial))
       const { offered, sent, lost, unusable } = await this.trial('loss', size, load, count)
-      points.push({
-        share,
-        load,
-        offered,
-        sent,
-        lost,
-        lossRatio: lost / sent,
-        unusable,
-      })
+      points.push({ share, load, offered, sent, lost, lossRatio: sent === 0 ? 0 : lost / sent, unusable })
       if (points.length >= 2 && points.slice(-2).every((point) => point.lost === 0)) break
     }
     this.told.result('loss', results.frameBytes, { loss: points })
@@ -187,13 +183,15 @@ export class Campaign {
     const most = Math.round(load * LONGEST_BURST)
     const found: number[] = []
     let slowest = load
+    let here = 0
     for (let i = 0; i < durations.bursts; i++) {
       const guess = found.at(-1) ?? most
       found.push(
         await longestBurst(most, precision, guess, async (frames) => {
-          const { lost, sent, offered } = await this.trial('back-to-back', size, load, frames)
-          slowest = Math.min(slowest, offered)
-          return lost === 0 && sent === frames * this.directions
+          const burst = await this.trial('back-to-back', size, load, frames)
+          slowest = Math.min(slowest, burst.offered)
+          here += droppedHere([burst])
+          return burst.lost === 0 && burst.sent === frames * this.directions
         }),
       )
       const average = found.reduce((sum, frames) => sum + frames, 0) / found.length
@@ -203,6 +201,7 @@ export class Campaign {
         searches: found.length,
         load: slowest,
         atLeast,
+        droppedHere: here,
       }
     }
     this.told.result('back-to-back', results.frameBytes, { backToBack: results.backToBack })
@@ -227,7 +226,13 @@ export class Campaign {
     })
     const { lost, silence, offered } = counts
     if (silence >= RESET.least)
-      results.reset = { load, byLoss: lost / (offered * this.directions), byTime: silence, lost }
+      results.reset = {
+        load,
+        byLoss: lost / (offered * this.directions),
+        byTime: silence,
+        lost,
+        droppedHere: droppedHere([counts]),
+      }
     told.result('reset', results.frameBytes, { reset: results.reset })
   }
 
@@ -268,8 +273,8 @@ function whyUnusable(load: number, counts: TrialCounts, tooMuch: number): string
 }
 
 /** Part of what is missing was lost at this end. */
-function isDroppedHere({ lost, droppedHere }: TrialCounts): boolean {
-  return lost > 0 && Object.keys(droppedHere).length > 0
+function isDroppedHere(counts: TrialCounts): boolean {
+  return counts.lost > 0 && droppedHere([counts]) > 0
 }
 
 function progressOf(load: number, count: number, { throughput }: SizeResults): string {

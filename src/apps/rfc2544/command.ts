@@ -67,7 +67,6 @@ export const rfc2544Command: AppCommand<Rfc2544Options, Rfc2544Flags> = {
   addOptions,
   options: rfc2544Options,
   prints: () => true,
-  flatOut: ({ maxLoad }) => maxLoad !== null && rate(maxLoad).of === 'max',
   headline: ({ packets }) => `sent ${packets}`,
   findings: (result) => findingsOf(result as Rfc2544Result | null),
   unmet: (result, { expectThroughput }) => unmetThroughput(result as Rfc2544Result | null, expectThroughput),
@@ -101,7 +100,7 @@ function addOptions(command: Command): void {
     .option('--pdr-loss <share>', 'the loss that PDR allows: 0.005 or 0.5%', share('--pdr-loss'), 0.005)
     .option('--bidirectional', 'both ways at once, each at the load that is told', false)
     .option('--src-mac <mac>', 'MAC address of the first device', checkedMac)
-    .option('--dst-mac <mac>', 'MAC address of the second device, or of a router between them', checkedMac)
+    .option('--dst-mac <mac>', 'MAC address of the second device', checkedMac)
     .option(
       '--expect-throughput <rate>',
       'exit 5 if that of a frame size is lower, or not known: 1Mpps, 50%',
@@ -143,7 +142,7 @@ function rfc2544Options(flags: Rfc2544Flags): Rfc2544Options {
     bidirectional: flags.bidirectional,
     srcMac: flags.srcMac ?? null,
     dstMac: flags.dstMac ?? null,
-    json: flags.json,
+    json: flags.json && !flags.quiet,
   }
 }
 

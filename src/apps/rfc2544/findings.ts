@@ -6,6 +6,10 @@ import { loadOf, loadText as rate } from './load.ts'
 import { endObject } from './report.ts'
 import type { RateResult, Rfc2544Result, SizeResults } from './results.ts'
 
+/** Beside what is a limit of this end, and what is said of it below. */
+const TESTER = 'tester'
+const LEGEND = 'tester: a limit of this end, which could not offer, or take in, all of it'
+
 /** null: the run has not begun. */
 export function findingsOf(result: Rfc2544Result | null): Findings {
   if (result === null) return { json: { rfc2544: null }, text: null, warnings: [], loss: null }
@@ -14,18 +18,31 @@ export function findingsOf(result: Rfc2544Result | null): Findings {
   const first = `${counted(trials, 'trial')}${each}${complete ? '' : '; incomplete: it was ended before all was done'}`
   return {
     json: { ...endObject(result) },
-    text: { title: 'RFC 2544: ', first, lines: linesOf(sizes) },
-    warnings: sizes.flatMap(({ frameBytes, testerLimit }) =>
-      testerLimit === null
-        ? []
-        : [
-            `${frameBytes} bytes: this end could not offer, or take in, more than ${rate(testerLimit)}: ` +
-              'what the device does above that is not known',
-          ],
-    ),
+    text: { title: 'RFC 2544: ', first, lines: withLegend(linesOf(sizes)) },
+    warnings: sizes.flatMap(warningsOf),
     loss: null,
     alone: true,
   }
+}
+
+function withLegend(lines: readonly string[]): string[] {
+  return lines.some((line) => line.endsWith(TESTER)) ? [...lines, '', LEGEND] : [...lines]
+}
+
+/** What this end has to do with the results. */
+function warningsOf({ frameBytes, testerLimit, latency, backToBack, reset }: SizeResults): string[] {
+  const warnings: string[] = []
+  if (testerLimit !== null)
+    warnings.push(
+      `${frameBytes} bytes: this end could not offer, or take in, more than ${rate(testerLimit)}: ` +
+        'what the device does above that is not known',
+    )
+  for (const [test, result] of Object.entries({ latency, 'back-to-back': backToBack, reset }))
+    if (result !== null && result.droppedHere > 0)
+      warnings.push(
+        `${frameBytes} bytes, ${test}: of the frames that are missing, this end has dropped ${grouped(result.droppedHere)} itself`,
+      )
+  return warnings
 }
 
 function linesOf(sizes: readonly SizeResults[]): string[] {
@@ -62,7 +79,7 @@ function linesOf(sizes: readonly SizeResults[]): string[] {
                 percent(share),
                 rate(offered),
                 percent(lossRatio),
-                unusable ?? '',
+                unusable === null ? '' : TESTER,
               ]),
             ]),
           ],
@@ -89,9 +106,7 @@ function ratesTable(sizes: readonly SizeResults[]): string[] {
         load === null ? '-' : percent(load / size.lineRate),
         found(size.ndr),
         found(size.pdr),
-        [size.throughput, size.ndr, size.pdr].some((one) => one?.testerLimited === true)
-          ? "this end's limit"
-          : '',
+        [size.throughput, size.ndr, size.pdr].some((one) => one?.testerLimited === true) ? TESTER : '',
       ]
     }),
   ])

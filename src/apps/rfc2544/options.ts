@@ -37,7 +37,7 @@ export interface Rfc2544Options {
   readonly bidirectional: boolean
   readonly srcMac: string | null
   readonly dstMac: string | null
-  /** Lines on stdout for each trial and result. */
+  /** Print a line for each trial and result. */
   readonly json: boolean
 }
 

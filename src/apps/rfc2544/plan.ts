@@ -1,4 +1,5 @@
 import type { DroppedBy, Plan, PlanContext } from '../../engine/app.ts'
+import { usageError } from '../../errors.ts'
 import { parseMac } from '../../packet/mac.ts'
 import { DEFAULT_TEMPLATE, type FrameTemplate } from '../../packet/template.ts'
 import { type FramePlan, planFrames } from '../pktgen/templates/frame-plan.ts'
@@ -16,6 +17,8 @@ const NOMINAL_MBIT = 10_000
 /** The campaign runs in this thread, beside the worker that sends and receives. */
 export function planRfc2544(options: Rfc2544Options, context: PlanContext): Plan<Rfc2544Job> {
   const { devices, log, stop } = context
+  if (options.bidirectional && devices.length < 2)
+    throw usageError('--bidirectional needs two devices', 'name the second one, or leave it out')
   const memory = Board.allocate(devices.length)
   let linkMbit = NOMINAL_MBIT
   let campaign: Campaign | null = null

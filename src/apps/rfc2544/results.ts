@@ -40,6 +40,8 @@ export interface LatencyResult {
   readonly p999: number
   readonly max: number
   readonly lost: number
+  /** Of these, what the tester itself has dropped. */
+  readonly droppedHere: number
 }
 
 /** A point of the curve of frame loss. */
@@ -63,6 +65,8 @@ export interface BurstResult {
   readonly load: number
   /** No burst of what fits into the longest time lost anything: there may be longer ones. */
   readonly atLeast: boolean
+  /** Of what was lost, frames that the tester itself has dropped: the device may take longer ones. */
+  readonly droppedHere: number
 }
 
 export interface ResetResult {
@@ -72,6 +76,8 @@ export interface ResetResult {
   /** The longest time in which nothing came through, seconds (RFC 6201 §4.2). */
   readonly byTime: number
   readonly lost: number
+  /** Of these, what the tester itself has dropped. */
+  readonly droppedHere: number
 }
 
 export interface SizeResults {
@@ -101,6 +107,11 @@ export interface Rfc2544Result {
   readonly sizes: readonly SizeResults[]
 }
 
+/** Frames that the tester itself has dropped. */
+export function droppedHere(trials: readonly TrialCounts[]): number {
+  return trials.flatMap((trial) => Object.values(trial.droppedHere)).reduce((sum, frames) => sum + frames, 0)
+}
+
 /** Of trials that have measured something. */
 export function averageLatency(load: number, trials: readonly TrialCounts[]): LatencyResult | null {
   const measured = trials.flatMap(({ latency }) => (latency === null ? [] : [latency]))
@@ -119,5 +130,6 @@ export function averageLatency(load: number, trials: readonly TrialCounts[]): La
     p999: average('p999'),
     max: Math.max(...values('max')),
     lost: trials.reduce((sum, { lost }) => sum + lost, 0),
+    droppedHere: droppedHere(trials),
   }
 }

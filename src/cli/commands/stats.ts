@@ -18,7 +18,7 @@ import { MonitorServer } from '../monitor/http-server.ts'
 import { type ListenAddress, listenAddress } from '../monitor/listen-address.ts'
 import { createReporter } from '../output/create.ts'
 import { stdout } from '../output/outlet.ts'
-import { chalkFor, openStdout } from '../output/stdout.ts'
+import { type Output, chalkFor, openStdout } from '../output/stdout.ts'
 import { counted } from '../../wording.ts'
 import { totalsLines, totalsObject } from '../output/totals.ts'
 import type { Finish } from '../finish.ts'
@@ -89,17 +89,19 @@ export function addStats(program: Command, finish: Finish): void {
   })
 }
 
-async function show(
-  devices: readonly string[],
-  flags: WatchFlags,
-  output = openStdout(flags.color, () => undefined),
-): Promise<number> {
+async function show(devices: readonly string[], flags: WatchFlags): Promise<number> {
   const search = searchFor(devices, createLog(flags.logLevel, flags.color))
+  const output = openStdout(flags.color, () => undefined)
+  return (await print(search, flags, output)) ? 0 : failed(nothingToShow(devices, search), flags)
+}
+
+/** False, and no line, if nothing runs. */
+async function print(search: SearchOptions, flags: WatchFlags, output: Output): Promise<boolean> {
   const found = await totals(search)
-  if (found.devices.length === 0) return failed(nothingToShow(devices, search), flags)
+  if (found.devices.length === 0) return false
   if (flags.json) output.line(totalsObject(found))
   else for (const line of totalsLines(found, output.chalk)) output.line(line)
-  return 0
+  return true
 }
 
 async function follow(devices: readonly string[], flags: WatchFlags): Promise<number> {
@@ -153,10 +155,12 @@ async function collect(devices: readonly string[], flags: StatsFlags): Promise<n
   const collector = new Collector({ ...search, interval, duration, stop: stop.signal })
   const undo = new Undo()
   try {
+    let served = ''
     if (listen !== undefined) {
       const server = await MonitorServer.listen(listen, collector, bundleOrNull('live.html'))
       undo.push(() => server.close())
-      log.info(`listening on ${server.url}`)
+      served = server.url
+      log.info(`listening on ${served}`)
     }
     if (dpdkTelemetry !== undefined) {
       const prefix = dpdkTelemetry === true ? OWN_PREFIX : dpdkTelemetry
@@ -171,6 +175,7 @@ async function collect(devices: readonly string[], flags: StatsFlags): Promise<n
         outlet: stdout,
         chalk,
         stop: stop.stop,
+        served,
         nothing: message,
         silent: () => collector.strangers,
       })
@@ -181,16 +186,16 @@ async function collect(devices: readonly string[], flags: StatsFlags): Promise<n
   return 0
 }
 
-/** For terminals that can't, and for pipes: totals again and again. */
-async function repeat(devices: readonly string[], flags: StatsFlags): Promise<number> {
+/** For terminals that can't, and for pipes: totals again and again, as long as something runs. */
+async function repeat(devices: readonly string[], flags: WatchFlags): Promise<number> {
   const stop = listenForStop()
   const output = openStdout(flags.color, stop.stop)
+  const search = searchFor(devices, createLog(flags.logLevel, flags.color))
+  if (!(await print(search, flags, output))) return failed(nothingToShow(devices, search), flags)
   const { interval: seconds, duration = Infinity } = flags
-  const code = await show(devices, flags, output)
-  if (code !== 0) return code
-  await everyInterval({ start: performance.now(), seconds, duration }, stop.signal, async () => {
+  await everyInterval({ start: performance.now(), seconds, duration }, stop.signal, () => {
     output.line('')
-    return (await show(devices, flags, output)) === 0
+    return print(search, flags, output)
   })
   return 0
 }

@@ -20,6 +20,8 @@ export interface View {
   readonly queues: boolean
   /** Rows that are scrolled away at the top. */
   readonly scroll: number
+  /** Where the same is served, '' if it isn't. */
+  readonly served: string
   /** Instead of rows, when nothing runs. */
   readonly nothing: string
   /** Processes that have never answered. */
@@ -50,7 +52,7 @@ export function liveScreen(
   const { runs } = state
   const layout = layoutFor(runs, view, size.columns)
   const body = runs.length === 0 ? nothing(view, size) : runs.flatMap((run) => runLines(run, view, layout))
-  const head = [title(state), header(state, view, layout)]
+  const head = [title(state, view), header(state, view, layout)]
   const room = Math.max(0, size.rows - head.length - 1)
   const mostScroll = Math.max(0, body.length - room)
   const from = Math.min(view.scroll, mostScroll)
@@ -74,9 +76,11 @@ function layoutFor(runs: readonly RunState[], view: View, columns: number): Layo
   return { name: Math.max(6, Math.min(longest, free - spark)), spark }
 }
 
-function title({ time, host, runs }: MonitorState): ScreenLine {
+function title({ time, host, runs }: MonitorState, { served }: View): ScreenLine {
   const clock = new Date(time).toTimeString().slice(0, 8)
-  return new ScreenLine().add('ixy-ts', 'bold').add(` on ${host}: ${counted(runs.length, 'run')}, ${clock}`)
+  return new ScreenLine()
+    .add('ixy-ts', 'bold')
+    .add(` on ${host}: ${counted(runs.length, 'run')}, ${clock}${served === '' ? '' : `, ${served}`}`)
 }
 
 function header({ interval }: MonitorState, { unit }: View, { name, spark }: Layout): ScreenLine {

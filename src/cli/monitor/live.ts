@@ -10,6 +10,8 @@ interface Surroundings {
   readonly outlet: Outlet
   readonly chalk: ChalkInstance
   readonly stop: () => void
+  /** Where the same is served, '' if it isn't. */
+  readonly served: string
   /** What to say when nothing runs. */
   readonly nothing: string
   /** Processes that don't answer, and have never introduced themselves. */
@@ -24,6 +26,7 @@ export async function showLive(collector: Collector, around: Surroundings): Prom
     unit: 'packets',
     queues: false,
     scroll: 0,
+    served: around.served,
     nothing: around.nothing,
     unicode: showsUnicode(),
   }

@@ -14,7 +14,7 @@ export const virtio: PciDriver = {
   // A device may have fewer queues and smaller rings; that shows when it is opened.
   limits: { queues: 16, interruptQueues: 16, ringSize: { min: 64, max: 4096 }, mtu: MAX_MTU },
   identify,
-  dmaBytes: (options, transport) => ringBytes(openFunction(transport), options),
+  dmaBytes: (options, transport) => ringBytes(transport === null ? null : openFunction(transport), options),
   open: (transport, arena, options) => new VirtioDevice(transport, arena, options),
   dump: dumpFunction,
 }

@@ -51,14 +51,17 @@ export function requirePairs(fn: VirtioFunction, name: string, multiqueue: boole
     )
 }
 
-/** Bytes of DMA memory that the queues of a device take at most, and what belongs to them. */
-export function ringBytes(fn: VirtioFunction, { queues, ringSize }: QueueOptions): number {
-  const entries = Array.from({ length: 2 * queues }, (_, queue) =>
-    fn.legacy ? fn.queueSize(queue) : ringSize,
-  )
+/** Which queue it is depends on what will be negotiated. */
+function legacyControlEntries(fn: VirtioFunction): number {
   const last = controlQueue(fn, fn.offered().has(FEATURES.MQ))
-  // Which of the two it is depends on what will be negotiated.
-  entries.push(fn.legacy ? Math.max(fn.queueSize(CONTROL_QUEUE), fn.queueSize(last)) : CONTROL_ENTRIES)
+  return Math.max(fn.queueSize(CONTROL_QUEUE), fn.queueSize(last))
+}
+
+/** Bytes of DMA memory that the queues of a device take at most, and what belongs to them; null: of one that is no legacy device. */
+export function ringBytes(fn: VirtioFunction | null, { queues, ringSize }: QueueOptions): number {
+  const dictates = fn?.legacy === true ? fn : null
+  const entries = Array.from({ length: 2 * queues }, (_, queue) => dictates?.queueSize(queue) ?? ringSize)
+  entries.push(dictates === null ? CONTROL_ENTRIES : legacyControlEntries(dictates))
   const rings = entries.reduce((sum, count) => sum + queueBytes(count) + GAP, 0)
   return rings + queues * (COUNTERS * 8 + GAP) + COMMAND_BYTES + GAP
 }

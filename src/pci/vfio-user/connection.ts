@@ -36,6 +36,26 @@ export interface Reply {
 /** Is told what is being waited for. */
 export type OnSlow = (message: string) => void
 
+/** Nobody listens there. */
+export function noServer(path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_DEVICE_NOT_FOUND',
+    `no vfio-user server listens at ${path}`,
+    `start one: ixy-ts vnic ${path} --wire gen`,
+    { cause },
+  )
+}
+
+/** Somebody else's, who does not let this user in. */
+export function notYourServer(path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_PERMISSION',
+    `the socket ${path} belongs to another user`,
+    'run as the user who started the server',
+    { cause },
+  )
+}
+
 export class Connection {
   /** The device's name, for messages. */
   private readonly name: string
@@ -63,20 +83,8 @@ export class Connection {
     try {
       return new Connection(name, UnixSocket.connect(path, deadline), deadline, onSlow)
     } catch (cause) {
-      if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE'))
-        throw new IxyError(
-          'IXY_ERR_DEVICE_NOT_FOUND',
-          `no vfio-user server listens at ${path}`,
-          `start one: ixy-ts vnic ${path} --wire gen`,
-          { cause },
-        )
-      if (isErrno(cause, 'EACCES', 'EPERM'))
-        throw new IxyError(
-          'IXY_ERR_PERMISSION',
-          `the socket ${path} belongs to another user`,
-          'run as the user who started the server',
-          { cause },
-        )
+      if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE')) throw noServer(path, cause)
+      if (isErrno(cause, 'EACCES', 'EPERM')) throw notYourServer(path, cause)
       if (isErrno(cause, 'EAGAIN'))
         throw new IxyError(
           'IXY_ERR_DEVICE_IN_USE',

@@ -144,24 +144,32 @@ export class VhostBackend {
   }
 }
 
+/** Nobody listens there. */
+export function noBackend(path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_DEVICE_NOT_FOUND',
+    `no vhost-user back end listens at ${path}`,
+    `start one, such as dpdk-testpmd --vdev net_vhost0,iface=${path}`,
+    { cause },
+  )
+}
+
+/** Somebody else's, who does not let this user in. */
+export function notYourBackend(path: string, cause?: unknown): IxyError {
+  return new IxyError(
+    'IXY_ERR_PERMISSION',
+    `the socket ${path} belongs to another user`,
+    'run as the user who started the back end',
+    { cause },
+  )
+}
+
 function connect(path: string, deadline: number): UnixSocket {
   try {
     return UnixSocket.connect(path, deadline)
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE'))
-      throw new IxyError(
-        'IXY_ERR_DEVICE_NOT_FOUND',
-        `no vhost-user back end listens at ${path}`,
-        `start one, such as dpdk-testpmd --vdev net_vhost0,iface=${path}`,
-        { cause },
-      )
-    if (isErrno(cause, 'EACCES', 'EPERM'))
-      throw new IxyError(
-        'IXY_ERR_PERMISSION',
-        `the socket ${path} belongs to another user`,
-        'run as the user who started the back end',
-        { cause },
-      )
+    if (isErrno(cause, 'ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EPROTOTYPE')) throw noBackend(path, cause)
+    if (isErrno(cause, 'EACCES', 'EPERM')) throw notYourBackend(path, cause)
     throw cause
   }
 }

@@ -160,7 +160,8 @@ test('what the tester can’t offer is not held against the device, nor counted 
   expect(trials[0].unusable).toMatch(/could not offer/)
   expect(sizes[0].loss?.[0]).toMatchObject({ offered: 4e6, unusable: 'the tester could not offer that much' })
   expect(sizes[0].backToBack).toMatchObject({ frames: Math.round(4e6 * 0.99 * 2), atLeast: true })
-  expect(text(result)).toMatch(/this end's limit/)
+  expect(text(result)).toMatch(/^64 +>= 3\.9600 Mpps .* tester$/m)
+  expect(text(result)).toMatch(/\n\ntester: a limit of this end/)
   expect(findingsOf(result).warnings.join()).toMatch(/could not offer, or take in, more than 3\.9600 Mpps/)
 })
 
@@ -173,6 +174,16 @@ test('what the tester drops itself is no loss of the device', async () => {
   expect(sizes[0].testerLimit).toBeLessThanOrEqual(5e6)
   expect(sizes[0].throughput?.load).toBeGreaterThan(2e6 * 0.9975)
   expect(sizes[0].throughput?.load).toBeLessThanOrEqual(2e6)
+})
+
+test('what this end has dropped of a burst is said', async () => {
+  const { sizes, result } = await run(
+    { takes: 5e6 },
+    { frameSizes: [64], tests: ['latency', 'back-to-back'] },
+  )
+  expect(sizes[0].backToBack?.droppedHere).toBeGreaterThan(0)
+  expect(sizes[0].latency).toMatchObject({ lost: 200, droppedHere: 200 })
+  expect(findingsOf(result).warnings.join()).toMatch(/latency: of the frames .* has dropped 200 itself/)
 })
 
 test('with two devices they are made known before each trial, and both ways are tested if asked for', async () => {

@@ -55,6 +55,7 @@ const VIEW: View = {
   unit: 'packets',
   queues: false,
   scroll: 0,
+  served: '',
   nothing: 'nothing here',
   silent: [],
   unicode: true,
