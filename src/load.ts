@@ -42,7 +42,7 @@ export function importFile(url: string): Promise<{ readonly default?: unknown }>
 function cacheOf(file: string): string {
   const { size, mtimeMs } = statSync(file)
   const { version, arch } = process
-  return `${file.replace(/\.cjs$/, '')}.${version}-${arch}.${size}-${Math.round(mtimeMs * 1000)}.cache`
+  return `${file.replace(/\.cjs$/, '')}.${version}-${arch}.${size}-${Math.trunc(mtimeMs)}.cache`
 }
 
 function read(file: string): Buffer | undefined {

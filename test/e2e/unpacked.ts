@@ -28,8 +28,10 @@ export function unpackPackage(directory: string): string {
 
 /** The same without npm: what is to be read by everybody, and no judge of what is packed. */
 export function copyPackage(directory: string): string {
+  // With their times, by which dist/ knows its code caches.
+  const options = { recursive: true, preserveTimestamps: true }
   for (const part of ['bin', 'dist', 'package.json'])
-    cpSync(path.join(ROOT, part), path.join(directory, 'package', part), { recursive: true })
+    cpSync(path.join(ROOT, part), path.join(directory, 'package', part), options)
   return withDependencies(directory)
 }
 
