@@ -24,12 +24,8 @@ export function findingsOf(result: PktgenResult | null): Findings {
     ...(answered === null ? {} : { answered }),
   }
   if (probes === null) {
-    const [first = '', ...rest] = lines
-    return {
-      ...NONE,
-      json,
-      text: lines.length === 0 ? null : { title: 'packets', first: ` ${first}`, lines: rest },
-    }
+    const text = lines.length === 0 ? null : { title: 'pktgen', first: '', lines }
+    return { ...NONE, json, text }
   }
   const { sent, returned, duplicated, damaged, foreign, late, lost } = probes.latency
   return {
