@@ -73,18 +73,18 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
           log.info(`${names[i]}: ${model}, ${mac}, by ${access}, ${link}`)
         })
         reporter.start(devices, [], limited)
-        report.reporter.start(devices, [], limited)
+        report.reporter?.start(devices, [], limited)
       },
       interval(event) {
         tally.add(event)
         reporter.interval(event)
-        report.reporter.interval(event)
+        report.reporter?.interval(event)
         hint(event.devices)
       },
       link(event) {
         log.warn(`${names[event.index]}: link ${event.up ? 'up' : 'down'}`)
         reporter.link(event)
-        report.reporter.link(event)
+        report.reporter?.link(event)
       },
       progress: (message) => log.info(message),
       warning: (message) => log.warn(message),

@@ -18,8 +18,8 @@ export interface ReportFlags {
 const DEADLINE = 10_000
 
 export class RunReport {
-  /** To be told what the run's own reporter is told. */
-  readonly reporter: Reporter
+  /** To be told what the run's own reporter is told; null: nothing is to be written. */
+  readonly reporter: Reporter | null
   private readonly record = new RunRecord()
   private readonly command: string
   private readonly page: SafeFile | null
@@ -42,14 +42,16 @@ export class RunReport {
       const object = JSON.parse(line) as { event: string }
       this.record.add(object.event, object)
     }
-    this.reporter = new JsonReporter({ line: add, intervalLine: add, dropped: 0 }, command, VERSION, false)
+    const lines = { line: add, intervalLine: add, dropped: 0 }
+    const wanted = this.page !== null || this.table !== null
+    this.reporter = wanted ? new JsonReporter(lines, command, VERSION, false) : null
   }
 
   /** Writes what was asked for; returns the names of the files, or why one could not be written. */
   async write(end: EndReport): Promise<readonly string[] | IxyError> {
     const { page, table } = this
+    if (this.reporter === null) return []
     const files = [page, table].filter((file) => file !== null)
-    if (files.length === 0) return []
     try {
       this.reporter.end(end)
       const runs = [this.record.data(this.command)]
