@@ -199,7 +199,7 @@ describeIf(missing({ programs: ['chromium', 'pdftotext'] }), 'pages', () => {
       const server = new Tool(['stats', '--listen', '0', '-i', '0.2'], { env })
       const [, url] = await server.until(/listening on (http:\S+)"/, 'stderr')
       const { page, wrong } = await open(url, url)
-      expect(await page.locator('#none').isVisible()).toBe(true)
+      await page.locator('#none').waitFor({ timeout: DEADLINE })
       const run = new Tool(
         [
           'forward',
