@@ -73,12 +73,13 @@ struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, ui
 
 void tunnel_free(struct tunnel *tunnel) { free(tunnel); }
 
-static inline uint32_t hash_words(const uint8_t *at, uint32_t halves, uint32_t seed) {
+static inline uint32_t hash_words(const uint8_t *at, uint32_t words, uint32_t seed) {
 	uint32_t hash = seed ^ 0x811c9dc5;
-	for (uint32_t i = 0; i < halves; i++) {
-		uint16_t half;
-		memcpy(&half, at + 2 * i, 2);
-		hash = (hash ^ half) * 0x01000193;
+	for (uint32_t i = 0; i < words; i++) {
+		uint32_t word;
+		memcpy(&word, at + 4 * i, 4);
+		hash ^= word;
+		hash = (hash << 15 | hash >> 17) * 0x01000193;
 	}
 	return hash;
 }
@@ -91,18 +92,18 @@ static inline uint32_t finish(uint32_t hash) {
 static uint32_t hash_frame(const uint8_t *frame, const uint8_t *at, uint32_t type, uint32_t left) {
 	if (type == 0x0800 && left >= 20) {
 		const uint32_t header = (at[0] & 0xf) << 2, protocol = at[9];
-		const uint32_t hash = hash_words(at + 12, 4, protocol);
+		const uint32_t hash = hash_words(at + 12, 2, protocol);
 		if ((be16(at + 6) & 0x3fff) != 0 || left < header + 4 ||
 		    (protocol != 6 && protocol != 17 && protocol != 132))
 			return finish(hash);
-		return finish(hash_words(at + header, 2, hash));
+		return finish(hash_words(at + header, 1, hash));
 	}
 	if (type == 0x86dd && left >= 40) {
-		const uint32_t hash = hash_words(at + 8, 16, at[6]);
+		const uint32_t hash = hash_words(at + 8, 8, at[6]);
 		if (left < 44 || (at[6] != 6 && at[6] != 17 && at[6] != 132)) return finish(hash);
-		return finish(hash_words(at + 40, 2, hash));
+		return finish(hash_words(at + 40, 1, hash));
 	}
-	return finish(hash_words(frame, 6, type));
+	return finish(hash_words(frame, 3, type));
 }
 
 static int enter(struct tunnel *tunnel, uint32_t id) {

@@ -34,7 +34,8 @@ export interface WatchFlags extends OutputFlags {
 }
 
 export interface RunFlags extends WatchFlags {
-  readonly batchSize?: number
+  /** 0: what suits the devices. */
+  readonly batchSize: number
   readonly queues: number
   readonly perQueue: boolean
   readonly ringSize: number
@@ -106,10 +107,10 @@ export function addRunOptions(command: Command): Command {
   const { limits } = DRIVERS
   return addWatchOptions(
     command
-      .option(
-        '-b, --batch-size <packets>',
-        'packets per batch (default: 32, with a tap: 128)',
-        wholeNumber('--batch-size', 1, limits.ringSize.max - 1),
+      .addOption(
+        new Option('-b, --batch-size <packets>', 'packets per batch')
+          .default(0, '32, with a tap: 128')
+          .argParser(wholeNumber('--batch-size', 1, limits.ringSize.max - 1)),
       )
       .addOption(queuesOption())
       .option('--per-queue', 'print a line for each queue as well', false)
@@ -171,7 +172,7 @@ export function addRunOptions(command: Command): Command {
 
 /** The part of RunOptions that is the same for every app. */
 export function commonRunOptions(flags: RunFlags): Settings {
-  if (flags.batchSize !== undefined && flags.batchSize >= flags.ringSize) {
+  if (flags.batchSize >= flags.ringSize) {
     throw usageError(
       `--batch-size ${flags.batchSize} doesn't fit a ring of ${flags.ringSize} descriptors`,
       `give at most ${flags.ringSize - 1}, or a larger --ring-size`,
@@ -185,7 +186,7 @@ export function commonRunOptions(flags: RunFlags): Settings {
   }
   return {
     access: flags.access ?? null,
-    batchSize: flags.batchSize ?? null,
+    batchSize: flags.batchSize === 0 ? null : flags.batchSize,
     queues: flags.queues,
     ringSize: flags.ringSize,
     duration: flags.duration ?? null,

@@ -128,7 +128,7 @@ export class Session {
         return transport
       })
       const drivers = transports.map((transport) => driverOf(transport, options))
-      const offloads = offloadsOf(options, drivers, shape)
+      const offloads = offloadsOf(options, drivers, addresses, shape)
       const placement = place(transports, options.cpus)
       const memory = allocateAt(placement, () => allocate(options, shape, drivers))
       arena = memory
@@ -265,14 +265,20 @@ function driverOf(transport: Transport, options: CompleteOptions): Found {
   return { transport, ...found }
 }
 
-/** An app that understands open checksums need not, where no device gives packets that have one. */
+/**
+ * An app that understands open checksums need not, where no device gives packets that have one. Nor where a virtual card is to complete
+ * them: it does so one by one, and takes longer than who has received them.
+ */
 function offloadsOf(
   { offloads }: CompleteOptions,
   drivers: readonly Found[],
+  addresses: readonly DeviceAddress[],
   { pools }: PacketShape,
 ): OffloadsSpec | null {
   if (offloads === 'uses') return { use: offloads, pool: pools - 1 }
-  const needed = drivers.some(({ driver }) => driver.opensChecksums === true)
+  const needed =
+    drivers.some(({ driver }) => driver.opensChecksums === true) &&
+    addresses.every(({ kind }) => kind !== 'virtual')
   return offloads !== null && needed ? { use: offloads, pool: -1 } : null
 }
 

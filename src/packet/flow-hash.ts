@@ -22,7 +22,7 @@ export function hashFrame(u8: Uint8Array, u16: Uint16Array, start: number, lengt
   }
   const left = start + length - at
   if (type === IPV4 || type === IPV6) return hashIp(u8, u16, at, left)
-  return finish(hashWords(u16, start >> 1, 6, type))
+  return finish(hashWords(u16, start >> 1, 3, type))
 }
 
 /** The same of the IP packet at `at`, which is even, of which `left` bytes are there. 0 if that is no whole header. */
@@ -31,23 +31,26 @@ export function hashIp(u8: Uint8Array, u16: Uint16Array, at: number, left: numbe
   if (version === 4 && left >= IPV4_BYTES) {
     const headerBytes = (u8[at] & 0xf) << 2
     const whole = (((u8[at + 6] << 8) | u8[at + 7]) & FRAGMENTED) === 0
-    const hash = hashWords(u16, (at + 12) >> 1, 4, u8[at + 9])
+    const hash = hashWords(u16, (at + 12) >> 1, 2, u8[at + 9])
     return whole ? hashPorts(u16, at + headerBytes, left - headerBytes, u8[at + 9], hash) : finish(hash)
   }
   if (version !== 6 || left < IPV6_BYTES) return 0
-  const hash = hashWords(u16, (at + 8) >> 1, 16, u8[at + 6])
+  const hash = hashWords(u16, (at + 8) >> 1, 8, u8[at + 6])
   return hashPorts(u16, at + IPV6_BYTES, left - IPV6_BYTES, u8[at + 6], hash)
 }
 
 function hashPorts(u16: Uint16Array, at: number, left: number, protocol: number, hash: number): number {
   if (left < 4 || (protocol !== TCP && protocol !== UDP && protocol !== SCTP)) return finish(hash)
-  return finish(hashWords(u16, at >> 1, 2, hash))
+  return finish(hashWords(u16, at >> 1, 1, hash))
 }
 
-/** FNV-1a by 16-bit words. */
+/** FNV-1a by 32-bit words, turned round before each multiplication, as that carries differences towards the upper bits only. */
 function hashWords(u16: Uint16Array, from: number, words: number, seed: number): number {
   let hash = seed ^ 0x811c9dc5
-  for (let i = 0; i < words; i++) hash = Math.imul(hash ^ u16[from + i], 0x01000193)
+  for (let i = 0; i < words; i++) {
+    const sum = hash ^ u16[from + 2 * i] ^ (u16[from + 2 * i + 1] << 16)
+    hash = Math.imul((sum << 15) | (sum >>> 17), 0x01000193)
+  }
   return hash
 }
 

@@ -128,7 +128,7 @@ function ofVfio(fn: PciFunction, { known, force, bytes, rights, roots }: Asked):
           requireAccess(join(fn.path, 'driver_override'), (path, cause) =>
             unbindable(fn, vfioDirectory, path, cause),
           )
-        requireAccess(container, closedContainer)
+        if (existsSync(container)) requireAccess(container, closedContainer)
         if (bound && !existsSync(group)) throw noGroup(fn, group)
         if (bound) requireAccess(group, (path, cause) => closedGroup(fn, path, cause))
       },

@@ -52,6 +52,10 @@ test.each([
   ],
   [['tunnel', '--encap', 'g'], ['geneve']],
   [
+    ['pktgen', '--proto', ''],
+    ['udp', 'tcp', 'icmp'],
+  ],
+  [
     ['pktgen', '--expect-latency', 'p99'],
     ['p99=', 'p99.9=', 'p99.99='],
   ],

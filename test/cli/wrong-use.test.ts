@@ -93,6 +93,13 @@ describe('a wrong command line', () => {
       /fewer flows/,
     ],
     ['two sizes', ['pktgen', 'virtual:sink', '--imix', '--size', '100'], /cannot be used with/],
+    [
+      'profile and size',
+      ['pktgen', 'virtual:sink', '--profile', 'p.yaml', '--size', '60'],
+      /cannot be used with/,
+    ],
+    ['profile that is not there', ['pktgen', 'virtual:sink', '--profile', '/no.yaml'], /\/no\.yaml: ENOENT/],
+    ['answers for no address', ['pktgen', 'virtual:sink', '--answer', 'x'], /'x' is not an IPv4 address/],
     ['VLAN 4095', ['pktgen', 'virtual:sink', '--vlan', '4095'], /from 1 to 4094/],
     ['MAC address', ['pktgen', 'virtual:sink', '--src-mac', '1:2'], /not a MAC address; write/],
     ['IP address', ['pktgen', 'virtual:sink', '--dst-ip', '300.1.1.1'], /not an IPv4 address; write/],

@@ -1,10 +1,20 @@
 /** ixy-ts capture, judged by readers of captures that others wrote. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, constants, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { packetsOf, statisticsOf } from '../captures/blocks-of.ts'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
-import { describeIf, ixy, LAUNCHER, missing, objects, temporaryDirectory, testIf, Tool } from './support.ts'
+import {
+  becomes,
+  describeIf,
+  ixy,
+  LAUNCHER,
+  missing,
+  objects,
+  temporaryDirectory,
+  testIf,
+  Tool,
+} from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -51,6 +61,34 @@ test('what was played in is in the file, byte for byte, and its statistics are t
   expect(told).toMatchObject({ received: 2000, captured: 2000, missed: 0, files: 1, bytes: written.length })
   const all = { ifrecv: 2000, ifdrop: 0, filteraccept: 2000, osdrop: 0, usrdeliv: 2000 }
   expect(statisticsOf(written)).toEqual(all)
+})
+
+describeIf(missing({ programs: ['tcpdump'] }), 'killed while it writes', () => {
+  test('all that was written is there, whole, and at most the beginning of one record more', async () => {
+    const name = file('killed.pcapng')
+    const tool = new Tool(['capture', 'virtual:gen,rate=100kpps,size=1000', '-w', name, '--quiet'])
+    const written = (): number => statSync(name, { throwIfNoEntry: false })?.size ?? 0
+    expect(await becomes(() => written() > 4e6, 20_000)).toBe(true)
+    const before = written()
+    expect(await tool.kill('SIGKILL')).toMatchObject({ signal: 'SIGKILL' })
+    const bytes = readFileSync(name)
+    expect(bytes.length).toBeGreaterThanOrEqual(before)
+    let whole = 0
+    while (whole + 8 <= bytes.length) {
+      const length = bytes.readUInt32LE(whole + 4)
+      if (whole + length > bytes.length) break
+      whole += length
+    }
+    expect(bytes.length - whole).toBeLessThan(1100)
+    const packets = packetsOf(bytes.subarray(0, whole))
+    expect(packets.length).toBeGreaterThan(before / 1100 - 1)
+    // In the order of their sequence numbers, with room for those that the file says were dropped (the card may have missed more).
+    const numbers = packets.map(({ data }) => data.readUInt32LE(56))
+    expect(numbers.findIndex((number, i) => i > 0 && number <= numbers[i - 1] + packets[i].drops)).toBe(-1)
+    // tcpdump says so if the last is cut off, and has shown the others.
+    const { stdout } = spawnSync('tcpdump', ['-nr', name], { encoding: 'utf8', maxBuffer: 2 ** 28 })
+    expect(stdout.split('\n').length - 1).toBe(packets.length)
+  })
 })
 
 describeIf(missing({ programs: ['capinfos', 'tshark', 'editcap', 'tcpdump'] }), 'other programs', () => {

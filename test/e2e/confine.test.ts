@@ -15,6 +15,8 @@ import { landlockVersion } from '../../src/linux/landlock.ts'
 import { findUser } from '../../src/linux/privileges.ts'
 import { whyNoSeccomp } from '../../src/linux/seccomp.ts'
 import {
+  MODULES,
+  bundle,
   LAUNCHER,
   Tool,
   describeIf,
@@ -48,18 +50,6 @@ function threads(pid: number): Record<string, string>[] {
     const lines = readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8').split('\n')
     return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2) as [string, string]))
   })
-}
-
-/** A file of test/e2e as a program. */
-function bundle(name: string): string {
-  const outdir = path.join(directory, name)
-  const { status, stderr } = spawnSync(process.execPath, ['build.mjs', path.join('test/e2e', `${name}.ts`)], {
-    cwd: path.join(__dirname, '..', '..'),
-    env: { ...process.env, OUTDIR: outdir },
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(stderr)
-  return path.join(outdir, `${name}.cjs`)
 }
 
 interface End {
@@ -150,7 +140,7 @@ describeIf(noKernel, 'a confined server', () => {
   })
 
   test('what is tried from inside fails, and works without', () => {
-    const program = bundle('confined')
+    const program = bundle('confined', directory)
     const folder = folderOf('inside', null)
     const capture = path.join(directory, 'in.pcap')
     const outcomes = (how: string): Record<string, string> => {
@@ -159,7 +149,7 @@ describeIf(noKernel, 'a confined server', () => {
       const { stdout, stderr } = spawnSync(process.execPath, [program, how, folder, capture, '1'], {
         encoding: 'utf8',
         timeout: 20_000,
-        env: { ...process.env, NODE_PATH: path.join(__dirname, '..', '..', 'node_modules') },
+        env: { ...process.env, ...MODULES },
       })
       expect(stderr).toBe('')
       return JSON.parse(stdout) as Record<string, string>
@@ -215,7 +205,7 @@ describeIf(noKernel, 'a confined server', () => {
     const LANDLOCK = '444,445,446'
     let program: string
     beforeAll(() => {
-      program = bundle('on-lesser-kernel')
+      program = bundle('on-lesser-kernel', directory)
     })
     const run = (lacking: string, ...options: string[]): { code: number | null; stderr: string } => {
       const vnic = ['vnic', path.join(directory, 'lesser.sock'), '--wire', 'sink', '-d', '0.2', '--quiet']
@@ -223,7 +213,7 @@ describeIf(noKernel, 'a confined server', () => {
       const { status, stderr } = spawnSync(process.execPath, args, {
         encoding: 'utf8',
         timeout: 20_000,
-        env: { ...process.env, NODE_PATH: path.join(__dirname, '..', '..', 'node_modules') },
+        env: { ...process.env, ...MODULES },
       })
       return { code: status, stderr }
     }

@@ -106,10 +106,18 @@ describeIf(nodeObstacle(), 'examples', () => {
     for (const [, name] of text.matchAll(/(?:replay=|--pcap[ =])((?:\\.|[^\s,'"/\\])+)/g)) {
       if (name !== '-') writeCapture(path.join(folder, name.replaceAll(/\\(.)/g, '$1')), frames)
     }
+    for (const [, name] of text.matchAll(/--profile[ =]([\w.-]+)/g))
+      writeFileSync(path.join(folder, name), documentedProfile())
     for (const [, name] of text.matchAll(/\bixy-ts run \.\/([\w-]+\.m?[jt]s)/g))
       writeApp(folder, name, appCalled(name))
     chmodSync(folder, 0o777)
     return folder
+  }
+
+  /** The one that docs/pktgen.md shows. */
+  function documentedProfile(): string {
+    const page = readFileSync(path.join(__dirname, '../../docs/pktgen.md'), 'utf8')
+    return /```yaml\n([^]*?)```/.exec(page)?.[1] ?? ''
   }
 
   interface How {

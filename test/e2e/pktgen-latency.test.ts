@@ -18,6 +18,7 @@ interface Run {
   /** Packets that the card has received. */
   readonly received: number
   readonly latency: Latency
+  readonly reordering: Record<string, number>
   /** Of the fault wire. */
   readonly faults: Record<string, number>
 }
@@ -28,11 +29,20 @@ async function run(device: string, ...args: string[]): Promise<Run> {
     elapsed: number
     devices: { rx: { packets: number } }[]
     latencyMicroseconds: Latency
+    reordering: Record<string, number>
     virtual: { wires: { wire: string; counters: Record<string, number> }[] }[]
   }
   const faults = end.virtual[0].wires.find(({ wire }) => wire.startsWith('fault'))?.counters ?? {}
   const received = end.devices[0].rx.packets
-  return { code, stderr, elapsed: end.elapsed, received, latency: end.latencyMicroseconds, faults }
+  return {
+    code,
+    stderr,
+    elapsed: end.elapsed,
+    received,
+    latency: end.latencyMicroseconds,
+    reordering: end.reordering,
+    faults,
+  }
 }
 
 test('--latency says so when nothing comes back', async () => {
@@ -94,6 +104,17 @@ describe('round trips through faults', () => {
     expect(latency.returned).toBeLessThanOrEqual(latency.sent)
     expect(latency.returned).toBeGreaterThan(latency.sent / 4)
   })
+})
+
+test('what a wire reorders is told, no more and no less than it says', async () => {
+  const load = ['--rate', '10kpps', '-n', '4000', '--proto', 'tcp', '--src-ip', 'fd00::1']
+  const { faults, latency, reordering } = await run('virtual:loop,fault=reorder=0.05+seed=1', ...load)
+  expect(latency).toMatchObject({ returned: 4000, lost: 0 })
+  // A packet that one other overtakes is reordered by that, if the way back doesn't put it right again.
+  const held = faults['inReordered'] + faults['outReordered']
+  expect(reordering).toMatchObject({ of: 4000, beyond: 0, queues: 1 })
+  expect(reordering['reordered']).toBeLessThanOrEqual(held)
+  expect(reordering['reordered']).toBeGreaterThan(held * 0.8)
 })
 
 describe('--expect-latency', () => {

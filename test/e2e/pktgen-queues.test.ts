@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { readCapture, writeCapture } from './captures.ts'
 import { ixy, temporaryDirectory } from './support.ts'
@@ -34,6 +35,38 @@ describe('several queues send what one would', () => {
     const three = await recorded(...args, '--queues', '3')
     expect(three).toEqual(one)
     expect(one.map((frame) => sequence(frame))).toEqual(Array.from({ length: 1000 }, (_, i) => i))
+  })
+
+  test('ranges drawn at random, of TCP over IPv6 in VXLAN, with all checksums', async () => {
+    const inner = [
+      '--proto',
+      'tcp',
+      '--src-ip',
+      'fd00::/112',
+      '--dst-port',
+      '1-7',
+      '--order',
+      'random',
+      '--imix',
+    ]
+    const args = [...inner, '--vxlan', '7', '--outer-src-ip', 'fd01::1', '-n', '1000']
+    const one = await recorded(...args)
+    expect(new Set(one.map((frame) => Buffer.from(frame).toString('latin1', 0, 160))).size).toBe(1000)
+    expect(await recorded(...args, '--queues', '3')).toEqual(one)
+  })
+
+  test('streams of a profile', async () => {
+    const profile = file('streams.yaml')
+    writeFileSync(
+      profile,
+      'streams:\n  - { count: 301, share: 2, src-port: 1-10, src-ip: 10.0.0.0/24, order: product }\n' +
+        '  - { count: 100, vlan: [3, 4], proto: icmp, imix: true }\n',
+    )
+    const sorted = (frames: Uint8Array[]): string[] =>
+      frames.map((frame) => Buffer.from(frame).toString('hex')).sort()
+    const one = sorted(await recorded('--profile', profile))
+    expect(one).toHaveLength(401)
+    expect(sorted(await recorded('--profile', profile, '--queues', '3'))).toEqual(one)
   })
 
   test('frames of a capture', async () => {

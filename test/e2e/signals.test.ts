@@ -1,5 +1,6 @@
 /** Each signal, at start-up and while running: what it does, and what it doesn't. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { constants } from 'node:os'
 import { Launched, pipe, readUntil, terminal } from './descriptors.ts'
 import { LAUNCHER, Tool, objects, temporaryDirectory } from './support.ts'
 
@@ -106,6 +107,25 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal
     expect(existsSync(`${directory}/${signal}.sock`)).toBe(false)
   })
 })
+
+/** True once bin/ixy-ts listens to signals. Its first listeners are for SIGALRM, which Node.js itself leaves alone, and others. */
+function listensToSignals(pid: number): boolean {
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0'
+  return (BigInt(`0x${caught}`) & (1n << BigInt(constants.signals.SIGALRM - 1))) !== 0n
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s while the program is being loaded ends a run cleanly, too',
+  async (signal) => {
+    const tool = new Tool(FORWARD, { env })
+    const deadline = performance.now() + 20_000
+    while (!listensToSignals(tool.pid) && performance.now() < deadline) await new Promise(setImmediate)
+    expect(tool.stdout).toBe('')
+    const { code, stdout } = await tool.kill(signal)
+    expect(objects(stdout, 'end')).toMatchObject([{ reason: 'signal', error: null }])
+    expect(code).toBe(0)
+  },
+)
 
 describe('signals that were ignored when it was started', () => {
   test.each(['HUP', 'INT', 'QUIT'])('SIG%s stays ignored', async (name) => {

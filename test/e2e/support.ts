@@ -31,6 +31,8 @@ interface Surroundings {
   readonly netns?: string
   readonly cwd?: string
   readonly launcher?: string
+  /** Of Node.js. */
+  readonly flags?: readonly string[]
 }
 
 /** A running ixy-ts. */
@@ -41,8 +43,11 @@ export class Tool {
   private readonly ended: Promise<Outcome>
   private readonly listeners = new Set<() => void>()
 
-  constructor(args: readonly string[], { env = {}, netns, cwd, launcher = LAUNCHER }: Surroundings = {}) {
-    const command = [process.execPath, launcher, ...args]
+  constructor(
+    args: readonly string[],
+    { env = {}, netns, cwd, launcher = LAUNCHER, flags = [] }: Surroundings = {},
+  ) {
+    const command = [process.execPath, ...flags, launcher, ...args]
     const [program, ...rest] = netns === undefined ? command : ['ip', 'netns', 'exec', netns, ...command]
     this.process = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -181,3 +186,18 @@ export async function becomes(condition: () => boolean, milliseconds: number): P
   }
   return true
 }
+
+/** A file of test/e2e as a program, made in `directory`. Its environment needs MODULES. */
+export function bundle(name: string, directory: string): string {
+  const outdir = path.join(directory, name)
+  const { status, stderr } = spawnSync(process.execPath, ['build.mjs', path.join('test/e2e', `${name}.ts`)], {
+    cwd: path.join(__dirname, '..', '..'),
+    env: { ...process.env, OUTDIR: outdir },
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(stderr)
+  return path.join(outdir, `${name}.cjs`)
+}
+
+/** Where such a program finds koffi. */
+export const MODULES = { NODE_PATH: path.join(__dirname, '..', '..', 'node_modules') }

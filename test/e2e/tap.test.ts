@@ -4,7 +4,18 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { LAUNCHER, Tool, describeIf, missing, sh, temporaryDirectory } from './support.ts'
+import {
+  LAUNCHER,
+  MODULES,
+  Tool,
+  becomes,
+  bundle,
+  describeIf,
+  missing,
+  objects,
+  sh,
+  temporaryDirectory,
+} from './support.ts'
 
 const programs = ['ip', 'ping', 'iperf3', 'sha256sum']
 
@@ -114,6 +125,90 @@ function forwardBetween(kind: string): void {
       expect(code).toBe(1)
     })
 }
+
+/** io_uring_setup */
+const IO_URING = '425'
+
+describeIf(missing({ root: true, programs }), 'two TAPs where io_uring is not allowed', () => {
+  const directory = temporaryDirectory()
+  const ends = ['c', 'd'].map((name, i) => ({
+    netns: `ixyts-${process.pid}-${name}`,
+    tap: `ixt${process.pid % 100000}${name}`,
+    ipv4: `10.98.0.${i + 1}`,
+  }))
+  const [a, b] = ends
+  const inside = (netns: string, ...args: string[]): string => sh('ip', 'netns', 'exec', netns, ...args)
+  afterAll(() => {
+    for (const { netns } of ends) sh('sh', '-c', `ip netns del ${netns} 2>/dev/null || true`)
+  })
+
+  test('each frame is a call of its own, as a warning says, and none is lost or miscounted', async () => {
+    const lesser = bundle('on-lesser-kernel', directory)
+    const args = [
+      'forward',
+      ...ends.map(({ tap }) => `tap:${tap}`),
+      '-i',
+      '0.1',
+      '--json',
+      '--expect-loss',
+      '0',
+    ]
+    const tool = new Tool([IO_URING, process.execPath, LAUNCHER, ...args], { launcher: lesser, env: MODULES })
+    await tool.until(/"interval"/)
+    for (const { netns, tap, ipv4 } of ends) {
+      sh('ip', 'netns', 'add', netns)
+      sh('ip', 'link', 'set', tap, 'netns', netns)
+      inside(netns, 'ip', 'addr', 'add', `${ipv4}/24`, 'dev', tap)
+      inside(netns, 'ip', 'link', 'set', tap, 'up')
+    }
+    for (const size of [0, 56, 1000, 1472])
+      expect(inside(a.netns, 'ping', '-c', '50', '-i', '0.002', '-q', '-s', `${size}`, b.ipv4)).toMatch(
+        / 50 received, 0% packet loss/,
+      )
+    // Nothing of that is joined or cut: our counts are the kernel's. Of what it has taken, it may have counted some as dropped only.
+    const kernel = (): [number, number, number][] =>
+      ends.map(({ netns, tap }) => {
+        const [{ stats64 }] = JSON.parse(inside(netns, 'ip', '-j', '-s', 'link', 'show', tap)) as [
+          { stats64: Record<'rx' | 'tx', { packets: number; dropped: number }> },
+        ]
+        return [stats64.tx.packets, stats64.rx.packets, stats64.rx.packets + stats64.rx.dropped]
+      })
+    const ours = (): [number, number][] =>
+      objects(tool.stdout.slice(0, tool.stdout.lastIndexOf('\n') + 1), 'interval')
+        .slice(-2)
+        .map((interval) => {
+          const { rx, tx } = interval['total'] as Record<'rx' | 'tx', { packets: number }>
+          return [rx.packets, tx.packets]
+        })
+    const agree = (): boolean =>
+      kernel().every(([sent, least, most], i) => {
+        const [rx, tx] = ours()[i]
+        return rx === sent && tx >= least && tx <= most
+      })
+    expect({ agree: await becomes(agree, 10_000), ours: ours(), kernel: kernel() }).toMatchObject({
+      agree: true,
+    })
+    expect(ours()[0][0]).toBeGreaterThanOrEqual(200)
+    // What is cut and joined.
+    const server = spawn('ip', ['netns', 'exec', b.netns, 'iperf3', '-s', '-1'], { stdio: 'ignore' })
+    const ended = new Promise((resolve) => server.once('close', resolve))
+    inside(
+      b.netns,
+      'sh',
+      '-c',
+      'for i in $(seq 200); do ss -ltn | grep -q :5201 && exit 0; sleep 0.05; done; exit 1',
+    )
+    const result = JSON.parse(inside(a.netns, 'iperf3', '-c', b.ipv4, '-n', '8M', '-J')) as {
+      end: { sum_received: { bytes: number } }
+    }
+    await ended
+    expect(result.end.sum_received.bytes).toBeGreaterThan(1e6)
+    const { code, stderr, stdout } = await tool.kill()
+    expect(code).toBe(0)
+    expect(stderr.split('a system call for each frame, as io_uring is not allowed here')).toHaveLength(3)
+    expect(objects(stdout, 'end')).toMatchObject([{ loss: { judged: true, lost: 0, unaccounted: 0 } }])
+  }, 60_000)
+})
 
 const USER = '54321'
 const AS_USER = ['--reuid', USER, '--regid', USER, '--clear-groups']

@@ -35,7 +35,7 @@ interface Qemu {
 }
 
 /** That of the guest tests if it has been fetched, else the machine's own. */
-function findQemu(): Qemu | null {
+export function findQemu(): Qemu | null {
   const tree = process.arch === 'x64' ? fetchedTree('.cache/guest') : null
   if (tree !== null) {
     const { command, modules } = qemuOf(tree)

@@ -3,12 +3,15 @@ import { MonotonicClock } from '../../linux/monotonic.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
 import { wireBits } from '../../packet/rate.ts'
+import { Answerer, NOT_ANSWERED } from './answerer.ts'
 import { CaptureFrames } from './capture-source.ts'
 import { type FrameSource, GeneratedFrames } from './frame-source.ts'
 import { LatencyBook } from './latency.ts'
 import { LatencyProbe } from './latency-probe.ts'
-import type { PktgenJob, PktgenOptions } from './options.ts'
+import type { PktgenJob, PktgenOptions, PktgenTally, StreamJob } from './options.ts'
 import { planPktgen } from './plan.ts'
+import { shareOf } from './share.ts'
+import { StreamFrames } from './stream-source.ts'
 
 /** Sends packets out of its port, and takes in what comes back. What is received must not overwrite what is to be sent: two pools. */
 export const pktgen: App<PktgenOptions, PktgenJob> = {
@@ -22,13 +25,18 @@ export const pktgen: App<PktgenOptions, PktgenJob> = {
 
 /** Never at its end, at a rate that doesn't hold it up (no whole number, see packet/pacer.ts), and with a book of its own. */
 function rehearsalOf(job: PktgenJob): PktgenJob {
-  const { rate, probe } = job
+  const { rate, probe, frames } = job
   return {
     ...job,
     count: null,
     rate: rate === null ? null : 1e9 + 0.5,
-    probe: probe === null ? null : { ...probe, book: LatencyBook.allocate() },
+    frames: frames.kind === 'streams' ? { ...frames, streams: frames.streams.map(rehearsedStream) } : frames,
+    probe: probe === null ? null : { ...probe, books: probe.books.map(() => LatencyBook.allocate()) },
   }
+}
+
+function rehearsedStream(stream: StreamJob): StreamJob {
+  return { ...stream, count: null, rate: stream.rate === null ? null : 1e9 + 0.5 }
 }
 
 /** Sends this worker's share of the job's packets. With `probe`, they are stamped, and what becomes of them is written there. */
@@ -37,17 +45,14 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     memory,
     batchSize,
     ports: [{ rx, tx }],
-    pools: [pool],
-    rehearsal,
   } = context
   const { share } = job
-  const limit =
-    job.count === null ? Infinity : Math.floor((job.count + share.of - 1 - share.index) / share.of)
+  const limit = limitOf(job)
   const pacer = makePacer(job)
   const clock = new MonotonicClock()
-  const source = makeSource(memory, pool, job, pacer, rehearsal)
-  const probe =
-    job.probe === null ? null : new LatencyProbe(memory, new LatencyBook(job.probe.book), job.probe.key)
+  const source = makeSource(context, job, pacer, clock)
+  const probe = makeProbe(memory, job)
+  const answerer = job.answers === null ? null : new Answerer(memory, job.answers)
   const { receive } = rx
   const { room, transmit } = tx
   const received = memory.batch(batchSize)
@@ -60,12 +65,15 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     begin(startedAt) {
       // Packet k of the run is due k / rate after its start, whichever worker sends it.
       if (pacer !== null && job.rate !== null) pacer.begin(startedAt + (share.index / job.rate) * 1000)
+      source.begin?.(startedAt)
       probe?.begin(startedAt)
     },
     step() {
       const taken = receive(received, batchSize)
       if (probe !== null && taken > 0) probe.collect(received, taken, clock.now())
-      memory.free(received, 0, taken)
+      const answers = answerer === null ? 0 : answerer.answer(received, taken, room())
+      if (answers > 0) transmit(received, 0, answers)
+      memory.free(received, answers, taken - answers)
       if (quiet) return taken
       // The clock is asked only when there is too little left for a batch.
       if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
@@ -73,7 +81,7 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
       if (wanted <= 0) return taken
       const count = source.next(batch, wanted)
       if (count === 0) return taken
-      if (probe !== null) probe.stamp(batch, count, clock.now())
+      if (probe !== null) probe.stamp(batch, count, source.stream, clock.now())
       transmit(batch, 0, count)
       allowed[0] -= count
       pacer?.spend(count)
@@ -83,7 +91,23 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
       quiet = true
     },
     done: () => source.sent === limit,
+    result: (): PktgenTally => ({
+      sent: source.sentOfEach,
+      answered: answerer?.answered ?? NOT_ANSWERED,
+    }),
   }
+}
+
+/** Packets of this worker's share. */
+function limitOf({ frames, count, share }: PktgenJob): number {
+  if (frames.kind !== 'streams') return shareOf(count, share)
+  return frames.streams.reduce((sum, stream) => sum + shareOf(stream.count, share), 0)
+}
+
+function makeProbe(memory: PacketMemory, { probe, share }: PktgenJob): LatencyProbe | null {
+  if (probe === null) return null
+  const books = probe.books.map((book) => new LatencyBook(book))
+  return new LatencyProbe(memory, books, probe, share.of)
 }
 
 function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {
@@ -92,13 +116,16 @@ function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {
 }
 
 function makeSource(
-  memory: PacketMemory,
-  pool: number,
-  { frames, share, rate, rateFrameBytes }: PktgenJob,
+  { memory, pools: [pool], rehearsal }: WorkerContext,
+  { frames, share, rate, rateFrameBytes, limitOnly }: PktgenJob,
   pacer: Pacer | null,
-  rehearsal: boolean,
+  clock: MonotonicClock,
 ): FrameSource {
   if (frames.kind === 'plan') return new GeneratedFrames(memory, pool, frames.plan, share)
+  if (frames.kind === 'streams') {
+    const backlog = limitOnly ? LINE_RATE_MEMORY : null
+    return new StreamFrames(memory, pool, frames.streams, share, { clock, backlog })
+  }
   // A rate in bits is kept from block to block, as a long capture isn't the same throughout.
   const onBlock = (averageFrameBytes: number): void => {
     if (pacer === null || rate === null || rateFrameBytes === null) return

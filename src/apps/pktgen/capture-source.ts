@@ -10,6 +10,7 @@ const REHEARSED_BYTES = 64
 
 /** Of the frames of a capture, played over and over, those that are this worker's share. */
 export class CaptureFrames implements FrameSource {
+  readonly stream = 0
   private readonly memory: PacketMemory
   private readonly bytes: Bytes
   private readonly pool: number
@@ -57,6 +58,10 @@ export class CaptureFrames implements FrameSource {
 
   get sent(): number {
     return this.count[0]
+  }
+
+  get sentOfEach(): readonly number[] {
+    return [this.sent]
   }
 
   next(batch: Int32Array, wanted: number): number {

@@ -8,10 +8,13 @@ import type { AppCommand } from '../command.ts'
 import { pktgen } from './app.ts'
 import { LATENCY_FIGURES, type LatencyLimit, addLatencyLimit, unmetLatency } from './expect-latency.ts'
 import { findingsOf } from './findings.ts'
-import type { Latency } from './latency.ts'
-import type { PktgenOptions } from './options.ts'
+import { LEAST_PROBE } from './latency-probe.ts'
+import type { PktgenOptions, Stream } from './options.ts'
 import { NOMINAL_MBIT } from './plan.ts'
-import { type Shape, shapeOf } from './templates/shape.ts'
+import { readProfile } from './profile.ts'
+import type { PktgenResult } from './result.ts'
+import { type AddressRange, readAddresses } from './templates/range.ts'
+import { shapeOf } from './templates/shape.ts'
 import { STREAM_OPTIONS, type StreamFlags } from './templates/stream-options.ts'
 
 const EXAMPLES = `
@@ -28,6 +31,8 @@ Examples:
   ixy-ts pktgen virtual:sink --src-ip fd00::1 --dst-ip fd00::2 --proto tcp --tcp-flags syn -d 5
   ixy-ts pktgen virtual:record=out.pcap --vlan 100,200 -n 100          802.1Q in 802.1ad
   ixy-ts pktgen virtual:record=out.pcap --vxlan 42 --outer-dst-ip 192.0.2.2 --flows 64 -n 100
+  sudo ixy-ts pktgen 0000:03:00.0 --profile streams.yaml --latency -d 60
+  sudo ixy-ts pktgen virtual:tap=tap0 --rate 10kpps --src-ip 10.0.0.1-10.0.0.9 --answer src --dst-mac 52:54:00:00:00:01
   ixy-ts pktgen virtual:sink --rate max -d 5                  flat out: no link holds a virtual NIC back`
 
 /** Its own, and those of every run that it has something to say about. */
@@ -37,6 +42,8 @@ interface PktgenFlags extends StreamFlags {
   readonly rate?: string
   readonly count?: number
   readonly pcap?: string
+  readonly profile?: string
+  readonly answer?: readonly AddressRange[] | 'src'
   readonly latency: boolean
   readonly expectLatency?: readonly LatencyLimit[]
 }
@@ -54,8 +61,9 @@ export const pktgenCommand: AppCommand<PktgenOptions, PktgenFlags> = {
   reads: ({ pcap }) => (pcap === null ? null : { option: '--pcap', file: pcap }),
   flatOut: (options) => options.rate !== null && rate(options.rate).of === 'max',
   headline: ({ packets }) => `sent ${packets}`,
-  findings: (result) => findingsOf(result as Latency | null),
-  unmet: (result, { expectLatency = [] }) => unmetLatency(result as Latency | null, expectLatency),
+  findings: (result) => findingsOf(result as PktgenResult | null),
+  unmet: (result, { expectLatency = [] }) =>
+    unmetLatency((result as PktgenResult | null)?.probes?.latency ?? null, expectLatency),
 }
 
 function addOptions(command: Command): void {
@@ -91,9 +99,20 @@ function addOptions(command: Command): void {
         .createOption('--pcap <file>', 'send the packets of this capture over and over')
         .conflicts(Object.keys(STREAM_OPTIONS)),
     )
+    .addOption(
+      command
+        .createOption('--profile <file>', 'send several streams, as a file of YAML or JSON describes them')
+        .conflicts([...Object.keys(STREAM_OPTIONS), 'pcap', 'count']),
+    )
+    .option(
+      '--answer <ip>',
+      'answer ARP, neighbour solicitation and ping for this address, or range; src: for all source addresses',
+      readAnswer,
+    )
   command.optionsGroup('What packets look like:')
-  for (const { name, value, description, read } of Object.values(STREAM_OPTIONS)) {
+  for (const { name, value, description, choices = [], read } of Object.values(STREAM_OPTIONS)) {
     const option = command.createOption(`--${name}${value === null ? '' : ` ${value}`}`, description)
+    if (choices.length > 0) offering(option, choices)
     command.addOption(value === null ? option : option.argParser((text) => read(`--${name}`, text)))
   }
   command.optionsGroup('')
@@ -105,10 +124,15 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
   if (flags.mode !== 'poll') {
     throw usageError(`--mode ${flags.mode}: pktgen follows a clock and never sleeps`, 'leave --mode out')
   }
-  const shape = shapeOf(flags, { mtu: flags.mtu, payload: 0, called: (name) => `--${name}` })
-  if (flags.latency) checkProbes(shape)
+  const surroundings = { mtu: flags.mtu, payload: flags.latency ? LEAST_PROBE : 0 }
+  const shape = shapeOf(flags, { ...surroundings, called: (name) => `--${name}` })
+  const streams = flags.profile === undefined ? null : readProfile(flags.profile, surroundings)
+  if (streams?.some((stream) => stream.rate !== null) === true && flags.rate !== undefined)
+    throw usageError(`--rate: the streams of ${flags.profile} have rates of their own`, 'leave it out')
   return {
     shape,
+    streams,
+    answer: flags.answer === 'src' ? (streams ?? [{ shape }]).map(sourcesOf) : (flags.answer ?? []),
     rate: flags.rate ?? null,
     count: flags.count ?? null,
     latency: flags.latency,
@@ -116,14 +140,14 @@ function pktgenOptions(flags: PktgenFlags): PktgenOptions {
   }
 }
 
-function checkProbes({ template: { protocol, sourceIp, udpChecksum, vlans, vxlan } }: Shape): void {
-  const plain =
-    protocol === 'udp' && sourceIp.length === 4 && !udpChecksum && vlans.length < 2 && vxlan === null
-  if (!plain)
-    throw usageError(
-      '--latency measures UDP over IPv4 without checksum, with one tag at most',
-      'leave it out',
-    )
+/** The addresses that packets are sent from: of VXLAN those outside. */
+function sourcesOf({ shape: { template, counts } }: Pick<Stream, 'shape'>): AddressRange {
+  if (template.vxlan !== null) return { first: template.vxlan.sourceIp, count: 1 }
+  return { first: template.sourceIp, count: counts.sourceIp ?? 1 }
+}
+
+function readAnswer(text: string): readonly AddressRange[] | 'src' {
+  return text === 'src' ? text : text.split(',').map((part) => readAddresses('--answer', part))
 }
 
 function checkRate(text: string): void {

@@ -1,20 +1,44 @@
-/** Round-trip times, for people and for scripts. */
-import { counted, countersText } from '../../wording.ts'
+/** What a run has found out, for people and for scripts. */
+import { counted, countersText, grouped } from '../../wording.ts'
 import type { Findings } from '../command.ts'
-import type { Latency } from './latency.ts'
+import type { Jitter, Latency, Reordering } from './latency.ts'
+import type { PktgenResult, StreamResult } from './result.ts'
 
 const NONE: Findings = { json: {}, text: null, warnings: [], loss: null }
 
-/** `latency`: null if it wasn't measured. */
-export function findingsOf(latency: Latency | null): Findings {
-  if (latency === null) return NONE
-  const { sent, returned, duplicated, damaged, foreign, late, lost } = latency
+/** `result`: null if the run has not come to one. */
+export function findingsOf(result: PktgenResult | null): Findings {
+  if (result === null) return NONE
+  const { probes, streams, answered } = result
+  const answers = answered === null ? [] : [`answered: ${countersText({ ...answered })}`]
+  const lines = [...(streams ?? []).map(streamLine), ...answers]
+  const json = {
+    ...(probes === null
+      ? {}
+      : {
+          latencyMicroseconds: probes.latency,
+          jitterMicroseconds: probes.jitter,
+          reordering: probes.reordering,
+        }),
+    ...(streams === null ? {} : { streams }),
+    ...(answered === null ? {} : { answered }),
+  }
+  if (probes === null) {
+    const text = lines.length === 0 ? null : { title: 'pktgen', first: '', lines }
+    return { ...NONE, json, text }
+  }
+  const { sent, returned, duplicated, damaged, foreign, late, lost } = probes.latency
   return {
-    json: { latencyMicroseconds: latency },
+    json,
     text: {
       title: 'round trip',
       first: ` of ${counted(sent, 'packet')}: ${countersText({ returned, lost, duplicated, damaged, foreign, late })}`,
-      lines: timesOf(latency),
+      lines: [
+        ...timesOf(probes.latency),
+        ...jitterLine(probes.jitter),
+        ...orderLine(probes.reordering),
+        ...lines,
+      ],
     },
     warnings: returned === 0 ? ['no packet came back whose round trip could be measured (--latency)'] : [],
     // What was sent and has not come back intact is lost, wherever it ended.
@@ -28,4 +52,27 @@ function timesOf({ min, p50, p99, p999, p9999, p99999, max }: Latency): string[]
     value === null ? [] : [`${name} ${value.toFixed(1)} µs`],
   )
   return texts.length > 0 ? [texts.join(', ')] : []
+}
+
+function jitterLine({ mean, max, smoothed }: Jitter): string[] {
+  if (mean === null || max === null) return []
+  const last = smoothed === null ? '' : `, smoothed at the end ${smoothed.toFixed(1)} µs`
+  return [`jitter: mean ${mean.toFixed(1)} µs, max ${max.toFixed(1)} µs${last}`]
+}
+
+function orderLine({ of, reordered, ratio, extentMean, extentMax, beyond, queues }: Reordering): string[] {
+  if (ratio === null) return []
+  const share = reordered === 0 ? '' : ` (${Number((ratio * 100).toPrecision(3))}%)`
+  const least = beyond === 0 ? '' : ' at least'
+  const extent =
+    extentMean === null || extentMax === null
+      ? ''
+      : `, extent${least} mean ${extentMean.toFixed(1)}, max ${grouped(extentMax)}`
+  const among = queues === 1 ? '' : '; order among what one queue has sent and one received'
+  return [`reordered ${grouped(reordered)} of ${grouped(of)}${share}${extent}${among}`]
+}
+
+function streamLine({ name, sent, returned, lost }: StreamResult): string {
+  const counters = returned === null || lost === null ? { sent } : { sent, returned, lost }
+  return `${name}: ${countersText(counters)}`
 }

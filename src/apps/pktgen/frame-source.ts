@@ -10,11 +10,17 @@ const SEQUENCE_BYTES = 4
 export interface FrameSource {
   /** Packets made so far. */
   readonly sent: number
+  /** The same by stream. */
+  readonly sentOfEach: readonly number[]
+  /** The stream of those that next() has made last, 0 where there is only one. */
+  readonly stream: number
   /**
    * Puts the ids of up to `wanted` packets into `batch[0…]`; returns how many, which may be fewer, or none for now. They are
    * the caller's.
    */
   next(batch: Int32Array, wanted: number): number
+  /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC. */
+  begin?(startedAt: number): void
 }
 
 /** The packet memory as bytes and as words. */
@@ -24,6 +30,7 @@ export function bytesOf({ u8 }: PacketMemory): Bytes {
 
 /** Of the packets of a plan those that are this worker's share, each with its number in the run. */
 export class GeneratedFrames implements FrameSource {
+  readonly stream = 0
   private readonly memory: PacketMemory
   private readonly bytes: Bytes
   private readonly pool: number
@@ -31,7 +38,9 @@ export class GeneratedFrames implements FrameSource {
   private readonly sizes: Uint16Array
   private readonly turns: Uint8Array
   /** Which template each buffer holds, so that it is copied only when it changes. */
-  private readonly holds: Int8Array
+  private readonly holds: Int16Array
+  /** The number by which buffers hold the first template: those of other streams have others. */
+  private readonly base: number
   /** How far number and turn go on from one packet to this worker's next. */
   private readonly step: number
   private readonly turnStep: number
@@ -46,7 +55,14 @@ export class GeneratedFrames implements FrameSource {
   /** In an array, as a double field that grows out of the small integers would have the loop compiled again. */
   private readonly count = new Float64Array(1)
 
-  constructor(memory: PacketMemory, pool: number, plan: FramePlan, share: Share) {
+  /** `held`: where several streams use the same buffers, what each of them holds, and the number of this stream's first template. */
+  constructor(
+    memory: PacketMemory,
+    pool: number,
+    plan: FramePlan,
+    share: Share,
+    held = { holds: new Int16Array(memory.size.length).fill(-1), base: 0 },
+  ) {
     const { templates, turns } = plan
     const { index, of } = share
     this.memory = memory
@@ -55,7 +71,8 @@ export class GeneratedFrames implements FrameSource {
     this.templates = templates.map((frame) => bytesOver(paddedToWords(frame).buffer))
     this.sizes = Uint16Array.from(templates, (frame) => frame.length)
     this.turns = Uint8Array.from(turns)
-    this.holds = new Int8Array(memory.size.length).fill(-1)
+    this.holds = held.holds
+    this.base = held.base
     this.step = of
     this.turnStep = of % turns.length
     this.fields = new PacketFields(memory, plan, share)
@@ -69,6 +86,10 @@ export class GeneratedFrames implements FrameSource {
     return this.count[0]
   }
 
+  get sentOfEach(): readonly number[] {
+    return [this.sent]
+  }
+
   next(batch: Int32Array, wanted: number): number {
     const count = this.memory.allocate(this.pool, batch, wanted)
     if (this.uniform) this.number(batch, count)
@@ -79,13 +100,13 @@ export class GeneratedFrames implements FrameSource {
 
   /** Packets that differ by their numbers only. */
   private number(batch: Int32Array, count: number): void {
-    const { memory, holds, step } = this
+    const { memory, holds, step, base } = this
     const { u8 } = memory
     const tail = this.sizes[0] - SEQUENCE_BYTES
     let number = this.nextNumber
     for (let i = 0; i < count; i++) {
       const id = batch[i]
-      if (holds[id] !== 0) this.place(id, 0)
+      if (holds[id] !== base) this.place(id, 0)
       writeSequence(u8, (memory.dataOffset(id) + tail) | 0, number)
       number = (number + step) | 0
     }
@@ -93,7 +114,7 @@ export class GeneratedFrames implements FrameSource {
   }
 
   private make(batch: Int32Array, count: number): void {
-    const { memory, sizes, turns, holds, chosen, step, turnStep } = this
+    const { memory, sizes, turns, holds, chosen, step, turnStep, base } = this
     const { u8 } = memory
     const period = turns.length
     let number = this.nextNumber
@@ -102,7 +123,7 @@ export class GeneratedFrames implements FrameSource {
       const id = batch[i]
       const template = turns[turn]
       chosen[i] = template
-      if (holds[id] !== template) this.place(id, template)
+      if (holds[id] !== base + template) this.place(id, template)
       writeSequence(u8, (memory.dataOffset(id) + sizes[template] - SEQUENCE_BYTES) | 0, number)
       number = (number + step) | 0
       turn += turnStep
@@ -118,7 +139,7 @@ export class GeneratedFrames implements FrameSource {
     const { memory, sizes } = this
     copyBytes(this.templates[template], 0, this.bytes, memory.dataOffset(id), sizes[template])
     memory.size[id] = sizes[template]
-    this.holds[id] = template
+    this.holds[id] = this.base + template
   }
 }
 

@@ -10,29 +10,25 @@
  *
  * All of it little-endian. The stamp is CLOCK_MONOTONIC in nanoseconds, its lowest 48 bits (40): it comes around after
  * three days (18 minutes), and only a round trip that takes longer would be mistaken. The check is over stamp, sequence
- * number, UDP ports and a random key of this run; the nonce is one byte that tells this run's probes from others.
- * Byte 48 of the frame, which `forward --touch` changes, is not looked at: the free byte, or `y` of a tagged frame.
+ * number, ports (an echo's identifier and number), the stream and a random key of this run; the nonce is one byte that tells this
+ * run's probes from others. Byte 48 of the frame, which `forward --touch` changes, is not looked at: the free byte, or `y` of a tagged
+ * frame.
  *
- * A stamp is believed if nothing speaks against the frame: EtherType, the IPv4 header's checksum, UDP's length, magic,
- * nonce, check, zeros, and a time between the start of the run and now. So what is measured was sent by this run, with these addresses
- * and ports. That also makes the count of copies exact although each worker keeps its own: RSS takes all copies of a packet
+ * A stamp is believed if nothing speaks against the frame: EtherType, IP header, lengths, all checksums, magic,
+ * nonce, check, zeros, and a time between the start of the run and now. So what is measured was sent by this run, with these
+ * ports. That also makes the count of copies exact although each worker keeps its own: RSS takes all copies of a packet
  * to the same queue, and without RSS all packets come in by the first.
  */
-import { DAMAGED, DUPLICATED, FOREIGN, LATE, type LatencyBook, SENT } from './latency.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
+import { read16, write16 } from '../../packet/big-endian.ts'
 import type { Bytes } from '../../packet/bytes.ts'
-import { internetChecksum } from '../../packet/checksum.ts'
-import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
-import { HEADER_BYTES as IP_HEADER_BYTES } from '../../packet/ipv4.ts'
+import { addToSum, finishSum } from '../../packet/checksum.ts'
+import { IpProtocol } from '../../packet/ipv4.ts'
+import { Arrivals } from './arrivals.ts'
 import { bytesOf } from './frame-source.ts'
-
-/** From the payload back to the fields of IPv4 and UDP in front of it. */
-const IP = -28
-const IP_TOTAL_LENGTH = -26
-const PORTS = -8
-const UDP_LENGTH = -4
-const UDP_CHECKSUM = -2
-const PAYLOAD = HEADER_BYTES - IP
+import { DAMAGED, FOREIGN, type LatencyBook, SENT } from './latency.ts'
+import type { ProbeJob } from './options.ts'
+import { endOf, headersHold, payloadIn, type ProbeLayout } from './probe-layout.ts'
 
 const NONCE = 3
 const WIDE_CHECK = 4
@@ -44,38 +40,56 @@ const NARROW_STAMP = 5
 const WIDE = 18
 const NARROW = 14
 const SEQUENCE_BYTES = 4
+/** Bytes of payload that a probe needs. */
+export const LEAST_PROBE = NARROW
 /** What the checks are counted by: below 2^24 and 2^16. */
 const WIDE_PRIME = 16_777_213
 const NARROW_PRIME = 65_521
+/** What a stream's number adds: for up to 16 of them, no change within one byte looks like another stream. */
+const STREAM_WEIGHT = 5019
 /** What the stamps are counted by. */
 const WIDE_SPAN = 2 ** 48
 const NARROW_SPAN = 2 ** 40
 
-/** Sequence numbers back from the newest for which copies are known, a bit each: 4.5 s at 14.88 Mpps. */
-const WINDOW_BITS = 1 << 26
-const WINDOW_WORDS = WINDOW_BITS >>> 5
+/** What a frame is to a stream: one of its own, one with its name whose check is wrong, or nothing known. */
+const ENTERED = 0
+const NAMED = 1
+const STRANGE = 2
+/** What `forward --touch` changes. */
+const TOUCHED = 48
+/** Bytes from the payload on that a stamp changes, and the sum of the words that are there without one: `ixy`, zeros. */
+const WIDE_BYTES = 14
+const NARROW_BYTES = 10
+const UNSTAMPED = 0x6978 + 0x7900
 
 export class LatencyProbe {
   private readonly memory: PacketMemory
   private readonly bytes: Bytes
   private readonly u8: Uint8Array
-  private readonly book: LatencyBook
+  /** By stream. */
+  private readonly layouts: readonly ProbeLayout[]
+  private readonly books: readonly LatencyBook[]
+  private readonly arrivals: readonly Arrivals[]
   private readonly key: number
   private readonly nonce: number
   /** When the run began, nanoseconds. */
   private start = 0
-  /** Which sequence numbers have come back. A word is cleared when the newest one enters it. */
-  private readonly seen: Uint32Array
-  private newest = 0
 
-  constructor(memory: PacketMemory, book: LatencyBook, key: number) {
+  /** `books` and `layouts` by stream; `senders`: how many workers there are. */
+  constructor(
+    memory: PacketMemory,
+    books: readonly LatencyBook[],
+    { key, layouts }: Pick<ProbeJob, 'key' | 'layouts'>,
+    senders: number,
+  ) {
     this.memory = memory
     this.bytes = bytesOf(memory)
     this.u8 = memory.u8
-    this.book = book
+    this.layouts = layouts
+    this.books = books
+    this.arrivals = books.map((book) => new Arrivals(book, senders, books.length))
     this.key = key & 0xffffff
     this.nonce = key >>> 24 === 0 ? 1 : key >>> 24 // 0 is what packets have there that are no probes
-    this.seen = new Uint32Array(WINDOW_WORDS)
   }
 
   /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC, as are all times here. */
@@ -83,20 +97,30 @@ export class LatencyProbe {
     this.start = Math.round(startedAt * 1e6)
   }
 
-  /** Makes probes of the first `count` packets of `ids`, which are pktgen's and numbered. */
-  stamp(ids: Int32Array, count: number, now: number): void {
+  /** Makes probes of the first `count` packets of `ids`, which are of stream `stream` and numbered. */
+  stamp(ids: Int32Array, count: number, stream: number, now: number): void {
     const { memory, u8, key, nonce } = this
     const { size } = memory
+    const layout = this.layouts[stream]
+    const { identity, checksum } = layout
     const nanoseconds = Math.round(now * 1e6)
     const low = nanoseconds | 0
     const high = Math.floor(nanoseconds / 2 ** 32) | 0
+    const seed = key + stream * STREAM_WEIGHT
     for (let i = 0; i < count; i++) {
       const frame = memory.dataOffset(ids[i])
-      const payload = frame + payloadIn(u8, frame)
+      const payload = payloadIn(u8, frame, layout)
       const end = frame + size[ids[i]]
       const wide = end - payload >= WIDE
       const top = high & (wide ? 0xffff : 0xff)
-      const check = checkOf(wide, key, low, top, word(u8, end - SEQUENCE_BYTES), word(u8, payload + PORTS))
+      const check = checkOf(
+        wide,
+        seed,
+        low,
+        top,
+        word(u8, end - SEQUENCE_BYTES),
+        word(u8, payload - identity),
+      )
       const checkAt = payload + (wide ? WIDE_CHECK : NARROW_CHECK)
       const stampAt = payload + (wide ? WIDE_STAMP : NARROW_STAMP)
       u8[checkAt] = check
@@ -111,8 +135,19 @@ export class LatencyProbe {
         u8[payload + CHECK_HIGH] = check >>> 16
         u8[payload + NONCE] = nonce
       }
+      if (checksum !== 0) this.mend(payload, wide, layout)
     }
-    this.book.fields[SENT] += count
+    this.books[stream].fields[SENT] += count
+  }
+
+  /** The checksum was that of the packet without stamp (RFC 1624, equation 3). */
+  private mend(payload: number, wide: boolean, { checksum, protocol, hasChecksum }: ProbeLayout): void {
+    const { u8 } = this
+    const at = payload - checksum
+    const before = (~read16(u8, at) & 0xffff) + (~UNSTAMPED & 0xffff)
+    const after = finishSum(addToSum(before, u8, payload, wide ? WIDE_BYTES : NARROW_BYTES))
+    const isUdp = protocol === IpProtocol.UDP || !hasChecksum
+    write16(u8, at, isUdp && after === 0 ? 0xffff : after)
   }
 
   /** Judges the first `count` packets of `ids`, which have come in, and measures the round trip of those that are ours. */
@@ -121,91 +156,60 @@ export class LatencyProbe {
     const nanoseconds = Math.round(now * 1e6)
     for (let i = 0; i < count; i++) {
       const frame = memory.dataOffset(ids[i])
-      this.judge(frame, frame + memory.size[ids[i]], nanoseconds)
+      const end = frame + memory.size[ids[i]]
+      this.find(frame, end, nanoseconds)
     }
   }
 
-  private judge(frame: number, frameEnd: number, now: number): void {
-    const { u8, book, key, nonce } = this
-    const payload = frame + payloadIn(u8, frame)
+  /** A frame belongs to the stream by whose key it checks. One that says it is ours, and checks by none, is damaged. */
+  private find(frame: number, end: number, now: number): void {
+    const streams = this.layouts.length
+    let named = -1
+    for (let stream = 0; stream < streams; stream++) {
+      const verdict = this.judge(frame, end, now, stream)
+      if (verdict === ENTERED) return
+      if (verdict === NAMED) named = stream
+    }
+    if (named >= 0) this.books[named].fields[DAMAGED]++
+    else this.books[0].fields[FOREIGN]++
+  }
+
+  /** Whether the frame was sent by this stream: then it is counted. */
+  private judge(frame: number, frameEnd: number, now: number, stream: number): number {
+    const { u8, key, nonce } = this
+    const layout = this.layouts[stream]
+    const payload = payloadIn(u8, frame, layout)
     // Not the frame's own end: a switch that takes a tag off fills the frame up again.
-    let end = payload + IP + u8[payload + IP_TOTAL_LENGTH] * 256 + u8[payload + IP_TOTAL_LENGTH + 1]
+    let end = endOf(u8, payload, layout)
     let intact = end <= frameEnd && end - payload >= NARROW
     if (!intact) end = frameEnd
-    if (end - payload < NARROW) {
-      book.fields[FOREIGN]++
-      return
-    }
+    if (end - payload < NARROW) return STRANGE
     const wide = end - payload >= WIDE
     const checkAt = payload + (wide ? WIDE_CHECK : NARROW_CHECK)
     const stampAt = payload + (wide ? WIDE_STAMP : NARROW_STAMP)
     const low = word(u8, stampAt)
     const top = u8[stampAt + 4] | (wide ? u8[stampAt + 5] << 8 : 0)
     const sequence = word(u8, end - SEQUENCE_BYTES)
-    const check = checkOf(wide, key, low, top, sequence, word(u8, payload + PORTS))
+    const seed = key + stream * STREAM_WEIGHT
+    const check = checkOf(wide, seed, low, top, sequence, word(u8, payload - layout.identity))
     const found = u8[checkAt] | (u8[checkAt + 1] << 8) | (wide ? u8[payload + CHECK_HIGH] << 16 : 0)
     const checks = found === check
     const named =
       u8[payload] === 0x69 &&
       u8[payload + 1] === 0x78 &&
-      (u8[payload + 2] === 0x79 || payload - frame !== PAYLOAD) &&
+      (u8[payload + 2] === 0x79 || payload + 2 === frame + TOUCHED) &&
       (!wide || u8[payload + NONCE] === nonce)
-    if (!checks && !named) {
-      book.fields[FOREIGN]++
-      return
-    }
+    if (!checks) return named ? NAMED : STRANGE
     const span = wide ? WIDE_SPAN : NARROW_SPAN
     const stamp = (low >>> 0) + top * 2 ** 32
     let age = (now % span) - stamp
     if (age < 0) age += span
-    intact &&= checks && named && age <= now - this.start
-    if (intact && this.isUnchanged(payload, stampAt + (wide ? 6 : 5), end)) this.enter(sequence, age)
-    else book.fields[DAMAGED]++
+    intact &&= named && age <= now - this.start
+    intact &&= isZero(this.bytes, stampAt + (wide ? 6 : 5), end - SEQUENCE_BYTES)
+    if (intact && headersHold(this.bytes, payload, end, layout)) this.arrivals[stream].enter(sequence, age)
+    else this.books[stream].fields[DAMAGED]++
+    return ENTERED
   }
-
-  /** What the check isn't over: headers, as pktgen makes them (a router may have changed addresses and TTL), and zeros. */
-  private isUnchanged(payload: number, zeros: number, end: number): boolean {
-    const { u8, bytes } = this
-    const ip = payload + IP
-    return (
-      u8[ip - 2] === 0x08 &&
-      u8[ip - 1] === 0x00 &&
-      u8[ip] === 0x45 &&
-      internetChecksum(u8, ip, IP_HEADER_BYTES) === 0 &&
-      u8[payload + UDP_LENGTH] * 256 + u8[payload + UDP_LENGTH + 1] === end - payload - PORTS &&
-      (u8[payload + UDP_CHECKSUM] | u8[payload + UDP_CHECKSUM + 1]) === 0 &&
-      isZero(bytes, zeros, end - SEQUENCE_BYTES)
-    )
-  }
-
-  /** An intact probe: the first of its number, a copy, or too old to tell. */
-  private enter(sequence: number, age: number): void {
-    const { seen, book } = this
-    const ahead = (sequence - this.newest) | 0
-    if (ahead <= 32 - WINDOW_BITS) {
-      book.fields[LATE]++
-      return
-    }
-    if (ahead > 0) {
-      const entered = ((sequence >>> 5) - (this.newest >>> 5)) & 0x7ffffff
-      for (let i = Math.min(entered, WINDOW_WORDS); i > 0; i--)
-        seen[((sequence >>> 5) - i + 1) & (WINDOW_WORDS - 1)] = 0
-      this.newest = sequence
-    }
-    const at = (sequence >>> 5) & (WINDOW_WORDS - 1)
-    const bit = 1 << (sequence & 31)
-    if ((seen[at] & bit) !== 0) {
-      book.fields[DUPLICATED]++
-    } else {
-      seen[at] |= bit
-      book.measured(age)
-    }
-  }
-}
-
-/** Where the payload of a frame of pktgen's begins: behind Ethernet, IPv4 and UDP headers, or a VLAN tag as well. */
-function payloadIn(u8: Uint8Array, frame: number): number {
-  return u8[frame + 12] === 0x81 && u8[frame + 13] === 0 ? PAYLOAD + VLAN_TAG_BYTES : PAYLOAD
 }
 
 function isZero({ u8, u32 }: Bytes, from: number, end: number): boolean {

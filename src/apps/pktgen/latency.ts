@@ -18,7 +18,18 @@ export const LATE = 5
 export const SHORTEST = 6
 export const LONGEST = 7
 export const SUM = 8
-const FIELDS = 9
+/** Of those returned, overtaken: the packets, and how many arrivals lie between the first that has overtaken one and itself. */
+export const REORDERED = 9
+export const EXTENT_SUM = 10
+export const EXTENT_LONGEST = 11
+/** Of those overtaken, those for which that is a lower limit. */
+export const BEYOND = 12
+/** Differences between round trips of packets that came in one after the other, nanoseconds. */
+export const JITTER_PAIRS = 13
+export const JITTER_SUM = 14
+export const JITTER_LONGEST = 15
+export const JITTER_SMOOTHED = 16
+const FIELDS = 17
 
 /** What `pktgen --latency` has found out: packets by fate, and round-trip times in microseconds. */
 export interface Latency {
@@ -47,6 +58,30 @@ export interface Latency {
   readonly p9999: number | null
   readonly p99999: number | null
   readonly max: number | null
+}
+
+/** How much round trips differ from one packet to the next that comes in (RFC 3550 §6.4.1), microseconds; null if nothing was measured. */
+export interface Jitter {
+  readonly mean: number | null
+  readonly max: number | null
+  /** The running average with a weight of 1/16 for the newest, at the end of the run; null where packets came in by several queues. */
+  readonly smoothed: number | null
+}
+
+/** Packets that a later one has overtaken (RFC 4737). */
+export interface Reordering {
+  /** Packets whose place is known: those returned. */
+  readonly of: number
+  readonly reordered: number
+  /** null if there is nothing to judge. */
+  readonly ratio: number | null
+  /** How many arrivals after the first packet that has overtaken it one came (§4.2.2). */
+  readonly extentMean: number | null
+  readonly extentMax: number | null
+  /** Reordered packets for which that is not known any more: at least what is counted. */
+  readonly beyond: number
+  /** Order is that among the packets that one queue has sent and one has received. */
+  readonly queues: number
 }
 
 /** One worker's; written by it only. */
@@ -108,6 +143,34 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
     p9999: microseconds(0.9999),
     p99999: microseconds(0.99999),
     max: longest / 1000,
+  }
+}
+
+/** Of all workers together, each of which has its own order of arrival. */
+export function jitterOf(books: readonly LatencyBook[]): Jitter {
+  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const pairs = sum(JITTER_PAIRS)
+  if (pairs === 0) return { mean: null, max: null, smoothed: null }
+  const used = books.filter(({ fields }) => fields[RETURNED] > 0)
+  return {
+    mean: Math.round(sum(JITTER_SUM) / pairs) / 1000,
+    max: Math.max(...books.map(({ fields }) => fields[JITTER_LONGEST])) / 1000,
+    smoothed: used.length === 1 ? Math.round(used[0].fields[JITTER_SMOOTHED]) / 1000 : null,
+  }
+}
+
+/** Of all workers together; `queues`: how many there are. */
+export function reorderingOf(books: readonly LatencyBook[], queues: number): Reordering {
+  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const [of, reordered] = [sum(RETURNED), sum(REORDERED)]
+  return {
+    of,
+    reordered,
+    ratio: of === 0 ? null : reordered / of,
+    extentMean: reordered === 0 ? null : sum(EXTENT_SUM) / reordered,
+    extentMax: reordered === 0 ? null : Math.max(...books.map(({ fields }) => fields[EXTENT_LONGEST])),
+    beyond: sum(BEYOND),
+    queues,
   }
 }
 

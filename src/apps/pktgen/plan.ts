@@ -5,8 +5,11 @@ import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
 import { rate as readRate } from '../../quantity.ts'
-import { LatencyBook, latencyOf, roundTripsOf } from './latency.ts'
+import { LatencyBook, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions } from './options.ts'
+import { probeLayoutOf } from './probe-layout.ts'
+import { booksOf, type PktgenResult, resultOf } from './result.ts'
+import { averageOfStreams, planStreams } from './stream-plan.ts'
 import { planFrames } from './templates/frame-plan.ts'
 
 /** What a percentage means while no link tells: the speed of the card. */
@@ -18,16 +21,12 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
   try {
     const jobs = (linkMbit: number): PktgenJob[] => makeJobs(options, context, feed, linkMbit)
     jobs(NOMINAL_MBIT)
-    let books: readonly LatencyBook[] = []
+    let made: readonly PktgenJob[] = []
     return {
-      jobs([linkMbit]) {
-        const made = jobs(linkMbit)
-        books = made.flatMap(({ probe }) => (probe === null ? [] : [new LatencyBook(probe.book)]))
-        return made
-      },
+      jobs: ([linkMbit]) => (made = jobs(linkMbit)),
       ...(feed === null ? {} : { failed: feed.failed }),
-      result: () => latencyOf(books),
-      roundTrips: () => roundTripsOf(books),
+      result: (tallies): PktgenResult => resultOf(options, made, tallies),
+      roundTrips: () => roundTripsOf(booksOf(options, made).flat()),
       close: () => feed?.close(),
     }
   } catch (error) {
@@ -48,37 +47,61 @@ function openFeed(
 
 type Frames = Pick<SharedFeed, 'capture' | 'averageFrameBytes'>
 
-/** One per queue. `frames`: those of the capture, if there is one. `linkMbit`: 0 without a link. */
+/** One per queue. `feed`: the frames of the capture, if there is one. `linkMbit`: 0 without a link. */
 export function makeJobs(
   options: PktgenOptions,
   { physical, queues }: Pick<PlanContext, 'physical' | 'queues'>,
-  frames: Frames | null,
+  feed: Frames | null,
   linkMbit: number,
 ): PktgenJob[] {
-  const { rate, count, shape } = options
-  const { template, sizes, counts, order, seed } = shape
-  const frameBytes = frames === null ? averageBytes(sizes) : frames.averageFrameBytes
+  const { rate, count, shape, streams, latency, answer } = options
+  const speed = linkMbit === 0 ? NOMINAL_MBIT : linkMbit
+  const frameBytes =
+    feed !== null
+      ? feed.averageFrameBytes
+      : streams === null
+        ? averageBytes(shape.sizes)
+        : averageOfStreams(streams)
   const inPackets = rate !== null && readRate(rate).of === 'packets'
   const [real] = physical
+  const { rate: pace, limitOnly } = paceOf(rate, frameBytes, speed, real)
   const common = {
-    frames:
-      frames === null
-        ? ({ kind: 'plan', plan: planFrames(template, sizes, counts, order, seed) } as const)
-        : ({ kind: 'capture', capture: frames.capture } as const),
-    ...pace(rate, frameBytes, linkMbit === 0 ? NOMINAL_MBIT : linkMbit, real),
+    frames: framesOf(options, feed, pace, speed),
+    rate: streams === null ? pace : null,
+    limitOnly,
     rateFrameBytes: inPackets ? null : frameBytes,
     count,
+    answers: answer.length === 0 ? null : { mac: macOf(options), addresses: answer },
   }
+  const layouts = (streams ?? [options]).map((stream) => probeLayoutOf(stream.shape.template))
   const key = randomInt(2 ** 32)
   return Array.from({ length: queues }, (_, index) => ({
     ...common,
     share: { index, of: queues },
-    probe: options.latency ? { key, book: LatencyBook.allocate() } : null,
+    probe: latency ? { key, layouts, books: layouts.map(() => LatencyBook.allocate()) } : null,
   }))
 }
 
+function framesOf(
+  { shape, streams }: PktgenOptions,
+  feed: Frames | null,
+  pace: number | null,
+  linkMbit: number,
+): PktgenJob['frames'] {
+  if (feed !== null) return { kind: 'capture', capture: feed.capture }
+  if (streams !== null) return { kind: 'streams', streams: planStreams(streams, pace, linkMbit) }
+  const { template, sizes, counts, order, seed } = shape
+  return { kind: 'plan', plan: planFrames(template, sizes, counts, order, seed) }
+}
+
+/** The address that this end has: of the outermost frame that it sends. */
+function macOf({ shape, streams }: PktgenOptions): Uint8Array {
+  const { template } = streams === null ? shape : streams[0].shape
+  return (template.vxlan ?? template).sourceMac
+}
+
 /** A real link holds a card to line rate by itself, and better than any clock of ours. A virtual one doesn't. */
-function pace(
+function paceOf(
   rate: string | null,
   frameBytes: number,
   linkMbit: number,

@@ -5,6 +5,8 @@ import { Lane } from './lane.ts'
 import type { Rfc2544Job, Rfc2544Options } from './options.ts'
 import { planRfc2544 } from './plan.ts'
 
+/** Keys of lanes differ in the byte that tells trials from each other, and in what the checks of frames are made of. */
+const LANE_KEY = 2 ** 24 + 1
 /** Never at its end, and at a rate that doesn't hold it up: no whole number, see packet/pacer.ts. */
 const REHEARSED = { count: Number.MAX_SAFE_INTEGER, rate: 1e9 + 0.5, key: 1 }
 
@@ -42,7 +44,7 @@ function makeRfc2544(context: WorkerContext, job: Rfc2544Job): AppSteps {
     lanes.forEach((lane, i) => {
       const count = (order[LANES] & (1 << i)) === 0 ? 0 : order[COUNT]
       const plan = job.lanes[i].plans[order[SIZE]]
-      lane.begin({ rate: order[RATE], count, plan, key: (order[KEY] + i) | 0 }, now)
+      lane.begin({ rate: order[RATE], count, plan, key: (order[KEY] + i * LANE_KEY) | 0 }, now)
     })
   }
   const rehearse = (): void => {

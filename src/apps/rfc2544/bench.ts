@@ -124,7 +124,7 @@ export class Bench {
     order[SIZE] = size
     order[LANES] = lanes
     // Its upper byte, which tells trials from each other, differs from that of the last trials, and of the other lane.
-    order[KEY] = ((1 + ((trial * 2) % 254)) << 24) | randomInt(2 ** 24 - 2)
+    order[KEY] = ((1 + ((trial * 2) % 254)) << 24) | randomInt(2 ** 24 - 1)
     Atomics.store(words, TRIAL, trial)
     return trial
   }

@@ -6,6 +6,8 @@ import type { FramePlan } from '../pktgen/templates/frame-plan.ts'
 import { GeneratedFrames } from '../pktgen/frame-source.ts'
 import { type LatencyBook, RETURNED } from '../pktgen/latency.ts'
 import { LatencyProbe } from '../pktgen/latency-probe.ts'
+import { probeLayoutOf } from '../pktgen/probe-layout.ts'
+import { DEFAULT_TEMPLATE } from '../../packet/template.ts'
 import { BEGUN, ENDED, LAST_BACK, type LaneCounts, SENT, SILENT_FROM, SILENT_UNTIL } from './board.ts'
 
 /** What of a trial concerns a lane. */
@@ -20,6 +22,8 @@ export interface LaneOrder {
 }
 
 const WHOLE = { index: 0, of: 1 }
+/** All frames of a trial have the same headers. */
+const LAYOUT = probeLayoutOf(DEFAULT_TEMPLATE)
 /** What a busy machine couldn't send in time isn't made up for, but for so many milliseconds, or a batch: more would be a burst that nobody has asked for. */
 const CATCH_UP = 2
 
@@ -58,7 +62,7 @@ export class Lane {
   begin({ rate, count, plan, key }: LaneOrder, now: number): void {
     const { counts } = this
     this.source = new GeneratedFrames(this.memory, this.pool, plan, WHOLE)
-    this.probe = new LatencyProbe(this.memory, this.book, key)
+    this.probe = new LatencyProbe(this.memory, [this.book], { key, layouts: [LAYOUT] }, 1)
     this.probe.begin(now)
     this.pacer = new Pacer(rate, Math.max(CATCH_UP, (this.batch.length / rate) * 1000))
     this.pacer.begin(now)
@@ -86,7 +90,7 @@ export class Lane {
     const wanted = Math.min(batch.length, left[0], this.from.tx.room(), left[1])
     if (wanted <= 0) return 0
     const count = source.next(batch, wanted)
-    probe.stamp(batch, count, now)
+    probe.stamp(batch, count, 0, now)
     this.from.tx.transmit(batch, 0, count)
     left[0] -= count
     left[1] -= count

@@ -85,7 +85,8 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
       step() {
         end.catchUp()
         const moved = fromOuter() + fromInner()
-        if ((++steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.now() >= nextSecond) {
+        steps = (steps + 1) & BUSY
+        if ((steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.now() >= nextSecond) {
           end.everySecond()
           nextSecond = clock.now() + 1000
         }

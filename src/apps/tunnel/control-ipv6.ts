@@ -15,7 +15,7 @@ import {
 import { type Control, type ControlOptions, noteMtu } from './control.ts'
 import { Fate } from './fates.ts'
 import { layoutOf } from './job.ts'
-import { writeAdvertisement } from './advertisement.ts'
+import { writeAdvertisement } from '../../packet/advertisement.ts'
 
 const IP_BYTES = 40
 const MTU = 4

@@ -87,7 +87,11 @@ export class TunnelEnd {
   /** Once per step: takes over what any worker has learned. */
   catchUp(): void {
     const { version } = this.underlay
-    if (version === this.seen || this.pretence !== null) return
+    if (version !== this.seen && this.pretence === null) this.takeOver(version)
+  }
+
+  /** A method of its own: what closures keep is allocated on entry. */
+  private takeOver(version: number): void {
     this.seen = version
     const { headers, underlay, hosts, job, waiting, context } = this
     headers.refresh()

@@ -1,8 +1,11 @@
 /** The way of plain packets in WebAssembly (wasm/plain.ts), several times as fast as enter() and leave(), which take all others. */
 import type { PacketMemory } from '../../memory/packets.ts'
 import { ECN_AFTER_TUNNEL } from '../../packet/ecn.ts'
+import { HEADER_BYTES as ETHERNET_BYTES } from '../../packet/ethernet.ts'
+import { MAC_BYTES } from '../../packet/mac.ts'
+import { HEADER_BYTES as UDP_BYTES } from '../../packet/udp.ts'
 import type { Headers } from './headers.ts'
-import type { TunnelJob } from './job.ts'
+import type { Layout, TunnelJob } from './job.ts'
 import code from './wasm/plain.wasm'
 
 interface Loops {
@@ -10,10 +13,11 @@ interface Loops {
     packets: number,
     shift: number,
     header: number,
+    wanted: number,
+    cared: number,
     bytes: number,
     ethernet: number,
     isIpv4: boolean,
-    isVxlan: boolean,
     mask: number,
     withChecksums: boolean,
     ecn: number,
@@ -48,21 +52,23 @@ export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: 
     env: { memory: space.memory },
   })
   const loops = exports as unknown as Loops
-  const headerAt = space.take(layout.all)
-  const header = new Uint8Array(space.buffer, headerAt, layout.all)
-  const ecnAt = space.take(ECN_AFTER_TUNNEL.length)
-  new Uint8Array(space.buffer, ecnAt, ECN_AFTER_TUNNEL.length).set(ECN_AFTER_TUNNEL)
+  const bytes = (length: number): Uint8Array => new Uint8Array(space.buffer, space.take(length), length)
+  const [header, wanted, cared] = [bytes(layout.all), bytes(layout.all), bytes(layout.all)]
+  cared.set(caredBits(job, layout))
+  const ecn = bytes(ECN_AFTER_TUNNEL.length)
+  ecn.set(ECN_AFTER_TUNNEL)
   loops.start(
     memory.u8.byteOffset,
     memory.bufferShift,
-    headerAt,
+    header.byteOffset,
+    wanted.byteOffset,
+    cared.byteOffset,
     layout.all,
     layout.ethernet,
     job.local.length === 4,
-    job.encapsulation === 'vxlan',
     job.dscp === null ? 0xff : 3,
     job.udpChecksum,
-    ecnAt,
+    ecn.byteOffset,
   )
   let ready = false
   return {
@@ -70,8 +76,51 @@ export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: 
     leave: (batch, from, to) => from + loops.leave(batch.byteOffset + from * 4, to - from),
     change({ u8, stride, ipSums, pseudoSums, longest, ready: known }) {
       header.set(u8.subarray(network * stride, network * stride + layout.all))
+      wanted.set(returned(header, job, layout))
       ready = known[network] !== 0
       loops.change(ipSums[network], pseudoSums[network], longest[network])
     },
   }
+}
+
+/** The headers of a packet from the other end, of which we know what goes there. */
+function returned(header: Uint8Array, { local }: TunnelJob, { ethernet }: Layout): Uint8Array {
+  const back = header.slice()
+  back.copyWithin(0, MAC_BYTES, 2 * MAC_BYTES)
+  const addresses = ethernet + (local.length === 4 ? 12 : 8)
+  back.copyWithin(addresses, addresses + local.length, addresses + 2 * local.length)
+  back.set(local, addresses + local.length)
+  return back
+}
+
+/** The bits of these headers that must be so: all but what the other end may choose, and lengths and sums, which are looked at one by one. */
+function caredBits({ local, encapsulation, vlan }: TunnelJob, { ethernet, ip, all }: Layout): Uint8Array {
+  const bits = new Uint8Array(all).fill(0xff)
+  const udp = ethernet + ip
+  const tunnel = udp + UDP_BYTES
+  // Who has sent it on this link; the priority of its VLAN.
+  bits.fill(0, MAC_BYTES, 2 * MAC_BYTES)
+  if (vlan !== null) bits[ETHERNET_BYTES] = 0x0f
+  if (local.length === 4) {
+    // Class, length, identification; not whether it may be fragmented, but that it isn't; time to live; checksum.
+    bits.fill(0, ethernet + 1, ethernet + 6)
+    bits[ethernet + 6] = 0x3f
+    bits[ethernet + 8] = 0
+    bits.fill(0, ethernet + 10, ethernet + 12)
+  } else {
+    // Class, flow label, length; hop limit.
+    bits[ethernet] = 0xf0
+    bits.fill(0, ethernet + 1, ethernet + 6)
+    bits[ethernet + 7] = 0
+  }
+  // Source port; length, checksum.
+  bits.fill(0, udp, udp + 2)
+  bits.fill(0, udp + 4, tunnel)
+  // VXLAN: of its flags that of a valid identifier, nothing that is reserved. Geneve: as we send it, without options.
+  if (encapsulation === 'vxlan') {
+    bits[tunnel] = 0x08
+    bits.fill(0, tunnel + 1, tunnel + 4)
+  }
+  bits[tunnel + 7] = 0
+  return bits
 }

@@ -17,6 +17,8 @@ const RX_ERRORS = [
   ...['crc', 'illegal_byte', 'length', 'undersize', 'fragment', 'oversize', 'jabber'],
   ...['fragments', 'bad_length'],
 ]
+/** What the driver drops of a queue that the card has already received. */
+const OF_QUEUE = ['pool_empty', 'fragments', 'bad_length']
 const TX_ERRORS = ['tx_invalid', 'tx_refused']
 
 interface Port {
@@ -102,7 +104,7 @@ function onPort(use: (port: Port, number: number) => object): Command {
 }
 
 /** The queues of a device: where there is one, all goes through it. */
-function queuesOf(device: DeviceState): readonly Pick<QueueState, 'queue' | 'rx' | 'tx'>[] {
+function queuesOf(device: DeviceState): readonly Pick<QueueState, 'queue' | 'rx' | 'tx' | 'dropped'>[] {
   return device.queues.length > 0 ? device.queues : [{ ...device, queue: 0 }]
 }
 
@@ -154,7 +156,7 @@ function statsOf(device: DeviceState): object {
     q_opackets: each((queue) => queue.tx.packets),
     q_ibytes: each((queue) => queue.rx.bytes),
     q_obytes: each((queue) => queue.tx.bytes),
-    q_errors: each(() => 0),
+    q_errors: each((queue) => sumOf(queue.dropped, OF_QUEUE)),
   }
 }
 
@@ -170,9 +172,10 @@ function extendedOf(device: DeviceState): object {
     tx_errors: sumOf(dropped, TX_ERRORS),
     rx_mbuf_allocation_errors: sumOf(dropped, NO_BUFFER),
     ...Object.fromEntries(
-      queuesOf(device).flatMap(({ queue, rx, tx }) => [
+      queuesOf(device).flatMap(({ queue, rx, tx, dropped }) => [
         [`rx_q${queue}_packets`, rx.packets],
         [`rx_q${queue}_bytes`, rx.bytes],
+        [`rx_q${queue}_errors`, sumOf(dropped, OF_QUEUE)],
         [`tx_q${queue}_packets`, tx.packets],
         [`tx_q${queue}_bytes`, tx.bytes],
       ]),

@@ -7,7 +7,15 @@ import { lineRate } from '../../../src/packet/rate.ts'
 const SHAPE = { payload: 0, mtu: 1500, called: (name: string) => name }
 
 function options(rate: string | null, flags: StreamFlags = {}): PktgenOptions {
-  return { shape: shapeOf(flags, SHAPE), rate, count: null, pcap: null, latency: false }
+  return {
+    shape: shapeOf(flags, SHAPE),
+    rate,
+    count: null,
+    pcap: null,
+    latency: false,
+    answer: [],
+    streams: null,
+  }
 }
 
 function paceOf(physical: boolean, rate: string | null, linkMbit = 10_000, size = 60) {
@@ -38,5 +46,5 @@ test('queues have the same job, but for their share', () => {
   expect(jobs.map((job) => job.share)).toEqual([0, 1, 2].map((index) => ({ index, of: 3 })))
   expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
   expect(new Set(jobs.map((job) => job.probe?.key)).size).toBe(1)
-  expect(new Set(jobs.map((job) => job.probe?.book)).size).toBe(3)
+  expect(new Set(jobs.map((job) => job.probe?.books[0])).size).toBe(3)
 })

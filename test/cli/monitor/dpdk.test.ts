@@ -60,7 +60,7 @@ test('counters under the names of rte_eth_stats, each drop in one of them', () =
     ...{ ipackets: 100, opackets: 50, ibytes: 6000, obytes: 3000 },
     ...{ imissed: 3, rx_nombuf: 4, ierrors: 24, oerrors: 32 },
     // The one queue there is has had all of it.
-    ...{ q_ipackets: [100, ...zeros], q_obytes: [3000, ...zeros] },
+    ...{ q_ipackets: [100, ...zeros], q_obytes: [3000, ...zeros], q_errors: [4, ...zeros] },
   })
   expect(asked(commands, TWO, '/ethdev/stats,1')).toMatchObject({ q_ipackets: [1, 2, ...zeros.slice(1)] })
   expect(asked(commands, TWO, '/ethdev/xstats,1')).toMatchObject({

@@ -269,7 +269,18 @@ describe('text', () => {
     [80, 80],
     [60, 60],
   ])('with %s columns no line is longer than %i', (columns, longest) => {
-    const { json, text } = findingsOf(latency)
+    const { json, text } = findingsOf({
+      probes: {
+        latency,
+        jitter: { mean: 12.3, max: 45_678.9, smoothed: 3.4 },
+        reordering: {
+          ...{ of: 4_400_000_000, reordered: 1234, ratio: 2.8e-7, extentMean: 12.5, extentMax: 1234 },
+          ...{ beyond: 3, queues: 4 },
+        },
+      },
+      streams: [{ name: 'voice', sent: 4_400_000_000, returned: 4_400_000_000, lost: 12 }],
+      answered: { arp: 3, neighbour: 4, ping: 5 },
+    })
     const app = {
       name: 'pktgen',
       counters: { looked_at: 4_400_000_000, passed_over: 4_400_000_000, not_understood: 3 },

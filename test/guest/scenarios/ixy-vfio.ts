@@ -1,6 +1,7 @@
 /** ixy-ts in the guest on two virtual 82599s through VFIO and an IOMMU: as root, as an ordinary user, with interrupts. */
 import assert from 'node:assert/strict'
 import { breachesAreDocumented, reported } from '../harness/breaches.ts'
+import { doctor } from '../harness/doctor-in-guest.ts'
 import { type FarEnd, HostNetwork } from '../harness/host-network.ts'
 import { RunningIxy, accessPaths, ixy, mixedFrames, passes } from '../harness/ixy-in-guest.ts'
 import { PRODUCT_FOLDER } from '../harness/initramfs.ts'
@@ -116,7 +117,13 @@ async function missing(bench: Bench): Promise<void> {
   await test.check('without vfio-pci: the error names the module', () =>
     fails(bench, 4, /vfio-pci is not loaded.*modprobe vfio-pci.*IXY_ERR_NO_VFIO/s),
   )
-  await guest.sh('load vfio-pci && load vfio_iommu_type1')
+  await test.check('doctor says the same, and all is well once its command was run', async () => {
+    const ill = await doctor(guest, cards, 'root')
+    assert.deepEqual([ill.code, ill.failing], [4, ['vfio-pci']], ill.output)
+    const well = await doctor(guest, cards, 'root', ill.commands)
+    assert.deepEqual([well.code, well.failing], [0, []], well.output)
+    return ill.commands.join('; ')
+  })
   await hugePages(guest, 48)
   await test.check('ixy-ts devices: access path vfio, IOMMU groups', async () => {
     const { code, output } = await ixy(guest, 'devices')
@@ -159,11 +166,20 @@ async function asRoot(bench: Bench): Promise<void> {
 async function asUser(bench: Bench): Promise<void> {
   const { test, guest, farA, farB, cards } = bench
   await hugePages(guest, 0)
-  for (const { address } of cards)
-    await guest.sh(`cd /sys/bus/pci/devices/${address}
-      echo vfio-pci >driver_override; echo ${address} >driver/unbind; echo ${address} >/sys/bus/pci/drivers_probe`)
   await guest.sh('chmod 666 /dev/vfio/vfio')
   const groups = cards.map(({ group }) => `/dev/vfio/${group}`)
+  await test.check(
+    'doctor, as a user: its commands bind the cards, open their groups, raise the limit',
+    async () => {
+      const ill = await doctor(guest, cards, 'user')
+      assert.deepEqual([ill.code, ill.failing], [4, ['rights', 'memlock']], ill.output)
+      const well = await doctor(guest, cards, 'user', ill.commands)
+      assert.deepEqual([well.code, well.failing], [0, []], well.output)
+      for (const card of cards) assert.equal(await driverOf(guest, card), 'vfio-pci')
+      return ill.commands.join('; ')
+    },
+  )
+  await guest.sh(`chown root ${groups.join(' ')}`)
   await test.check('user without rights: the error names the group', () =>
     fails(bench, 4, new RegExp(`${groups[0]}.*chown.*IXY_ERR_PERMISSION`, 's'), 'user'),
   )

@@ -42,6 +42,8 @@ export interface StreamOption<Flag extends StreamFlag = StreamFlag> {
   /** How its value is written; null: it has none. */
   readonly value: string | null
   readonly description: string
+  /** What there is to choose from. */
+  readonly choices?: readonly string[]
   /** `what` names the option in an error. Throws IXY_ERR_USAGE. */
   readonly read: (what: string, text: string) => StreamFlags[Flag]
 }
@@ -71,6 +73,7 @@ export const STREAM_OPTIONS: { readonly [Flag in StreamFlag]-?: StreamOption<Fla
     name: 'proto',
     value: '<name>',
     description: 'udp, tcp, or icmp: echo requests, of ICMPv6 with IPv6 addresses (default: udp)',
+    choices: PROTOCOLS,
     read: (what, text) => oneOf(what, text, PROTOCOLS),
   },
   srcIp: {
@@ -111,6 +114,7 @@ export const STREAM_OPTIONS: { readonly [Flag in StreamFlag]-?: StreamOption<Fla
     value: '<order>',
     description:
       'how ranges go together: turn, each goes on with every packet; product, every combination; random (default: turn)',
+    choices: ORDERS,
     read: (what, text) => oneOf(what, text, ORDERS),
   },
   seed: {
@@ -141,6 +145,7 @@ export const STREAM_OPTIONS: { readonly [Flag in StreamFlag]-?: StreamOption<Fla
     name: 'udp-checksum',
     value: '<on|off>',
     description: 'UDP has its checksum (default: IPv6 on, IPv4 off)',
+    choices: ['on', 'off'],
     read: (what, text) => oneOf(what, text, ['on', 'off']) === 'on',
   },
   vxlan: {

@@ -1,7 +1,7 @@
-import type { IcmpMessage } from '../../packet/icmp.ts'
-import { IpProtocol } from '../../packet/ipv4.ts'
-import type { Ipv6Packet } from '../../packet/ipv6.ts'
-import { NEIGHBOUR_BYTES, NEIGHBOUR_HOP_LIMIT, type NeighbourMessage } from '../../packet/neighbour.ts'
+import type { IcmpMessage } from './icmp.ts'
+import { IpProtocol } from './ipv4.ts'
+import type { Ipv6Packet } from './ipv6.ts'
+import { NEIGHBOUR_BYTES, NEIGHBOUR_HOP_LIMIT, type NeighbourMessage } from './neighbour.ts'
 
 const IP_BYTES = 40
 const ALL_NODES = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)

@@ -1,0 +1,109 @@
+/** Packets of several streams, each at its own rate, or with its share of what the rings take. */
+import type { MonotonicClock } from '../../linux/monotonic.ts'
+import type { PacketMemory } from '../../memory/packets.ts'
+import { Pacer } from '../../packet/pacer.ts'
+import { type FrameSource, GeneratedFrames } from './frame-source.ts'
+import type { Share, StreamJob } from './options.ts'
+import { shareOf } from './share.ts'
+
+export class StreamFrames implements FrameSource {
+  /** The stream of those that next() has made last. */
+  stream = 0
+  private readonly clock: MonotonicClock
+  private readonly share: Share
+  private readonly jobs: readonly StreamJob[]
+  private readonly sources: readonly GeneratedFrames[]
+  private readonly pacers: readonly (Pacer | null)[]
+  /** By stream: packets of this worker's share, Infinity without end; those that its pacer has allowed and that aren't made yet. */
+  private readonly limits: Float64Array
+  private readonly allowed: Float64Array
+  private readonly count = new Float64Array(1)
+
+  /** `backlog`: for how many milliseconds a stream makes up for what it couldn't send; null: a pacer's own. */
+  constructor(
+    memory: PacketMemory,
+    pool: number,
+    jobs: readonly StreamJob[],
+    share: Share,
+    { clock, backlog }: { clock: MonotonicClock; backlog: number | null },
+  ) {
+    const holds = new Int16Array(memory.size.length).fill(-1)
+    let base = 0
+    this.clock = clock
+    this.share = share
+    this.jobs = jobs
+    this.sources = jobs.map(({ plan }) => {
+      const source = new GeneratedFrames(memory, pool, plan, share, { holds, base })
+      base += plan.templates.length
+      return source
+    })
+    this.pacers = jobs.map(({ rate }) =>
+      rate === null
+        ? null
+        : backlog === null
+          ? new Pacer(rate / share.of)
+          : new Pacer(rate / share.of, backlog),
+    )
+    this.limits = Float64Array.from(jobs, ({ count }) => shareOf(count, share))
+    this.allowed = new Float64Array(jobs.length)
+  }
+
+  get sent(): number {
+    return this.count[0]
+  }
+
+  /** By stream. */
+  get sentOfEach(): readonly number[] {
+    return this.sources.map(({ sent }) => sent)
+  }
+
+  /** Packets of one stream, the next whose turn it is. */
+  next(batch: Int32Array, wanted: number): number {
+    const stream = this.choose(wanted)
+    if (stream < 0) return 0
+    const source = this.sources[stream]
+    const made = source.next(batch, Math.min(wanted, this.limits[stream] - source.sent, this.allowed[stream]))
+    this.stream = stream
+    this.allowed[stream] -= made
+    this.pacers[stream]?.spend(made)
+    this.count[0] += made
+    return made
+  }
+
+  begin(startedAt: number): void {
+    const { index } = this.share
+    this.pacers.forEach((pacer, stream) => {
+      const { rate } = this.jobs[stream]
+      if (pacer !== null && rate !== null) pacer.begin(startedAt + (index / rate) * 1000)
+    })
+  }
+
+  /** The stream that may send, -1 if none may now. In turn, or the one that is most behind its share. */
+  private choose(wanted: number): number {
+    const { jobs, sources, pacers, limits, allowed, clock } = this
+    const streams = jobs.length
+    let chosen = -1
+    let least = Infinity
+    let now = -1
+    for (let i = 1; i <= streams; i++) {
+      const stream = (this.stream + i) % streams
+      const { sent } = sources[stream]
+      if (sent >= limits[stream]) continue
+      const pacer = pacers[stream]
+      if (pacer !== null) {
+        if (allowed[stream] < wanted) {
+          if (now < 0) now = clock.now()
+          allowed[stream] = pacer.allowance(now)
+        }
+        if (allowed[stream] >= 1) return stream
+      } else {
+        allowed[stream] = Infinity
+        const progress = sent / jobs[stream].share
+        if (progress >= least) continue
+        least = progress
+        chosen = stream
+      }
+    }
+    return chosen
+  }
+}

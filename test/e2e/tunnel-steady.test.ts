@@ -1,0 +1,68 @@
+/** A tunnel at work leaves nothing to the garbage collector: V8's own report of the worker's heap says so. */
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { bothEnds, INNER, innerFrame, OUTER } from '../apps/tunnel/rig.ts'
+import { pcap } from '../captures/build.ts'
+import { temporaryDirectory, Tool } from './support.ts'
+
+/** Milliseconds of the worker's life that don't count: what it loads, the rehearsal, the optimising compiler. */
+const WARM_UP = 2500
+const SECONDS = 4
+
+const folder = temporaryDirectory()
+
+test.each([
+  ['VXLAN in WebAssembly', { encap: 'vxlan', vni: 42 }, 'wasm'],
+  ['FOU in TypeScript', { encap: 'fou', port: 5555 }, 'ts'],
+] as const)(
+  '%s',
+  async (_, flags, backend) => {
+    const directory = path.join(folder, backend)
+    mkdirSync(directory)
+    // What the other end sends over and over: now and then its question for our address, which tells its own, else packets.
+    const [near, far] = bothEnds(4, flags)
+    const frames = [100, 600, 1300].map((payloadBytes) =>
+      innerFrame(4, { payloadBytes, toMac: far.job.innerMac }),
+    )
+    const [question] = far.receive(INNER, ...frames)[OUTER]
+    const carried = far.receive(OUTER, ...near.receive(OUTER, question)[OUTER])[OUTER]
+    const inside = frames.map((frame) => Uint8Array.from(frame))
+    for (const frame of inside) frame.set(near.job.innerMac)
+    const endless = (name: string, list: readonly Uint8Array[]): string => {
+      const file = path.join(directory, name)
+      writeFileSync(file, pcap(list.map((data) => ({ data }))))
+      return `virtual:replay=${file},repeat=0,rate=max`
+    }
+    const options = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, `${value}`])
+    const { code, stdout } = await new Tool(
+      [
+        ...[
+          'tunnel',
+          endless('outer.pcap', [question, ...Array.from({ length: 10_000 }, () => carried).flat()]),
+          endless('inner.pcap', inside),
+        ],
+        ...[...options, '--local', '192.0.2.1', '--remote', '192.0.2.2', '--backend', backend],
+        ...['-d', `${SECONDS}`, '-i', '3600', '--quiet'],
+      ],
+      { flags: ['--trace-gc', '--log-deopt', '--logfile-per-isolate', `--logfile=${directory}/v8.log`] },
+    ).end()
+    expect(code).toBe(0)
+    for (const way of ['encapsulated', 'decapsulated'])
+      expect(Number(new RegExp(` ${way} ([\\d,]+)`).exec(stdout)?.[1].replaceAll(',', ''))).toBeGreaterThan(
+        100_000,
+      )
+    const worker = readdirSync(directory).find((name) => {
+      return (
+        name.includes('isolate') && readFileSync(path.join(directory, name), 'utf8').includes('worker.cjs')
+      )
+    })
+    const isolate = /0x[0-9a-f]+/.exec(worker ?? '')?.[0] ?? ''
+    const collections = [...stdout.matchAll(/\[\d+:(0x[0-9a-f]+)(?::\d+)?\]\s+(\d+) ms: (\S+)/g)]
+      .filter(([, where]) => where === isolate)
+      .map(([, , when, kind]) => ({ when: Number(when), kind }))
+    // It has had some while it was loaded, so these are its.
+    expect(collections.length).toBeGreaterThan(0)
+    expect(collections.filter(({ when }) => when > WARM_UP && when < SECONDS * 1000)).toEqual([])
+  },
+  60_000,
+)

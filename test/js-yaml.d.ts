@@ -1,0 +1,4 @@
+declare module 'js-yaml' {
+  /** What the text says, as plain data. Throws if it is no YAML. */
+  export function load(text: string): unknown
+}
