@@ -1,5 +1,5 @@
 /** A look at the beginning of a capture, before anything is started. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import zlib from 'node:zlib'
 import { IxyError } from '../errors.ts'
 import { fileError } from '../packet/pcap.ts'
@@ -19,6 +19,11 @@ export function probeCapture(name: string): void {
   if (isStandardStream(name, 0)) return
   let fd: number
   try {
+    // Whoever waits to write to a FIFO goes on once it is open, and fails when it is closed again.
+    if (statSync(toPath(name)).isFIFO()) {
+      accessSync(toPath(name), constants.R_OK)
+      return
+    }
     fd = openSync(toPath(name), constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (cause) {
     throw fileError('read', name, cause)
