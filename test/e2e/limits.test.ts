@@ -194,6 +194,8 @@ describeIf(mountObstacle(), 'a card without IOMMU', () => {
     )
     expect(stdout).toBe('')
     expect(status).toBe(4)
+    // doctor knows it beforehand, in the same words.
+    expect(behind(NAMESPACE, 'doctor', address)).toMatchObject({ status, stderr })
   })
 
   test('says how many it needs when there are none left', () => {
@@ -203,5 +205,6 @@ describeIf(mountObstacle(), 'a card without IOMMU', () => {
       /^ixy-ts: (\d+) huge pages of 2048 KiB are needed, 0 are free; .*setup-hugetlbfs\.sh \1 \[IXY_ERR_NO_HUGEPAGES\]\n$/,
     )
     expect(status).toBe(4)
+    expect(behind(full, 'doctor', address)).toMatchObject({ status, stderr })
   })
 })

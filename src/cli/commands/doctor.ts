@@ -19,7 +19,8 @@ const EXAMPLES = `
 Reads what the system says and changes nothing; no card is touched. Below what is not as it should be stands the command that
 mends it. warn: a run starts, but may be slower or less even than it could be; fail: it would end with that error, and so does
 this command, with its exit code. Without a device: every card that ixy-ts drives, and it fails if none of them can be used.
-A card is judged for a run on two like it, with the default rings; forward, on several, asks for the memory of all.
+A card is judged for a run on two like it, or on as many devices as are named, with rings and packets of the
+default size.
 
 Examples:
   ixy-ts doctor
@@ -45,7 +46,7 @@ export function addDoctor(program: Command, finish: Finish): void {
     const devices = checkDevices(names)
     const machine = thisMachine(readFileSync('/proc/cpuinfo', 'utf8'))
     const general = [runtimeDirectory(), ...examineTuning(machine, flags.queues)]
-    const diagnoses = devices.length > 0 ? examine(devices, flags, machine) : examineAll(flags, machine)
+    const diagnoses = examine(devices.length > 0 ? devices : cardsOf(machine), flags, machine, devices.length)
     const output = openStdout(flags.color, () => undefined)
     for (const diagnosis of diagnoses) {
       const objects = [
@@ -69,8 +70,14 @@ export function addDoctor(program: Command, finish: Finish): void {
 const NO_CARD =
   'this machine has no card that ixy-ts drives; virtual:, tap:, vfio-user: and vhost-user: devices take none'
 
-function examine(devices: readonly string[], flags: DoctorFlags, machine: Machine): Diagnosis[] {
-  const options = { ...flags, access: flags.access ?? null, devices: Math.max(2, devices.length) }
+/** `named`: how many devices the run is to have; a forwarder has two. */
+function examine(
+  devices: readonly string[],
+  flags: DoctorFlags,
+  machine: Machine,
+  named: number,
+): Diagnosis[] {
+  const options = { ...flags, access: flags.access ?? null, devices: Math.max(2, named) }
   return devices.map((device) => {
     const address = parseDevice(device)
     return address.kind === 'pci'
@@ -79,14 +86,9 @@ function examine(devices: readonly string[], flags: DoctorFlags, machine: Machin
   })
 }
 
-/** Every card that there is a driver for. */
-function examineAll(flags: DoctorFlags, machine: Machine): Diagnosis[] {
-  const cards = listNics(DRIVERS, machine.roots).filter(({ family }) => family !== 'unknown')
-  return examine(
-    cards.map(({ address }) => address),
-    flags,
-    machine,
-  )
+/** Addresses of all that there is a driver for. */
+function cardsOf({ roots }: Machine): string[] {
+  return listNics(DRIVERS, roots).flatMap(({ address, family }) => (family === 'unknown' ? [] : [address]))
 }
 
 /** For the sockets of `stats`. Cards, whose locks are there, fail without. */
