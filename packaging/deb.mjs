@@ -161,6 +161,9 @@ for (const name of ['', ...readdirSync(stage, { recursive: true, encoding: 'utf8
   if (statSync(file).isDirectory()) chmodSync(file, 0o755)
   utimesSync(file, epoch, epoch)
 }
+// Of other versions, which a container would take as well.
+for (const name of readdirSync(path.join(root, 'dist')))
+  if (name.endsWith('.deb')) rmSync(path.join(root, 'dist', name))
 const result = path.join('dist', `ixy-ts_${version}_${ARCHITECTURE}.deb`)
 run('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', stage, path.join(root, result)])
 rmSync(stage, { recursive: true })

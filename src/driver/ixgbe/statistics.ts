@@ -34,6 +34,9 @@ export class StatisticsReader {
   private rxPackets = 0
   private rxBytes = 0
   private txPackets = 0
+  /** With FCS. */
+  private txOctets = 0
+  /** Without; never falls. */
   private txBytes = 0
   private readonly dropped: Record<string, number> = {}
   private readonly stuck = new Set<string>()
@@ -43,7 +46,7 @@ export class StatisticsReader {
     this.regs = regs
     for (const { cause } of DROP_REGISTERS) this.dropped[cause] = 0
     this.read()
-    this.rxPackets = this.rxBytes = this.txPackets = this.txBytes = 0
+    this.rxPackets = this.rxBytes = this.txPackets = this.txOctets = this.txBytes = 0
     for (const { cause } of DROP_REGISTERS) this.dropped[cause] = 0
     this.stuck.clear()
   }
@@ -51,9 +54,10 @@ export class StatisticsReader {
   read(): DeviceStatistics {
     this.rxPackets += this.read32(REG.QPRC)
     this.rxBytes += this.read64(REG.QBRC_L, REG.QBRC_H)
-    const sent = this.read32(REG.GPTC)
-    this.txPackets += sent
-    this.txBytes += this.read64(REG.GOTCL, REG.GOTCH) - sent * FCS_BYTES
+    // Octets first: of a frame that is sent between the two reads, only the packet is known, whose FCS is not yet to be taken off.
+    this.txOctets += this.read64(REG.GOTCL, REG.GOTCH)
+    this.txPackets += this.read32(REG.GPTC)
+    this.txBytes = Math.max(this.txBytes, this.txOctets - this.txPackets * FCS_BYTES)
     for (const { cause, register } of DROP_REGISTERS) {
       for (let i = 0; i < register.count; i++) this.dropped[cause] += this.read32(register, i)
     }
