@@ -145,8 +145,7 @@ export class TelemetryClient {
 
   /** Waits for its introduction; hello and silence tell what came of it. */
   async greet(): Promise<void> {
-    const line = await this.next()
-    if (line !== null) this.greeting = JSON.parse(line) as Hello
+    this.greeting = this.understood(await this.next(), isHello)
   }
 
   /**
@@ -157,9 +156,20 @@ export class TelemetryClient {
     if (!this.asked) this.lines?.socket.write('\n')
     this.asked = true
     const line = await this.next()
-    if (line === null) return null
-    this.asked = false
-    return JSON.parse(line) as Sample
+    if (line !== null) this.asked = false
+    return this.understood(line, isSample)
+  }
+
+  /** Null for what isn't of the kind: whoever speaks another language hasn't answered. */
+  private understood<T>(line: string | null, isOfTheKind: (value: unknown) => value is T): T | null {
+    try {
+      const value: unknown = line === null ? null : JSON.parse(line)
+      if (isOfTheKind(value)) return value
+    } catch {
+      // Not JSON.
+    }
+    this.silent = true
+    return null
   }
 
   close(): void {
@@ -174,6 +184,23 @@ export class TelemetryClient {
     this.silent = line === null
     return line
   }
+}
+
+function isHello(value: unknown): value is Hello {
+  return hasDevices(value) && typeof (value as Partial<Hello>).pid === 'number'
+}
+
+function isSample(value: unknown): value is Sample {
+  return hasDevices(value) && typeof (value as Partial<Sample>).time === 'number'
+}
+
+/** What every ixy-ts has said so far. Another version may say more, or a stranger anything. */
+function hasDevices(value: unknown): boolean {
+  const devices = (value as { devices?: unknown } | null)?.devices
+  return (
+    Array.isArray(devices) &&
+    devices.every((one: { device?: unknown } | null) => typeof one?.device === 'string')
+  )
 }
 
 /**

@@ -49,6 +49,21 @@ describe('telemetry', () => {
     server.close()
   })
 
+  test.each(['HTTP/1.1 400', '{}', '[]', '5', '{"pid":1,"devices":5}', '{"pid":1,"devices":[null]}'])(
+    'a stranger that says %s has not introduced itself',
+    async (line) => {
+      const stranger = createServer((client) => client.write(`${line}\n`)).listen(
+        path.join(directory, '1-00.sock'),
+      )
+      await once(stranger, 'listening')
+      for (const client of await findTelemetry(directory)) {
+        expect(client.hello).toBeNull()
+        client.close()
+      }
+      stranger.close()
+    },
+  )
+
   test('several clients each get their own answers', async () => {
     const server = await serveTelemetry(directory, { command: 'a', version: '', devices: [] }, () =>
       sampleOf([counters(1)]),

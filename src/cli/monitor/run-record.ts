@@ -200,7 +200,9 @@ function latencyOf({ roundTrips }: Sample, before: Sample | null): LatencyState 
   const { figures, sum: sumNanoseconds, histogram } = roundTrips
   const old = before?.roundTrips
   const interval = old === undefined ? null : intervalLatency(histogram, old.histogram)
-  return { total: figures, interval, sumNanoseconds, histogram }
+  // What hasn't come back yet may be under way.
+  const total = Object.fromEntries(Object.entries(figures).filter(([name]) => name !== 'lost'))
+  return { total, interval, sumNanoseconds, histogram }
 }
 
 /** Those that aren't 0. */

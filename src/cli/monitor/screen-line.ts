@@ -1,3 +1,5 @@
+import { printable } from '../output/layout.ts'
+
 /** A line of a screen: pieces with a style each, cut and padded by what is seen of them. */
 export type Style = 'plain' | 'dim' | 'bold' | 'red' | 'cyan' | 'green'
 
@@ -40,9 +42,4 @@ export function cut(text: string, columns: number): string {
   const characters = [...text]
   if (characters.length <= columns) return text
   return columns <= 0 ? '' : `${characters.slice(0, columns - 1).join('')}…`
-}
-
-/** Names of files may hold anything, also what a terminal obeys. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?')
 }

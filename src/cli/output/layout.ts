@@ -51,6 +51,11 @@ interface Named {
   readonly owner?: { readonly pid: number } | undefined
 }
 
+/** Names of files may hold anything, also what a terminal obeys, or what turns its lines around. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '?')
+}
+
 /** `virtual:gen`; `virtual:gen #0 queue 1` where another device of the same process has the same name. */
 export function labels(devices: readonly Named[]): string[] {
   const key = ({ device, owner }: Named): string => `${owner?.pid ?? ''} ${device}`
@@ -61,6 +66,6 @@ export function labels(devices: readonly Named[]): string[] {
   }
   return devices.map((named) => {
     const twin = (indexes.get(key(named))?.size ?? 0) > 1 ? ` #${named.index}` : ''
-    return `${named.device}${twin}${typeof named.queue === 'number' ? ` queue ${named.queue}` : ''}`
+    return `${printable(named.device)}${twin}${typeof named.queue === 'number' ? ` queue ${named.queue}` : ''}`
   })
 }
