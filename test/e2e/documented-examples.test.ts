@@ -44,7 +44,9 @@ exec "$IXY_NODE" "$IXY_LAUNCHER" "$command" "$@"
 
 /** What the command line needs besides ixy-ts. */
 function programs({ command }: Example): string[] {
-  const piped = [...command.matchAll(/\| *(\w+)/g)].map(([, name]) => name)
+  const piped = [...command.matchAll(/\| *([\w-]+)/g)]
+    .map(([, name]) => name)
+    .filter((name) => name !== 'ixy-ts')
   return /^jq /m.test(command) ? [...piped, 'jq'] : piped
 }
 
