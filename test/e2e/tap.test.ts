@@ -157,6 +157,8 @@ describeIf(missing({ root: true, programs }), 'two TAPs where io_uring is not al
     await tool.until(/"interval"/)
     for (const { netns, tap, ipv4 } of ends) {
       sh('ip', 'netns', 'add', netns)
+      // What the first one says of itself as soon as it is up, the second one, still down, would refuse.
+      inside(netns, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 || true')
       sh('ip', 'link', 'set', tap, 'netns', netns)
       inside(netns, 'ip', 'addr', 'add', `${ipv4}/24`, 'dev', tap)
       inside(netns, 'ip', 'link', 'set', tap, 'up')

@@ -117,14 +117,13 @@ function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {
 
 function makeSource(
   { memory, pools: [pool], rehearsal }: WorkerContext,
-  { frames, share, rate, rateFrameBytes, limitOnly }: PktgenJob,
+  { frames, share, rate, rateFrameBytes }: PktgenJob,
   pacer: Pacer | null,
   clock: MonotonicClock,
 ): FrameSource {
   if (frames.kind === 'plan') return new GeneratedFrames(memory, pool, frames.plan, share)
   if (frames.kind === 'streams') {
-    const backlog = limitOnly ? LINE_RATE_MEMORY : null
-    return new StreamFrames(memory, pool, frames.streams, share, { clock, backlog })
+    return new StreamFrames(memory, pool, frames.streams, share, clock)
   }
   // A rate in bits is kept from block to block, as a long capture isn't the same throughout.
   const onBlock = (averageFrameBytes: number): void => {

@@ -63,6 +63,8 @@ export interface StreamJob {
   readonly plan: FramePlan
   /** Packets per second, null: as many as the rings take, of which it has its share. */
   readonly rate: number | null
+  /** As in PktgenJob. */
+  readonly limitOnly: boolean
   readonly share: number
   readonly count: number | null
 }

@@ -64,11 +64,11 @@ export function makeJobs(
         : averageOfStreams(streams)
   const inPackets = rate !== null && readRate(rate).of === 'packets'
   const [real] = physical
-  const { rate: pace, limitOnly } = paceOf(rate, frameBytes, speed, real)
+  const pace = paceOf(rate, frameBytes, speed, real)
   const common = {
     frames: framesOf(options, feed, pace, speed),
-    rate: streams === null ? pace : null,
-    limitOnly,
+    rate: streams === null ? pace.rate : null,
+    limitOnly: pace.limitOnly,
     rateFrameBytes: inPackets ? null : frameBytes,
     count,
     answers: answer.length === 0 ? null : { mac: macOf(options), addresses: answer },
@@ -85,7 +85,7 @@ export function makeJobs(
 function framesOf(
   { shape, streams }: PktgenOptions,
   feed: Frames | null,
-  pace: number | null,
+  pace: Pick<PktgenJob, 'rate' | 'limitOnly'>,
   linkMbit: number,
 ): PktgenJob['frames'] {
   if (feed !== null) return { kind: 'capture', capture: feed.capture }

@@ -1,5 +1,5 @@
 /** `--profile`: several streams, read from a file of YAML or JSON, which YAML understands. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { parseDocument } from 'yaml'
 import { IxyError, isIxyError, usageError } from '../../errors.ts'
 import { packetsPerSecond } from '../../packet/rate.ts'
@@ -42,6 +42,8 @@ export function readProfile(file: string, surroundings: Omit<Surroundings, 'call
 function parse(file: string): unknown {
   let text: string
   try {
+    // Nobody may ever write to a pipe, and a device may have no end.
+    if (!statSync(file).isFile()) throw new Error('it is no regular file')
     text = readFileSync(file, 'utf8')
   } catch (error) {
     const reason = String(error).replace(/^Error: |, .*$/g, '')

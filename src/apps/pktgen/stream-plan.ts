@@ -1,7 +1,7 @@
 /** How fast each stream of a profile is sent. */
 import { usageError } from '../../errors.ts'
 import { averageBytes, packetsPerSecond, wireBits } from '../../packet/rate.ts'
-import type { Stream, StreamJob } from './options.ts'
+import type { PktgenJob, Stream, StreamJob } from './options.ts'
 import { planFrames } from './templates/frame-plan.ts'
 
 const ROUNDING = 1e-9
@@ -16,13 +16,18 @@ export function averageOfStreams(streams: readonly Stream[]): number {
  * `pace`: packets per second of all streams together that have no rates of their own; null: as many as the rings take. Throws
  * IXY_ERR_USAGE if rates are more than a link of `linkMbit` carries, together or alone.
  */
-export function planStreams(streams: readonly Stream[], pace: number | null, linkMbit: number): StreamJob[] {
+export function planStreams(
+  streams: readonly Stream[],
+  { rate: pace, limitOnly }: Pick<PktgenJob, 'rate' | 'limitOnly'>,
+  linkMbit: number,
+): StreamJob[] {
   const shares = sum(streams.map(({ share }) => share))
   const jobs = streams.map(({ shape, rate, share, count }) => {
     const { template, sizes, counts, order, seed } = shape
     const own = rate === null ? null : packetsPerSecond(rate, averageBytes(sizes), linkMbit)
     const paced = pace === null ? null : (pace * share) / shares
-    return { plan: planFrames(template, sizes, counts, order, seed), rate: own ?? paced, share, count }
+    const plan = planFrames(template, sizes, counts, order, seed)
+    return { plan, rate: own ?? paced, limitOnly: own === null && limitOnly, share, count }
   })
   const bits = sum(
     jobs.map(({ rate }, i) => (rate === null ? 0 : rate * wireBits(1, averageBytes(streams[i].shape.sizes)))),

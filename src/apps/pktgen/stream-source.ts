@@ -1,7 +1,7 @@
 /** Packets of several streams, each at its own rate, or with its share of what the rings take. */
 import type { MonotonicClock } from '../../linux/monotonic.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
-import { Pacer } from '../../packet/pacer.ts'
+import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
 import { type FrameSource, GeneratedFrames } from './frame-source.ts'
 import type { Share, StreamJob } from './options.ts'
 import { shareOf } from './share.ts'
@@ -9,7 +9,7 @@ import { shareOf } from './share.ts'
 export class StreamFrames implements FrameSource {
   /** The stream of those that next() has made last. */
   stream = 0
-  private readonly clock: MonotonicClock
+  private readonly clock: Pick<MonotonicClock, 'now'>
   private readonly share: Share
   private readonly jobs: readonly StreamJob[]
   private readonly sources: readonly GeneratedFrames[]
@@ -19,13 +19,12 @@ export class StreamFrames implements FrameSource {
   private readonly allowed: Float64Array
   private readonly count = new Float64Array(1)
 
-  /** `backlog`: for how many milliseconds a stream makes up for what it couldn't send; null: a pacer's own. */
   constructor(
     memory: PacketMemory,
     pool: number,
     jobs: readonly StreamJob[],
     share: Share,
-    { clock, backlog }: { clock: MonotonicClock; backlog: number | null },
+    clock: Pick<MonotonicClock, 'now'>,
   ) {
     const holds = new Int16Array(memory.size.length).fill(-1)
     let base = 0
@@ -37,12 +36,8 @@ export class StreamFrames implements FrameSource {
       base += plan.templates.length
       return source
     })
-    this.pacers = jobs.map(({ rate }) =>
-      rate === null
-        ? null
-        : backlog === null
-          ? new Pacer(rate / share.of)
-          : new Pacer(rate / share.of, backlog),
+    this.pacers = jobs.map(({ rate, limitOnly }) =>
+      rate === null ? null : new Pacer(rate / share.of, limitOnly ? LINE_RATE_MEMORY : undefined),
     )
     this.limits = Float64Array.from(jobs, ({ count }) => shareOf(count, share))
     this.allowed = new Float64Array(jobs.length)

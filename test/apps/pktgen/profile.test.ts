@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { makeJobs } from '../../../src/apps/pktgen/plan.ts'
@@ -119,6 +120,12 @@ test('rates are kept, shares are shared out', () => {
   expect(ratesOf(shares, null)).toEqual([expect.closeTo(7.5 * all, 2), expect.closeTo(2.5 * all, 2)])
 })
 
+test('a pipe is refused: nobody may ever write to it', () => {
+  const pipe = path.join(directory, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  expect(() => readProfile(pipe, SURROUNDINGS)).toThrow(/it is no regular file; name a file/)
+})
+
 test('more than the link carries is refused', () => {
   const text = 'streams:\n  - rate: 6Gbit\n  - rate: 5Gbit'
   expect(() => ratesOf(text, null)).toThrow(
@@ -142,8 +149,7 @@ describe('several streams', () => {
     )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
-    const pace = { clock: new MonotonicClock(), backlog: null }
-    const source = new StreamFrames(memory, POOL, frames.streams, { index, of }, pace)
+    const source = new StreamFrames(memory, POOL, frames.streams, { index, of }, new MonotonicClock())
     source.begin(0)
     const batch = new Int32Array(32)
     const packets: Buffer[] = []
@@ -165,6 +171,28 @@ describe('several streams', () => {
       // A batch of 7 of one stream stays together.
       expect(Math.abs(ipv6 - end / 4)).toBeLessThanOrEqual(7)
     }
+  })
+
+  test.each([
+    ['a rate of its own', '{rate: 20kpps}', null],
+    ['its share of --rate', '{}', '20kpps'],
+  ])('what %s asks for is made up for after a pause', (_name, stream, rate) => {
+    const streams = profile(`streams: [${stream}]`, 's')
+    const [{ frames }] = makeJobs({ ...OPTIONS, streams, rate }, { physical: [false], queues: 1 }, null, 0)
+    if (frames.kind !== 'streams') throw new Error('no streams')
+    const memory = makeMemory()
+    let now = 0
+    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, { now: () => now })
+    source.begin(0)
+    const batch = new Int32Array(32)
+    for (now = 0; now <= 1000; now += now === 300 ? 200 : 0.5) {
+      for (let made = 1; made > 0;) {
+        made = source.next(batch, 32)
+        memory.free(batch, 0, made)
+      }
+    }
+    expect(source.sent).toBeGreaterThanOrEqual(19_999)
+    expect(source.sent).toBeLessThanOrEqual(20_001)
   })
 
   test('end, each after its count, and several workers send together what one would', () => {

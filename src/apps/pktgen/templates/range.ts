@@ -40,11 +40,11 @@ export function readMacs(what: string, text: string): AddressRange {
 export function readPorts(what: string, text: string): PortRange {
   const [first, last = first, ...more] = text.split('-')
   const [from, to] = [first, last].map((part) => wholeNumber(`${what} `, part, 0, 0xffff))
-  if (more.length > 0 || to < from)
-    throw usageError(
-      `${what} ${text} is not valid`,
-      'give one port, or the first and the last, as in 1024-2047',
-    )
+  const example = 'as in 1024-2047'
+  if (more.length > 0)
+    throw usageError(`${what} ${text} is not valid`, `give one port, or the first and the last, ${example}`)
+  if (to < from)
+    throw usageError(`${what} ${text} is backwards`, `give the first and then the last, ${example}`)
   return { first: from, count: to - from + 1 }
 }
 
@@ -91,8 +91,9 @@ function fromTo(
   example: string,
 ): AddressRange {
   const fixed = first.length - 4
-  const alike = last.length === first.length && first.subarray(0, fixed).every((byte, i) => byte === last[i])
-  if (!alike)
+  if (last.length !== first.length)
+    throw usageError(`${what} ${text} goes from one version of IP to the other`, `give a range, ${example}`)
+  if (!first.subarray(0, fixed).every((byte, i) => byte === last[i]))
     throw usageError(
       `${what} ${text}: the two ends differ in more than their last 32 bits`,
       `give a smaller range, ${example}`,
