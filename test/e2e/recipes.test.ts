@@ -197,16 +197,21 @@ function jobsOf(yaml: string): string[] {
 describe('CI jobs', () => {
   const files = blocks.filter(({ language }) => language === 'yaml').map(({ text }) => text)
 
-  test.each(files.map((text) => [text.split('\n')[0], text]))(
-    '%s',
-    async (_, text) => {
-      const jobs = jobsOf(text)
-      expect(jobs).toHaveLength(1)
-      const { code, output } = await run(jobs[0], ['bash', '-e'])
-      expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/ Mpps|true/) as string })
-    },
-    DEADLINE,
-  )
+  for (const text of files)
+    testIf(
+      obstacle(text),
+      text.split('\n')[0],
+      async () => {
+        const jobs = jobsOf(text)
+        expect(jobs).toHaveLength(1)
+        const { code, output } = await run(jobs[0], ['bash', '-e'])
+        expect({ code, output }).toEqual({
+          code: 0,
+          output: expect.stringMatching(/ Mpps|true/) as string,
+        })
+      },
+      DEADLINE,
+    )
 
   test('a job fails if the tool does', async () => {
     const [job] = jobsOf(files[0].replace('virtual:gen virtual:gen', 'virtual:gen,fault=drop=1 virtual:gen'))
