@@ -1,4 +1,4 @@
-/** Numbers and names as people read them. */
+/** Numbers and names as they are written, for people and in JSON. */
 
 /** tx_ring_full → tx ring full, inDropped → in dropped */
 export function words(name: string): string {
@@ -20,4 +20,9 @@ export function countersText(counters: Readonly<Record<string, number>>): string
   return Object.entries(counters)
     .map(([name, count]) => `${words(name)} ${grouped(count)}`)
     .join(', ')
+}
+
+/** Ten significant digits, for JSON: what is slow keeps as many as what is fast. */
+export function digits(value: number): number {
+  return Number(value.toPrecision(10))
 }

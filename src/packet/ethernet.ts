@@ -42,6 +42,13 @@ export const MAX_MTU = 9000
 export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_MTU
 /** VLAN ids that may be used: 0 means "priority only", 4095 is reserved. */
 export const MAX_VLAN_ID = 4094
+/** The outer one of 802.1ad, the inner one of 802.1Q. */
+export const MAX_VLAN_TAGS = 2
+
+/** `type`: an EtherType. */
+export function isVlanTag(type: number): boolean {
+  return type === EtherType.VLAN || type === EtherType.SERVICE_VLAN
+}
 
 /**
  * A view of an Ethernet frame. MAC addresses are six bytes, see `parseMac()`: they are copied and compared, not returned.

@@ -3,19 +3,25 @@ import type { PacketMemory } from '../../memory/packets.ts'
 import { writeAdvertisement } from '../../packet/advertisement.ts'
 import { ArpOperation, ArpPacket } from '../../packet/arp.ts'
 import { read16, read32 } from '../../packet/big-endian.ts'
-import { EthernetFrame, EtherType, HEADER_BYTES, TYPE, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import {
+  EthernetFrame,
+  EtherType,
+  HEADER_BYTES,
+  isVlanTag,
+  MAX_VLAN_TAGS,
+  TYPE,
+  VLAN_TAG_BYTES,
+} from '../../packet/ethernet.ts'
 import { answerEcho, IcmpMessage } from '../../packet/icmp.ts'
 import { answerEcho6, Icmpv6Type } from '../../packet/icmpv6.ts'
 import { IpProtocol, Ipv4Packet } from '../../packet/ipv4.ts'
-import { IPV6_BYTES, Ipv6Packet } from '../../packet/ipv6.ts'
+import { DESTINATION as IPV6_DESTINATION, IPV6_BYTES, Ipv6Packet } from '../../packet/ipv6.ts'
 import { MAC_BYTES } from '../../packet/mac.ts'
 import { NEIGHBOUR_HOP_LIMIT, NeighbourMessage } from '../../packet/neighbour.ts'
 import type { AddressRange } from './templates/range.ts'
 
-const MOST_TAGS = 2
 /** Where a solicitation has the address that is asked for. */
 const TARGET = 8
-const IPV6_DESTINATION = 24
 
 /** Answers given, by what was asked. */
 export interface Answered {
@@ -77,7 +83,7 @@ export class Answerer {
     const { u8, offset, length } = frame
     let header = HEADER_BYTES
     let type = read16(u8, offset + TYPE)
-    for (let tags = 0; tags < MOST_TAGS && isTag(type) && header + VLAN_TAG_BYTES <= length; tags++) {
+    for (let tags = 0; tags < MAX_VLAN_TAGS && isVlanTag(type) && header + VLAN_TAG_BYTES <= length; tags++) {
       header += VLAN_TAG_BYTES
       type = read16(u8, offset + header - 2)
     }
@@ -136,10 +142,6 @@ export class Answerer {
     this.neighbourAnswers++
     return true
   }
-}
-
-function isTag(type: number): boolean {
-  return type === EtherType.VLAN || type === EtherType.SERVICE_VLAN
 }
 
 function isIpv4Of({ addresses }: AnswerJob, address: number): boolean {

@@ -1,14 +1,13 @@
 /** Where a stream's packets have what the probe reads and writes, and whether the headers in front of it are as they were sent. */
 import type { Bytes } from '../../packet/bytes.ts'
 import { addToSum, finishSum, internetChecksum } from '../../packet/checksum.ts'
-import { EtherType, HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { EtherType, HEADER_BYTES, isVlanTag, MAX_VLAN_TAGS, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
 import { headerBytes } from '../../packet/headers.ts'
 import { HEADER_BYTES as IPV4_BYTES, IpProtocol } from '../../packet/ipv4.ts'
+import { HEADER_BYTES as IPV6_BYTES } from '../../packet/ipv6.ts'
 import { type FrameTemplate, headersOf } from '../../packet/template.ts'
 
-const MOST_TAGS = 2
 const IPV4_FIRST_BYTE = 0x45
-const IPV6_BYTES = 40
 
 /** Places are bytes in front of the payload. Can be posted to a worker. */
 export interface ProbeLayout {
@@ -58,13 +57,9 @@ export function probeLayoutOf(template: FrameTemplate): ProbeLayout {
 /** Where the payload of the frame at `frame` begins, should it be one of the stream: behind up to two tags. */
 export function payloadIn(u8: Uint8Array, frame: number, layout: ProbeLayout): number {
   let at = frame + HEADER_BYTES
-  for (let tags = 0; tags < MOST_TAGS && isTag(u8[at - 2], u8[at - 1]); tags++) at += VLAN_TAG_BYTES
+  for (let tags = 0; tags < MAX_VLAN_TAGS && isVlanTag((u8[at - 2] << 8) | u8[at - 1]); tags++)
+    at += VLAN_TAG_BYTES
   return at + layout.payload
-}
-
-function isTag(high: number, low: number): boolean {
-  const type = (high << 8) | low
-  return type === EtherType.VLAN || type === EtherType.SERVICE_VLAN
 }
 
 /** Where the (inner) IP packet ends whose payload is at `payload`, as its header tells. */

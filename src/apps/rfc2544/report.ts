@@ -1,5 +1,6 @@
 /** Trials and results as JSON objects, see docs/rfc2544.md. */
 import { wireBits } from '../../packet/rate.ts'
+import { digits } from '../../wording.ts'
 import { FCS_BYTES, lineRateOf } from './load.ts'
 import type {
   BurstResult,
@@ -111,9 +112,4 @@ function objectsOf(results: Partial<SizeResults>, frameBytes: number, linkMbit: 
     backToBack: as(results.backToBack, each<BurstResult>),
     reset: as(results.reset, each<ResetResult>),
   }
-}
-
-/** Ten significant ones. */
-function digits(value: number): number {
-  return Number(value.toPrecision(10))
 }

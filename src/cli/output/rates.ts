@@ -54,8 +54,3 @@ export function exceedsLink({ mbit }: Pick<Rate, 'mbit'>, linkMbit: number): boo
 export function higher(a: Rate, b: Rate): Rate {
   return { mpps: Math.max(a.mpps, b.mpps), mbit: Math.max(a.mbit, b.mbit) }
 }
-
-/** Ten significant digits, for JSON: what is slow keeps as many as what is fast. */
-export function digits(value: number): number {
-  return Number(value.toPrecision(10))
-}

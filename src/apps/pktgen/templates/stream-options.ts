@@ -1,6 +1,12 @@
 /** The options that say what packets look like: of the command line, and by the same names of each stream of a profile. */
 import { usageError } from '../../../errors.ts'
-import { MAX_FRAME_BYTES, MAX_VLAN_ID, MIN_FRAME_BYTES, VLAN_TAG_BYTES } from '../../../packet/ethernet.ts'
+import {
+  MAX_FRAME_BYTES,
+  MAX_VLAN_ID,
+  MAX_VLAN_TAGS,
+  MIN_FRAME_BYTES,
+  VLAN_TAG_BYTES,
+} from '../../../packet/ethernet.ts'
 import { parseMac } from '../../../packet/mac.ts'
 import { TcpFlag } from '../../../packet/tcp.ts'
 import { MAX_FLOWS, PROTOCOLS } from '../../../packet/template.ts'
@@ -51,7 +57,6 @@ export interface StreamOption<Flag extends StreamFlag = StreamFlag> {
 const MAX_SIZE = MAX_FRAME_BYTES + VLAN_TAG_BYTES
 /** Sizes that are taken in turn, at most: a frame is kept for each. */
 const MOST_SIZES = 64
-const MOST_TAGS = 2
 const TCP_FLAGS = Object.keys(TcpFlag).map((name) => name.toLowerCase())
 
 export const STREAM_OPTIONS: { readonly [Flag in StreamFlag]-?: StreamOption<Flag> } = {
@@ -189,7 +194,7 @@ export const STREAM_OPTIONS: { readonly [Flag in StreamFlag]-?: StreamOption<Fla
 const FLAG_NAMES = Object.keys(TcpFlag) as (keyof typeof TcpFlag)[]
 
 function readVlans(what: string, text: string): readonly number[] {
-  return list(what, text, MOST_TAGS, (part) => wholeNumber(`${what} `, part, 1, MAX_VLAN_ID))
+  return list(what, text, MAX_VLAN_TAGS, (part) => wholeNumber(`${what} `, part, 1, MAX_VLAN_ID))
 }
 
 function readAddress(what: string, text: string): Uint8Array {
