@@ -7,6 +7,7 @@ import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { BatchPlaces } from '../batch-places.ts'
 import { Counters } from './wasm-counters.ts'
+import { TX_TSTAMP } from './descriptors.ts'
 import { countPackets } from './rx-ring.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
@@ -120,6 +121,7 @@ export class WasmRxRing implements RxQueue {
 
 export class WasmTxRing implements TxQueue {
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  readonly transmitStamped: (batch: Int32Array, from: number) => number
   readonly room: () => number
   readonly pending: () => number
   private readonly counters: Counters
@@ -131,15 +133,18 @@ export class WasmTxRing implements TxQueue {
     const loops = instantiate(txCode, space, importsOfTx(memory)) as TxLoops
     const ids = space.take(entries * 2)
     const batches = space.take(entries * 4)
+    const words = new Uint32Array(space.buffer, ring, entries * 4)
     const make = specialise(makeTransmit)
-    const { transmit, start } = make(
+    const { transmit, transmitStamped, start } = make(
       loops.transmit,
       new BatchPlaces(space, entries),
       entries - 1,
       PLAIN_DOORBELL,
       whole,
+      (index) => (words[(index << 2) + 2] |= TX_TSTAMP),
     )
     this.transmit = transmit
+    this.transmitStamped = transmitStamped
     this.room = loops.room
     this.pending = loops.pending
     this.ring = start
@@ -238,8 +243,10 @@ function makeTransmit(
   mask: number,
   plainDoorbell: boolean,
   whole: (n: number) => number,
+  askForStamp: (descriptor: number) => void,
 ): {
   transmit(batch: Int32Array, from: number, count: number): number
+  transmitStamped(batch: Int32Array, from: number): number
   start(tail: Int32Array, tailIndex: number): void
 } {
   /** [0]: next descriptor to fill. */
@@ -266,6 +273,15 @@ function makeTransmit(
     return finish(loop(place + (start << 2), most))
   }
 
+  /** One packet's descriptor is asked for more before the card hears of it. */
+  function transmitStamped(batch: Int32Array, from: number): number {
+    if (!(from >= 0 && from < batch.length)) return 0
+    copy[0] = batch[from]
+    const accepted = loop(copy.byteOffset, 1)
+    if (accepted > 0) askForStamp(index[0])
+    return finish(accepted)
+  }
+
   function transmitCopy(batch: Int32Array, from: number, count: number): number {
     const copied = Math.max(0, Math.min(count, copy.length))
     copy.set(batch.subarray(from, from + copied))
@@ -287,5 +303,5 @@ function makeTransmit(
     index[0] = 0
   }
 
-  return { transmit, start: begin }
+  return { transmit, transmitStamped, start: begin }
 }
