@@ -1,10 +1,10 @@
 /** What a page tells of one run. */
-import { sum } from '../output/tally.ts'
 import { grouped, words } from '../../wording.ts'
 import { bps, chart, duration, moment, pps, share } from './figures.ts'
 import { Html, html, table, tile } from './html.ts'
 import type { Balance, Latency, RunData, Total } from './model.ts'
 import { rfc2544Section } from './rfc2544.ts'
+import { sum } from '../../sum.ts'
 
 /** `place`: of the run in the data of the page; `alone`: its name is the page's title. */
 export function runSection(run: RunData, place: number, alone: boolean): Html {
