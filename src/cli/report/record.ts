@@ -173,6 +173,10 @@ export class RunRecord {
       balance: end?.balance ?? [],
       loss: end?.loss ?? null,
       latency: end?.latencyMicroseconds ?? null,
+      jitter: end?.jitterMicroseconds ?? null,
+      reordering: end?.reordering ?? null,
+      streams: end?.streams ?? null,
+      answered: end?.answered ?? null,
       rfc2544: end?.rfc2544 ?? null,
     }
   }
