@@ -2,10 +2,10 @@
  * A probe that the card stamps as well, when it leaves and when it comes back (IEEE 1588). For that it is a PTP message, so it is
  * longer than others may be; everything else, and its number, is as it would be.
  *
- *     payload  0   1   2   3     4       8       14        20        30      32         end - 4
- *              ┌───┬───┬───┬─────┬───────┬───────┬─────────┬─────────┬───────┬─ ─ ─ ─ ─┬──────────┐
- *              │ i │ r │ y │nonce│ check │ stamp │ zeros   │ source  │number │ zeros   │ sequence │
- *              └───┴───┴───┴─────┴───────┴───────┴─────────┴─────────┴───────┴─ ─ ─ ─ ─┴──────────┘
+ *     payload  0   1   2   3     4       8       14      18      20        30      32        end - 4
+ *              ┌───┬───┬───┬─────┬───────┬───────┬───────┬───────┬─────────┬───────┬─ ─ ─ ─ ─┬──────────┐
+ *              │ i │ r │ y │nonce│ check │ stamp │ zeros │~number│ source  │number │ zeros   │ sequence │
+ *              └───┴───┴───┴─────┴───────┴───────┴───────┴───────┴─────────┴───────┴─ ─ ─ ─ ─┴──────────┘
  *
  * To the card, the low halves of `i` and `r` are a type and version 2 (IEEE 1588 §13.3); of source and number it tells whose time it
  * has. The source is the same two bytes five times: cards differ in which of them they keep.
@@ -24,6 +24,9 @@ import { WireDesk } from './wire-desk.ts'
 export const MESSAGE_TYPE = 0x69 & 0xf
 /** Second byte of the payload. */
 export const VERSION = 0x72
+const ZEROS_AT = 14
+/** The number's complement: there may be no checksum. */
+const COMPLEMENT_AT = 18
 const SOURCE_AT = 20
 const NUMBER_AT = 30
 const BEHIND = 32
@@ -121,6 +124,7 @@ export class TimedPackets {
     u8[payload + 1] = VERSION
     for (let at = SOURCE_AT; at < NUMBER_AT; at += 2) write16(u8, payload + at, job.source)
     write16(u8, payload + NUMBER_AT, number & 0xffff)
+    write16(u8, payload + COMPLEMENT_AT, ~number & 0xffff)
     const { hasChecksum, transport, ipVersion, protocol } = this.layouts[this.stream]
     if (!hasChecksum) return
     const behind = payload - transport
@@ -134,8 +138,8 @@ export class TimedPackets {
 
 /** Between stamp and sequence number stands what a packet with the card's stamp has there, from `source`. */
 export function holdsMessage(u8: Uint8Array, payload: number, end: number, source: number): boolean {
-  let wrong = 0
-  for (let at = 14; at < SOURCE_AT; at++) wrong |= u8[payload + at]
+  let wrong = read16(u8, payload + NUMBER_AT) ^ read16(u8, payload + COMPLEMENT_AT) ^ 0xffff
+  for (let at = ZEROS_AT; at < COMPLEMENT_AT; at++) wrong |= u8[payload + at]
   for (let at = SOURCE_AT; at < NUMBER_AT; at += 2) wrong |= read16(u8, payload + at) ^ source
   for (let at = payload + BEHIND; at < end - SEQUENCE_BYTES; at++) wrong |= u8[at]
   return wrong === 0 && end - payload >= TIMED_PAYLOAD

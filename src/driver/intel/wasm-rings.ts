@@ -1,6 +1,5 @@
 /** The rings of rx-ring.ts and tx-ring.ts with their loops in WebAssembly (wasm/rx.ts, wasm/tx.ts). */
 import type { PacketMemory } from '../../memory/packets.ts'
-import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
@@ -11,6 +10,7 @@ import { TX_TSTAMP } from './descriptors.ts'
 import { countPackets } from './rx-ring.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
+import { importsOfTx, instantiate } from './wasm-instance.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
 
@@ -41,26 +41,6 @@ interface TxLoops {
   transmit(batch: number, count: number): number
   room(): number
   pending(): number
-}
-
-/** What the transmit loop calls when something is not as usual. */
-function importsOfTx(packets: PacketMemory): Record<string, unknown> {
-  const { size, longest } = packets
-  return {
-    padPacket: (id: number, length: number) => packets.pad(id, length),
-    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
-    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
-    refuseSurplus,
-  }
-}
-
-/** Each ring has an instance of its own, whose globals are the ring's state. */
-function instantiate(
-  code: Uint8Array<ArrayBuffer>,
-  { memory }: WasmSpace,
-  tx: Record<string, unknown> = {},
-): unknown {
-  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, tx }).exports
 }
 
 export class WasmRxRing implements RxQueue {
