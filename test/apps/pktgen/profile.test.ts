@@ -178,7 +178,12 @@ describe('several streams', () => {
     ['its share of --rate', '{}', '20kpps'],
   ])('what %s asks for is made up for after a pause', (_name, stream, rate) => {
     const streams = profile(`streams: [${stream}]`, 's')
-    const [{ frames }] = makeJobs({ ...OPTIONS, streams, rate }, { physical: [false], queues: 1, mtu: 1500 }, null, 0)
+    const [{ frames }] = makeJobs(
+      { ...OPTIONS, streams, rate },
+      { physical: [false], queues: 1, mtu: 1500 },
+      null,
+      0,
+    )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
     let now = 0
