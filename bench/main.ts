@@ -10,9 +10,11 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
+import { peers as otherTools } from './peers/peers.ts'
 import { program } from './program.ts'
 import { scaling } from './scaling.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
+import { sustained, SUSTAINED_CASES, type SustainedCase } from './sustained.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
 import type { TunnelWork } from './tunnel-share.ts'
 
@@ -168,6 +170,24 @@ async function hosts(quick: boolean): Promise<object> {
   return { hostInterface: result }
 }
 
+async function besideOthers(quick: boolean, whats: readonly ('forward' | 'send')[]): Promise<object> {
+  const results: Record<string, object> = {}
+  for (const what of whats)
+    results[what === 'forward' ? 'peersForwarding' : 'peersSending'] = await otherTools(
+      what,
+      quick ? 1 : 3,
+      quick ? 1 : 2,
+    )
+  return results
+}
+
+async function longRuns(quick: boolean, cases: readonly SustainedCase[]): Promise<object> {
+  console.log('\nForwarding 60-byte packets between virtual NICs for long\n')
+  const results: Record<string, object> = {}
+  for (const name of cases) results[`sustained-${name}`] = await sustained(name, quick ? 10 : 60)
+  return results
+}
+
 /** A file in bench/results. */
 interface Results {
   /** Under what conditions each part was measured. */
@@ -201,10 +221,23 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    ...(only === 'peers' ? { peers: () => besideOthers(quick, ['forward', 'send']) } : {}),
+    ...(only === 'peers-forward' ? { 'peers-forward': () => besideOthers(quick, ['forward']) } : {}),
+    ...(only === 'peers-send' ? { 'peers-send': () => besideOthers(quick, ['send']) } : {}),
+    // A minute each.
+    ...(only === 'sustained' ? { sustained: () => longRuns(quick, SUSTAINED_CASES) } : {}),
+    ...Object.fromEntries(
+      SUSTAINED_CASES.filter((name) => only === `sustained-${name}`).map((name) => [
+        `sustained-${name}`,
+        () => longRuns(quick, [name]),
+      ]),
+    ),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }
   if (only !== undefined && !Object.hasOwn(parts, only)) {
-    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface`)
+    throw new Error(
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, peers-forward, peers-send`,
+    )
   }
 
   const date = new Date().toISOString().slice(0, 10)

@@ -1,7 +1,7 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling;
-// with root: tunnel-peers, host-interface]
-import { execFileSync, spawnSync } from 'node:child_process'
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling, sustained (or one of it: sustained-inspected, -plain, -line);
+// with root: tunnel-peers, host-interface, peers (or half of it: peers-forward, peers-send)]
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -50,7 +50,7 @@ await build({
 // As bin/ixy-ts has it.
 const INLINING = '--max-inlined-bytecode-size-cumulative=5000'
 
-const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'), ...process.argv.slice(2)], {
+const main = spawn(process.execPath, [INLINING, join(out, 'main.cjs'), ...process.argv.slice(2)], {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -61,4 +61,9 @@ const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'),
     BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
   },
 })
-process.exitCode = status ?? 1
+// It has things to remove. A signal from the terminal it gets by itself.
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => main.kill(signal))
+process.on('SIGINT', () => undefined)
+main.on('exit', (status) => {
+  process.exitCode = status ?? 1
+})
