@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { ContestSpec } from './contest.ts'
+import { captures } from './capture.ts'
 import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Comparison } from './lib/measure.ts'
@@ -224,6 +225,7 @@ async function main(): Promise<void> {
     ...(only === 'peers' ? { peers: () => besideOthers(quick, ['forward', 'send']) } : {}),
     ...(only === 'peers-forward' ? { 'peers-forward': () => besideOthers(quick, ['forward']) } : {}),
     ...(only === 'peers-send' ? { 'peers-send': () => besideOthers(quick, ['send']) } : {}),
+    ...(only === 'capture' ? { capture: async () => ({ capture: await captures(quick) }) } : {}),
     // A minute each.
     ...(only === 'sustained' ? { sustained: () => longRuns(quick, SUSTAINED_CASES) } : {}),
     ...Object.fromEntries(

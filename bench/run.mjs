@@ -1,6 +1,6 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
 // node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling, sustained (or one of it: sustained-inspected, -plain, -line);
-// with root: tunnel-peers, host-interface, peers (or half of it: peers-forward, peers-send)]
+// with root: tunnel-peers, host-interface, peers (or half of it: peers-forward, peers-send), capture]
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -21,6 +21,8 @@ export interface ToolRun {
   readonly elapsed: number
   readonly devices: readonly PortTotals[]
   readonly wires: readonly WireReport[]
+  /** Of the command `capture`, else null. */
+  readonly capture: Readonly<Record<'captured' | 'dropped' | 'unwritten', number>> | null
   /** Each interval's devices, in order; packets are those of the interval. */
   readonly intervals: readonly (readonly PortTotals[])[]
   /** Milliseconds from the start of the process to the start of the data plane. */
@@ -36,6 +38,7 @@ interface Event {
   readonly elapsed: number
   readonly devices: readonly PortTotals[]
   readonly virtual?: readonly { readonly wires: readonly WireReport[] }[]
+  readonly capture?: ToolRun['capture']
   readonly error?: { readonly code: string; readonly message: string } | null
 }
 
@@ -78,7 +81,16 @@ export async function runTool(args: readonly string[], flags: readonly string[] 
   }
   const wires = (end.virtual ?? []).flatMap((nic) => nic.wires)
   const devices = end.devices.filter(({ queue }) => queue === null)
-  return { elapsed: end.elapsed, devices, wires, intervals, startup, resident, other }
+  return {
+    elapsed: end.elapsed,
+    devices,
+    wires,
+    capture: end.capture ?? null,
+    intervals,
+    startup,
+    resident,
+    other,
+  }
 }
 
 /** The process and its children. */
