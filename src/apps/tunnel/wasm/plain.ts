@@ -8,7 +8,7 @@
  */
 import { SIZE } from '../../../memory/wasm-layout'
 import { SEED, finish, hashOf, hashOfAddresses, isTcpOrUdp, mix } from './hash'
-import { moveDown, moveDownAndSum, moveUp, moveUpAndSum } from './moves'
+import { Down, Summed, Unsummed, Up, move } from './moves'
 import { IPV4, IPV6, VLAN, fold, load16, swap } from './words'
 
 let packetsAt: usize = 0
@@ -115,8 +115,8 @@ export function enter(batch: usize, count: u32): u32 {
     trafficClass &= mask
     const inner = start + headers
     let sum: u32 = 0
-    if (checksums) sum = moveUpAndSum(inner, start, bytes)
-    else moveUp(inner, start, bytes)
+    if (checksums) sum = move<Up, Summed>(inner, start, bytes)
+    else move<Up, Unsummed>(inner, start, bytes)
     v128.store(start, h0)
     v128.store(start, h1, 16)
     v128.store(start, h2, 32)
@@ -211,7 +211,7 @@ export function leave(batch: usize, count: u32): u32 {
     const bytes = datagram - 16
     if (load<u16>(udp, 6) === 0) {
       if (checksums && !ipv4) return i
-      moveDown(start, from, bytes)
+      move<Down, Unsummed>(start, from, bytes)
     } else if (!moveIfRight(start, headers, bytes, pseudoSum + swap(datagram) + headerSum(udp))) return i
     store<u16>(sizeAt, <u16>bytes)
   }
@@ -238,7 +238,7 @@ function moveIfRight(start: usize, headers: u32, bytes: u32, sum: u32): bool {
   const h2 = v128.load(start, 32)
   const h3 = v128.load(from - 32)
   const h4 = v128.load(from - 16)
-  if (fold(sum + moveDownAndSum(start, from, bytes)) === 0xffff) return true
+  if (fold(sum + move<Down, Summed>(start, from, bytes)) === 0xffff) return true
   memory.copy(from, start, bytes)
   v128.store(start, h0)
   v128.store(start, h1, 16)
