@@ -10,9 +10,8 @@ export class Down {}
 export class Summed {}
 export class Unsummed {}
 
-/** From this many bytes on the machine's own move is faster than vectors, for all its call; towards the beginning, stores are aligned. */
-const LONG_UP: u32 = 257
-const LONG_DOWN: u32 = 1025
+/** From this many bytes on the machine's own move is faster than vectors, for all its call. */
+const LONG: u32 = 1024
 
 /** Adds the 16-bit words of `words` to lanes. Signed ones are what there is an instruction for: each is taken as 0x8000 less. */
 function addWords(lanes: v128, words: v128): v128 {
@@ -43,8 +42,12 @@ function lastOf(block: v128, count: u32): v128 {
 export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
   const up = idof<Way>() === idof<Up>()
   const summed = idof<Sum>() === idof<Summed>()
-  if (!summed && bytes >= (up ? LONG_UP : LONG_DOWN)) {
+  if (!summed && bytes >= LONG) {
     memory.copy(to, from, bytes)
+    return 0
+  }
+  if (!summed && bytes <= 64) {
+    moveShort(to, from, bytes)
     return 0
   }
   // Blocks of 16 from the start, and in the end one that lies partly over the last of them. What is written over has been read.
@@ -89,4 +92,18 @@ export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
   if (!summed) return 0
   lanes = addWords(lanes, lastOf(last, bytes & 15))
   return sumOfLanes(i32x4.add(lanes, others), (bytes >>> 4) + 1)
+}
+
+/** Up to 64 bytes: from both ends, all before any. */
+function moveShort(to: usize, from: usize, bytes: u32): void {
+  const a = v128.load(from)
+  const z = v128.load(from + bytes - 16)
+  if (bytes > 32) {
+    const b = v128.load(from, 16)
+    const y = v128.load(from + bytes - 32)
+    v128.store(to, b, 16)
+    v128.store(to + bytes - 32, y)
+  }
+  v128.store(to, a)
+  v128.store(to + bytes - 16, z)
 }
