@@ -181,6 +181,17 @@ export const END = v.object({
   balance: v.optional(v.array(BALANCE), []),
   loss: v.optional(LOSS),
   latencyMicroseconds: v.optional(LATENCY),
+  jitterMicroseconds: v.optional(v.object({ mean: time, max: time, smoothed: time })),
+  reordering: v.optional(
+    v.object({
+      ...{ of: count, reordered: count, ratio: v.nullable(count), beyond: count, queues: count },
+      ...{ extentMean: v.nullable(count), extentMax: v.nullable(count) },
+    }),
+  ),
+  streams: v.optional(
+    v.array(v.object({ name: text, sent: count, returned: v.nullable(count), lost: v.nullable(count) })),
+  ),
+  answered: v.optional(counters),
   rfc2544: v.optional(RFC2544),
 })
 

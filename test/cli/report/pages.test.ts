@@ -84,6 +84,32 @@ test('the results of rfc2544 are a row for each size of frames, and say what is 
   )
 })
 
+test('what pktgen has found out of order, jitter, streams and answers', () => {
+  const found = {
+    jitterMicroseconds: { mean: 1.5, max: 12.25, smoothed: null },
+    reordering: { of: 1000, reordered: 20, ratio: 0.02, extentMean: 3.5, extentMax: 7, beyond: 1, queues: 2 },
+    streams: [{ name: HOSTILE, sent: 1500, returned: 1400, lost: 100 }],
+    answered: { arp: 3, neighbour: 0, ping: 2 },
+  }
+  const text = runSection(run('r', 10, found), 0, true).text.replaceAll(/\s+/g, ' ')
+  expect(text).toMatch(/Jitter.*1\.5 µs<\/.*12\.25 µs<\/td>.*–<\/td>/)
+  expect(text).toMatch(/Reordered.*20<.*1,000<.*2 %<.*at least 3\.5<.*at least 7<.*Order is that among/)
+  expect(text).toMatch(/Streams.*&lt;img.*1,500<.*1,400<.*100</)
+  expect(text).toMatch(/Answered.*arp.*3<.*ping.*2</)
+  // Where nothing came back there is nothing to say.
+  const nothing = {
+    of: 0,
+    reordered: 0,
+    ratio: null,
+    extentMean: null,
+    extentMax: null,
+    beyond: 0,
+    queues: 1,
+  }
+  const none = { jitterMicroseconds: { mean: null, max: null, smoothed: null }, reordering: nothing }
+  expect(runSection(run('r', 10, none), 0, true).text).not.toMatch(/Jitter|Reordered|Streams|Answered/)
+})
+
 test('the table quotes what has commas and quotes, and nothing is a formula', () => {
   const [head, ...rows] = csv([run('=1+1', 10)])
     .trimEnd()
