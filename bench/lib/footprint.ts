@@ -45,5 +45,7 @@ export function threadSeconds(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`)
     .map(Number)
     .sort((a, b) => a - b)
-    .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e9)
+    .map(
+      (thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e9,
+    )
 }
