@@ -189,7 +189,10 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    this.workload.started(board.totals)
+    this.workload.started(
+      board.totals,
+      session.devices.map(({ stamps }) => stamps ?? null),
+    )
     undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }
