@@ -15,6 +15,14 @@ interface Loading {
   readonly bundle: string
 }
 
+/** All that have not ended. */
+const threads = new Set<Thread>()
+
+// Before the process ends, by process.exit() or because nothing is left to do, and its threads with it.
+process.on('exit', () => {
+  for (const thread of threads) thread.waitUntilLoaded()
+})
+
 export class Thread {
   readonly worker: Worker
   private readonly loaded = new Int32Array(new SharedArrayBuffer(4))
@@ -30,9 +38,11 @@ export class Thread {
     })
     const { loaded } = this
     for (const event of ['error', 'exit']) this.worker.once(event, () => Atomics.store(loaded, 0, 1))
+    threads.add(this)
+    this.worker.once('exit', () => threads.delete(this))
   }
 
-  /** Blocks until the thread, or the process, may be ended. */
+  /** Blocks until the thread may be ended. */
   waitUntilLoaded(): void {
     Atomics.wait(this.loaded, 0, 0, LOAD_DEADLINE)
   }

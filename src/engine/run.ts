@@ -1,33 +1,28 @@
 /** One run of an app from first register to last: the control plane. */
 import { type IxyError, asIxyError } from '../errors.ts'
 import { Crew } from './crew.ts'
-import { Ending } from './ending.ts'
+import { DEADLINES, Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Links } from './links.ts'
-import { Session, type SessionOptions } from './session.ts'
+import { Session } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
 import type { App } from './app.ts'
 import { Audit } from './audit.ts'
-import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
+import {
+  type EndReason,
+  type RunObserver,
+  type RunOptions,
+  type RunResult,
+  type SessionOptions,
+  neverStarted,
+} from './types.ts'
 import { Bell, aborted, sleep } from './wait.ts'
 import { watchedSample } from './watched-sample.ts'
 import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
 
-/** Milliseconds from the beginning of the end until nothing is waited for any more that is under way in virtual cards, … */
-const SETTLED_BY = 900
-/** … until the workers have emptied their rings, … */
-const DRAINED_BY = 1_150
-/** … captures hold what was sent, … */
-const FLUSHED_BY = 1_200
-/** … the virtual cards have told their counts, … */
-const REPORTED_BY = 1_250
-/** … the app has done what is left, … */
-const FINISHED_BY = 1_200
-/** … and have closed their files. */
-const CLOSED_BY = 1_350
 /** The same where nobody is in a hurry, for workers and for the closing of files. */
 const DRAIN_DEADLINE = 2_000
 const CLOSE_DEADLINE = 2_000
@@ -73,7 +68,7 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
     result = await new Run(session, workload, options, observer, ending).execute()
   } finally {
     workload.close()
-    incomplete = await session.close(ending.left(CLOSED_BY, CLOSE_DEADLINE))
+    incomplete = await session.close(ending.left(DEADLINES.closed, CLOSE_DEADLINE))
   }
   return incomplete === null || result.error !== null
     ? result
@@ -147,13 +142,13 @@ class Run {
     } catch (cause) {
       error ??= await this.explain(cause)
     }
-    await crew?.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
+    await crew?.stop(this.ending.left(DEADLINES.drained, DRAIN_DEADLINE))
     if (this.startedAt !== null) error ??= crew?.lateness() ?? null
     if (error !== null) reason = 'error'
-    const late = (): boolean => this.ending.late(REPORTED_BY)
+    const late = (): boolean => this.ending.late(DEADLINES.reported)
     const audit = await Audit.take(session, options.app.app, crew, board, late)
     try {
-      await this.workload.finish(audit.devices, () => this.ending.late(FINISHED_BY))
+      await this.workload.finish(audit.devices, () => this.ending.late(DEADLINES.finished))
     } catch (cause) {
       error ??= asIxyError(cause)
       reason = 'error'
@@ -190,7 +185,10 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    this.workload.started(board.totals)
+    this.workload.started(
+      board.totals,
+      session.devices.map(({ stamps }) => stamps ?? null),
+    )
     undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }
@@ -200,7 +198,7 @@ class Run {
     const error = asIxyError(cause)
     const { virtual } = this.session
     if (error.code !== 'IXY_ERR_DEVICE_GONE' || virtual === null) return error
-    const reason = await virtual.failureWithin(this.ending.left(SETTLED_BY, LAST_WORDS))
+    const reason = await virtual.failureWithin(this.ending.left(DEADLINES.settled, LAST_WORDS))
     if (reason === null && this.session.virtualHangs()) virtual.giveUp()
     return reason ?? error
   }
@@ -269,11 +267,11 @@ class Run {
     if (session.virtual !== null)
       await this.settle(
         crew,
-        session.virtual.quiesce(() => this.ending.late(SETTLED_BY)),
+        session.virtual.quiesce(() => this.ending.late(DEADLINES.settled)),
       )
     for (const device of session.devices) device.stopReceiving()
-    await crew.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
-    await session.virtual?.flush(() => this.ending.late(FLUSHED_BY))
+    await crew.stop(this.ending.left(DEADLINES.drained, DRAIN_DEADLINE))
+    await session.virtual?.flush(() => this.ending.late(DEADLINES.flushed))
   }
 
   /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */

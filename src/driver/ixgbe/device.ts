@@ -25,6 +25,7 @@ import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
 import { disableInterrupts, globalReset, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
+import { hasStamps, IxgbeStamps } from './time-stamps.ts'
 import { FETCH, disableTransmit, initTransmit, stopTransmitQueues } from './transmit.ts'
 
 /** The BAR with the registers (82599 §8.1.1). */
@@ -36,6 +37,7 @@ export class IxgbeDevice implements Device {
   readonly model: string
   readonly mac: string
   readonly queues: readonly IntelQueueSpec[]
+  readonly stamps?: IxgbeStamps
 
   private readonly transport: Transport
   private readonly regs: RegisterFile
@@ -94,6 +96,7 @@ export class IxgbeDevice implements Device {
       })
     }
     this.queues = queues
+    if (hasStamps(options.model)) this.stamps = new IxgbeStamps(regs, () => this.link())
     if (options.interrupts) enableInterrupts(regs, options.queues) // §4.6.3.1
   }
 
