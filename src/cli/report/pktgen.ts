@@ -2,11 +2,13 @@
 import { grouped, words } from '../../wording.ts'
 import { duration, share } from './figures.ts'
 import { type Html, html, table } from './html.ts'
-import type { Jitter, Latency, Reordering, RunData, StreamCounts } from './model.ts'
+import type { Jitter, Latency, Reordering, RunData, StreamCounts, WireLatency } from './model.ts'
+
+type WireTimes = WireLatency['wireMicroseconds']
 
 /** Nothing of a run of another app. */
-export function pktgenSection({ latency, jitter, reordering, streams, answered }: RunData): Html {
-  return html`${latency === null ? null : latencyTables(latency)}
+export function pktgenSection({ latency, wire, jitter, reordering, streams, answered }: RunData): Html {
+  return html`${latency === null ? null : latencyTables(latency)} ${wire === null ? null : wireTable(wire)}
   ${jitter === null ? null : jitterTable(jitter)} ${reordering === null ? null : orderTable(reordering)}
   ${streams === null ? null : streamTable(streams)}
   ${answered === null ? null : counterTable('Answered', answered)}`
@@ -28,6 +30,21 @@ function latencyTables(latency: Latency): Html {
   const { sent, returned, lost, duplicated, damaged, late, foreign } = latency
   return html`${table('Round trips', Object.keys(times), [Object.values(times).map(duration)], 0)}
   ${counterTable('Probes', { sent, returned, lost, duplicated, damaged, late, foreign })}`
+}
+
+/** Sampled packets by the card's own clock, and the rest of their round trips. */
+function wireTable(wire: WireLatency): Html {
+  const { unavailable, sent, count, lost, unstamped, disbelieved, wireMicroseconds, programMicroseconds } =
+    wire
+  if (unavailable !== null) return html`<p class="none">On the wire: not measured, as ${unavailable}.</p>`
+  const row = (name: string, { min, mean, p50, p90, p99, p999, p9999, max }: WireTimes): string[] => [
+    name,
+    ...[min, mean, p50, p90, p99, p999, p9999, max].map(duration),
+  ]
+  const head = ['', 'shortest', 'mean', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'longest']
+  const rows = [row('on the wire', wireMicroseconds), row('in the program', programMicroseconds)]
+  return html`${table("Sampled packets, by the card's clock", head, rows)}
+  ${counterTable('Sampled', { sent, measured: count, lost, unstamped, disbelieved })}`
 }
 
 function jitterTable({ mean, max, smoothed }: Jitter): Html | null {

@@ -173,6 +173,7 @@ export class RunRecord {
       balance: end?.balance ?? [],
       loss: end?.loss ?? null,
       latency: end?.latencyMicroseconds ?? null,
+      wire: end?.wireLatency ?? null,
       jitter: end?.jitterMicroseconds ?? null,
       reordering: end?.reordering ?? null,
       streams: end?.streams ?? null,
