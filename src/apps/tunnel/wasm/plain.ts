@@ -127,7 +127,7 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     }
     if (!known) {
       const key = keyOf(start, bytes)
-      if (key < 0) return <u32>(next - batch) >>> 2
+      if (key < 0) return (<u32>(next - batch)) >>> 2
       trafficClass = (<u32>key) & 0xff
       hash = <u32>(key >>> 16)
     }
