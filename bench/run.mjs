@@ -1,6 +1,6 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling, sustained (or one of it: sustained-inspected, -plain, -line);
-// with root: tunnel-peers, host-interface, peers (or half of it: peers-forward, peers-send), capture]
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scale,
+// sustained; with root: tunnel-peers, host-interface, peers, capture; or of one of these a part: peers-send, sustained-line]
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -32,7 +32,7 @@ await build({
     'latency-nics',
     'latency-c',
     'latency-c-worker',
-    'scaling-contest',
+    'scale-contest',
     'filter-contest',
     'tunnel-contest',
   ].map((name) => join(here, `${name}.ts`)),

@@ -30,6 +30,7 @@ export interface SustainedRun {
 
 export async function sustained(name: SustainedCase, seconds: number): Promise<SustainedRun> {
   const { gen, options, asked } = CASES[name]
+  console.log('\nForwarding 60-byte packets between virtual NICs for long\n')
   const run = await runTool(['forward', gen, gen, ...options, '-d', String(seconds)])
   const sums = run.intervals.slice(1).map((devices) => devices.reduce((sum, { tx }) => sum + tx.mpps, 0))
   const packets = run.devices.reduce((sum, { tx }) => sum + tx.packets, 0)
