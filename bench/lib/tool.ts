@@ -41,12 +41,17 @@ interface Event {
 
 type Interval = PortTotals & Event
 
-/** `flags`: of Node.js. Rejects when the program fails. */
-export async function runTool(args: readonly string[], flags: readonly string[] = []): Promise<ToolRun> {
+/** `flags`: of Node.js. `onProcess` is told its id. Rejects when the program fails. */
+export async function runTool(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  onProcess: (pid: number) => void = () => undefined,
+): Promise<ToolRun> {
   const began = performance.now()
   const child = spawn(process.execPath, [...flags, BENCH_TOOL, ...args, '--json', '--log-level', 'error'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  if (child.pid !== undefined) onProcess(child.pid)
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
