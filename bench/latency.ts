@@ -10,7 +10,7 @@ import type { FromNics } from './latency-nics.ts'
 import { LogHistogram } from '../src/apps/pktgen/log-histogram.ts'
 import { LatencySums, type Forwarder, type LatencyResult, type Trial } from './latency-sums.ts'
 import { Others } from './lib/others.ts'
-import { runTool } from './lib/tool.ts'
+import { startTool } from './lib/tool.ts'
 import { watchWorker } from './lib/v8-log.ts'
 
 /** Set by run.mjs. */
@@ -87,7 +87,11 @@ async function runOurs(
 ): Promise<Worker> {
   const args = ['forward', ...devices, '--touch', '--quiet', '-d', String(seconds)]
   // The worker is older than its first packet, so by the second of these it has begun to count.
-  const watched = await watchWorker((2 * WARM_UP) / 1000, seconds, (flags) => runTool(args, flags, onProcess))
+  const watched = await watchWorker((2 * WARM_UP) / 1000, seconds, (flags) => {
+    const { pid, result } = startTool(args, flags)
+    onProcess(pid)
+    return result
+  })
   return { collections: watched.collections, deoptimisations: watched.deoptimisations }
 }
 

@@ -1,5 +1,6 @@
 /** What the program does besides forwarding, once it is warm, and what it costs until then. */
 import { missed } from './end-to-end.ts'
+import { resident } from './lib/footprint.ts'
 import { runTool } from './lib/tool.ts'
 import { watchWorker } from './lib/v8-log.ts'
 
@@ -34,7 +35,7 @@ async function watch(
   const { run, collections, deoptimisations } = await watchWorker(WARM_UP, until, (flags) =>
     runTool(['forward', gen, gen, '--touch', '-i', '3600', '-d', String(until)], flags),
   )
-  return { seconds, collections, deoptimisations, resident: run.resident }
+  return { seconds, collections, deoptimisations, resident: run.footprints.map(resident) }
 }
 
 /** `offeredMpps`: a rate in each direction that the program sustains once it is warm. */

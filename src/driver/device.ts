@@ -14,6 +14,7 @@
  *     }
  */
 
+import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
 
 /** Receives packets. Lives in one worker. */
@@ -76,6 +77,8 @@ export interface QueueSpec {
   readonly interrupt: number | null
   /** `interrupt` is no eventfd: it is readable while packets wait to be received, and nobody reads from it but the driver. */
   readonly interruptStays?: boolean
+  /** The device is a thread on this machine, which can be off its CPU; left out or null: it works by itself. */
+  readonly handover?: HandoverSpec | null
   /** What the device does of offloads itself, if they are on (PacketMemory.offloads); left out: nothing. Software does the rest. */
   readonly offloads?: DeviceOffloads
 }

@@ -78,6 +78,7 @@ export class IxgbeDevice implements Device {
       bufferKib: Math.min(2 ** (options.bufferShift - 10), 16),
       dropEnable: options.queues > 1,
     }
+    const { handover = null } = transport
     const queues: IntelQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
@@ -90,6 +91,7 @@ export class IxgbeDevice implements Device {
         rx: this.ringSpec(rx, REG.RDT, queue),
         tx: this.ringSpec(tx, REG.TDT, queue),
         interrupt: eventfds[queue] ?? null,
+        handover: handover === null ? null : { page: handover, queue },
         offloads: ALL_OFFLOADS,
       })
     }
