@@ -1,15 +1,16 @@
 /** The rings of rx-ring.ts and tx-ring.ts with their loops in WebAssembly (wasm/rx.ts, wasm/tx.ts). */
 import type { PacketMemory } from '../../memory/packets.ts'
-import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import type { RxQueue, TxQueue } from '../device.ts'
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { BatchPlaces } from '../batch-places.ts'
 import { Counters } from './wasm-counters.ts'
+import { TX_TSTAMP } from './descriptors.ts'
 import { countPackets } from './rx-ring.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
+import { importsOfTx, instantiate } from './wasm-instance.ts'
 import rxCode from './wasm/rx.wasm'
 import txCode from './wasm/tx.wasm'
 
@@ -40,26 +41,6 @@ interface TxLoops {
   transmit(batch: number, count: number): number
   room(): number
   pending(): number
-}
-
-/** What the transmit loop calls when something is not as usual. */
-function importsOfTx(packets: PacketMemory): Record<string, unknown> {
-  const { size, longest } = packets
-  return {
-    padPacket: (id: number, length: number) => packets.pad(id, length),
-    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
-    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
-    refuseSurplus,
-  }
-}
-
-/** Each ring has an instance of its own, whose globals are the ring's state. */
-function instantiate(
-  code: Uint8Array<ArrayBuffer>,
-  { memory }: WasmSpace,
-  tx: Record<string, unknown> = {},
-): unknown {
-  return new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory }, tx }).exports
 }
 
 export class WasmRxRing implements RxQueue {
@@ -120,6 +101,7 @@ export class WasmRxRing implements RxQueue {
 
 export class WasmTxRing implements TxQueue {
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  readonly transmitStamped: (batch: Int32Array, from: number) => number
   readonly room: () => number
   readonly pending: () => number
   private readonly counters: Counters
@@ -131,15 +113,18 @@ export class WasmTxRing implements TxQueue {
     const loops = instantiate(txCode, space, importsOfTx(memory)) as TxLoops
     const ids = space.take(entries * 2)
     const batches = space.take(entries * 4)
+    const words = new Uint32Array(space.buffer, ring, entries * 4)
     const make = specialise(makeTransmit)
-    const { transmit, start } = make(
+    const { transmit, transmitStamped, start } = make(
       loops.transmit,
       new BatchPlaces(space, entries),
       entries - 1,
       PLAIN_DOORBELL,
       whole,
+      (index) => (words[(index << 2) + 2] |= TX_TSTAMP),
     )
     this.transmit = transmit
+    this.transmitStamped = transmitStamped
     this.room = loops.room
     this.pending = loops.pending
     this.ring = start
@@ -238,8 +223,10 @@ function makeTransmit(
   mask: number,
   plainDoorbell: boolean,
   whole: (n: number) => number,
+  askForStamp: (descriptor: number) => void,
 ): {
   transmit(batch: Int32Array, from: number, count: number): number
+  transmitStamped(batch: Int32Array, from: number): number
   start(tail: Int32Array, tailIndex: number): void
 } {
   /** [0]: next descriptor to fill. */
@@ -266,6 +253,15 @@ function makeTransmit(
     return finish(loop(place + (start << 2), most))
   }
 
+  /** One packet's descriptor is asked for more before the card hears of it. */
+  function transmitStamped(batch: Int32Array, from: number): number {
+    if (!(from >= 0 && from < batch.length)) return 0
+    copy[0] = batch[from]
+    const accepted = loop(copy.byteOffset, 1)
+    if (accepted > 0) askForStamp(index[0])
+    return finish(accepted)
+  }
+
   function transmitCopy(batch: Int32Array, from: number, count: number): number {
     const copied = Math.max(0, Math.min(count, copy.length))
     copy.set(batch.subarray(from, from + copied))
@@ -287,5 +283,5 @@ function makeTransmit(
     index[0] = 0
   }
 
-  return { transmit, start: begin }
+  return { transmit, transmitStamped, start: begin }
 }
