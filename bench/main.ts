@@ -11,8 +11,9 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
+import { latency } from './latency.ts'
 import { peers as otherTools } from './peers/peers.ts'
-import { program } from './program.ts'
+import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
 import { sustained, SUSTAINED_CASES } from './sustained.ts'
@@ -213,6 +214,21 @@ function given(option: string): string | undefined {
   return process.argv.find((argument) => argument.startsWith(`--${option}=`))?.slice(option.length + 3)
 }
 
+/** `--sustained=<Mpps>`, and how long: `--loads=10,50,90 --seconds=30 --rounds=10`; `--into=<file>` adds to what is in there. */
+function longLatency(picture: string | null): Promise<object> {
+  const sustained = Number(given('sustained') ?? NaN)
+  if (!(sustained > 0))
+    throw new Error('--sustained=<Mpps in each direction> is wanted: --only=program finds it')
+  return latency({
+    ...{ sustained, picture, into: given('into') ?? null },
+    loads:
+      given('loads')
+        ?.split(',')
+        .map((percent) => Number(percent) / 100) ?? LOADS,
+    ...{ seconds: Number(given('seconds') ?? 30), rounds: Number(given('rounds') ?? 10) },
+  })
+}
+
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick')
   const picture = process.argv.includes('--picture') ? BENCH_PICTURE : null
@@ -244,13 +260,15 @@ async function main(): Promise<void> {
     ...(only === 'capture' ? { capture: async () => ({ capture: await captures(quick) }) } : {}),
     // A minute each.
     ...(/^sustained(-|$)/.test(only ?? '') ? sustainedParts(quick) : {}),
+    // As long as is asked for.
+    ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes half an hour.
     ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
   }
   const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
   if (chosen.length === 0) {
     throw new Error(
-      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, capture, sustained, scale, scale-<sweep>`,
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, capture, sustained, latency, scale, scale-<sweep>`,
     )
   }
 

@@ -1,6 +1,7 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
 // node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scale,
-// sustained; with root: tunnel-peers, host-interface, peers, capture; or of one of these a part: peers-send, sustained-line]
+// sustained; latency: for longer, see longLatency() in main.ts; with root: tunnel-peers, host-interface, peers, capture; or of
+// one of these a part: peers-send, sustained-line]
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
