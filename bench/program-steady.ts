@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { missed } from './end-to-end.ts'
+import { resident } from './lib/footprint.ts'
 import { runTool } from './lib/tool.ts'
 
 /** Seconds of the worker's life that don't count: rehearsal, the first packets, the optimising compiler. */
@@ -39,7 +40,7 @@ async function watchWorker(
       `--logfile=${join(folder, 'v8.log')}`,
     ]
     const until = WARM_UP + seconds
-    const { other, resident } = await runTool(
+    const { other, footprints } = await runTool(
       [
         'forward',
         'virtual:gen,rate=max',
@@ -68,7 +69,7 @@ async function watchWorker(
     const collections = [...other.matchAll(/\[\d+:(0x[0-9a-f]+)(?::\d+)?\]\s+(\d+) ms: /g)].filter(
       ([, where, when]) => where === isolate && steady(Number(when)),
     ).length
-    return { seconds, collections, deoptimisations, resident }
+    return { seconds, collections, deoptimisations, resident: footprints.map(resident) }
   } finally {
     rmSync(folder, { recursive: true })
   }

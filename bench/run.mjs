@@ -32,7 +32,7 @@ await build({
     'latency-nics',
     'latency-c',
     'latency-c-worker',
-    'scaling-contest',
+    'scale-contest',
     'filter-contest',
     'tunnel-contest',
   ].map((name) => join(here, `${name}.ts`)),

@@ -15,8 +15,19 @@ interface Loading {
   readonly bundle: string
 }
 
+/** All that have not ended. */
+const threads = new Set<Thread>()
+
+// Before the process ends, by process.exit() or because nothing is left to do, and its threads with it.
+process.on('exit', () => {
+  for (const thread of threads) thread.waitUntilLoaded()
+})
+
 export class Thread {
   readonly worker: Worker
+  /** Resolves with what it has died of; never, if it hasn't. */
+  readonly failed: Promise<unknown>
+  readonly exited: Promise<void>
   private readonly loaded = new Int32Array(new SharedArrayBuffer(4))
 
   /** Runs `name` with what it finds as workerData. Its stdout and stderr lead nowhere. */
@@ -30,9 +41,17 @@ export class Thread {
     })
     const { loaded } = this
     for (const event of ['error', 'exit']) this.worker.once(event, () => Atomics.store(loaded, 0, 1))
+    this.failed = new Promise((resolve) => this.worker.once('error', resolve))
+    threads.add(this)
+    this.exited = new Promise((resolve) =>
+      this.worker.once('exit', () => {
+        threads.delete(this)
+        resolve()
+      }),
+    )
   }
 
-  /** Blocks until the thread, or the process, may be ended. */
+  /** Blocks until the thread may be ended. */
   waitUntilLoaded(): void {
     Atomics.wait(this.loaded, 0, 0, LOAD_DEADLINE)
   }

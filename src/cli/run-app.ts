@@ -13,9 +13,10 @@ import { createReporter } from './output/create.ts'
 import { lendStdout, openStdout } from './output/stdout.ts'
 import { unmetLoss } from './output/loss.ts'
 import { packetRate } from './output/rates.ts'
-import { Tally, sum } from './output/tally.ts'
+import { Tally } from './output/tally.ts'
 import { RunReport } from './report/of-run.ts'
 import { listenForStop } from './stop.ts'
+import { sum } from '../sum.ts'
 
 /** What there is to say about an app besides what it does. */
 export interface Wording {

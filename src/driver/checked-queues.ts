@@ -36,6 +36,10 @@ export function checkedTx(tx: TxQueue, ledger: Ledger): TxQueue {
   const { offloads } = ledger.memory
 
   function transmit(batch: Int32Array, from: number, count: number): number {
+    return sent(batch, from, count, () => tx.transmit(batch, from, count))
+  }
+
+  function sent(batch: Int32Array, from: number, count: number, send: () => number): number {
     ledger.begin()
     verifyRange(ledger, 'transmit', batch, from, count)
     const seen = new Set<number>()
@@ -48,7 +52,7 @@ export function checkedTx(tx: TxQueue, ledger: Ledger): TxQueue {
       const fault = offloads === null ? '' : offloadFault(ledger.memory, offloads, id)
       if (fault !== '') ledger.fail('wrong-offload', id, `transmit: ${fault}`)
     }
-    const accepted = tx.transmit(batch, from, count)
+    const accepted = send()
     for (let i = from; i < from + accepted; i++) ledger.give(batch[i], TRANSMIT_RING)
     ledger.settle()
     return accepted
@@ -68,7 +72,10 @@ export function checkedTx(tx: TxQueue, ledger: Ledger): TxQueue {
     return left
   }
 
-  return withCounters({ transmit, room, pending }, tx, ['packets', 'bytes'])
+  const stamped = tx.transmitStamped
+  const transmitStamped =
+    stamped && ((batch: Int32Array, from: number) => sent(batch, from, 1, () => stamped(batch, from)))
+  return withCounters({ transmit, transmitStamped, room, pending }, tx, ['packets', 'bytes'])
 }
 
 /** `calls`, and the counters of `queue` as they are when they are read. */

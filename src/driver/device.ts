@@ -14,6 +14,7 @@
  *     }
  */
 
+import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
 
 /** Receives packets. Lives in one worker. */
@@ -54,6 +55,8 @@ export interface TxQueue {
    * `memory.offloads` says of one can't be done.
    */
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  /** As transmit(batch, from, 1), and the card notes when that packet leaves (Device.stamps). Left out: it can't. */
+  readonly transmitStamped?: ((batch: Int32Array, from: number) => number) | undefined
   /**
    * Frees what the card has sent and returns how many packets transmit() would take now. Throws IXY_ERR_BUFFER if a pool
    * would get more than it ever had, as something has been freed or transmitted twice; the rest is freed.
@@ -95,8 +98,33 @@ export interface QueueSpec {
   readonly interrupt: number | null
   /** `interrupt` is no eventfd: it is readable while packets wait to be received, and nobody reads from it but the driver. */
   readonly interruptStays?: boolean
+  /** The device is a thread on this machine, which can be off its CPU; left out or null: it works by itself. */
+  readonly handover?: HandoverSpec | null
   /** What the device does of offloads itself, if they are on (PacketMemory.offloads); left out: nothing. Software does the rest. */
   readonly offloads?: DeviceOffloads
+}
+
+/** Two moments of one packet on the wire: when it left the card, and when it came back. */
+export interface StampedPacket {
+  /** From the one to the other, nanoseconds by the card's clock. */
+  readonly nanoseconds: number
+  /** Of the PTP message that came back: its sequence number, and bytes 26 and 27 of its head, part of its source. */
+  readonly sequence: number
+  readonly source: number
+}
+
+/** A card that notes when packets pass its MAC (IEEE 1588): one at a time, each kept until it is taken. */
+export interface PacketStamps {
+  /**
+   * Has the card note when a packet leaves that TxQueue.transmitStamped() has sent, and when a UDP datagram for `port` comes in that
+   * begins as a PTP message of `type` does (version 2).
+   */
+  start(port: number, type: number): void
+  /**
+   * Takes what has been noted since, so that there is room for the next. null if one of the two is missing. It is for the caller
+   * to see whether both are of one packet. Asks the card, which takes some microseconds.
+   */
+  take(): StampedPacket | null
 }
 
 export interface LinkState {
@@ -128,6 +156,8 @@ export interface Device {
   /** One per queue pair. Their rings are enabled and empty. */
   readonly queues: readonly QueueSpec[]
   link(): LinkState
+  /** Left out: it notes no times. */
+  readonly stamps?: PacketStamps
   /**
    * Whether the link of the device at the other side of the app is up. Asked for while it runs, of devices whose users may see it:
    * the carrier of an interface of the kernel.

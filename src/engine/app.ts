@@ -5,7 +5,7 @@
  * An app is loaded twice: in the main thread, which asks it for a plan, and in each worker, where it moves packets. The two
  * share nothing but what the plan hands over, so an app keeps no state at the top of its file.
  */
-import type { RxQueue, TxQueue } from '../driver/device.ts'
+import type { PacketStamps, RxQueue, TxQueue } from '../driver/device.ts'
 import type { OffloadUse } from '../memory/offloads.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 
@@ -69,8 +69,11 @@ export interface Plan<Job> {
    * is down.
    */
   jobs(linkMbit: readonly number[]): readonly Job[]
-  /** Packets flow from now on. `dropped` tells what has been dropped up to now; it asks the cards. */
-  started?(dropped: () => readonly DroppedBy[]): void
+  /**
+   * Packets flow from now on. `dropped` tells what has been dropped up to now; it asks the cards. `stamps`: by device, what tells when
+   * packets pass the card, null where nothing does.
+   */
+  started?(dropped: () => readonly DroppedBy[], stamps: readonly (PacketStamps | null)[]): void
   /** Rejects when the plan can't go on: the run ends with that error. Never resolves. */
   readonly failed?: Promise<never>
   /** Resolves when there is no more to do, with the reason that is told: the run ends. */

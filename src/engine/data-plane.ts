@@ -195,8 +195,7 @@ export class DataPlane {
     if (this.sleeper !== null) this.idleBefore = this.sleeper.idlePolls
     if (packets === before[0]) return
     before[0] = packets
-    const now = this.clock.now()
-    if (counters[ofWorker + FIRST_MOVED] === 0) counters[ofWorker + FIRST_MOVED] = now
-    counters[ofWorker + LAST_MOVED] = now
+    if (counters[ofWorker + FIRST_MOVED] === 0) this.clock.write(counters, ofWorker + FIRST_MOVED)
+    this.clock.write(counters, ofWorker + LAST_MOVED)
   }
 }

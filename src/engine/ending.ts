@@ -9,6 +9,21 @@ const ALLOWED = 1_700
 const ALLOWED_CARD = 5_000
 /** The same where nobody is in a hurry: captures may be written to a slow disk, for 30 s at most (src/captures). */
 const ALLOWED_UNHURRIED = 45_000
+/** Milliseconds from the beginning of a hurried end until … */
+export const DEADLINES = {
+  /** nothing is waited for any more that is under way in virtual cards, … */
+  settled: 900,
+  /** the workers have emptied their rings, … */
+  drained: 1_150,
+  /** captures hold what was sent, … */
+  flushed: 1_200,
+  /** the virtual cards have told their counts, … */
+  reported: 1_250,
+  /** the app has done what is left, … */
+  finished: 1_200,
+  /** and the virtual cards have closed their files. */
+  closed: 1_350,
+} as const
 /** Milliseconds in which vfio-user servers may answer at the end. */
 const SERVERS = 800
 const LOOK_EVERY = 20

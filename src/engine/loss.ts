@@ -1,6 +1,7 @@
 /** What of a run was lost: the verdict behind `--expect-loss`. */
 import { framesOf } from '../vnic/wires/account.ts'
 import { type Balance, type Passage, type PortCounts, passesOf } from './balance.ts'
+import { sum } from '../sum.ts'
 
 export interface LossVerdict {
   /** False if nobody here can know; then the numbers are what is known. */
@@ -72,8 +73,4 @@ export function lossOf(
     unaccounted,
     bySequence: false,
   }
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
 }

@@ -1,13 +1,13 @@
 /** One run of an app from first register to last: the control plane. */
 import { type IxyError, asIxyError } from '../errors.ts'
 import { Crew } from './crew.ts'
-import { Ending } from './ending.ts'
+import { DEADLINES, Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Links } from './links.ts'
-import { Session, type SessionOptions } from './session.ts'
+import { Recruits } from './recruits.ts'
+import { Session, wishesOf } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
-import type { App } from './app.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { Bell, aborted, sleep } from './wait.ts'
@@ -16,18 +16,6 @@ import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
 
-/** Milliseconds from the beginning of the end until nothing is waited for any more that is under way in virtual cards, … */
-const SETTLED_BY = 900
-/** … until the workers have emptied their rings, … */
-const DRAINED_BY = 1_150
-/** … captures hold what was sent, … */
-const FLUSHED_BY = 1_200
-/** … the virtual cards have told their counts, … */
-const REPORTED_BY = 1_250
-/** … the app has done what is left, … */
-const FINISHED_BY = 1_200
-/** … and have closed their files. */
-const CLOSED_BY = 1_350
 /** The same where nobody is in a hurry, for workers and for the closing of files. */
 const DRAIN_DEADLINE = 2_000
 const CLOSE_DEADLINE = 2_000
@@ -57,23 +45,30 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
   const { stop, watchdog } = ending
   let workload: Workload | null = null
   let session: Session
+  const recruits = new Recruits(options.queues)
   try {
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open({ ...options, ...wishesOf(options.app.app) }, { observer, stop, watchdog })
+    const opening = Session.open({ ...options, ...wishesOf(options.app.app) }, { observer, stop, watchdog })
+    // Their process has been started first: it takes longest.
+    if (options.devices.some((name) => name.startsWith('virtual:'))) recruits.start()
+    session = await opening
+    recruits.start()
   } catch (error) {
     workload?.close()
+    recruits.dismiss()
     // What was under way has failed because it was to be given up.
     return neverStarted(stop.aborted ? null : asIxyError(error))
   }
   let result: RunResult
   let incomplete: IxyError | null
   try {
-    result = await new Run(session, workload, options, observer, ending).execute()
+    result = await new Run(session, workload, options, observer, ending, recruits).execute()
   } finally {
     workload.close()
-    incomplete = await session.close(ending.left(CLOSED_BY, CLOSE_DEADLINE))
+    recruits.dismiss()
+    incomplete = await session.close(ending.left(DEADLINES.closed, CLOSE_DEADLINE))
   }
   return incomplete === null || result.error !== null
     ? result
@@ -87,6 +82,7 @@ class Run {
   private readonly observer: RunObserver
   private readonly ending: Ending
   private readonly stop: AbortSignal
+  private readonly recruits: Recruits
   private readonly links: Links
   private startedAt: number | null = null
   private endedAt = 0
@@ -97,12 +93,14 @@ class Run {
     options: RunOptions,
     observer: RunObserver,
     ending: Ending,
+    recruits: Recruits,
   ) {
     this.session = session
     this.workload = workload
     this.options = options
     this.observer = observer
     this.ending = ending
+    this.recruits = recruits
     this.stop = ending.stop
     this.links = new Links(session, observer, options.app.app.passes)
   }
@@ -128,6 +126,7 @@ class Run {
         { ...options, cpus, batchSize },
         warn,
         this.ending.watchdog,
+        this.recruits,
       )
       board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
@@ -147,13 +146,13 @@ class Run {
     } catch (cause) {
       error ??= await this.explain(cause)
     }
-    await crew?.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
+    await crew?.stop(this.ending.left(DEADLINES.drained, DRAIN_DEADLINE))
     if (this.startedAt !== null) error ??= crew?.lateness() ?? null
     if (error !== null) reason = 'error'
-    const late = (): boolean => this.ending.late(REPORTED_BY)
+    const late = (): boolean => this.ending.late(DEADLINES.reported)
     const audit = await Audit.take(session, options.app.app, crew, board, late)
     try {
-      await this.workload.finish(audit.devices, () => this.ending.late(FINISHED_BY))
+      await this.workload.finish(audit.devices, () => this.ending.late(DEADLINES.finished))
     } catch (cause) {
       error ??= asIxyError(cause)
       reason = 'error'
@@ -190,7 +189,10 @@ class Run {
     this.startedAt = performance.now()
     this.ending.started()
     crew.run()
-    this.workload.started(board.totals)
+    this.workload.started(
+      board.totals,
+      session.devices.map(({ stamps }) => stamps ?? null),
+    )
     undo.push(reportIntervals(board.sample, observer, options.interval, this.startedAt))
     undo.push(keepCounting(board, options.mode !== 'poll'))
   }
@@ -200,7 +202,7 @@ class Run {
     const error = asIxyError(cause)
     const { virtual } = this.session
     if (error.code !== 'IXY_ERR_DEVICE_GONE' || virtual === null) return error
-    const reason = await virtual.failureWithin(this.ending.left(SETTLED_BY, LAST_WORDS))
+    const reason = await virtual.failureWithin(this.ending.left(DEADLINES.settled, LAST_WORDS))
     if (reason === null && this.session.virtualHangs()) virtual.giveUp()
     return reason ?? error
   }
@@ -269,11 +271,11 @@ class Run {
     if (session.virtual !== null)
       await this.settle(
         crew,
-        session.virtual.quiesce(() => this.ending.late(SETTLED_BY)),
+        session.virtual.quiesce(() => this.ending.late(DEADLINES.settled)),
       )
     for (const device of session.devices) device.stopReceiving()
-    await crew.stop(this.ending.left(DRAINED_BY, DRAIN_DEADLINE))
-    await session.virtual?.flush(() => this.ending.late(FLUSHED_BY))
+    await crew.stop(this.ending.left(DEADLINES.drained, DRAIN_DEADLINE))
+    await session.virtual?.flush(() => this.ending.late(DEADLINES.flushed))
   }
 
   /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */
@@ -290,12 +292,4 @@ class Run {
     }
     await still
   }
-}
-
-function wishesOf({
-  pools = 0,
-  held = 0,
-  offloads,
-}: App): Pick<SessionOptions, 'extraPools' | 'held' | 'offloads'> {
-  return { extraPools: pools, held, offloads: offloads ?? null }
 }

@@ -1,58 +1,35 @@
 /** From device arguments to devices that are ready for workers, and back. */
 import type { Device, QueueSpec } from '../driver/device.ts'
-import type { Driver } from '../driver/driver.ts'
-import { DRIVERS, requireWithinLimits } from '../driver/registry.ts'
+import { DRIVERS } from '../driver/registry.ts'
 import type { IxyError } from '../errors.ts'
 import { removeStaleHugepageFiles } from '../linux/hugepages.ts'
 import { runtimeDirectoryOrNull } from '../linux/runtime-dir.ts'
 import type { DmaArena } from '../memory/arena.ts'
-import type { OffloadUse, OffloadsSpec } from '../memory/offloads.ts'
 import type { PacketMemorySpec } from '../memory/packets.ts'
 import type { ArenaFile } from '../memory/wasm-space.ts'
-import { FCS_BYTES, HEADER_BYTES } from '../packet/ethernet.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
-import type { Model } from '../pci/ids.ts'
-import { openTransport } from '../pci/open.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import type { App } from './app.ts'
 import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
-import { type PacketShape, allocate, shapeOf } from './session-memory.ts'
-import type { DeviceInfo, RunObserver, RunOptions } from './types.ts'
+import { driverOf, guard, offloadsOf, openDevice, openOne } from './session-devices.ts'
+import { allocate, shapeOf } from './session-memory.ts'
+import type { DeviceInfo, SessionObserver, SessionOptions } from './types.ts'
 import { type NicLog, VirtualNics } from './virtual.ts'
 import type { Watchdog } from './watchdog.ts'
-
-/** What isn't given is as in DEFAULTS (settings.ts). */
-export type SessionOptions = Pick<RunOptions, 'devices'> &
-  Partial<
-    Pick<
-      RunOptions,
-      'access' | 'batchSize' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'
-    >
-  > & {
-    /** Packets of one port that the app keeps beyond a batch. Default 0. */
-    readonly held?: number
-    /** Buffer pools besides one per device. Default 0. */
-    readonly extraPools?: number
-    /** What the app does with offloads; null, the default: nothing. */
-    readonly offloads?: OffloadUse | null
-  }
-
-type CompleteOptions = Required<SessionOptions>
-
-type Observer = Pick<RunObserver, 'warning' | 'progress'>
 
 /** Who wants to know of, or has a say in, the opening of a session. */
 export interface Attendants {
   /** Told when a device blocks this thread, and what virtual NICs have to say. */
-  readonly observer?: Observer
+  readonly observer?: SessionObserver
   /** Ends the wait for virtual devices: IXY_ERR_STOP. */
   readonly stop?: AbortSignal
   /** Guards cards that would go on with DMA without this process. */
   readonly watchdog?: Pick<Watchdog, 'guard'>
 }
 
-const NOBODY: Observer = { warning: () => undefined, progress: () => undefined }
+const NOBODY: SessionObserver = { warning: () => undefined, progress: () => undefined }
 
 /** The memory and the queue pairs of one worker: one per device. */
 export interface QueueSet {
@@ -60,6 +37,15 @@ export interface QueueSet {
   /** What all of it is part of. */
   readonly arena: ArenaFile
   readonly ports: readonly QueueSpec[]
+}
+
+/** What an app asks of a session. */
+export function wishesOf({
+  pools = 0,
+  held = 0,
+  offloads,
+}: App): Pick<SessionOptions, 'extraPools' | 'held' | 'offloads'> {
+  return { extraPools: pools, held, offloads: offloads ?? null }
 }
 
 export class Session {
@@ -222,85 +208,4 @@ async function startVirtual(
   })
   if (specs.length === 0) return { virtual: null, indexes }
   return { virtual: await VirtualNics.start(runtimeDirectoryOrNull(), specs, options), indexes }
-}
-
-/** `socket`: of the server that plays the device, if it is a virtual one. */
-function openOne(
-  address: DeviceAddress,
-  socket: string | undefined,
-  { access, force }: CompleteOptions,
-  observer: Observer,
-): Transport {
-  const target: DeviceAddress =
-    address.kind === 'virtual' && socket !== undefined ? { kind: 'vfio-user', socket } : address
-  return openTransport(target, {
-    access,
-    force,
-    known: DRIVERS,
-    name: formatDevice(address),
-    onSlow: (message) => observer.warning(message),
-  })
-}
-
-/** With VFIO the kernel resets the card when this process has ended; without, somebody else has to. */
-function guard(
-  address: DeviceAddress,
-  { access }: Transport,
-  watchdog: Pick<Watchdog, 'guard'> | undefined,
-): void {
-  if (address.kind === 'pci' && access === 'sysfs')
-    watchdog?.guard({ configFile: `/sys/bus/pci/devices/${address.address}/config` })
-}
-
-/** Whose a device is. */
-interface Found {
-  readonly transport: Transport
-  readonly driver: Driver
-  readonly model: Model
-}
-
-function driverOf(transport: Transport, options: CompleteOptions): Found {
-  const found = DRIVERS.driverFor(transport, options.force)
-  requireWithinLimits(transport.name, found.driver, { ...options, interrupts: wantsInterrupts(options) })
-  return { transport, ...found }
-}
-
-/**
- * An app that understands open checksums need not, where no device gives packets that have one. Nor where a virtual card is to complete
- * them: it does so one by one, and takes longer than who has received them.
- */
-function offloadsOf(
-  { offloads }: CompleteOptions,
-  drivers: readonly Found[],
-  addresses: readonly DeviceAddress[],
-  { pools }: PacketShape,
-): OffloadsSpec | null {
-  if (offloads === 'uses') return { use: offloads, pool: pools - 1 }
-  const needed =
-    drivers.some(({ driver }) => driver.opensChecksums === true) &&
-    addresses.every(({ kind }) => kind !== 'virtual')
-  return offloads !== null && needed ? { use: offloads, pool: -1 } : null
-}
-
-function wantsInterrupts({ mode }: SessionOptions): boolean {
-  return mode !== 'poll'
-}
-
-function openDevice(
-  { transport, driver, model }: Found,
-  arena: DmaArena,
-  options: CompleteOptions,
-  { bufferShift }: PacketShape,
-  observer: Observer,
-): Device {
-  return driver.open(transport, arena, {
-    queues: options.queues,
-    ringSize: options.ringSize,
-    bufferShift,
-    maxFrame: HEADER_BYTES + options.mtu + FCS_BYTES,
-    model,
-    interrupts: wantsInterrupts(options),
-    offloads: options.offloads,
-    warn: (message) => observer.warning(`${transport.name}: ${message}`),
-  })
 }

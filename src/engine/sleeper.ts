@@ -2,6 +2,7 @@ import { yieldCpu } from '../linux/affinity.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { drainEventFd } from '../linux/file.ts'
 import { PollSet } from '../linux/poll.ts'
+import { DriverEnd } from '../linux/handover.ts'
 import type { QueueSpec } from '../driver/device.ts'
 import type { PollMode } from './types.ts'
 
@@ -10,6 +11,10 @@ import type { PollMode } from './types.ts'
  * between packets under load.
  */
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
+/** Empty polls in a row after which it asks itself whether it keeps a device from running. */
+const SOON = 32
+/** Empty polls between two looks at whether a device gets on: some 25 µs, longer than a poll of a virtual NIC takes. */
+const LOOK_EVERY = 500
 /** A poll by a system call takes so many times as long as one of a ring in memory. */
 const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
@@ -31,12 +36,20 @@ export class Sleeper {
   private readonly set: PollSet
   private readonly patience: number
   private readonly sleeps: boolean
+  private readonly handover: DriverEnd | null
+  /** All devices wake it, so it may sleep until one does. */
+  private readonly handsOver: boolean
+  /** Something was moved that the devices may not know of. */
+  private owes = true
   private lazy = false
   private emptyPolls = 0
   /** Polls that have found nothing, modulo 2^32. */
   idlePolls = 0
 
-  constructor(queues: readonly Pick<QueueSpec, 'interrupt' | 'interruptStays'>[], mode: PollMode) {
+  constructor(
+    queues: readonly Pick<QueueSpec, 'interrupt' | 'interruptStays' | 'handover'>[],
+    mode: PollMode,
+  ) {
     const interrupts = queues.flatMap(({ interrupt, interruptStays = false }) =>
       interrupt === null ? [] : [{ interrupt, interruptStays }],
     )
@@ -46,6 +59,9 @@ export class Sleeper {
     const costly = queues.some(({ interruptStays }) => interruptStays === true)
     this.patience = costly ? Math.ceil(PATIENCE[mode] / COSTLY) : PATIENCE[mode]
     this.sleeps = mode !== 'poll'
+    const handovers = queues.flatMap(({ handover }) => handover ?? [])
+    this.handover = handovers.length === 0 ? null : new DriverEnd(handovers)
+    this.handsOver = handovers.length === queues.length && mode !== 'interrupt'
   }
 
   /** Nothing is in a hurry any more: in mode `poll` too, it sleeps for a moment whenever its patience is at an end. */
@@ -56,6 +72,7 @@ export class Sleeper {
   /** Something was moved: stay awake. */
   busy(): void {
     this.emptyPolls = 0
+    this.owes = true
   }
 
   /**
@@ -65,6 +82,7 @@ export class Sleeper {
   idle(pending: () => number, beforeSleep: () => void): void {
     this.emptyPolls++
     this.idlePolls = (this.idlePolls + 1) | 0
+    if (this.handover !== null && this.handOver(this.handover)) return
     if (this.emptyPolls < this.patience) return
     if (!this.sleeps && this.lazy) {
       this.emptyPolls = this.patience
@@ -85,5 +103,27 @@ export class Sleeper {
     if (this.set.wait(pending() > 0 ? 1 : LONGEST) > 0) this.emptyPolls = 0
     // Woken by time: the next empty poll sleeps again.
     else this.emptyPolls = this.patience
+  }
+
+  /** Lets devices run that can't while this thread does, and wakes those that sleep. Returns true if it has slept, or is about to. */
+  private handOver(handover: DriverEnd): boolean {
+    const { emptyPolls } = this
+    if (this.owes) {
+      this.owes = false
+      handover.disarm()
+      handover.ring()
+    }
+    if (handover.armed) {
+      const woken = handover.sleep()
+      // Nothing has come: on to whatever else there is to wait for.
+      this.emptyPolls = woken || !this.sleeps ? 0 : this.patience - 1
+      return true
+    }
+    if (!this.handsOver || emptyPolls >= this.patience) return false
+    if (emptyPolls === SOON) {
+      if (!handover.announce()) return false
+    } else if (emptyPolls % LOOK_EVERY !== 0 || !handover.stalled()) return false
+    handover.arm()
+    return true
   }
 }

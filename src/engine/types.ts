@@ -1,5 +1,6 @@
 /** What the command line hands to the engine, and what the engine tells it back. */
 import type { IxyError } from '../errors.ts'
+import type { OffloadUse } from '../memory/offloads.ts'
 import type { AccessPath } from '../pci/transport.ts'
 import type { LoadedApp, RoundTrips } from './app.ts'
 import type { Balance } from './balance.ts'
@@ -232,3 +233,25 @@ export interface Sample {
   readonly roundTrips?: RoundTrips
   readonly wires?: readonly WiresNow[]
 }
+
+/** What a session is opened with. What isn't given is as in DEFAULTS (settings.ts). */
+export type SessionOptions = Pick<RunOptions, 'devices'> &
+  Partial<
+    Pick<
+      RunOptions,
+      'access' | 'batchSize' | 'cpus' | 'queues' | 'ringSize' | 'force' | 'mtu' | 'mode' | 'inspect'
+    >
+  > & {
+    /** Packets of one port that the app keeps beyond a batch. Default 0. */
+    readonly held?: number
+    /** Buffer pools besides one per device. Default 0. */
+    readonly extraPools?: number
+    /** What the app does with offloads; null, the default: nothing. */
+    readonly offloads?: OffloadUse | null
+  }
+
+/** With every default in its place. */
+export type CompleteSessionOptions = Required<SessionOptions>
+
+/** Who is told of what a session has to say. */
+export type SessionObserver = Pick<RunObserver, 'warning' | 'progress'>

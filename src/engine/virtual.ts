@@ -2,7 +2,7 @@
  * The virtual 82599s of a command (`virtual:<wire>`), from the command's side: one child process plays them all.
  * See src/vnic/child-protocol.ts for what the two say to each other.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bundle } from '../bundles.ts'
@@ -10,6 +10,7 @@ import { IxyError } from '../errors.ts'
 import { type PrivateDirectory, takePrivateDirectory } from '../linux/runtime-dir.ts'
 import type { FromChild, NicReport, ToChild } from '../vnic/child-protocol.ts'
 import { StartWatch, cantStart, deathOf } from './start-watch.ts'
+import { forkNics } from './virtual-process.ts'
 
 export interface VirtualSpec {
   /** As the user wrote it: `virtual:gen`. */
@@ -83,14 +84,7 @@ export class VirtualNics {
     this.directory = directory
     this.names = [...new Set(specs.map((spec) => spec.name))].join(', ')
     this.sockets = specs.map((_, i) => path.join(directory.path, `${i}.sock`))
-    const child = fork(bundle('load.cjs'), [program], {
-      // Its own options, not ours: two processes can't both be debugged on one port.
-      execArgv: [],
-      // Node.js reads all of these certificates whenever it starts, which takes 20 ms.
-      env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined },
-      // Wires may read a capture from our stdin or write one to our stdout; the child itself prints nothing there.
-      stdio: ['inherit', 'inherit', 'pipe', 'ipc'],
-    })
+    const child = forkNics(program)
     this.child = child
     this.pid = child.pid ?? 0
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

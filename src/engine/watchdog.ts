@@ -77,8 +77,6 @@ export class Watchdog {
   /** All has been given back. Idempotent. */
   close(): void {
     for (const what of this.guarded.splice(0)) forget(what)
-    // After a run of an instant: the process may end now.
-    this.thread.waitUntilLoaded()
     Atomics.store(this.state, CLOSED, 1)
     Atomics.notify(this.state, CLOSED)
     this.port.close()

@@ -1,4 +1,5 @@
 /** What a run has to do: the app's plan. */
+import type { PacketStamps } from '../driver/device.ts'
 import { IxyError } from '../errors.ts'
 import { parseDevice } from '../pci/address.ts'
 import { counted } from '../wording.ts'
@@ -55,8 +56,8 @@ export class Workload {
   }
 
   /** Packets flow. */
-  started(dropped: () => readonly DroppedBy[]): void {
-    asAppNow(this.app.file, () => this.plan.started?.(dropped))
+  started(dropped: () => readonly DroppedBy[], stamps: readonly (PacketStamps | null)[]): void {
+    asAppNow(this.app.file, () => this.plan.started?.(dropped, stamps))
   }
 
   /** What the app has found out, for the result of the run; null if it says nothing. */

@@ -11,11 +11,18 @@ const libcGet = declare<(thread: number, bytes: number, set: Pointer) => number>
   'int sched_getaffinity(int thread, size_t bytes, void *set)',
 )
 
+const libcCurrent = declare<() => number>('int sched_getcpu(void)')
+
 const libcYield = declare<() => number>('int sched_yield(void)')
 
 /** Lets another thread have this CPU, if one waits for it. */
 export function yieldCpu(): void {
   libcYield()
+}
+
+/** The CPU that the calling thread runs on; it may be another at once. */
+export function currentCpu(): number {
+  return libcCurrent()
 }
 
 /** Numbers of the CPUs the calling thread may run on, ascending. */

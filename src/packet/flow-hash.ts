@@ -1,11 +1,10 @@
 /** A number that is the same for all packets of a flow, and in all likelihood another for other flows. */
 import { EtherType, HEADER_BYTES, VLAN_TAG_BYTES } from './ethernet.ts'
-import { IpProtocol } from './ipv4.ts'
+import { HEADER_BYTES as IPV4_HEADER_BYTES, IpProtocol } from './ipv4.ts'
+import { HEADER_BYTES as IPV6_HEADER_BYTES } from './ipv6.ts'
 
 const { IPV4, IPV6, VLAN } = EtherType
 const { TCP, UDP } = IpProtocol
-const IPV4_BYTES = 20
-const IPV6_BYTES = 40
 const FRAGMENTED = 0x3fff
 const SCTP = 132
 
@@ -28,15 +27,15 @@ export function hashFrame(u8: Uint8Array, u16: Uint16Array, start: number, lengt
 /** The same of the IP packet at `at`, which is even, of which `left` bytes are there. 0 if that is no whole header. */
 export function hashIp(u8: Uint8Array, u16: Uint16Array, at: number, left: number): number {
   const version = u8[at] >> 4
-  if (version === 4 && left >= IPV4_BYTES) {
+  if (version === 4 && left >= IPV4_HEADER_BYTES) {
     const headerBytes = (u8[at] & 0xf) << 2
     const whole = (((u8[at + 6] << 8) | u8[at + 7]) & FRAGMENTED) === 0
     const hash = hashWords(u16, (at + 12) >> 1, 2, u8[at + 9])
     return whole ? hashPorts(u16, at + headerBytes, left - headerBytes, u8[at + 9], hash) : finish(hash)
   }
-  if (version !== 6 || left < IPV6_BYTES) return 0
+  if (version !== 6 || left < IPV6_HEADER_BYTES) return 0
   const hash = hashWords(u16, (at + 8) >> 1, 8, u8[at + 6])
-  return hashPorts(u16, at + IPV6_BYTES, left - IPV6_BYTES, u8[at + 6], hash)
+  return hashPorts(u16, at + IPV6_HEADER_BYTES, left - IPV6_HEADER_BYTES, u8[at + 6], hash)
 }
 
 function hashPorts(u16: Uint16Array, at: number, left: number, protocol: number, hash: number): number {

@@ -3,7 +3,7 @@ import { EthernetFrame, EtherType, HEADER_BYTES as ETHERNET_BYTES, VLAN_TAG_BYTE
 import { HEADER_BYTES as ICMP_BYTES, IcmpMessage, IcmpType } from './icmp.ts'
 import { Icmpv6Type } from './icmpv6.ts'
 import { HEADER_BYTES as IPV4_BYTES, IpProtocol, Ipv4Packet } from './ipv4.ts'
-import { HEADER_BYTES as IPV6_BYTES, Ipv6Packet } from './ipv6.ts'
+import { HEADER_BYTES as IPV6_HEADER_BYTES, Ipv6Packet } from './ipv6.ts'
 import { read32, write16 } from './big-endian.ts'
 import { addToSum, finishSum } from './checksum.ts'
 import { HEADER_BYTES as TCP_BYTES, TcpSegment } from './tcp.ts'
@@ -91,7 +91,7 @@ function ipv4(source: Uint8Array, destination: Uint8Array): Header {
 function ipv6(source: Uint8Array, destination: Uint8Array): Header {
   return {
     kind: 'ipv6',
-    bytes: IPV6_BYTES,
+    bytes: IPV6_HEADER_BYTES,
     type: EtherType.IPV6,
     checksum: null,
     write(frame, at, next) {

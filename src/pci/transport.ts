@@ -80,6 +80,12 @@ export interface Transport extends FunctionView {
   /** How workers reach the register at byte `offset` of a BAR; null if only this thread can, by the BAR itself. */
   doorbell(bar: number, offset: number): Doorbell | null
 
+  /**
+   * Address of the page by which driver and device let each other run (linux/handover.ts); null for a device that is no thread on
+   * this machine. Valid as a doorbell is.
+   */
+  readonly handover?: bigint | null
+
   /** Eventfds, one per MSI-X vector 0…count-1, armed. Closed by close(). */
   enableInterrupts(count: number): readonly number[]
 

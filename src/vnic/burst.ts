@@ -17,6 +17,8 @@ export class Burst {
   /** Of each frame: where it starts, and its length, bytes. */
   readonly offsets: Int32Array
   readonly lengths: Int32Array
+  /** For what is found out about each frame that is received: wasm/look.ts. */
+  readonly verdicts: Int32Array
   /** Where there is room for a byte of each frame. */
   readonly starts: number
 
@@ -25,6 +27,7 @@ export class Burst {
     this.memory = space.bytes
     this.offsets = space.takeInts(BURST)
     this.lengths = space.takeInts(BURST)
+    this.verdicts = space.takeInts(BURST)
     this.starts = space.take(BURST)
   }
 }

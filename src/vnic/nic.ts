@@ -4,6 +4,8 @@ import { MSIX_VECTORS } from './model/config-space.ts'
 import { VirtualCard } from './model/virtual-card.ts'
 import { serve } from './served-82599.ts'
 import type { Breach } from './model/strict.ts'
+import { canWaitForWords } from '../linux/futex.ts'
+import type { DeviceEnd } from '../linux/handover.ts'
 import { RegisterMemory } from './register-memory.ts'
 import { InterruptLines } from './vfio-user/interrupt-lines.ts'
 import { MAX_MAPPINGS, Server } from './vfio-user/server.ts'
@@ -84,6 +86,15 @@ export class VirtualNic {
     return this.server.sharedDoorbells
   }
 
+  /** By which it and the client's workers let each other run, if the client does; null: it doesn't. */
+  get handover(): DeviceEnd | null {
+    return canWaitForWords() && this.server.sharedDoorbells ? this.registers.handover : null
+  }
+
+  get alone(): boolean {
+    return this.wire.wakeFds.length === 0 && (!this.server.connected || this.server.sharedDoorbells)
+  }
+
   /** Creates the socket file and listens. Throws IXY_ERR_DEVICE_IN_USE, IXY_ERR_FILE, LinuxError. */
   listen(path: string): void {
     this.server.listen(path)
@@ -102,7 +113,9 @@ export class VirtualNic {
   /** One turn: messages, frames, interrupts. Returns 0 if there was nothing to do. */
   poll(now: number): number {
     if (this.closed) return 0
-    return this.server.poll(now) + this.device.poll(now)
+    const work = this.server.poll(now) + this.device.poll(now)
+    if (this.server.sharedDoorbells) this.registers.handover.polled(work)
+    return work
   }
 
   /** The next poll looks at the socket. Call after sleeping. */

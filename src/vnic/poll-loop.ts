@@ -4,14 +4,21 @@
  * It runs on the main thread of its process and lets Node's event loop have a turn about every millisecond, so that
  * signals, timers and messages of a parent process are dealt with.
  */
+import { currentCpu } from '../linux/affinity.ts'
+import { WordSet } from '../linux/futex.ts'
+import { type DeviceEnd, LONGEST, WAKE_ME } from '../linux/handover.ts'
 import { PollSet } from '../linux/poll.ts'
 
 /** What the loop needs of a NIC. */
 export interface Pollable {
-  /** Changes when fds() does. */
+  /** Changes when fds() does, and handover. */
   readonly generation: number
   /** The host may hand over work without waking anybody. */
   readonly sharedDoorbells: boolean
+  /** By which NIC and host let each other run; null: they don't. */
+  readonly handover: DeviceEnd | null
+  /** What gives it work is a host that rings `handover`, its own clock, or nothing; no descriptor does but for control. */
+  readonly alone: boolean
   poll(now: number): number
   nextEvent(now: number): number
   fds(): number[]
@@ -21,6 +28,10 @@ export interface Pollable {
 
 /** Milliseconds between turns of the event loop. */
 const SLICE = 1
+/** Polls that find nothing until the loop asks itself whether it keeps a host from running. */
+const SOON = 4
+/** And until it asks again. */
+const AGAIN = 64
 /** How long the loop goes on looking after it had something to do, ms. */
 const SPIN = 0.1
 /**
@@ -42,6 +53,7 @@ const SLEEP_SHARE = 1 / 20
 export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Promise<void> {
   const bed = new Bed(nics)
   let idleSince = performance.now()
+  let empty = 0
   while (!stop.aborted) {
     const end = performance.now() + SLICE
     let now = end - SLICE
@@ -49,7 +61,14 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Pro
       let work = 0
       for (const nic of nics) work += nic.poll(now)
       now = performance.now()
-      if (work > 0) idleSince = now
+      if (work > 0) {
+        bed.disarm()
+        idleSince = now
+        empty = 0
+      } else if (bed.armed) {
+        bed.handOver(now)
+        now = performance.now()
+      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.keepsHost()) bed.arm()
       else if (now - idleSince > SPIN) {
         if (bed.sleep(now, now - idleSince)) break
       }
@@ -65,14 +84,47 @@ function eventLoopTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Where the loop sleeps: the set of descriptors that wake it, made anew when it has changed. */
+/** Where the loop sleeps: the descriptors and words that wake it, made anew when they have changed. */
 class Bed {
   private readonly nics: readonly Pollable[]
   private generation = -1
   private set = new PollSet([])
+  private handovers: readonly DeviceEnd[] = []
+  private words = new WordSet([], WAKE_ME)
+  /** About to hand over: the hosts have been told, and the NICs are polled once more. */
+  armed = false
 
   constructor(nics: readonly Pollable[]) {
     this.nics = nics
+  }
+
+  /** True if a host is on the CPU of this thread and would go on if it could. */
+  keepsHost(): boolean {
+    this.look()
+    if (this.handovers.length === 0) return false
+    const cpu = currentCpu()
+    let keeps = false
+    for (const handover of this.handovers) if (handover.announce(cpu)) keeps = true
+    return keeps
+  }
+
+  arm(): void {
+    this.armed = true
+    for (const handover of this.handovers) handover.arm()
+  }
+
+  disarm(): void {
+    if (!this.armed) return
+    this.armed = false
+    for (const handover of this.handovers) handover.rise()
+  }
+
+  /** Sleeps until a host rings or something is due, or for LONGEST; if something else may come, only for a nap. */
+  handOver(now: number): void {
+    let limit = LONGEST
+    for (const nic of this.nics) limit = Math.min(limit, nic.alone ? LONGEST : NAP, nic.nextEvent(now) - now)
+    if (limit > 0) this.words.wait(limit)
+    this.disarm()
   }
 
   /**
@@ -80,11 +132,10 @@ class Bed {
    * `idle`: milliseconds without work. Returns false if it did not sleep.
    */
   sleep(now: number, idle: number): boolean {
-    let generation = 0
     let limit = LONG_SLEEP
     let silent = false
+    this.look()
     for (const nic of this.nics) {
-      generation += nic.generation
       silent ||= nic.sharedDoorbells
       limit = Math.min(limit, nic.nextEvent(now) - now)
     }
@@ -95,12 +146,24 @@ class Bed {
     if (silent) limit = Math.min(limit, SHORT_SLEEP, Math.max(1, idle * SLEEP_SHARE))
     const time = Math.floor(limit)
     if (time <= 0) return false
-    if (generation !== this.generation) {
-      this.generation = generation
-      this.set = new PollSet(this.nics.flatMap((nic) => nic.fds()))
-    }
+    for (const handover of this.handovers) handover.rest()
     this.set.wait(time)
+    for (const handover of this.handovers) handover.rise()
     for (const nic of this.nics) nic.wake()
     return true
+  }
+
+  private look(): void {
+    let generation = 0
+    for (const { generation: own, sharedDoorbells } of this.nics)
+      generation += 2 * own + (sharedDoorbells ? 1 : 0)
+    if (generation === this.generation) return
+    this.generation = generation
+    this.set = new PollSet(this.nics.flatMap((nic) => nic.fds()))
+    this.handovers = this.nics.flatMap(({ handover }) => handover ?? [])
+    this.words = new WordSet(
+      this.handovers.map(({ bed }) => bed),
+      WAKE_ME,
+    )
   }
 }

@@ -4,14 +4,16 @@
  */
 import { close, createSealedMemfd, pwrite } from '../linux/file.ts'
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, mmap, munmap, viewOf } from '../linux/mapping.ts'
-import { Region } from '../pci/vfio-user/protocol.ts'
+import { DeviceEnd, HANDOVER_BYTES } from '../linux/handover.ts'
+import { HANDOVER_OFFSET, Region } from '../pci/vfio-user/protocol.ts'
 import { BAR0_BYTES } from './model/registers.ts'
 import type { Doorbells } from './vfio-user/served-device.ts'
 
-/** The pages with RDT 0–63 and TDT 0–63. */
+/** The pages with RDT 0–63 and TDT 0–63, and the one for taking turns. */
 const AREAS = [
   { offset: 0x1000, size: 0x1000 },
   { offset: 0x6000, size: 0x1000 },
+  { offset: HANDOVER_OFFSET, size: HANDOVER_BYTES },
 ]
 
 export class RegisterMemory implements Doorbells {
@@ -19,6 +21,7 @@ export class RegisterMemory implements Doorbells {
   readonly areas = AREAS
   /** All of BAR0; stays where it is until close(). */
   readonly buffer: ArrayBuffer
+  readonly handover: DeviceEnd
   private readonly address: bigint
   private fd = -1
 
@@ -26,6 +29,7 @@ export class RegisterMemory implements Doorbells {
   constructor() {
     this.address = mmap(BAR0_BYTES)
     this.buffer = viewOf(this.address, BAR0_BYTES)
+    this.handover = new DeviceEnd(this.buffer, this.address, HANDOVER_OFFSET)
   }
 
   share(): number {
@@ -52,6 +56,7 @@ export class RegisterMemory implements Doorbells {
       mmap(size, { address: this.address + BigInt(offset), flags })
       new Uint8Array(this.buffer, offset, size).set(contents)
     }
+    this.handover.clear()
     close(this.fd)
     this.fd = -1
   }

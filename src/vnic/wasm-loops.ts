@@ -18,6 +18,8 @@ export interface Loops {
     longest: number,
     status: number,
     sums: number,
+    vlanType: number,
+    verdicts: number,
   ): number
   gather(
     descriptor: number,

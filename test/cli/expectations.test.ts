@@ -1,5 +1,5 @@
 import { idleQueueHints, oversizeHints, unmetExpectation } from '../../src/cli/run-app.ts'
-import { sum } from '../../src/cli/output/tally.ts'
+import { sum } from '../../src/sum.ts'
 import { NO_LOSS } from '../../src/engine/loss.ts'
 import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
 

@@ -1,4 +1,4 @@
-import { ixy, objects } from './support.ts'
+import { LAUNCHER, describeIf, ixy, missing, objects, sh } from './support.ts'
 
 interface Latency extends Record<string, number | null> {
   sent: number
@@ -153,5 +153,87 @@ describe('--expect-latency', () => {
     const { code, stderr } = await ixy('pktgen', 'virtual:loop', ...args)
     expect(code).toBe(2)
     expect(stderr).toMatch(message)
+  })
+})
+
+interface Wire extends Record<string, unknown> {
+  readonly unavailable: string | null
+  readonly sent: number
+  readonly count: number
+  readonly lost: number
+  readonly unstamped: number
+  readonly disbelieved: number
+  readonly wireMicroseconds: Record<string, number | null>
+  readonly programMicroseconds: Record<string, number | null>
+}
+
+const wireOf = (stdout: string): Wire => objects(stdout, 'end')[0]['wireLatency'] as Wire
+
+describe('on the wire', () => {
+  test('sampled packets are there for a part of their round trip; the rest is the program’s', async () => {
+    const { stdout } = await ixy(
+      'pktgen',
+      'virtual:loop',
+      '--latency',
+      '--rate',
+      '20kpps',
+      '-d',
+      '2',
+      '--json',
+    )
+    const wire = wireOf(stdout)
+    const { latencyMicroseconds } = objects(stdout, 'end')[0] as unknown as { latencyMicroseconds: Latency }
+    expect(latencyMicroseconds).toMatchObject({ lost: 0, damaged: 0, foreign: 0 })
+    expect(wire).toMatchObject({ unavailable: null, lost: 0, unstamped: 0, disbelieved: 0 })
+    expect(wire.count).toBeGreaterThan(0)
+    expect(wire.count).toBe(wire.sent)
+    const { wireMicroseconds, programMicroseconds } = wire
+    expect(wireMicroseconds['min']).toBeGreaterThan(0)
+    expect(programMicroseconds['min']).toBeGreaterThanOrEqual(0)
+    for (const { max, mean } of [wireMicroseconds, programMicroseconds]) {
+      expect(max).toBeLessThanOrEqual(latencyMicroseconds['max'] ?? NaN)
+      expect(mean).toBeLessThanOrEqual(max ?? NaN)
+    }
+  })
+
+  test('of what doesn’t come back nothing is believed', async () => {
+    const { stdout } = await ixy(
+      'pktgen',
+      'virtual:sink',
+      '--latency',
+      '--rate',
+      '10kpps',
+      '-d',
+      '0.5',
+      '--json',
+    )
+    expect(wireOf(stdout)).toMatchObject({ unavailable: null, sent: 1, count: 0, lost: 1 })
+  })
+
+  test('damage on the way is no measurement', async () => {
+    const device = 'virtual:loop,fault=corrupt=1+seed=3'
+    const { stdout } = await ixy('pktgen', device, '--latency', '--rate', '10kpps', '-d', '0.5', '--json')
+    expect(wireOf(stdout)).toMatchObject({ count: 0, lost: 1, wireMicroseconds: { max: null } })
+  })
+
+  test('packets that no card can stamp are only measured by the program', async () => {
+    const args = ['pktgen', 'virtual:loop', '--latency', '--proto', 'tcp', '--rate', '10kpps', '-n', '1000']
+    expect(wireOf((await ixy(...args, '--json')).stdout)).toMatchObject({
+      unavailable: expect.stringMatching(/^a card stamps UDP only/) as string,
+      count: 0,
+    })
+    const { stdout } = await ixy(...args)
+    expect(stdout.replace(/\s+/g, ' ')).toContain('on the wire: not measured, as a card stamps UDP only')
+  })
+})
+
+describeIf(missing({ root: true, programs: ['unshare'] }), 'a TAP', () => {
+  test('stamps nothing, and it is said', () => {
+    const run = ['-n', process.execPath, LAUNCHER, 'pktgen', 'tap:ixtwire', '--latency', '-n', '100']
+    const how = ['--rate', '10kpps', '--json']
+    expect(wireOf(sh('unshare', ...run, ...how))).toMatchObject({
+      unavailable: 'tap:ixtwire stamps no packets',
+      sent: 0,
+    })
   })
 })

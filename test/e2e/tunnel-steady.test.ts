@@ -62,9 +62,8 @@ test.each([
       .map(([, , when, kind]) => ({ when: Number(when), kind }))
     // It has had some while it was loaded, so these are its.
     expect(collections.length).toBeGreaterThan(0)
-    // A step that allocates makes 50 a second and more. What is compiled late, and the publication of counters, leave a few.
-    const late = collections.filter(({ when }) => when > WARM_UP && when < SECONDS * 1000)
-    expect(late.length).toBeLessThan(20)
+    // A clock asked in every eighth idle step, whose answer is allocated, makes one or two a second.
+    expect(collections.filter(({ when }) => when > WARM_UP && when < SECONDS * 1000)).toEqual([])
   },
   60_000,
 )

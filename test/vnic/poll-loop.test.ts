@@ -1,10 +1,13 @@
 import { close, createEventFd, drainEventFd, signalEventFd } from '../../src/linux/file.ts'
+import type { DeviceEnd } from '../../src/linux/handover.ts'
 import { type Pollable, runLoop } from '../../src/vnic/poll-loop.ts'
 
 /** A NIC that has nothing to do unless it is told, and remembers when it was asked. */
 class FakeNic implements Pollable {
   generation = 0
   sharedDoorbells = false
+  handover: DeviceEnd | null = null
+  alone = true
   readonly polls: number[] = []
   next = Infinity
   wakes = 0

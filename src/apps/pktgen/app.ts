@@ -8,10 +8,12 @@ import { CaptureFrames } from './capture-source.ts'
 import { type FrameSource, GeneratedFrames } from './frame-source.ts'
 import { LatencyBook } from './latency.ts'
 import { LatencyProbe } from './latency-probe.ts'
-import type { PktgenJob, PktgenOptions, PktgenTally, StreamJob } from './options.ts'
+import type { PktgenJob, PktgenOptions, PktgenTally, ProbeJob, StreamJob } from './options.ts'
 import { planPktgen } from './plan.ts'
 import { shareOf } from './share.ts'
 import { StreamFrames } from './stream-source.ts'
+import { TimedPackets } from './timed-packet.ts'
+import { WireDesk } from './wire-desk.ts'
 
 /** Sends packets out of its port, and takes in what comes back. What is received must not overwrite what is to be sent: two pools. */
 export const pktgen: App<PktgenOptions, PktgenJob> = {
@@ -31,8 +33,13 @@ function rehearsalOf(job: PktgenJob): PktgenJob {
     count: null,
     rate: rate === null ? null : 1e9 + 0.5,
     frames: frames.kind === 'streams' ? { ...frames, streams: frames.streams.map(rehearsedStream) } : frames,
-    probe: probe === null ? null : { ...probe, books: probe.books.map(() => LatencyBook.allocate()) },
+    probe: probe === null ? null : rehearsedProbe(probe),
   }
+}
+
+function rehearsedProbe({ timed, ...probe }: ProbeJob): ProbeJob {
+  const books = probe.books.map(() => LatencyBook.allocate())
+  return { ...probe, books, timed: timed === null ? null : { ...timed, desk: WireDesk.allocate() } }
 }
 
 function rehearsedStream(stream: StreamJob): StreamJob {
@@ -52,6 +59,7 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const clock = new MonotonicClock()
   const source = makeSource(context, job, pacer, clock)
   const probe = makeProbe(memory, job)
+  const timed = makeTimed(context, job, source)
   const answerer = job.answers === null ? null : new Answerer(memory, job.answers)
   const { receive } = rx
   const { room, transmit } = tx
@@ -81,8 +89,10 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
       if (wanted <= 0) return taken
       const count = source.next(batch, wanted)
       if (count === 0) return taken
+      const stamped = timed === null ? -1 : timed.choose(batch, count, source.stream)
       if (probe !== null) probe.stamp(batch, count, source.stream, clock.now())
-      transmit(batch, 0, count)
+      if (timed === null || stamped < 0) transmit(batch, 0, count)
+      else timed.send(batch, stamped, count)
       allowed[0] -= count
       pacer?.spend(count)
       return taken + count
@@ -108,6 +118,16 @@ function makeProbe(memory: PacketMemory, { probe, share }: PktgenJob): LatencyPr
   if (probe === null) return null
   const books = probe.books.map((book) => new LatencyBook(book))
   return new LatencyProbe(memory, books, probe, share.of)
+}
+
+/** The first worker sends those that the card stamps. */
+function makeTimed(
+  { memory, ports: [{ tx }], rehearsal }: WorkerContext,
+  { probe, share }: PktgenJob,
+  source: FrameSource,
+): TimedPackets | null {
+  if (probe === null || probe.timed === null || share.index !== 0) return null
+  return new TimedPackets(memory, tx, source, probe.timed, probe.layouts, rehearsal)
 }
 
 function makePacer({ rate, limitOnly, share }: PktgenJob): Pacer | null {

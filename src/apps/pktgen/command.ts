@@ -80,7 +80,10 @@ function addOptions(command: Command): void {
     )
     .addOption(
       command
-        .createOption('--latency', 'measure the round trip of packets that come back')
+        .createOption(
+          '--latency',
+          'measure the round trip of packets that come back, and of samples the time on the wire',
+        )
         .conflicts('pcap')
         .default(false),
     )

@@ -3,6 +3,7 @@ import { counted, countersText, grouped } from '../../wording.ts'
 import type { Findings } from '../command.ts'
 import type { Jitter, Latency, Reordering } from './latency.ts'
 import type { PktgenResult, StreamResult } from './result.ts'
+import type { SampledTimes, WireLatency } from './wire-times.ts'
 
 const NONE: Findings = { json: {}, text: null, warnings: [], loss: null }
 
@@ -19,6 +20,7 @@ export function findingsOf(result: PktgenResult | null): Findings {
           latencyMicroseconds: probes.latency,
           jitterMicroseconds: probes.jitter,
           reordering: probes.reordering,
+          wireLatency: probes.wire,
         }),
     ...(streams === null ? {} : { streams }),
     ...(answered === null ? {} : { answered }),
@@ -35,6 +37,7 @@ export function findingsOf(result: PktgenResult | null): Findings {
       first: ` of ${counted(sent, 'packet')}: ${countersText({ returned, lost, duplicated, damaged, foreign, late })}`,
       lines: [
         ...timesOf(probes.latency),
+        ...wireLines(probes.wire),
         ...jitterLine(probes.jitter),
         ...orderLine(probes.reordering),
         ...lines,
@@ -46,7 +49,22 @@ export function findingsOf(result: PktgenResult | null): Findings {
   }
 }
 
-function timesOf({ min, p50, p99, p999, p9999, p99999, max }: Latency): string[] {
+function wireLines(wire: WireLatency): string[] {
+  const { unavailable, sent, count, lost, unstamped, disbelieved, wireMicroseconds, programMicroseconds } =
+    wire
+  if (unavailable !== null) return [`on the wire: not measured, as ${unavailable}`]
+  const others = Object.entries({ lost, unstamped, disbelieved }).filter(([, packets]) => packets > 0)
+  const rest = others.length === 0 ? '' : ` (${countersText(Object.fromEntries(others))})`
+  const [onWire = '–'] = timesOf(wireMicroseconds)
+  const [own = '–'] = timesOf(programMicroseconds)
+  return [
+    `on the wire, by the card's clock, ${grouped(count)} of ${counted(sent, 'sampled packet')}${rest}: ${onWire}`,
+    `the program's share of the same: ${own}`,
+  ]
+}
+
+function timesOf(times: SampledTimes & Partial<Pick<Latency, 'p99999'>>): string[] {
+  const { min, p50, p99, p999, p9999, p99999 = null, max } = times
   const parts = { min, p50, p99, 'p99.9': p999, 'p99.99': p9999, 'p99.999': p99999, max }
   const texts = Object.entries(parts).flatMap(([name, value]) =>
     value === null ? [] : [`${name} ${value.toFixed(1)} µs`],

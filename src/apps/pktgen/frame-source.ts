@@ -19,6 +19,8 @@ export interface FrameSource {
    * the caller's.
    */
   next(batch: Int32Array, wanted: number): number
+  /** Buffer `id` holds no packet of its any more: somebody has changed more of it than its payload. */
+  forget?(id: number): void
   /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC. */
   begin?(startedAt: number): void
 }
@@ -88,6 +90,10 @@ export class GeneratedFrames implements FrameSource {
 
   get sentOfEach(): readonly number[] {
     return [this.sent]
+  }
+
+  forget(id: number): void {
+    this.holds[id] = -1
   }
 
   next(batch: Int32Array, wanted: number): number {

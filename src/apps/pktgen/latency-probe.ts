@@ -14,6 +14,8 @@
  * run's probes from others. Byte 48 of the frame, which `forward --touch` changes, is not looked at: the free byte, or `y` of a tagged
  * frame.
  *
+ * Some of them the card stamps as well: timed-packet.ts says how those differ.
+ *
  * A stamp is believed if nothing speaks against the frame: EtherType, IP header, lengths, all checksums, magic,
  * nonce, check, zeros, and a time between the start of the run and now. So what is measured was sent by this run, with these
  * ports. That also makes the count of copies exact although each worker keeps its own: RSS takes all copies of a packet
@@ -29,6 +31,8 @@ import { bytesOf } from './frame-source.ts'
 import { DAMAGED, FOREIGN, type LatencyBook, SENT } from './latency.ts'
 import type { ProbeJob } from './options.ts'
 import { endOf, headersHold, payloadIn, type ProbeLayout } from './probe-layout.ts'
+import { holdsMessage, numberIn, VERSION } from './timed-packet.ts'
+import { WireDesk } from './wire-desk.ts'
 
 const NONCE = 3
 const WIDE_CHECK = 4
@@ -72,6 +76,9 @@ export class LatencyProbe {
   private readonly arrivals: readonly Arrivals[]
   private readonly key: number
   private readonly nonce: number
+  /** Told of those that the card has stamped; null: there are none. */
+  private readonly desk: WireDesk | null
+  private readonly source: number
   /** When the run began, nanoseconds. */
   private start = 0
 
@@ -79,7 +86,7 @@ export class LatencyProbe {
   constructor(
     memory: PacketMemory,
     books: readonly LatencyBook[],
-    { key, layouts }: Pick<ProbeJob, 'key' | 'layouts'>,
+    { key, layouts, timed = null }: Pick<ProbeJob, 'key' | 'layouts'> & Partial<Pick<ProbeJob, 'timed'>>,
     senders: number,
   ) {
     this.memory = memory
@@ -90,6 +97,8 @@ export class LatencyProbe {
     this.arrivals = books.map((book) => new Arrivals(book, senders, books.length))
     this.key = key & 0xffffff
     this.nonce = key >>> 24 === 0 ? 1 : key >>> 24 // 0 is what packets have there that are no probes
+    this.desk = timed === null ? null : new WireDesk(timed.desk)
+    this.source = timed?.source ?? 0
   }
 
   /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC, as are all times here. */
@@ -194,9 +203,10 @@ export class LatencyProbe {
     const check = checkOf(wide, seed, low, top, sequence, word(u8, payload - layout.identity))
     const found = u8[checkAt] | (u8[checkAt + 1] << 8) | (wide ? u8[payload + CHECK_HIGH] << 16 : 0)
     const checks = found === check
+    const timed = u8[payload + 1] === VERSION && wide
     const named =
       u8[payload] === 0x69 &&
-      u8[payload + 1] === 0x78 &&
+      (u8[payload + 1] === 0x78 || timed) &&
       (u8[payload + 2] === 0x79 || payload + 2 === frame + TOUCHED) &&
       (!wide || u8[payload + NONCE] === nonce)
     if (!checks) return named ? NAMED : STRANGE
@@ -205,9 +215,13 @@ export class LatencyProbe {
     let age = (now % span) - stamp
     if (age < 0) age += span
     intact &&= named && age <= now - this.start
-    intact &&= isZero(this.bytes, stampAt + (wide ? 6 : 5), end - SEQUENCE_BYTES)
-    if (intact && headersHold(this.bytes, payload, end, layout)) this.arrivals[stream].enter(sequence, age)
-    else this.books[stream].fields[DAMAGED]++
+    intact &&= timed
+      ? holdsMessage(u8, payload, end, this.source)
+      : isZero(this.bytes, stampAt + (wide ? 6 : 5), end - SEQUENCE_BYTES)
+    if (intact && headersHold(this.bytes, payload, end, layout)) {
+      this.arrivals[stream].enter(sequence, age)
+      if (timed) this.desk?.back(numberIn(u8, payload), age)
+    } else this.books[stream].fields[DAMAGED]++
     return ENTERED
   }
 }

@@ -41,6 +41,18 @@ export interface Share {
   readonly of: number
 }
 
+/** To have the card stamp some of the probes. */
+export interface TimedJob {
+  /** The WireDesk of the run. */
+  readonly desk: SharedArrayBuffer
+  /** Only packets for this UDP port can be stamped. */
+  readonly port: number
+  /** By stream, whether its packets can. */
+  readonly streams: readonly boolean[]
+  /** By which those of this run are known. A random number of 16 bits. */
+  readonly source: number
+}
+
 /** To measure round trips. */
 export interface ProbeJob {
   /** What tells this run's packets from others. A random number of 32 bits, the same for all workers. */
@@ -49,6 +61,8 @@ export interface ProbeJob {
   readonly layouts: readonly ProbeLayout[]
   /** The worker's LatencyBooks, by stream. */
   readonly books: readonly SharedArrayBuffer[]
+  /** null: none of them can be stamped by a card. */
+  readonly timed: TimedJob | null
 }
 
 /** What a worker tells at the end. */

@@ -3,14 +3,22 @@ import { randomInt } from 'node:crypto'
 import { SharedFeed } from '../../captures/shared-feed.ts'
 import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
+import { headerBytes } from '../../packet/headers.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
+import { headersOf } from '../../packet/template.ts'
 import { rate as readRate } from '../../quantity.ts'
 import { LatencyBook, roundTripsOf } from './latency.ts'
-import type { PktgenJob, PktgenOptions } from './options.ts'
+import type { PktgenJob, PktgenOptions, TimedJob } from './options.ts'
 import { probeLayoutOf } from './probe-layout.ts'
 import { booksOf, type PktgenResult, resultOf } from './result.ts'
+import { noWireTimes, type WireLatency, WireTimes } from './wire-times.ts'
 import { averageOfStreams, planStreams } from './stream-plan.ts'
 import { planFrames } from './templates/frame-plan.ts'
+import { TIMED_PAYLOAD } from './timed-packet.ts'
+import { WireDesk } from './wire-desk.ts'
+
+const ONLY_UDP =
+  'a card stamps UDP only, outside of VXLAN, behind one tag at most, where 44 bytes of payload fit'
 
 /** What a percentage means while no link tells: the speed of the card. */
 export const NOMINAL_MBIT = 10_000
@@ -22,16 +30,33 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
     const jobs = (linkMbit: number): PktgenJob[] => makeJobs(options, context, feed, linkMbit)
     jobs(NOMINAL_MBIT)
     let made: readonly PktgenJob[] = []
+    let wire: WireTimes | null = null
     return {
       jobs: ([linkMbit]) => (made = jobs(linkMbit)),
+      started(_, [stamps]) {
+        const timed = made[0].probe?.timed ?? null
+        if (stamps === null || timed === null) return
+        wire = new WireTimes(stamps, timed)
+        wire.begin()
+      },
+      finish: () => Promise.resolve(wire?.finish()),
       ...(feed === null ? {} : { failed: feed.failed }),
-      result: (tallies): PktgenResult => resultOf(options, made, tallies),
+      result: (tallies): PktgenResult => resultOf(options, made, tallies, wireOf(wire)),
       roundTrips: () => roundTripsOf(booksOf(options, made).flat()),
-      close: () => feed?.close(),
+      close() {
+        wire?.end()
+        feed?.close()
+      },
     }
   } catch (error) {
     feed?.close()
     throw error
+  }
+
+  function wireOf(wire: WireTimes | null): WireLatency {
+    if (wire !== null) return wire.result()
+    const able = timedOf(options, context.mtu) !== null
+    return noWireTimes(able ? `${context.devices[0]} stamps no packets` : ONLY_UDP)
   }
 }
 
@@ -50,7 +75,7 @@ type Frames = Pick<SharedFeed, 'capture' | 'averageFrameBytes'>
 /** One per queue. `feed`: the frames of the capture, if there is one. `linkMbit`: 0 without a link. */
 export function makeJobs(
   options: PktgenOptions,
-  { physical, queues }: Pick<PlanContext, 'physical' | 'queues'>,
+  { physical, queues, mtu }: Pick<PlanContext, 'physical' | 'queues' | 'mtu'>,
   feed: Frames | null,
   linkMbit: number,
 ): PktgenJob[] {
@@ -75,11 +100,26 @@ export function makeJobs(
   }
   const layouts = (streams ?? [options]).map((stream) => probeLayoutOf(stream.shape.template))
   const key = randomInt(2 ** 32)
+  const timed = timedOf(options, mtu)
   return Array.from({ length: queues }, (_, index) => ({
     ...common,
     share: { index, of: queues },
-    probe: latency ? { key, layouts, books: layouts.map(() => LatencyBook.allocate()) } : null,
+    probe: latency ? { key, layouts, books: layouts.map(() => LatencyBook.allocate()), timed } : null,
   }))
+}
+
+/** What cards can stamp: UDP, behind one tag at most, with room for a PTP message; for one port only. */
+function timedOf({ shape, streams }: PktgenOptions, mtu: number): TimedJob | null {
+  const templates = (streams ?? [{ shape }]).map((stream) => stream.shape.template)
+  const able = templates.map((template) => {
+    const { protocol, vxlan, vlans } = template
+    const room = HEADER_BYTES + VLAN_TAG_BYTES * vlans.length + mtu - headerBytes(headersOf(template))
+    return protocol === 'udp' && vxlan === null && vlans.length <= 1 && room >= TIMED_PAYLOAD
+  })
+  const first = able.indexOf(true)
+  if (first < 0) return null
+  const port = templates[first].destinationPort
+  return { desk: WireDesk.allocate(), port, streams: able, source: randomInt(2 ** 16) }
 }
 
 function framesOf(

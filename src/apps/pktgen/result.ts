@@ -11,6 +11,7 @@ import {
   type Reordering,
   reorderingOf,
 } from './latency.ts'
+import type { WireLatency } from './wire-times.ts'
 import type { PktgenJob, PktgenOptions, PktgenTally } from './options.ts'
 
 /** One stream of a profile. */
@@ -29,6 +30,8 @@ export interface PktgenResult {
     readonly latency: Latency | LatencyHistogram
     readonly jitter: Jitter
     readonly reordering: Reordering
+    /** By the card's own clock. */
+    readonly wire: WireLatency
   } | null
   /** Of a profile. */
   readonly streams: readonly StreamResult[] | null
@@ -43,26 +46,31 @@ export function booksOf({ streams }: PktgenOptions, jobs: readonly PktgenJob[]):
   )
 }
 
-/** `tallies`: what workers have told, of those that could. */
+/** `tallies`: what workers have told, of those that could. `wire`: what the card has. */
 export function resultOf(
   options: PktgenOptions,
   jobs: readonly PktgenJob[],
   tallies: readonly unknown[],
+  wire: WireLatency,
 ): PktgenResult {
   const { streams, answer } = options
   const told = tallies.filter((tally): tally is PktgenTally => tally !== null && tally !== undefined)
   const books = booksOf(options, jobs)
   return {
-    probes: probesOf(books, jobs.length),
+    probes: probesOf(books, jobs.length, wire),
     streams: streams?.map(({ name }, i) => streamOf(name, i, books[i], told)) ?? null,
     answered: answer.length === 0 ? null : answeredOf(told),
   }
 }
 
-function probesOf(books: readonly (readonly LatencyBook[])[], queues: number): PktgenResult['probes'] {
+function probesOf(
+  books: readonly (readonly LatencyBook[])[],
+  queues: number,
+  wire: WireLatency,
+): PktgenResult['probes'] {
   const latency = latencyHistogramOf(books.flat())
   if (latency === null) return null
-  return { latency, jitter: jitterOf(books.flat()), reordering: reorderingOf(books.flat(), queues) }
+  return { latency, jitter: jitterOf(books.flat()), reordering: reorderingOf(books.flat(), queues), wire }
 }
 
 function streamOf(

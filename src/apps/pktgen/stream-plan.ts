@@ -3,6 +3,7 @@ import { usageError } from '../../errors.ts'
 import { averageBytes, packetsPerSecond, wireBits } from '../../packet/rate.ts'
 import type { PktgenJob, Stream, StreamJob } from './options.ts'
 import { planFrames } from './templates/frame-plan.ts'
+import { sum } from '../../sum.ts'
 
 const ROUNDING = 1e-9
 
@@ -38,8 +39,4 @@ export function planStreams(
       'give lower rates',
     )
   return jobs
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((all, value) => all + value, 0)
 }

@@ -65,6 +65,11 @@ export class StreamFrames implements FrameSource {
     return made
   }
 
+  /** They share one account of what buffers hold. */
+  forget(id: number): void {
+    this.sources[0].forget(id)
+  }
+
   begin(startedAt: number): void {
     const { index } = this.share
     this.pacers.forEach((pacer, stream) => {

@@ -15,6 +15,7 @@ import { MOST_WAITING } from './waiting.ts'
  */
 const BUSY = 63
 const IDLE = 7
+const SECOND = 1000
 
 /** Carries the packets of the second port in UDP over the first, and back. */
 export const tunnel: App<TunnelOptions, TunnelJob> = {
@@ -36,7 +37,9 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
     const sieves = filter === null ? [] : ports.map((p) => makeSieve(filter, memory, p, batchSize, rehearsal))
     const [leaving, entering] = sieves as readonly (Sieve | undefined)[]
     const clock = new MonotonicClock()
-    let [steps, nextSecond] = [0, clock.now() + 1000]
+    // A rehearsal is shorter than a second, and a step that has never come to the end of one would be compiled again in the run.
+    let second = rehearsal ? 1 : SECOND
+    let [steps, nextSecond] = [0, clock.now() + second]
 
     function fromOuter(): number {
       const count = outer.rx.receive(batch, Math.min(batchSize, inner.tx.room()))
@@ -86,9 +89,9 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
         end.catchUp()
         const moved = fromOuter() + fromInner()
         steps = (steps + 1) & BUSY
-        if ((steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.now() >= nextSecond) {
+        if ((steps & (moved === 0 ? IDLE : BUSY)) === 0 && clock.isPast(nextSecond)) {
           end.everySecond()
-          nextSecond = clock.now() + 1000
+          nextSecond = clock.now() + second
         }
         counters[Fate.no_room_inner] += toInner.flush()
         counters[Fate.no_room_outer] += toOuter.flush()
@@ -96,6 +99,8 @@ export const tunnel: App<TunnelOptions, TunnelJob> = {
       },
       quiet: () => end.close(),
       reset: () => {
+        second = SECOND
+        nextSecond = clock.now() + second
         end.begin()
         for (const sieve of sieves) sieve.reset()
       },

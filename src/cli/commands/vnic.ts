@@ -25,12 +25,13 @@ import { createLog } from '../log.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { createReporter } from '../output/create.ts'
 import { lendStdout, openStdout } from '../output/stdout.ts'
-import { Tally, sum } from '../output/tally.ts'
+import { Tally } from '../output/tally.ts'
 import { counted } from '../../wording.ts'
 import type { Finish } from '../finish.ts'
 import { listenForStop } from '../stop.ts'
 import { countersOf, infoOf, wiresOf } from '../vnic-counts.ts'
 import { usageError } from '../../option-values.ts'
+import { sum } from '../../sum.ts'
 
 const EXAMPLES = `
 Seen from the host that uses the NIC: RX is what reaches its memory, TX what it sends.

@@ -1,7 +1,6 @@
 /** What `stats --live` draws: lines for a terminal of any size, made of the state of the runs. */
 import { counted, grouped, words } from '../../wording.ts'
 import { wrap } from '../output/layout.ts'
-import { sum } from '../output/tally.ts'
 import { HISTORY } from './run-record.ts'
 import { ScreenLine, type Style } from './screen-line.ts'
 import type {
@@ -13,6 +12,7 @@ import type {
   RunState,
   TrafficState,
 } from './state.ts'
+import { sum } from '../../sum.ts'
 
 export interface View {
   readonly unit: 'packets' | 'bits'

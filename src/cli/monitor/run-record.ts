@@ -6,7 +6,6 @@ import type { DeviceCounters, Traffic } from '../../engine/types.ts'
 import { labels } from '../output/layout.ts'
 import { digits } from '../../wording.ts'
 import { rateOf } from '../output/rates.ts'
-import { sum } from '../output/tally.ts'
 import type { Running, Watched } from '../running.ts'
 import { intervalLatency } from './latency.ts'
 import type {
@@ -20,6 +19,7 @@ import type {
   TrafficState,
   WorkerState,
 } from './state.ts'
+import { sum } from '../../sum.ts'
 
 /** Intervals that are kept: a minute, at one a second. */
 export const HISTORY = 60

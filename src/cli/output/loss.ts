@@ -2,7 +2,7 @@
 import type { Balance, End } from '../../engine/balance.ts'
 import type { LossVerdict } from '../../engine/loss.ts'
 import type { VirtualReport } from '../../engine/types.ts'
-import { sum } from './tally.ts'
+import { sum } from '../../sum.ts'
 import { grouped, words } from '../../wording.ts'
 
 /** The share that has not arrived as it was sent; 0 if nothing was offered. */

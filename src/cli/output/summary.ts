@@ -6,7 +6,8 @@ import { countersText, grouped, counted, words } from '../../wording.ts'
 import { balanceLines, verdictOf } from './loss.ts'
 import { bitRate, exceedsLink, packetRate } from './rates.ts'
 import type { AppReport, EndReport } from './reporter.ts'
-import { type DeviceSummary, type DirectionSummary, type Owner, sum } from './tally.ts'
+import { type DeviceSummary, type DirectionSummary, type Owner } from './tally.ts'
+import { sum } from '../../sum.ts'
 
 /** The first words of a summary: what this command did with how many packets. */
 export type Headline = (report: EndReport) => string

@@ -79,7 +79,3 @@ export class Tally {
     })
   }
 }
-
-export function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}

@@ -1,8 +1,8 @@
 /** Several runs side by side, each against the first. */
-import { sum } from '../output/tally.ts'
 import { chart, duration, moment, pps, share } from './figures.ts'
 import { type Html, html, table } from './html.ts'
 import type { RunData, Total } from './model.ts'
+import { sum } from '../../sum.ts'
 
 /** A percentile is judged only if so many round trips took longer. */
 const ENOUGH_BEYOND = 10

@@ -30,6 +30,10 @@ export interface SeriesData {
 type Device = Start['devices'][number]
 export type Total = End['devices'][number] & { readonly label: string }
 export type Latency = NonNullable<End['latencyMicroseconds']>
+export type WireLatency = NonNullable<End['wireLatency']>
+export type Jitter = NonNullable<End['jitterMicroseconds']>
+export type Reordering = NonNullable<End['reordering']>
+export type StreamCounts = NonNullable<End['streams']>[number]
 export type Rfc2544 = NonNullable<End['rfc2544']>
 export type Balance = End['balance'][number]
 
@@ -61,5 +65,12 @@ export interface RunData {
   readonly balance: readonly Balance[]
   readonly loss: End['loss'] | null
   readonly latency: Latency | null
+  readonly wire: WireLatency | null
+  readonly jitter: Jitter | null
+  readonly reordering: Reordering | null
+  /** Of a profile of pktgen. */
+  readonly streams: readonly StreamCounts[] | null
+  /** By pktgen --answer. */
+  readonly answered: Readonly<Record<string, number>> | null
   readonly rfc2544: Rfc2544 | null
 }

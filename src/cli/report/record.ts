@@ -1,6 +1,5 @@
 /** Makes of the objects of a run, as `--json` writes them, what a report tells of it. */
 import { labels } from '../output/layout.ts'
-import { sum } from '../output/tally.ts'
 import { wireBits } from '../../packet/rate.ts'
 import { grouped } from '../../wording.ts'
 import type { RunData, Total } from './model.ts'
@@ -17,6 +16,7 @@ import {
   parsed,
 } from './schema.ts'
 import { type Counted, Series, minus, plus } from './series.ts'
+import { sum } from '../../sum.ts'
 
 /** Stretches that are kept of a device, and of a queue: more than a chart has pixels for. */
 const STRETCHES = 1000
@@ -173,6 +173,11 @@ export class RunRecord {
       balance: end?.balance ?? [],
       loss: end?.loss ?? null,
       latency: end?.latencyMicroseconds ?? null,
+      wire: end?.wireLatency ?? null,
+      jitter: end?.jitterMicroseconds ?? null,
+      reordering: end?.reordering ?? null,
+      streams: end?.streams ?? null,
+      answered: end?.answered ?? null,
       rfc2544: end?.rfc2544 ?? null,
     }
   }

@@ -1,10 +1,11 @@
 /** What a page tells of one run. */
-import { sum } from '../output/tally.ts'
 import { grouped, words } from '../../wording.ts'
 import { bps, chart, duration, moment, pps, share } from './figures.ts'
 import { Html, html, table, tile } from './html.ts'
-import type { Balance, Latency, RunData, Total } from './model.ts'
+import type { Balance, RunData, Total } from './model.ts'
+import { counterTable, pktgenSection } from './pktgen.ts'
 import { rfc2544Section } from './rfc2544.ts'
+import { sum } from '../../sum.ts'
 
 /** `place`: of the run in the data of the page; `alone`: its name is the page's title. */
 export function runSection(run: RunData, place: number, alone: boolean): Html {
@@ -32,8 +33,7 @@ export function runSection(run: RunData, place: number, alone: boolean): Html {
       ${run.series.length > 0 && dropsOf(whole).length > 0 ? chart('drops', place, 'Drops per second, by cause') : null}
       ${latency?.histogram === undefined || latency.count === 0 ? null : chart('ccdf', place, 'Round trips that took longer')}
     </div>
-    ${dropTable(whole)} ${latency === null ? null : latencyTable(latency)} ${balanceTable(run.balance)}
-    ${wires(run)}
+    ${dropTable(whole)} ${pktgenSection(run)} ${balanceTable(run.balance)} ${wires(run)}
     ${run.apps.map(({ name, counters, pid }) => counterTable(`${name}’s own counters${pid === undefined ? '' : `, pid ${pid}`}`, counters))}
     ${
       several
@@ -146,24 +146,6 @@ function dropTable(whole: readonly Total[]): Html | null {
   return table('Dropped, by cause', ['Device', 'Cause', 'Packets'], rows, 2)
 }
 
-function latencyTable(latency: Latency): Html {
-  const { min, mean, p50, p90, p99, p999, p9999, p99999, max } = latency
-  const times = {
-    shortest: min,
-    mean,
-    p50,
-    p90,
-    p99,
-    'p99.9': p999,
-    'p99.99': p9999,
-    'p99.999': p99999,
-    longest: max,
-  }
-  const { sent, returned, lost, duplicated, damaged, late, foreign } = latency
-  return html`${table('Round trips', Object.keys(times), [Object.values(times).map(duration)], 0)}
-  ${counterTable('Probes', { sent, returned, lost, duplicated, damaged, late, foreign })}`
-}
-
 function balanceTable(balances: readonly Balance[]): Html | null {
   if (balances.length === 0) return null
   const rows = balances.map(
@@ -217,11 +199,6 @@ function wires({ virtual }: RunData): Html | null {
     breaches.map(({ rule, count }) => [label, rule, grouped(count)]),
   )
   return html`${rows.length === 0 ? null : table('What the wires have counted', ['Device', 'Wire', 'Frames'], rows, 3)}${breaches.length === 0 ? null : table('Breaches of the datasheet', ['Device', 'Rule', 'Times'], breaches, 2)}`
-}
-
-function counterTable(caption: string, counters: Readonly<Record<string, number>>): Html | null {
-  const rows = Object.entries(counters).map(([name, count]) => [words(name), grouped(count)])
-  return rows.length === 0 ? null : table(caption, ['Counter', 'Count'], rows)
 }
 
 function surroundings({ devices, system, arguments: words, links }: RunData): Html {

@@ -80,6 +80,17 @@ const LATENCY = v.object({
   histogram: v.optional(v.array(v.tuple([count, count]))),
 })
 
+const SAMPLED_TIMES = v.object({
+  min: time,
+  mean: time,
+  p50: time,
+  p90: time,
+  p99: time,
+  p999: time,
+  p9999: time,
+  max: time,
+})
+
 const END_OF_WAY = v.object({ device: text, index: v.nullable(count) })
 
 const BALANCE = v.object({
@@ -181,6 +192,25 @@ export const END = v.object({
   balance: v.optional(v.array(BALANCE), []),
   loss: v.optional(LOSS),
   latencyMicroseconds: v.optional(LATENCY),
+  jitterMicroseconds: v.optional(v.object({ mean: time, max: time, smoothed: time })),
+  reordering: v.optional(
+    v.object({
+      ...{ of: count, reordered: count, ratio: v.nullable(count), beyond: count, queues: count },
+      ...{ extentMean: v.nullable(count), extentMax: v.nullable(count) },
+    }),
+  ),
+  wireLatency: v.optional(
+    v.object({
+      unavailable: v.nullable(text),
+      ...{ sent: count, count, lost: count, unstamped: count, disbelieved: count },
+      wireMicroseconds: SAMPLED_TIMES,
+      programMicroseconds: SAMPLED_TIMES,
+    }),
+  ),
+  streams: v.optional(
+    v.array(v.object({ name: text, sent: count, returned: v.nullable(count), lost: v.nullable(count) })),
+  ),
+  answered: v.optional(counters),
   rfc2544: v.optional(RFC2544),
 })
 

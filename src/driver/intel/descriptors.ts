@@ -35,6 +35,8 @@ export const TX_DD = 1 << 0
 /** Word 2 of a transmit data descriptor (82599 §7.2.3.2.4). Bits 15:0 hold the length of the buffer. */
 export const TX_DTYP_DATA = 0x3 << 20
 export const TX_EOP = 1 << 24
+/** MAC.1588: the card notes when the packet leaves (§7.9). */
+export const TX_TSTAMP = 1 << 19
 /** Insert the frame check sequence. */
 export const TX_IFCS = 1 << 25
 /** Report status: write back this descriptor when done. */

@@ -8,6 +8,7 @@ import {
   TX_PAYLEN_SHIFT,
   TX_RS,
   TX_SHORTEST,
+  TX_TSTAMP,
 } from './descriptors.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { REFUSALS, type Refusals } from '../../memory/refusals.ts'
@@ -34,6 +35,7 @@ export const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
  */
 export class TxRing implements TxQueue {
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  readonly transmitStamped: ((batch: Int32Array, from: number) => number) | undefined
   readonly room: () => number
   readonly pending: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
@@ -44,12 +46,14 @@ export class TxRing implements TxQueue {
     memory: PacketMemory,
     ring: ArrayBufferLike,
     make = (counters: Float64Array): TransmitLoops => {
-      const names = { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL }
+      const ofDescriptors = { COMMAND, TX_RS, TX_TSTAMP, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST }
+      const names = { ...ofDescriptors, PACKETS, BYTES, PLAIN_DOORBELL }
       return specialise(makeTransmit)(memory, ring, counters, { ...names, ...REFUSALS, whole })
     },
   ) {
     const loops = make(this.counters)
     this.transmit = loops.transmit
+    this.transmitStamped = loops.transmitStamped
     this.room = loops.room
     this.pending = loops.pending
     this.restart = loops.start
@@ -72,6 +76,7 @@ export class TxRing implements TxQueue {
 
 export interface TransmitLoops {
   transmit(batch: Int32Array, from: number, count: number): number
+  transmitStamped?(batch: Int32Array, from: number): number
   room(): number
   pending(): number
   start(tail: Int32Array, tailIndex: number): void
@@ -84,14 +89,18 @@ function makeTransmit(
   ring: ArrayBufferLike,
   counters: Float64Array,
   names: Readonly<
-    Record<'COMMAND' | 'TX_RS' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'TX_SHORTEST' | 'PACKETS' | 'BYTES', number>
+    Record<
+      'COMMAND' | 'TX_RS' | 'TX_TSTAMP' | 'TX_DD' | 'TX_PAYLEN_SHIFT' | 'TX_SHORTEST' | 'PACKETS' | 'BYTES',
+      number
+    >
   > &
     Refusals & {
       PLAIN_DOORBELL: boolean
       whole(n: number): number
     },
 ): TransmitLoops {
-  const { COMMAND, TX_RS, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL } = names
+  const { COMMAND, TX_RS, TX_TSTAMP, TX_DD, TX_PAYLEN_SHIFT, TX_SHORTEST, PACKETS, BYTES, PLAIN_DOORBELL } =
+    names
   const { refuseStranger, refuseSurplus, refuseTooLong, whole } = names
   const { size, iova, freeStack, freeTop, poolShift, longest } = memory
   const buffers = size.length
@@ -104,8 +113,8 @@ function makeTransmit(
   /** Buffer id behind each descriptor. */
   const ids = new Uint16Array(entries)
   const batchEnd = new Uint16Array(entries)
-  /** [0]: next descriptor to fill; [1]: oldest one not yet freed. */
-  const state = new Int32Array(2)
+  /** [0]: next descriptor to fill; [1]: oldest one not yet freed; [2]: what the last descriptor of a batch asks for. */
+  const state = Int32Array.of(0, 0, TX_RS)
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
 
@@ -163,9 +172,16 @@ function makeTransmit(
     return short < 0 ? bytes + pad(first, count) : bytes
   }
 
+  function transmitStamped(batch: Int32Array, from: number): number {
+    state[2] = TX_RS | TX_TSTAMP
+    const count = transmit(batch, from, 1)
+    state[2] = TX_RS
+    return count
+  }
+
   function handOver(first: number, last: number, count: number, bytes: number): number {
     const end = (last + 1) & mask
-    words[(last << 2) + 2] |= TX_RS
+    words[(last << 2) + 2] |= state[2]
     batchEnd[first] = last
     state[0] = end
     counters[PACKETS] += count
@@ -254,10 +270,10 @@ function makeTransmit(
   function begin(newTail: Int32Array, newTailIndex: number): void {
     tail = newTail
     tailIndex = newTailIndex
-    state.fill(0)
+    state.set([0, 0, TX_RS])
     counters.fill(0)
     quads.fill(0)
   }
 
-  return { transmit, room, pending, start: begin }
+  return { transmit, transmitStamped, room, pending, start: begin }
 }

@@ -7,6 +7,7 @@ import { BatchPlaces } from '../batch-places.ts'
 import type { Pass, TxQueue } from '../device.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
 import { BYTES, PACKETS } from './counters.ts'
+import { TX_TSTAMP } from './descriptors.ts'
 import { Counters } from './wasm-counters.ts'
 import { type WasmLoops, wasmLoops } from './wasm-loops.ts'
 import { enlist, wasmMover } from './wasm-mover.ts'
@@ -14,6 +15,7 @@ import { RING_COUNTERS, RING_INDEX, RING_STATE } from './wasm-state.ts'
 
 export class WasmTxRing implements TxQueue {
   readonly transmit: (batch: Int32Array, from: number, count: number) => number
+  readonly transmitStamped: (batch: Int32Array, from: number) => number
   readonly room: () => number
   readonly pending: () => number
   readonly mover: (passes: readonly Pass[]) => (() => number) | null
@@ -27,16 +29,19 @@ export class WasmTxRing implements TxQueue {
     const state = space.take(RING_STATE)
     const ids = space.take(entries * 2)
     const batches = space.take(entries * 4)
+    const words = new Uint32Array(space.buffer, ring, entries * 4)
     const make = specialise(makeTransmit)
-    const { transmit, room, pending, announce, start } = make(
+    const { transmit, transmitStamped, room, pending, announce, start } = make(
       loops,
       state,
       new Int32Array(space.buffer, state + RING_INDEX * 4, 1),
       new BatchPlaces(space, entries),
       PLAIN_DOORBELL,
       whole,
+      (index) => (words[(index << 2) + 2] |= TX_TSTAMP),
     )
     this.transmit = transmit
+    this.transmitStamped = transmitStamped
     this.room = room
     this.pending = pending
     this.mover = (passes) => wasmMover(space, loops, passes)
@@ -71,7 +76,9 @@ function makeTransmit(
   places: BatchPlaces,
   plainDoorbell: boolean,
   whole: (n: number) => number,
+  askForStamp: (descriptor: number) => void,
 ): Pick<TxQueue, 'transmit' | 'room' | 'pending'> & {
+  transmitStamped(batch: Int32Array, from: number): number
   announce(): void
   start(tail: Int32Array, tailIndex: number): void
 } {
@@ -100,6 +107,16 @@ function makeTransmit(
     return finish(loop(ring, place + (start << 2), most))
   }
 
+  /** One packet's descriptor is asked for more before the card hears of it. */
+  function transmitStamped(batch: Int32Array, from: number): number {
+    if (!(from >= 0 && from < batch.length)) return 0
+    copy[0] = batch[from]
+    const descriptor = index[0]
+    const accepted = loop(ring, copy.byteOffset, 1)
+    if (accepted > 0) askForStamp(descriptor)
+    return finish(accepted)
+  }
+
   function transmitCopy(batch: Int32Array, from: number, count: number): number {
     const copied = Math.max(0, Math.min(count, copy.length))
     copy.set(batch.subarray(from, from + copied))
@@ -121,5 +138,12 @@ function makeTransmit(
     tailIndex = newTailIndex
   }
 
-  return { transmit, room: () => free(ring), pending: () => wait(ring), announce, start: begin }
+  return {
+    transmit,
+    transmitStamped,
+    room: () => free(ring),
+    pending: () => wait(ring),
+    announce,
+    start: begin,
+  }
 }

@@ -25,6 +25,7 @@ import { type Register, offsetOf } from '../intel/register.ts'
 import { REG } from './registers.ts'
 import { disableInterrupts, globalReset, stopRequests, waitForDma, waitForEeprom } from './reset.ts'
 import { StatisticsReader } from './statistics.ts'
+import { hasStamps, IxgbeStamps } from './time-stamps.ts'
 import { FETCH, disableTransmit, initTransmit, stopTransmitQueues } from './transmit.ts'
 
 /** The BAR with the registers (82599 §8.1.1). */
@@ -36,6 +37,7 @@ export class IxgbeDevice implements Device {
   readonly model: string
   readonly mac: string
   readonly queues: readonly IntelQueueSpec[]
+  readonly stamps?: IxgbeStamps
 
   private readonly transport: Transport
   private readonly regs: RegisterFile
@@ -76,6 +78,7 @@ export class IxgbeDevice implements Device {
       bufferKib: Math.min(2 ** (options.bufferShift - 10), 16),
       dropEnable: options.queues > 1,
     }
+    const { handover = null } = transport
     const queues: IntelQueueSpec[] = []
     for (let queue = 0; queue < options.queues; queue++) {
       const rx = arena.take(options.ringSize * DESCRIPTOR_BYTES)
@@ -88,10 +91,12 @@ export class IxgbeDevice implements Device {
         rx: this.ringSpec(rx, REG.RDT, queue),
         tx: this.ringSpec(tx, REG.TDT, queue),
         interrupt: eventfds[queue] ?? null,
+        handover: handover === null ? null : { page: handover, queue },
         offloads: ALL_OFFLOADS,
       })
     }
     this.queues = queues
+    if (hasStamps(options.model)) this.stamps = new IxgbeStamps(regs, () => this.link())
     if (options.interrupts) enableInterrupts(regs, options.queues) // §4.6.3.1
   }
 

@@ -1,12 +1,11 @@
 /** ICMP (RFC 792 and those after it) and ICMPv6 (RFC 4443; RFC 4861, 2710, 3810). */
-import { IpProtocol } from '../ipv4.ts'
+import { HEADER_BYTES as IPV4_HEADER_BYTES, IpProtocol } from '../ipv4.ts'
+import { HEADER_BYTES as IPV6_HEADER_BYTES } from '../ipv6.ts'
 import type { PacketFields } from './fields.ts'
 import type { Part } from './part.ts'
 
 /** In front of the packet that an error is about. */
 const ERROR_BYTES = 8
-const IPV4_BYTES = 20
-const IPV6_BYTES = 40
 
 export function decodeIcmp(part: Part, out: PacketFields): void {
   if (!part.has(2)) {
@@ -37,9 +36,9 @@ function icmpText(part: Part, type: number, code: number): string | null {
     case 8:
       return part.has(8) ? `echo ${type === 8 ? 'request' : 'reply'}, ${echo(part)}` : null
     case 3:
-      return part.has(ERROR_BYTES + IPV4_BYTES) ? unreachable(part, code) : null
+      return part.has(ERROR_BYTES + IPV4_HEADER_BYTES) ? unreachable(part, code) : null
     case 5:
-      return part.has(ERROR_BYTES + IPV4_BYTES) ? redirect(part, code) : null
+      return part.has(ERROR_BYTES + IPV4_HEADER_BYTES) ? redirect(part, code) : null
     case 11:
       if (code > 1) return `time exceeded-#${code}`
       return code === 0 ? 'time exceeded in-transit' : 'ip reassembly time exceeded'
@@ -150,16 +149,16 @@ export function decodeIcmp6(part: Part, out: PacketFields): void {
 function icmp6Text(part: Part, type: number, code: number): string | null {
   switch (type) {
     case 1:
-      return part.has(ERROR_BYTES + IPV6_BYTES) ? unreachable6(part, code) : null
+      return part.has(ERROR_BYTES + IPV6_HEADER_BYTES) ? unreachable6(part, code) : null
     case 2:
       return part.has(8) ? `, mtu ${part.u32(4)}` : null
     case 3:
       if (code === 1) return ' (reassembly)'
       if (code > 1) return `, unknown code (${code})`
-      return part.has(ERROR_BYTES + IPV6_BYTES) ? ` for ${part.ipv6(ERROR_BYTES + 24)}` : null
+      return part.has(ERROR_BYTES + IPV6_HEADER_BYTES) ? ` for ${part.ipv6(ERROR_BYTES + 24)}` : null
     case 4: {
       const what = ['erroneous', 'next header', 'option', 'incomplete header chain'][code]
-      if (!part.has(ERROR_BYTES + IPV6_BYTES)) return null
+      if (!part.has(ERROR_BYTES + IPV6_HEADER_BYTES)) return null
       return what === undefined ? `, code-#${code}` : `, ${what} - octet ${part.u32(4)}`
     }
     case 128:
@@ -195,8 +194,8 @@ function unreachable6(part: Part, code: number): string | null {
     case 3:
       return `, unreachable address ${target}`
     case 4:
-      if (!packet.has(IPV6_BYTES + 4)) return null
-      return `, unreachable port, ${portOf(target, packet.byte(6), packet.u16(IPV6_BYTES + 2))}`
+      if (!packet.has(IPV6_HEADER_BYTES + 4)) return null
+      return `, unreachable port, ${portOf(target, packet.byte(6), packet.u16(IPV6_HEADER_BYTES + 2))}`
     default:
       return `, unknown unreach code (${code})`
   }

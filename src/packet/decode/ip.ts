@@ -1,12 +1,11 @@
 /** IPv4, and IPv6 with its extension headers. */
-import { IpProtocol } from '../ipv4.ts'
+import { HEADER_BYTES as IPV4_HEADER_BYTES, IpProtocol } from '../ipv4.ts'
+import { HEADER_BYTES as IPV6_HEADER_BYTES } from '../ipv6.ts'
 import type { IpFields, PacketFields } from './fields.ts'
 import { decodeIcmp, decodeIcmp6 } from './icmp.ts'
 import { Part } from './part.ts'
 import { decodeTcp, decodeUdp } from './transport.ts'
 
-const IPV4_BYTES = 20
-const IPV6_BYTES = 40
 const MORE_FRAGMENTS = 0x2000
 const DONT_FRAGMENT = 0x4000
 const FRAGMENT_OFFSET = 0x1fff
@@ -32,13 +31,13 @@ export function decodeIpv4(part: Part, out: PacketFields, depth = 0): void {
     out.fault = version === 6 ? 'IP6, wrong link-layer encapsulation' : `IP${version}`
     return
   }
-  if (!part.has(IPV4_BYTES)) {
+  if (!part.has(IPV4_HEADER_BYTES)) {
     out.cut = 'ip'
     return
   }
   const headerBytes = (part.byte(0) & 0xf) << 2
   const length = part.u16(2)
-  if (headerBytes < IPV4_BYTES) out.fault = `bad-hlen ${headerBytes}`
+  if (headerBytes < IPV4_HEADER_BYTES) out.fault = `bad-hlen ${headerBytes}`
   // No length: its kernel has left it to the card, which was to cut the packet (TSO).
   else if (length < headerBytes && length > 0) out.fault = `bad-len ${length}`
   if (out.fault !== undefined) return
@@ -68,7 +67,7 @@ export function decodeIpv4(part: Part, out: PacketFields, depth = 0): void {
 }
 
 export function decodeIpv6(part: Part, out: PacketFields, depth = 0): void {
-  if (!part.has(IPV6_BYTES)) {
+  if (!part.has(IPV6_HEADER_BYTES)) {
     out.cut = 'ip6'
     return
   }
@@ -77,7 +76,7 @@ export function decodeIpv6(part: Part, out: PacketFields, depth = 0): void {
     out.fault = `version error: ${version} != 6`
     return
   }
-  const length = IPV6_BYTES + part.u16(4)
+  const length = IPV6_HEADER_BYTES + part.u16(4)
   const ip: IpFields = {
     version: 6,
     source: part.ipv6(8),
@@ -86,11 +85,11 @@ export function decodeIpv6(part: Part, out: PacketFields, depth = 0): void {
     timeToLive: part.byte(7),
     trafficClass: (part.u16(0) >>> 4) & 0xff,
     length,
-    headerLength: IPV6_BYTES,
+    headerLength: IPV6_HEADER_BYTES,
   }
   out.ip = ip
   if (length > part.length) ip.missing = length - part.length
-  const payload = passExtensions(within(part, length).after(IPV6_BYTES), out, ip)
+  const payload = passExtensions(within(part, length).after(IPV6_HEADER_BYTES), out, ip)
   if (payload !== null) decodePayload(payload, out, ip, depth)
 }
 

@@ -2,6 +2,7 @@
  * The way to a device that another process emulates (vfio-user): registers by message, tail registers and packet
  * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
  */
+import { canWaitForWords } from '../../linux/futex.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { IxyError } from '../../errors.ts'
 import { close, createEventFd } from '../../linux/file.ts'
@@ -25,6 +26,7 @@ import {
   encodeIrqInfo,
   encodeIrqSet,
   encodeVersion,
+  HANDOVER_OFFSET,
   Irq,
   IrqSetFlag,
   Region,
@@ -55,7 +57,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
   try {
     const connection = Connection.open(socketPath, name, options.deadline, options.onSlow)
     undo.push(() => connection.close())
-    const maxFds = introduce(connection, name)
+    const { maxFds, shares } = introduce(connection, name)
     const none = encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 })
     const description = connection.request(Command.DEVICE_GET_INFO, none)
     const device = connection.decode(() => decodeDeviceInfo(description))
@@ -68,7 +70,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
     undo.push(() => bars.close())
     undo.push(() => setBusMaster(config, false))
     setBusMaster(config, true)
-    return new VfioUserTransport({ name, connection, config, bars, maxFds, undo })
+    return new VfioUserTransport({ name, connection, config, bars, maxFds, shares, undo })
   } catch (error) {
     undo.runQuietly()
     throw error
@@ -76,7 +78,7 @@ export function openVfioUser(socketPath: string, options: VfioUserOptions): Tran
 }
 
 /** As negotiate(); whoever doesn't even answer in this protocol is something else than a vfio-user server. */
-function introduce(connection: Connection, name: string): number {
+function introduce(connection: Connection, name: string): Agreed {
   try {
     return negotiate(connection, name)
   } catch (cause) {
@@ -101,8 +103,15 @@ function introduce(connection: Connection, name: string): number {
   }
 }
 
-/** Agrees on version and capabilities. Returns how many descriptors the server takes in one message. */
-function negotiate(connection: Connection, name: string): number {
+interface Agreed {
+  /** How many descriptors the server takes in one message. */
+  readonly maxFds: number
+  /** See Capabilities.ixy_shared_doorbells. */
+  readonly shares: boolean
+}
+
+/** Agrees on version and capabilities. */
+function negotiate(connection: Connection, name: string): Agreed {
   const payload = connection.request(
     Command.VERSION,
     encodeVersion({
@@ -117,15 +126,17 @@ function negotiate(connection: Connection, name: string): number {
       'IXY_ERR_PROTOCOL',
       `the server of ${name} speaks vfio-user ${major}.${minor}, this is ${VERSION_MAJOR}.${VERSION_MINOR}`,
     )
-  return Math.max(1, capabilities.max_msg_fds ?? DEFAULT_MAX_MESSAGE_FDS)
+  return {
+    maxFds: Math.max(1, capabilities.max_msg_fds ?? DEFAULT_MAX_MESSAGE_FDS),
+    shares: capabilities.ixy_shared_doorbells === true,
+  }
 }
 
-interface Parts {
+interface Parts extends Agreed {
   readonly name: string
   readonly connection: Connection
   readonly config: RemoteConfigSpace
   readonly bars: Bars
-  readonly maxFds: number
   readonly undo: Undo
 }
 
@@ -155,6 +166,13 @@ class VfioUserTransport implements Transport {
 
   doorbell(bar: number, offset: number): Doorbell | null {
     return this.parts.bars.at(bar).doorbell(offset)
+  }
+
+  get handover(): bigint | null {
+    const bar = this.parts.bars.at(Region.BAR0)
+    if (!this.parts.shares || bar.bytes <= HANDOVER_OFFSET || !canWaitForWords()) return null
+    const place = bar.doorbell(HANDOVER_OFFSET)
+    return place?.kind === 'memory' ? place.page : null
   }
 
   enableInterrupts(count: number): readonly number[] {

@@ -129,10 +129,14 @@ export interface Capabilities {
   /**
    * Ours, not the specification's. A client that proposes it writes the tail registers (RDT, TDT) by memory and all
    * others by message, and reads by message only. A server that agrees offers the pages 0x1000 and 0x6000 of BAR0 as
-   * sparse mappings of one file, polls the tails there, and puts tails that come by message there as well.
+   * sparse mappings of one file, polls the tails there, and puts tails that come by message there as well. If it also offers
+   * HANDOVER_OFFSET, that page is what linux/handover.ts says.
    */
   readonly ixy_shared_doorbells?: boolean
 }
+
+/** In BAR0, behind the last register of an 82599 (§8.1.1). */
+export const HANDOVER_OFFSET = 0x20000
 
 export interface Version {
   readonly major: number

@@ -3,14 +3,16 @@
  * One object is reused for every packet.
  */
 
+import * as V from './rx-verdict.ts'
+
 /** Packet type bits as they appear in word 0 of the write-back descriptor (82599 §7.1.6.2). */
 export const PacketType = {
-  IPV4: 1 << 4,
+  IPV4: V.TYPE_IPV4,
   IPV4_EXTENSIONS: 1 << 5,
-  IPV6: 1 << 6,
+  IPV6: V.TYPE_IPV6,
   IPV6_EXTENSIONS: 1 << 7,
-  TCP: 1 << 8,
-  UDP: 1 << 9,
+  TCP: V.TYPE_TCP,
+  UDP: V.TYPE_UDP,
   SCTP: 1 << 10,
 } as const
 

@@ -16,7 +16,7 @@ import { watchDcaControl } from './receive-rules.ts'
 import type { CardRegisters } from './registers.ts'
 import { hookRings } from './ring.ts'
 import { verifyChecksums } from './rx-checksum.ts'
-import { RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
+import { NOT_LOOKED_INTO, RX_REGISTERS, RxQueue, RxStatus } from './rx-queue.ts'
 import { castSum, counterSet, type Statistics, Sum } from './statistics.ts'
 import { Steering } from './steering.ts'
 import type { Strict } from './strict.ts'
@@ -199,13 +199,14 @@ export class Receive {
     const { arrivals, maxFrame } = this.mac
     const { memory, offsets, lengths, first, count } = burst
     const queue = this.queues[0]
-    const looks = this.inspect || this.steering.enabled || this.timeSync.receiving
-    const plain = this.open && this.filters.open && !looks
+    const looks = this.steering.enabled || this.timeSync.receiving || !this.stripCrc
+    const plain = this.open && this.filters.open && !looks && (this.inspectAll || !this.inspect)
+    const vlanType = this.inspectAll ? this.filters.vlanType : NOT_LOOKED_INTO
     let delivered = 0
     for (let done = 0; done < count; done++) {
       if (plain && this.waiting.frames.empty) {
         const bytes = queue.sums[Sum.BYTES]
-        const put = queue.putBurst(burst, done, maxFrame)
+        const put = queue.putBurst(burst, done, maxFrame, vlanType)
         arrivals[0] += put
         arrivals[1] += queue.sums[Sum.BYTES] - bytes
         delivered += put

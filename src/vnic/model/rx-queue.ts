@@ -14,6 +14,7 @@ import { sharedLoops } from '../wasm-loops.ts'
 import type { DmaMap } from './dma.ts'
 import type { CardRegisters } from './registers.ts'
 import { Ring, type RingRegisters } from './ring.ts'
+import * as V from './rx-verdict.ts'
 import { SIZE_CLASS, Sum } from './statistics.ts'
 import type { Strict } from './strict.ts'
 import { Pairs } from './write-back.ts'
@@ -34,9 +35,9 @@ export const RxStatus = {
   EOP: 1 << 1,
   /** The VLAN tag was taken off and is in word 3. */
   VP: 1 << 3,
-  UDPCS: 1 << 4,
-  L4CS: 1 << 5,
-  IPCS: 1 << 6,
+  UDPCS: V.UDPCS,
+  L4CS: V.L4CS,
+  IPCS: V.IPCS,
   /** There is a time stamp of this frame. */
   TS: 1 << 16,
   /** Errors: bad TCP/UDP checksum, bad IP header checksum. */
@@ -52,6 +53,9 @@ const ONE_BUFFER = 1
 const LEGACY_STATUS = 0xfb
 const LEGACY_ERRORS = 0xff00
 const ERRORS_SHIFT = 16
+
+/** In place of the EtherType of VLAN tags. */
+export const NOT_LOOKED_INTO = -1
 
 const NO_PAIRS = new Pairs(new Uint32Array(4), 0, 2)
 
@@ -105,15 +109,16 @@ export class RxQueue extends Ring {
   }
 
   /**
-   * The fast path: frames of a burst from its frame `from` on, of which nothing but their bytes is reported, each into one
-   * buffer of the region used last. Returns how many it has put; it stops before one that must go the long way (put),
-   * is no frame of MIN_FRAME_BYTES to `limit` bytes, or is for the MAC itself. Legacy descriptors all go the long way.
+   * The fast path: frames of a burst from its frame `from` on, each into one buffer of the region used last. Returns how many it
+   * has put; it stops before one that must go the long way (put), is no frame of MIN_FRAME_BYTES to `limit` bytes, or is for
+   * the MAC itself. Legacy descriptors all go the long way. `vlanType`: EtherType of VLAN tags, if packet types and checksums are to
+   * be reported, and then what is not quite ordinary goes the long way, too (../wasm/look.ts); else NOT_LOOKED_INTO.
    *
    * The frames are copied first, then their descriptors are written. So the host, which polls the first one on another CPU,
    * and this one don't take the same cache line from each other for every frame.
    */
-  putBurst(burst: Burst, from: number, limit: number): number {
-    const { memory, offsets, lengths } = burst
+  putBurst(burst: Burst, from: number, limit: number, vlanType: number): number {
+    const { memory, offsets, lengths, verdicts } = burst
     if (this.legacy || this.refresh() === 0 || this.buffer !== memory || this.words !== memory.u32) return 0
     const { head, tail, entries } = this
     const at = (burst.first + from) << 2
@@ -129,6 +134,8 @@ export class RxQueue extends Ring {
       Math.min(limit, this.bufferBytes),
       RxStatus.DD | RxStatus.EOP,
       this.sums.byteOffset,
+      vlanType,
+      verdicts.byteOffset,
     )
     this.head = head + count === entries ? 0 : head + count
     return count

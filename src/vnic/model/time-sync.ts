@@ -22,6 +22,9 @@ const EVENT_V2 = 5
 
 /** Of a PTP message: its type (version 2) and version are the low halves of its first two bytes; then what version 1 has as type. */
 const CONTROL_AT = 32
+/** Where its source is, which both versions have there (of version 2 the end of the clock's identity), and its number. */
+const SOURCE_AT = 22
+const SEQUENCE_AT = 30
 const LOW_HALF = 0xf
 /** Version 2, whatever RXMTRL says: Pdelay_Req and Pdelay_Resp. */
 const PDELAY_REQUEST = 2
@@ -31,7 +34,7 @@ const MESSAGE_BYTES = 34
 const UDP_BYTES = 8
 
 export class TimeSync {
-  /** Frames from the wire are to be asked whether they get a stamp. */
+  /** Frames from the wire are to be asked whether they get a stamp: as long as there is room for one. */
   receiving = false
   private readonly registers: CardRegisters
   private readonly clock: () => number
@@ -39,6 +42,8 @@ export class TimeSync {
   private readonly words: SystemTimeWords = new Uint32Array(2)
   private readonly info = new PacketInfo()
   private type = 0
+  /** Where the message is that has matched last. */
+  private message = 0
 
   /** `clock`: milliseconds, monotonic. */
   constructor(registers: CardRegisters, clock: () => number) {
@@ -54,6 +59,7 @@ export class TimeSync {
     )
     registers.onRead(REG.RXSTMPH, () => {
       registers.change(REG.TSYNCRXCTL, 0, RX.RXTT.mask)
+      this.update()
       return registers.get(REG.RXSTMPH)
     })
     registers.onRead(REG.TXSTMPH, () => {
@@ -69,8 +75,8 @@ export class TimeSync {
 
   private update(): void {
     const control = this.registers.get(REG.TSYNCRXCTL)
-    this.receiving = (control & RX.EN.mask) !== 0
     this.type = get(RX.TYPE, control)
+    this.receiving = (control & RX.EN.mask) !== 0 && (this.type === ALL || (control & RX.RXTT.mask) === 0)
   }
 
   /**
@@ -100,10 +106,11 @@ export class TimeSync {
       this.keep(left)
       return false
     }
-    if (registers.test(REG.TSYNCRXCTL, RX.RXTT.mask)) return false
     if (!this.matches(u8, offset, length, vlanType)) return false
     this.keep(left)
+    this.describe(u8, this.message)
     registers.change(REG.TSYNCRXCTL, RX.RXTT.mask, 0)
+    this.update()
     return true
   }
 
@@ -111,6 +118,13 @@ export class TimeSync {
     this.time.read(this.words, at)
     this.registers.set(REG.RXSTMPL, this.words[0])
     this.registers.set(REG.RXSTMPH, this.words[1])
+  }
+
+  /** Whose stamp it is (82599 §8.2.3.26.6): as it was on the wire, the first byte lowest. */
+  private describe(u8: Uint8Array, message: number): void {
+    const half = (at: number): number => u8[message + at] | (u8[message + at + 1] << 8)
+    this.registers.set(REG.RXSATRL, (half(SOURCE_AT) | (half(SOURCE_AT + 2) << 16)) >>> 0)
+    this.registers.set(REG.RXSATRH, (half(SOURCE_AT + 4) | (half(SEQUENCE_AT) << 16)) >>> 0)
   }
 
   private matches(u8: Uint8Array, offset: number, length: number, vlanType: number): boolean {
@@ -141,6 +155,7 @@ export class TimeSync {
   }
 
   private matchesMessage(u8: Uint8Array, at: number): boolean {
+    this.message = at
     const wanted = this.registers.get(REG.RXMTRL)
     const version = u8[at + 1] & LOW_HALF
     if (this.type === L4_V1)

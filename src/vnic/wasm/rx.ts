@@ -1,4 +1,5 @@
 /** Frames into receive buffers; the algorithm is explained in ../model/rx-queue.ts. */
+import { LONG_WAY, look, TYPE_SHIFT } from './look'
 import { countAll, countGroup, countSize } from './sums'
 
 /** The machine doesn't keep stores in order: those that hand a descriptor over must release. */
@@ -25,7 +26,8 @@ function copy(target: usize, source: usize, length: usize): void {
 /**
  * Puts up to `count` frames into the buffers of the descriptors from `descriptor` on, which don't wrap around. Host
  * address `base + n` is offset n, for n from `first` to `end`. Returns how many it has put: it stops before a frame that is
- * shorter or longer than allowed or a MAC control frame, and before a buffer that is elsewhere.
+ * shorter or longer than allowed or a MAC control frame, and before a buffer that is elsewhere. `vlanType` not negative: it looks into
+ * the frames, notes in `verdicts` what it finds, and stops before one that takes a longer look.
  */
 export function put(
   descriptor: usize,
@@ -39,6 +41,8 @@ export function put(
   longest: i32,
   status: u32,
   sums: usize,
+  vlanType: i32,
+  verdicts: usize,
 ): i32 {
   const origin = <u64>(<i64>base + <i64>first)
   const room = end - first - longest
@@ -53,28 +57,56 @@ export function put(
     if (place > <u64>room || length < shortest || length > longest) break
     const frame = <usize>load<u32>(offsets + at)
     if (load<u16>(frame, 12) === MAC_CONTROL) break
+    if (vlanType >= 0) {
+      const verdict = look(frame, length, vlanType)
+      if (verdict === LONG_WAY) break
+      store<i32>(verdicts + at, verdict)
+    }
     copy(<usize>first + <usize>place, frame, length)
     if ((load<u8>(frame) & 1) !== 0) countGroup(sums, frame)
     countSize(sums, length)
     bytes += length
   }
   countAll(sums, done, bytes)
-  writeBack(descriptor, done, lengths, status)
+  if (vlanType >= 0) writeBackVerdicts(descriptor, done, lengths, status, verdicts)
+  else writeBack(descriptor, done, lengths, status)
   return done
 }
 
-/**
- * Backwards: where the host looks first is written last, and then it finds all of them. Status and length in one store, as
- * explained in ../model/write-back.ts.
- */
+/** Backwards: where the host looks first is written last, and then it finds all of them. */
 function writeBack(descriptor: usize, count: i32, lengths: usize, status: u32): void {
   let length = lengths + ((<usize>count) << 2)
   for (let at = descriptor + ((<usize>count) << 4); at > descriptor;) {
     at -= 16
     length -= 4
     store<u64>(at, 0)
-    const handed = ((<u64>load<u32>(length)) << 32) | (<u64>status)
-    if (releases) atomic.store<u64>(at + 8, handed)
-    else store<u64>(at, handed, 8)
+    handOver(at, ((<u64>load<u32>(length)) << 32) | (<u64>status))
   }
+}
+
+/** The same with what was found out about each frame. */
+function writeBackVerdicts(
+  descriptor: usize,
+  count: i32,
+  lengths: usize,
+  status: u32,
+  verdicts: usize,
+): void {
+  const bytes = (<usize>count) << 2
+  let length = lengths + bytes
+  let verdict = verdicts + bytes
+  for (let at = descriptor + ((<usize>count) << 4); at > descriptor;) {
+    at -= 16
+    length -= 4
+    verdict -= 4
+    const found = load<u32>(verdict)
+    store<u64>(at, found >> TYPE_SHIFT)
+    handOver(at, ((<u64>load<u32>(length)) << 32) | (<u64>(status | (found & ((1 << TYPE_SHIFT) - 1)))))
+  }
+}
+
+/** Status and length in one store, as explained in ../model/write-back.ts. */
+function handOver(descriptor: usize, statusAndLength: u64): void {
+  if (releases) atomic.store<u64>(descriptor + 8, statusAndLength)
+  else store<u64>(descriptor, statusAndLength, 8)
 }

@@ -19,7 +19,7 @@ function options(rate: string | null, flags: StreamFlags = {}): PktgenOptions {
 }
 
 function paceOf(physical: boolean, rate: string | null, linkMbit = 10_000, size = 60) {
-  const context = { physical: [physical], queues: 1 }
+  const context = { physical: [physical], queues: 1, mtu: 1500 }
   const [job] = makeJobs(options(rate, { size: [size] }), context, null, linkMbit)
   return { rate: job.rate, limitOnly: job.limitOnly }
 }
@@ -42,7 +42,7 @@ test('max is flat out, a rate is kept', () => {
 
 test('queues have the same job, but for their share', () => {
   const wanted = { ...options('1kpps', { imix: true, flows: 3 }), count: 10, latency: true }
-  const jobs = makeJobs(wanted, { physical: [false], queues: 3 }, null, 0)
+  const jobs = makeJobs(wanted, { physical: [false], queues: 3, mtu: 1500 }, null, 0)
   expect(jobs.map((job) => job.share)).toEqual([0, 1, 2].map((index) => ({ index, of: 3 })))
   expect(jobs[1]).toMatchObject({ rate: 1000, rateFrameBytes: null, count: 10 })
   expect(new Set(jobs.map((job) => job.probe?.key)).size).toBe(1)

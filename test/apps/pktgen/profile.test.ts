@@ -104,7 +104,7 @@ const OPTIONS = {
 /** Rates that a run on a link of 10 Gbit/s gives the streams. */
 function ratesOf(text: string, rate: string | null, physical = false): (number | null)[] {
   const options = { ...OPTIONS, rate, streams: profile(text) }
-  const [{ frames }] = makeJobs(options, { physical: [physical], queues: 1 }, null, 10_000)
+  const [{ frames }] = makeJobs(options, { physical: [physical], queues: 1, mtu: 1500 }, null, 10_000)
   return frames.kind === 'streams' ? frames.streams.map((stream) => stream.rate) : []
 }
 
@@ -143,7 +143,7 @@ describe('several streams', () => {
   function sent(streams: typeof shares, index: number, of: number, total: number): Buffer[] {
     const [{ frames }] = makeJobs(
       { ...OPTIONS, streams, rate: 'max' },
-      { physical: [false], queues: 1 },
+      { physical: [false], queues: 1, mtu: 1500 },
       null,
       0,
     )
@@ -178,7 +178,12 @@ describe('several streams', () => {
     ['its share of --rate', '{}', '20kpps'],
   ])('what %s asks for is made up for after a pause', (_name, stream, rate) => {
     const streams = profile(`streams: [${stream}]`, 's')
-    const [{ frames }] = makeJobs({ ...OPTIONS, streams, rate }, { physical: [false], queues: 1 }, null, 0)
+    const [{ frames }] = makeJobs(
+      { ...OPTIONS, streams, rate },
+      { physical: [false], queues: 1, mtu: 1500 },
+      null,
+      0,
+    )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
     let now = 0

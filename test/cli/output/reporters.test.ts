@@ -273,6 +273,11 @@ describe('text', () => {
       probes: {
         latency,
         jitter: { mean: 12.3, max: 45_678.9, smoothed: 3.4 },
+        wire: {
+          ...{ unavailable: null, sent: 12_345, count: 12_340, lost: 1, unstamped: 2, disbelieved: 2 },
+          wireMicroseconds: latency,
+          programMicroseconds: latency,
+        },
         reordering: {
           ...{ of: 4_400_000_000, reordered: 1234, ratio: 2.8e-7, extentMean: 12.5, extentMax: 1234 },
           ...{ beyond: 3, queues: 4 },

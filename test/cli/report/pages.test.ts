@@ -84,6 +84,46 @@ test('the results of rfc2544 are a row for each size of frames, and say what is 
   )
 })
 
+const TIMES = { min: 1, mean: 2, p50: 2, p90: 3, p99: 4, p999: 5, p9999: 6, max: 7 }
+
+test('what pktgen has found out of times on the wire, order, jitter, streams and answers', () => {
+  const found = {
+    jitterMicroseconds: { mean: 1.5, max: 12.25, smoothed: null },
+    reordering: { of: 1000, reordered: 20, ratio: 0.02, extentMean: 3.5, extentMax: 7, beyond: 1, queues: 2 },
+    wireLatency: {
+      ...{ unavailable: null, sent: 60, count: 57, lost: 1, unstamped: 2, disbelieved: 0 },
+      wireMicroseconds: { ...TIMES, max: 1234.5 },
+      programMicroseconds: { ...TIMES, max: 2.5, p9999: null },
+    },
+    streams: [{ name: HOSTILE, sent: 1500, returned: 1400, lost: 100 }],
+    answered: { arp: 3, neighbour: 0, ping: 2 },
+  }
+  const text = runSection(run('r', 10, found), 0, true).text.replaceAll(/\s+/g, ' ')
+  expect(text).toMatch(/Jitter.*1\.5 µs<\/.*12\.25 µs<\/td>.*–<\/td>/)
+  expect(text).toMatch(/on the wire<.*1\.234 ms<.*in the program<.*–<\/td>.*2\.5 µs<.*unstamped.*2</)
+  expect(text).toMatch(/Reordered.*20<.*1,000<.*2 %<.*at least 3\.5<.*at least 7<.*Order is that among/)
+  expect(text).toMatch(/Streams.*&lt;img.*1,500<.*1,400<.*100</)
+  expect(text).toMatch(/Answered.*arp.*3<.*ping.*2</)
+  // Where nothing came back there is nothing to say.
+  const nothing = {
+    of: 0,
+    reordered: 0,
+    ratio: null,
+    extentMean: null,
+    extentMax: null,
+    beyond: 0,
+    queues: 1,
+  }
+  const unable = {
+    ...{ unavailable: 'tap:x stamps no packets', sent: 0, count: 0, lost: 0, unstamped: 0, disbelieved: 0 },
+    wireMicroseconds: TIMES,
+    programMicroseconds: TIMES,
+  }
+  expect(runSection(run('r', 10, { wireLatency: unable }), 0, true).text).toContain('tap:x stamps no packets')
+  const none = { jitterMicroseconds: { mean: null, max: null, smoothed: null }, reordering: nothing }
+  expect(runSection(run('r', 10, none), 0, true).text).not.toMatch(/Jitter|Reordered|Streams|Answered/)
+})
+
 test('the table quotes what has commas and quotes, and nothing is a formula', () => {
   const [head, ...rows] = csv([run('=1+1', 10)])
     .trimEnd()

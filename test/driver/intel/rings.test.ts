@@ -6,6 +6,8 @@ import {
   TX_DTYP_DATA,
   TX_EOP,
   TX_IFCS,
+  TX_RS,
+  TX_TSTAMP,
 } from '../../../src/driver/intel/descriptors.ts'
 import { type Startable, makeRings } from '../../../src/driver/intel/queues.ts'
 import { StandInCard } from '../../../src/driver/intel/stand-in.ts'
@@ -34,6 +36,8 @@ const iovas = { pageIovas: new Float64Array([2 ** 33]), pageBytes: 1 << 20, page
 class Card {
   /** What has been sent: address as a number and length, in order. */
   readonly sent: { iova: number; length: number }[] = []
+  /** What the descriptor of each asked for besides. */
+  readonly asked: number[] = []
   private readonly tx: Uint32Array
   private readonly card: StandInCard
 
@@ -60,6 +64,7 @@ class Card {
       const required = TX_DEXT | TX_DTYP_DATA | TX_EOP | TX_IFCS
       expect(command & required).toBe(required)
       expect(this.tx[word + 3] >>> 14).toBe(command & 0xffff)
+      this.asked.push(command & (TX_RS | TX_TSTAMP))
       this.sent.push({ iova: this.tx[word] + this.tx[word + 1] * 2 ** 32, length: command & 0xffff })
     }
   }
@@ -308,6 +313,21 @@ describe.each(['ts', 'wasm'] as const)('%s', (backend) => {
           },
         ),
       )
+    })
+
+    test('asks for a stamp of one packet, and of none before or behind it', () => {
+      const { card, memory, tx, batch } = setUp()
+      allocate(memory, 5, batch)
+      expect(tx.transmit(batch, 0, 2)).toBe(2)
+      expect(tx.transmitStamped?.(batch, 2)).toBe(1)
+      expect(tx.transmit(batch, 3, 2)).toBe(2)
+      card.transmit(10)
+      expect(card.asked).toEqual([0, TX_RS, TX_RS | TX_TSTAMP, 0, TX_RS])
+      expect(card.sent.map(({ length }) => length)).toEqual([60, 61, 62, 63, 64])
+      expect([tx.packets, tx.bytes, tx.pending()]).toEqual([5, 310, 0])
+      expect([tx.transmitStamped?.(batch, 32), tx.transmitStamped?.(batch, -1)]).toEqual([0, 0])
+      for (let i = 0; i < ENTRIES - 1; i++) expect(tx.transmitStamped?.(batch, 0)).toBe(1)
+      expect(tx.transmitStamped?.(batch, 0)).toBe(0)
     })
 
     test('transmits nothing when there is nothing to transmit', () => {

@@ -32,8 +32,8 @@ export class ModelTransport implements Transport {
   private readonly places: number[] = []
   private readonly inSpace: boolean
 
-  /** `inSpace`: the host's memory is where the loops of src/vnic/wasm reach it. */
-  constructor(wire: Wire, inSpace = false) {
+  /** `inSpace`: the host's memory is where the loops of src/vnic/wasm reach it. `clock`: what the card's own follows. */
+  constructor(wire: Wire, inSpace = false, clock?: () => number) {
     this.inSpace = inSpace
     this.model = new VirtualCard({
       mac: Uint8Array.of(0x02, 0x11, 0x22, 0x33, 0x44, 0x55),
@@ -43,6 +43,7 @@ export class ModelTransport implements Transport {
       inspect: !inSpace,
       interrupts: { signal: (vector) => this.signals.push(vector) },
       bar0: viewOf(this.registers, BAR0_BYTES),
+      ...(clock && { clock }),
     })
     // What a transport does when it takes a function: memory space and bus master on.
     this.config.write16(4, 0x0006)

@@ -187,7 +187,7 @@ describe('sessions are strangers', () => {
   function doorbells(): { fd: number; page: bigint; words: Uint32Array } {
     const request = encodeRegionInfoRequest(Region.BAR0, 4096)
     const { fds, payload } = client.request(Command.DEVICE_GET_REGION_INFO, request)
-    expect(decodeRegionInfo(payload).areas?.length).toBe(2)
+    expect(decodeRegionInfo(payload).areas?.length).toBe(3)
     const page = mmap(4096, { fd: fds[0], offset: 0x1000 })
     return { fd: fds[0], page, words: new Uint32Array(viewOf(page, 4096)) }
   }

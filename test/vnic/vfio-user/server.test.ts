@@ -176,7 +176,7 @@ describe('the device', () => {
 })
 
 describe('shared doorbells', () => {
-  test('the pages with the tails come as sparse areas of a file, also when asked with little room first', () => {
+  test('the pages with the tails, and the one for taking turns, come as sparse areas of a file, also when asked with little room first', () => {
     expect(decodeVersion(client.hello(true).payload).capabilities.ixy_shared_doorbells).toBe(true)
     const short = client.request(Command.DEVICE_GET_REGION_INFO, encodeRegionInfoRequest(Region.BAR0, 32))
     const info = decodeRegionInfo(short.payload)
@@ -190,6 +190,7 @@ describe('shared doorbells', () => {
     expect(decodeRegionInfo(full.payload).areas).toEqual([
       { offset: 0x1000, size: 0x1000 },
       { offset: 0x6000, size: 0x1000 },
+      { offset: 0x20000, size: 0x1000 },
     ])
     // What is written there is the tail: a message reads it back.
     const [fd] = full.fds

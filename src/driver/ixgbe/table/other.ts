@@ -78,7 +78,10 @@ export const OTHER = {
   }),
   RXSATRL: define('8.2.3.26', 'RO', at(0x051a0), 'Receive time stamp attributes low'),
   RXSTMPH: define('8.2.3.26', 'RO', at(0x051a4), 'Receive time stamp high'),
-  RXSATRH: define('8.2.3.26', 'RO', at(0x051a8), 'Receive time stamp attributes high'),
+  RXSATRH: define('8.2.3.26', 'RO', at(0x051a8), 'Receive time stamp attributes high', {
+    SOURCE_ID: bits(15, 0),
+    SEQUENCE_ID: bits(31, 16),
+  }),
   RXSTMPL: define('8.2.3.26', 'RO', at(0x051e8), 'Receive time stamp low'),
   RXMTRL: define(
     '8.2.3.26',

@@ -1,0 +1,204 @@
+/**
+ * Two threads that poll for each other's work, here a driver's worker and a virtual NIC of another process: on CPUs of their own
+ * that is all there is to it. Where others want to run as well, one of the two is often off its CPU, and what the other does then
+ * is in vain, and may be what keeps its partner from running. So they tell each other in a page that they share where they run
+ * and when they sleep, and the one whose turn it is wakes the other.
+ *
+ *     BEAT             The device counts its polls: it stands still while the device is off its CPU.
+ *     DEVICE_ASLEEP    0: the device would run if it could. WAKE_ME: it sleeps on this word, or is about to. RESTS: it sleeps until
+ *                      something else wakes it.
+ *     DEVICE_CPU       The number of the CPU on which it runs, + 1; 0: it hasn't said.
+ *     ASLEEP, CPU      The same two of the worker that has a queue, for each queue.
+ *
+ * No wake-up is lost: who wants to sleep says so, looks once more whether there is work, and then sleeps if the word still
+ * says so. Who has done some work for the other looks at its word afterwards, by atomic accesses that nothing overtakes. But for
+ * sleeping the words are hints: what a partner writes there makes a thread sleep in vain for LONGEST, or wake in vain.
+ */
+import { currentCpu } from './affinity.ts'
+import { wakeWord, WordSet } from './futex.ts'
+import { viewOf } from './mapping.ts'
+
+export const HANDOVER_BYTES = 4096
+/** Longest sleep, milliseconds: whatever the partner does, or if it is no more. */
+export const LONGEST = 0.5
+
+/** Indices of 32-bit words. What different threads write is in different cache lines. */
+const LINE = 16
+const BEAT = 0
+const DEVICE_ASLEEP = LINE
+const DEVICE_CPU = LINE + 1
+const FIRST_DRIVER = 2 * LINE
+const ASLEEP = 0
+const CPU = 1
+/** The word of one that sleeps on it. */
+export const WAKE_ME = 1
+const RESTS = 2
+
+/** Where a worker finds the page; can be posted to it. */
+export interface HandoverSpec {
+  /** Virtual address. */
+  readonly page: bigint
+  /** 0 to 61; there are no gaps. */
+  readonly queue: number
+}
+
+function wake(words: Int32Array, page: bigint, word: number): void {
+  Atomics.store(words, word, 0)
+  wakeWord(page + BigInt(word * 4))
+}
+
+/** The device's end: one NIC. */
+export class DeviceEnd {
+  private readonly words: Int32Array
+  private readonly address: bigint
+  private beat = 0
+  private cpu = 0
+  /** Work has been done since the workers were last woken. */
+  private owes = false
+
+  /** The page is `offset` bytes into `buffer`, which is at `address` of this process. */
+  constructor(buffer: ArrayBuffer, address: bigint, offset: number) {
+    this.words = new Int32Array(buffer, offset, HANDOVER_BYTES / 4)
+    this.address = address + BigInt(offset)
+  }
+
+  /** The word that this end sleeps on. */
+  get bed(): bigint {
+    return this.address + BigInt(DEVICE_ASLEEP * 4)
+  }
+
+  /** Called after each poll that has done so much `work`: wakes the workers that wait for it. */
+  polled(work: number): void {
+    const { words } = this
+    // Before it reads what the workers have written: they must see the work, or be seen asleep.
+    Atomics.store(words, BEAT, (this.beat = (this.beat + 1) | 0))
+    if (work > 0) this.owes = true
+    if (!this.owes) return
+    let owes = false
+    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
+      if (Atomics.load(words, at + ASLEEP) === 0) continue
+      // One that can't run before this thread is done can be woken when it is.
+      if (work > 0 && words[at + CPU] === this.cpu) owes = true
+      else wake(words, this.address, at + ASLEEP)
+    }
+    this.owes = owes
+  }
+
+  /** Says where this thread runs. Returns true if a worker is on the same CPU and would go on if it could. */
+  announce(cpu: number): boolean {
+    const { words } = this
+    if (this.cpu !== cpu + 1) Atomics.store(words, DEVICE_CPU, (this.cpu = cpu + 1))
+    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE)
+      if (words[at + CPU] === this.cpu && Atomics.load(words, at + ASLEEP) === 0) return true
+    return false
+  }
+
+  /** About to sleep on `bed`: the device is to be polled once more after that. */
+  arm(): void {
+    Atomics.store(this.words, DEVICE_ASLEEP, WAKE_ME)
+  }
+
+  /** About to sleep where a worker can't wake it. */
+  rest(): void {
+    Atomics.store(this.words, DEVICE_ASLEEP, RESTS)
+  }
+
+  /** Awake. */
+  rise(): void {
+    Atomics.store(this.words, DEVICE_ASLEEP, 0)
+  }
+
+  /** A new partner finds the page empty. */
+  clear(): void {
+    this.words.fill(0)
+    this.cpu = 0
+    this.owes = false
+  }
+}
+
+/** The driver's end: a worker, and the devices of its queues. */
+export class DriverEnd {
+  private readonly ends: readonly { words: Int32Array; address: bigint; own: number }[]
+  private readonly beats: Int32Array
+  private readonly fence = new Int32Array(1)
+  private readonly set: WordSet
+  private cpu = 0
+  /** About to sleep. */
+  armed = false
+
+  constructor(specs: readonly HandoverSpec[]) {
+    this.ends = specs.map(({ page, queue }) => ({
+      words: new Int32Array(viewOf(page, HANDOVER_BYTES)),
+      address: page,
+      own: FIRST_DRIVER + queue * LINE,
+    }))
+    this.beats = new Int32Array(this.ends.length)
+    this.set = new WordSet(
+      this.ends.map(({ address, own }) => address + BigInt((own + ASLEEP) * 4)),
+      WAKE_ME,
+    )
+  }
+
+  /** Wakes the devices that sleep: there may be something in the rings. */
+  ring(): void {
+    // The tails were written before: no look at a device may overtake that.
+    Atomics.store(this.fence, 0, 0)
+    for (let i = 0; i < this.ends.length; i++) {
+      const { words, address } = this.ends[i]
+      if (Atomics.load(words, DEVICE_ASLEEP) !== WAKE_ME) continue
+      wake(words, address, DEVICE_ASLEEP)
+    }
+  }
+
+  /** Says where this thread runs. Returns true if a device is on the same CPU and would go on if it could. */
+  announce(): boolean {
+    const cpu = currentCpu() + 1
+    let kept = false
+    for (let i = 0; i < this.ends.length; i++) {
+      const { words, own } = this.ends[i]
+      if (this.cpu !== cpu) Atomics.store(words, own + CPU, cpu)
+      if (Atomics.load(words, DEVICE_CPU) === cpu && Atomics.load(words, DEVICE_ASLEEP) === 0) kept = true
+    }
+    this.cpu = cpu
+    return kept
+  }
+
+  /** Returns true if a device that should run has not polled since the last call. */
+  stalled(): boolean {
+    let stalled = false
+    for (let i = 0; i < this.ends.length; i++) {
+      const { words } = this.ends[i]
+      const beat = Atomics.load(words, BEAT)
+      if (beat === this.beats[i] && Atomics.load(words, DEVICE_ASLEEP) === 0) stalled = true
+      this.beats[i] = beat
+    }
+    return stalled
+  }
+
+  /** Says that this thread is about to sleep. The rings are to be polled once more after that. */
+  arm(): void {
+    this.armed = true
+    this.setAsleep(WAKE_ME)
+  }
+
+  /** Not any more. */
+  disarm(): void {
+    if (!this.armed) return
+    this.armed = false
+    this.setAsleep(0)
+  }
+
+  private setAsleep(value: number): void {
+    for (let i = 0; i < this.ends.length; i++) {
+      const { words, own } = this.ends[i]
+      Atomics.store(words, own + ASLEEP, value)
+    }
+  }
+
+  /** Sleeps until a device has done something, for `longest` milliseconds at the longest. Returns false if the time was over. */
+  sleep(longest = LONGEST): boolean {
+    const woken = this.set.wait(longest)
+    this.disarm()
+    return woken
+  }
+}

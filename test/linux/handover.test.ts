@@ -1,0 +1,204 @@
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import path from 'node:path'
+import { Sleeper } from '../../src/engine/sleeper.ts'
+import { allowedCpus, currentCpu, pinThread } from '../../src/linux/affinity.ts'
+import { close, createEventFd, createSealedMemfd } from '../../src/linux/file.ts'
+import { canWaitForWords, WordSet } from '../../src/linux/futex.ts'
+import { DeviceEnd, DriverEnd, HANDOVER_BYTES, LONGEST, WAKE_ME } from '../../src/linux/handover.ts'
+import { mmap, munmap, viewOf } from '../../src/linux/mapping.ts'
+import { testIf } from '../skip.ts'
+
+const reason = canWaitForWords() ? null : 'needs Linux 5.16 (futex_waitv)'
+function check(title: string, body: () => void, timeout?: number): void {
+  testIf(reason, title, body, timeout)
+}
+/** Of linux/handover.ts. */
+const ASLEEP_OF_QUEUE_0 = 32
+const root = path.join(__dirname, '..', '..')
+
+let pages: [bigint, bigint]
+let device: DeviceEnd
+let driver: DriverEnd
+let cpus: number[]
+
+beforeEach(() => {
+  // This thread is both ends: it must not be moved to another CPU between two calls.
+  cpus = allowedCpus()
+  pinThread([currentCpu()])
+  const fd = createSealedMemfd('ixy-test-handover', HANDOVER_BYTES)
+  pages = [mmap(HANDOVER_BYTES, { fd }), mmap(HANDOVER_BYTES, { fd })]
+  close(fd)
+  device = new DeviceEnd(viewOf(pages[0], HANDOVER_BYTES), pages[0], 0)
+  driver = new DriverEnd([{ page: pages[1], queue: 0 }])
+})
+afterEach(() => {
+  pinThread(cpus)
+  for (const page of pages) munmap(page, HANDOVER_BYTES)
+})
+
+/** Milliseconds that `action` takes. */
+function time(action: () => void): number {
+  const begin = performance.now()
+  action()
+  return performance.now() - begin
+}
+
+const long = (): boolean => new WordSet([device.bed], WAKE_ME).wait(900)
+
+check('a wait ends when its time is over, or at once if the word says something else', () => {
+  device.arm()
+  expect(time(() => expect(new WordSet([device.bed], WAKE_ME).wait(20)).toBe(false))).toBeGreaterThanOrEqual(
+    20,
+  )
+  device.rise()
+  expect(long()).toBe(true)
+})
+
+check('each end knows whether the other would run on its CPU if it could', () => {
+  const cpu = currentCpu()
+  expect(device.announce(cpu)).toBe(false)
+  expect(driver.announce()).toBe(true)
+  expect(device.announce(cpu)).toBe(true)
+  driver.arm()
+  expect(device.announce(cpu)).toBe(false)
+  driver.disarm()
+  expect(device.announce(cpu + 1)).toBe(false)
+  expect(driver.announce()).toBe(false)
+  device.announce(cpu)
+  device.rest()
+  expect(driver.announce()).toBe(false)
+  device.rise()
+  expect(driver.announce()).toBe(true)
+})
+
+check('who has rung finds the other awake, and a sleep after that is none', () => {
+  device.arm()
+  driver.ring()
+  expect(long()).toBe(true)
+  driver.announce()
+  driver.arm()
+  device.polled(1)
+  expect(driver.sleep(900)).toBe(true)
+})
+
+check(
+  'a device that has done nothing wakes nobody; one on the CPU of the worker does so when it is done',
+  () => {
+    driver.announce()
+    driver.arm()
+    device.polled(0)
+    expect(driver.sleep()).toBe(false)
+    device.announce(currentCpu())
+    driver.arm()
+    device.polled(1)
+    expect(driver.sleep()).toBe(false)
+    driver.arm()
+    device.polled(1)
+    device.polled(0)
+    expect(driver.sleep(900)).toBe(true)
+  },
+)
+
+check('a device that stands still is noticed, one that sleeps does not stand still', () => {
+  driver.stalled()
+  expect(driver.stalled()).toBe(true)
+  device.polled(0)
+  expect(driver.stalled()).toBe(false)
+  device.arm()
+  expect(driver.stalled()).toBe(false)
+})
+
+check('what one client has left is not there for the next', () => {
+  driver.announce()
+  driver.arm()
+  device.announce(3)
+  device.clear()
+  expect(new Int32Array(viewOf(pages[1], HANDOVER_BYTES)).some((word) => word !== 0)).toBe(false)
+})
+
+describe('a worker', () => {
+  const never = (): number => 0
+  const nothing = (): void => undefined
+  const sleeper = (mode: 'poll' | 'adaptive', interrupt: number | null = null): Sleeper =>
+    new Sleeper([{ interrupt, handover: { page: pages[1], queue: 0 } }], mode)
+  const polls = (one: Sleeper, count: number): number =>
+    time(() => {
+      for (let i = 0; i < count; i++) one.idle(never, nothing)
+    })
+
+  check('sleeps while a device on its CPU would run, but never long: it may be dead', () => {
+    const one = sleeper('poll')
+    device.announce(currentCpu())
+    const took = polls(one, 330)
+    // Ten times, each after some thirty polls.
+    expect(took).toBeGreaterThanOrEqual(9 * LONGEST)
+  })
+
+  check('sleeps when a device elsewhere has come to a halt, not as long as that polls', () => {
+    const one = sleeper('poll')
+    device.announce(currentCpu() + 1)
+    expect(polls(one, 2100)).toBeGreaterThanOrEqual(LONGEST)
+    const words = new Int32Array(viewOf(pages[0], HANDOVER_BYTES))
+    one.busy()
+    let armed = 0
+    for (let i = 0; i < 5000; i++) {
+      device.polled(0)
+      one.idle(never, nothing)
+      armed += words[ASLEEP_OF_QUEUE_0]
+    }
+    expect(armed).toBe(0)
+  })
+
+  check('wakes a device once for what it has moved, whatever its mode', () => {
+    for (const mode of ['poll', 'adaptive'] as const) {
+      const one = sleeper(mode)
+      one.busy()
+      device.arm()
+      one.idle(never, nothing)
+      expect(long()).toBe(true)
+      device.arm()
+      one.idle(never, nothing)
+      expect(new WordSet([device.bed], WAKE_ME).wait(1)).toBe(false)
+    }
+  })
+
+  check('in mode adaptive goes on to sleep for long when nothing comes', () => {
+    const eventfd = createEventFd()
+    const one = sleeper('adaptive', eventfd)
+    device.announce(currentCpu())
+    let slept = 0
+    for (let i = 0; i < 200 && slept === 0; i++) one.idle(never, () => slept++)
+    close(eventfd)
+    expect(slept).toBe(1)
+  })
+})
+
+check(
+  'no wake-up is lost between two threads',
+  () => {
+    // Below node_modules, where the bundle finds koffi.
+    const bundle = path.join(root, `node_modules/.cache/ixy-ts-turns-${process.pid}`)
+    const files = ['turns.ts', 'driver.ts'].map((file) => path.join(__dirname, 'handover', file))
+    try {
+      execFileSync(process.execPath, ['build.mjs', ...files], {
+        cwd: root,
+        env: { ...process.env, OUTDIR: bundle },
+      })
+      const rounds = 20_000
+      const output = execFileSync(process.execPath, [path.join(bundle, 'turns.cjs')], {
+        encoding: 'utf8',
+        env: { ...process.env, IXY_TURNS: String(rounds) },
+      })
+      const { theirs, ...ours } = JSON.parse(output) as Record<'rounds' | 'sleeps' | 'lost', number> & {
+        theirs: Record<'sleeps' | 'lost', number>
+      }
+      expect({ rounds: ours.rounds, lost: [ours.lost, theirs.lost] }).toEqual({ rounds, lost: [0, 0] })
+      // They did sleep.
+      expect(Math.min(ours.sleeps, theirs.sleeps)).toBeGreaterThan(100)
+    } finally {
+      rmSync(bundle, { recursive: true, force: true })
+    }
+  },
+  120_000,
+)
