@@ -10,7 +10,8 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
-import { program } from './program.ts'
+import { latency } from './latency.ts'
+import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
@@ -195,6 +196,21 @@ function given(option: string): string | undefined {
   return process.argv.find((argument) => argument.startsWith(`--${option}=`))?.slice(option.length + 3)
 }
 
+/** `--sustained=<Mpps>`, and how long: `--loads=10,50,90 --seconds=30 --rounds=10`; `--into=<file>` adds to what is in there. */
+function longLatency(picture: string | null): Promise<object> {
+  const sustained = Number(given('sustained') ?? NaN)
+  if (!(sustained > 0))
+    throw new Error('--sustained=<Mpps in each direction> is wanted: --only=program finds it')
+  return latency({
+    ...{ sustained, picture, into: given('into') ?? null },
+    loads:
+      given('loads')
+        ?.split(',')
+        .map((percent) => Number(percent) / 100) ?? LOADS,
+    ...{ seconds: Number(given('seconds') ?? 30), rounds: Number(given('rounds') ?? 10) },
+  })
+}
+
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick')
   const picture = process.argv.includes('--picture') ? BENCH_PICTURE : null
@@ -222,13 +238,15 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    // As long as is asked for.
+    ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes half an hour.
     ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
   }
   const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
   if (chosen.length === 0) {
     throw new Error(
-      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, scale, scale-<sweep>`,
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, latency, scale, scale-<sweep>`,
     )
   }
 
