@@ -60,6 +60,7 @@ class Bench {
     this.memory.u8.fill(fill, at, at + 64)
   }
 
+  /** Which buffers are free and which are armed may differ where packets were dropped; what is in them may not. */
   transmit(port: number): void {
     const card = this.cards[port]
     const tx = this.descriptors[port]
@@ -67,9 +68,7 @@ class Bench {
       const word = card.send()
       const { u8 } = this.memory
       const bytes = u8.subarray(tx[word], tx[word] + 64)
-      this.sent.push(
-        `${port}: ${tx[word]}+${tx[word + 2] & 0xffff} ${bytes[0]} ${bytes[TOUCHED]} ${bytes[20]}`,
-      )
+      this.sent.push(`${port}: ${tx[word + 2] & 0xffff} ${bytes[0]} ${bytes[TOUCHED]} ${bytes[20]}`)
     }
   }
 
@@ -151,7 +150,7 @@ test('a step in one call does the same as a step of many, whatever the cards do'
         }
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 100 },
   )
 }, 60_000)
 

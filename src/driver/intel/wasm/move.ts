@@ -126,10 +126,10 @@ function moveGroups(pass: Pass, limit: i32): i32 {
     const la = lengthOf(a)
     const lb = lengthOf(b)
     const lc = lengthOf(c)
-    length = lengthOf(d)
+    const ld = lengthOf(d)
     if (
       (a & b & c & d & COMPLETE) !== COMPLETE ||
-      ((la - TX_SHORTEST) | (lb - TX_SHORTEST) | (lc - TX_SHORTEST) | (length - TX_SHORTEST)) > most
+      ((la - TX_SHORTEST) | (lb - TX_SHORTEST) | (lc - TX_SHORTEST) | (ld - TX_SHORTEST)) > most
     )
       break
     free -= GROUP * 2
@@ -154,14 +154,15 @@ function moveGroups(pass: Pass, limit: i32): i32 {
     describe(target, ia, la)
     describe(target + 16, ib, lb)
     describe(target + 32, ic, lc)
-    describe(target + 48, id, length)
-    sum += la + lb + lc + length
+    describe(target + 48, id, ld)
+    sum += la + lb + lc + ld
+    length = ld
     source += GROUP * 16
     sourceId += GROUP * 2
     target += GROUP * 16
     targetId += GROUP * 2
   }
-  if (moved !== 0) pass.goOn(moved, top - moved, sum, length, id)
+  if (moved !== 0) pass.goOn(moved, top - moved, sum, length, <u32>id)
   return moved
 }
 
@@ -196,7 +197,7 @@ function moveFew(pass: Pass, limit: i32): i32 {
     store<u16>(to.ids + (target << 1), id)
     describe(to.descriptors + (target << 4), id, length)
   }
-  if (moved !== 0) pass.goOn(moved, top, sum, length, id)
+  if (moved !== 0) pass.goOn(moved, top, sum, length, <u32>id)
   return moved
 }
 
