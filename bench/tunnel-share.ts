@@ -75,7 +75,8 @@ export class TunnelShare {
     headers.refresh()
     const words = wordsOver(memory.u8)
     const enter = makeEnter(memory, words, headers, here)
-    const leave = makeLeave(memory, words, there, new Uint8Array(6))
+    const hosts = new Uint8Array(6)
+    const leave = makeLeave(memory, words, there, hosts)
     this.fill(size)
 
     const c = koffiTunnel(this.library)
@@ -83,10 +84,10 @@ export class TunnelShare {
     const sizes = addressOf(memory.size.buffer as ArrayBuffer) + BigInt(memory.size.byteOffset)
     const tunnel = c.tunnelNew(u8, sizes, headers.u8, VNI, checksum ? 1 : 0)
     const plain = makePlainPath(memory, here, headers)
-    plain.change(headers)
+    plain.change(headers, hosts)
     const farHeaders = new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu))
     const far = makePlainPath(memory, there, farHeaders)
-    far.change(farHeaders)
+    far.change(farHeaders, hosts)
     const ts: Loops = {
       enter: () => {
         let bad = 0
