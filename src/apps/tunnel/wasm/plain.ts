@@ -132,11 +132,9 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     const sizeAt = <usize>SIZE + ((<usize>id) << 1)
     let bytes = <u32>load<u16>(sizeAt)
     const type = load<u32>(start, 12)
-    let toPorts = ports
     if (bareBytes !== 0) {
       bytes = withoutPadding(start, bytes)
       if (bytes === 0) return (<u32>(next - batch)) >>> 2
-      if ((type & 0xffff) === IPV6) toPorts = ports6
     }
     let trafficClass = type >>> 24
     let hash: u32 = 0
@@ -177,7 +175,8 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     const ipHeader = ipBytes
     const udp = ip + ipHeader
     const datagram = swap(length - ipHeader)
-    const between = toPorts | (hash & 0xff3f)
+    let between = ports | (hash & 0xff3f)
+    if (bare !== 0 && (type & 0xffff) === IPV6) between = ports6 | (hash & 0xff3f)
     store<u64>(udp, (<u64>between) | ((<u64>datagram) << 32))
     if (idof<Sum>() === idof<Summed>()) {
       // The length stands in the pseudo header as well.
@@ -221,13 +220,14 @@ function withoutPadding(start: usize, bytes: u32): u32 {
   return whole > 14 && whole <= bytes ? whole : 0
 }
 
-/** Bytes of an IP packet as its header says, of which `left` are there; 0: it is none, or not plain. */
+/** Bytes of an IP packet as its header says, which may not be there; 0: it is none, or not plain. */
 function lengthOf(at: usize, type: u32, left: u32): u32 {
-  if (type === IPV4) {
-    const header = <u32>((load<u8>(at) & 0xf) << 2)
-    const length = load16(at + 2)
-    return <i32>left >= 20 && load<u8>(at) >> 4 === 4 && header >= 20 && length >= header ? length : 0
-  }
+  if (type !== IPV4) return lengthOfIpv6(at, type, left)
+  const length = load16(at + 2)
+  return load<u8>(at) === 0x45 && length >= 20 ? length : 0
+}
+
+function lengthOfIpv6(at: usize, type: u32, left: u32): u32 {
   // ICMPv6 may be a question that ends here.
   const plain = type === IPV6 && ports6 !== 0 && <i32>left >= 40 && load<u8>(at) >> 4 === 6
   return plain && load<u8>(at, 6) !== 58 ? 40 + load16(at + 4) : 0
@@ -279,8 +279,12 @@ export function leave(batch: usize, count: u32): u32 {
     // What is marked may have to be dropped, and is rare.
     const bare = bareBytes
     const bytes = datagram - udpBytes
-    const type = bare === 0 ? <u32>load<u16>(from, 12) : typeOf(udp, from, bytes)
-    if (type === 0 || (outer !== 0 && !marked(from + 14 - bare, type, outer))) return i
+    let type: u32 = 0
+    if (bare !== 0) {
+      type = typeOf(udp, from, bytes)
+      if (type === 0) return i
+    } else if (outer !== 0) type = load<u16>(from, 12)
+    if (outer !== 0 && !marked(from + 14 - bare, type, outer)) return i
     if (load<u16>(udp, 6) === 0) {
       if (checksums && !ipv4) return i
       move<Down, Unsummed>(start + bare, from, bytes)
