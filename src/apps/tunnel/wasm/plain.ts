@@ -8,7 +8,7 @@
  */
 import { SIZE } from '../../../memory/wasm-layout'
 import { SEED, finish, hashOf, hashOfAddresses, mix } from './hash'
-import { Down, Summed, Unsummed, Up, move } from './moves'
+import { Down, Summed, Unsummed, Up, move, startMoves } from './moves'
 import { IPV4, IPV6, VLAN, fold, load16, swap } from './words'
 
 /** Of a frame with an IPv4 header and ports. */
@@ -70,6 +70,7 @@ export function start(
   withChecksums: bool,
   ecn: usize,
 ): void {
+  startMoves()
   packetsAt = packets
   bufferBytes = 1 << shift
   headerAt = header
