@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { contention } from './contention.ts'
 import type { ContestSpec } from './contest.ts'
 import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
@@ -201,6 +202,7 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    contention: async () => ({ contention: await contention(quick) }),
     scaling: async () => ({ scaling: await scaling(quick) }),
   }
   if (only !== undefined && !Object.hasOwn(parts, only)) {

@@ -41,10 +41,22 @@ interface Event {
 
 type Interval = PortTotals & Event
 
+export interface ToolOptions {
+  /** Starts what comes behind it in its own place: `taskset -c 0`. */
+  readonly under?: readonly string[]
+  /** Called when the data plane has started, and with each interval's first line. */
+  readonly look?: (pids: readonly number[]) => void
+}
+
 /** `flags`: of Node.js. Rejects when the program fails. */
-export async function runTool(args: readonly string[], flags: readonly string[] = []): Promise<ToolRun> {
+export async function runTool(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  { under = [], look = () => undefined }: ToolOptions = {},
+): Promise<ToolRun> {
   const began = performance.now()
-  const child = spawn(process.execPath, [...flags, BENCH_TOOL, ...args, '--json', '--log-level', 'error'], {
+  const [program, ...rest] = [...under, process.execPath, ...flags, BENCH_TOOL, ...args]
+  const child = spawn(program, [...rest, '--json', '--log-level', 'error'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = new Promise<number | null>((resolve, reject) => {
@@ -64,11 +76,16 @@ export async function runTool(args: readonly string[], flags: readonly string[] 
     const event = JSON.parse(line.slice(at)) as Event
     if (event.event === 'start') {
       startup = performance.now() - began
-      resident = processes(child.pid ?? 0).map(residentBytes)
+      const pids = processes(child.pid ?? 0)
+      resident = pids.map(residentBytes)
+      look(pids)
     } else if (event.event === 'interval') {
       const { index, queue } = event as Interval
       if (queue !== null) continue
-      if (index === 0) intervals.push([])
+      if (index === 0) {
+        intervals.push([])
+        look(processes(child.pid ?? 0))
+      }
       intervals.at(-1)?.push(event as Interval)
     } else if (event.event === 'end') end = event
   }

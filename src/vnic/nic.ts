@@ -92,7 +92,7 @@ export class VirtualNic {
   }
 
   get alone(): boolean {
-    return this.wire.wakeFds.length === 0 && (!this.server.connected || this.server.sharedDoorbells)
+    return this.wire.wakeFds.length === 0 && (!this.server.connected || this.handover?.heard === true)
   }
 
   /** Creates the socket file and listens. Throws IXY_ERR_DEVICE_IN_USE, IXY_ERR_FILE, LinuxError. */

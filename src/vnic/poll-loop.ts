@@ -140,7 +140,8 @@ class Bed {
       limit = Math.min(limit, nic.nextEvent(now) - now)
     }
     if (silent && idle < DOZE) {
-      if (limit > 2 * NAP) Atomics.wait(NEVER, 0, 0, NAP)
+      if (limit > 2 * NAP && this.nics.every(({ alone }) => alone)) this.arm()
+      else if (limit > 2 * NAP) Atomics.wait(NEVER, 0, 0, NAP)
       return false
     }
     if (silent) limit = Math.min(limit, SHORT_SLEEP, Math.max(1, idle * SLEEP_SHARE))
