@@ -105,7 +105,7 @@ export async function contention(
     ...LOOPS.map((loops) => ({ loops, cpus, under: [] as readonly string[], runs: [] as Run[] })),
     { loops: 0, cpus: 1, under: ONE_CPU, runs: [] },
   ]
-  for (let round = 0; round < (quick ? 1 : 5); round++)
+  for (let round = 0; round < (quick ? 3 : 5); round++)
     for (const { loops, under, runs } of cases) runs.push(await once(loops, under, seconds))
   const medianOf = (values: readonly number[]): number =>
     [...values].sort((a, b) => a - b)[values.length >> 1]

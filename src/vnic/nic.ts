@@ -118,6 +118,10 @@ export class VirtualNic {
     return work
   }
 
+  get lastMoved(): number {
+    return this.device.moved[1]
+  }
+
   /** The next poll looks at the socket. Call after sleeping. */
   wake(): void {
     this.server.wake()
