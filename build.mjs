@@ -12,6 +12,24 @@ import { esbuildPlugin } from './assemblyscript.mjs'
 const named = process.argv.slice(2)
 
 const outdir = process.env.OUTDIR ?? 'dist'
+
+/**
+ * Modules of Node.js that take it milliseconds to load, in each thread, and that most threads have no use for: loaded when they
+ * are first asked for something.
+ */
+const lazyModules = {
+  name: 'lazy',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:(crypto|http|net|zlib)$/ }, ({ path, namespace }) =>
+      namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
+    )
+    // esbuild keeps the prototype of what it makes a namespace of.
+    onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, name) => require('${path}')[name] }))`,
+      loader: 'js',
+    }))
+  },
+}
 const { metafile } = await build({
   entryPoints:
     named.length > 0
@@ -32,7 +50,7 @@ const { metafile } = await build({
   format: 'cjs',
   target: 'node20',
   external: ['koffi'],
-  plugins: [esbuildPlugin],
+  plugins: [esbuildPlugin, lazyModules],
   sourcemap: true,
   legalComments: 'none',
   metafile: true,

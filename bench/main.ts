@@ -11,8 +11,9 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
-import { program } from './program.ts'
-import { scaling } from './scaling.ts'
+import { latency } from './latency.ts'
+import { LOADS, program } from './program.ts'
+import { SWEEPS } from './scale.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
 import type { TunnelWork } from './tunnel-share.ts'
@@ -173,12 +174,45 @@ async function hosts(quick: boolean): Promise<object> {
 interface Results {
   /** Under what conditions each part was measured. */
   runs?: Record<string, { loadBefore: number; quick: boolean }>
+  /** By sweep, see scale.ts. */
+  scale?: Record<string, object>
+}
+
+/** The sweeps of scale.ts, a part each. */
+function scaleParts(quick: boolean): Record<string, () => Promise<Results>> {
+  const seconds = Number(given('seconds') ?? (quick ? 10 : 600))
+  return Object.fromEntries(
+    Object.entries(SWEEPS).map(([name, sweep]) => [
+      `scale-${name}`,
+      async () => ({ scale: { [name]: await sweep({ quick, seconds }) } }),
+    ]),
+  )
+}
+
+/** `--<option>=<value>` */
+function given(option: string): string | undefined {
+  return process.argv.find((argument) => argument.startsWith(`--${option}=`))?.slice(option.length + 3)
+}
+
+/** `--sustained=<Mpps>`, and how long: `--loads=10,50,90 --seconds=30 --rounds=10`; `--into=<file>` adds to what is in there. */
+function longLatency(picture: string | null): Promise<object> {
+  const sustained = Number(given('sustained') ?? NaN)
+  if (!(sustained > 0))
+    throw new Error('--sustained=<Mpps in each direction> is wanted: --only=program finds it')
+  return latency({
+    ...{ sustained, picture, into: given('into') ?? null },
+    loads:
+      given('loads')
+        ?.split(',')
+        .map((percent) => Number(percent) / 100) ?? LOADS,
+    ...{ seconds: Number(given('seconds') ?? 30), rounds: Number(given('rounds') ?? 10) },
+  })
 }
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick')
   const picture = process.argv.includes('--picture') ? BENCH_PICTURE : null
-  const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length)
+  const only = given('only')
   const machine = {
     cpu: cpus()[0].model,
     cores: cpus().length,
@@ -203,23 +237,29 @@ async function main(): Promise<void> {
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
     contention: async () => ({ contention: await contention(quick) }),
-    scaling: async () => ({ scaling: await scaling(quick) }),
+    // As long as is asked for.
+    ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
+    // Takes half an hour.
+    ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
   }
-  if (only !== undefined && !Object.hasOwn(parts, only)) {
-    throw new Error(`--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface`)
+  const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
+  if (chosen.length === 0) {
+    throw new Error(
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, latency, scale, scale-<sweep>`,
+    )
   }
 
   const date = new Date().toISOString().slice(0, 10)
   const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
   mkdirSync(BENCH_RESULTS, { recursive: true })
-  // Parts measured on the same day by another run stay.
-  const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
-  for (const [part, measure] of Object.entries(parts)) {
-    if (only !== undefined && only !== part) continue
+  for (const part of chosen) {
     const loadBefore = Number(loadavg()[0].toFixed(2))
-    const figures = await measure()
-    Object.assign(results, { date, machine }, figures)
-    results.runs = { ...results.runs, [part]: { loadBefore, quick } }
+    const figures: Results = await parts[part]()
+    // What was measured on the same day by another run stays.
+    const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
+    const runs = { ...results.runs, [part]: { loadBefore, quick } }
+    const scale = { ...results.scale, ...figures.scale }
+    Object.assign(results, { date, machine }, figures, { runs }, figures.scale && { scale })
     writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
   }
   console.log(`\nwritten to ${file}`)

@@ -1,6 +1,6 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
 // node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, contention, scaling;
-// with root: tunnel-peers, host-interface]
+// with root: tunnel-peers, host-interface; latency: for longer, see longLatency() in main.ts]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -32,7 +32,7 @@ await build({
     'latency-nics',
     'latency-c',
     'latency-c-worker',
-    'scaling-contest',
+    'scale-contest',
     'filter-contest',
     'tunnel-contest',
   ].map((name) => join(here, `${name}.ts`)),

@@ -25,6 +25,9 @@ process.on('exit', () => {
 
 export class Thread {
   readonly worker: Worker
+  /** Resolves with what it has died of; never, if it hasn't. */
+  readonly failed: Promise<unknown>
+  readonly exited: Promise<void>
   private readonly loaded = new Int32Array(new SharedArrayBuffer(4))
 
   /** Runs `name` with what it finds as workerData. Its stdout and stderr lead nowhere. */
@@ -38,8 +41,14 @@ export class Thread {
     })
     const { loaded } = this
     for (const event of ['error', 'exit']) this.worker.once(event, () => Atomics.store(loaded, 0, 1))
+    this.failed = new Promise((resolve) => this.worker.once('error', resolve))
     threads.add(this)
-    this.worker.once('exit', () => threads.delete(this))
+    this.exited = new Promise((resolve) =>
+      this.worker.once('exit', () => {
+        threads.delete(this)
+        resolve()
+      }),
+    )
   }
 
   /** Blocks until the thread may be ended. */

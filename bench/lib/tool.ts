@@ -1,8 +1,9 @@
 /** Runs bin/ixy-ts as a user would, and takes its NDJSON apart. */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { WireReport } from '../../src/vnic/wires/wire.ts'
+import { type Footprint, footprints, processes } from './footprint.ts'
 
 /** Set by run.mjs. */
 const { BENCH_TOOL = '' } = process.env
@@ -20,13 +21,15 @@ export interface ToolRun {
   /** Seconds of forwarding. */
   readonly elapsed: number
   readonly devices: readonly PortTotals[]
+  /** One for each queue of each device; none if there is one queue. */
+  readonly queues: readonly PortTotals[]
   readonly wires: readonly WireReport[]
   /** Each interval's devices, in order; packets are those of the interval. */
   readonly intervals: readonly (readonly PortTotals[])[]
   /** Milliseconds from the start of the process to the start of the data plane. */
   readonly startup: number
-  /** Resident bytes when the data plane had started: of the program, and of its virtual NICs. */
-  readonly resident: readonly number[]
+  /** When the data plane had started: of the program, and of its virtual NICs. */
+  readonly footprints: readonly Footprint[]
   /** Everything on stdout that is not NDJSON. */
   readonly other: string
 }
@@ -48,23 +51,57 @@ export interface ToolOptions {
   readonly look?: (pids: readonly number[]) => void
 }
 
+/** A run under way. */
+export interface Running {
+  readonly pid: number
+  /** Resolves when the data plane has started. Rejects when the program ends before. */
+  readonly started: Promise<void>
+  /** Rejects when the program fails. */
+  readonly result: Promise<ToolRun>
+}
+
 /** `flags`: of Node.js. Rejects when the program fails. */
-export async function runTool(
+export function runTool(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  options: ToolOptions = {},
+): Promise<ToolRun> {
+  return startTool(args, flags, options).result
+}
+
+export function startTool(
   args: readonly string[],
   flags: readonly string[] = [],
   { under = [], look = () => undefined }: ToolOptions = {},
-): Promise<ToolRun> {
+): Running {
   const began = performance.now()
   const [program, ...rest] = [...under, process.execPath, ...flags, BENCH_TOOL, ...args]
   const child = spawn(program, [...rest, '--json', '--log-level', 'error'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const pid = child.pid ?? 0
+  let tellStarted: () => void = () => undefined
+  const started = new Promise<void>((resolve) => (tellStarted = resolve))
+  const result = follow(child, args, began, tellStarted, look)
+  const startedOrFailed = Promise.race([started, result.then(() => undefined)])
+  // Who waits for the result hears of a failure there.
+  startedOrFailed.catch(() => undefined)
+  return { pid, started: startedOrFailed, result }
+}
+
+async function follow(
+  child: ChildProcessByStdio<null, Readable, null>,
+  args: readonly string[],
+  began: number,
+  tellStarted: () => void,
+  look: (pids: readonly number[]) => void,
+): Promise<ToolRun> {
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
   })
   let startup = NaN
-  let resident: number[] = []
+  let atStart: Footprint[] = []
   let end: Event | null = null
   let other = ''
   const intervals: PortTotals[][] = []
@@ -76,9 +113,9 @@ export async function runTool(
     const event = JSON.parse(line.slice(at)) as Event
     if (event.event === 'start') {
       startup = performance.now() - began
-      const pids = processes(child.pid ?? 0)
-      resident = pids.map(residentBytes)
-      look(pids)
+      atStart = footprints(child.pid ?? 0)
+      tellStarted()
+      look(processes(child.pid ?? 0))
     } else if (event.event === 'interval') {
       const { index, queue } = event as Interval
       if (queue !== null) continue
@@ -95,17 +132,6 @@ export async function runTool(
   }
   const wires = (end.virtual ?? []).flatMap((nic) => nic.wires)
   const devices = end.devices.filter(({ queue }) => queue === null)
-  return { elapsed: end.elapsed, devices, wires, intervals, startup, resident, other }
-}
-
-/** The process and its children. */
-function processes(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
-  return [pid, ...(children === '' ? [] : children.split(' ').map(Number))]
-}
-
-/** Huge pages not included. */
-function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(match?.[1]) * 1024
+  const queues = end.devices.filter(({ queue }) => queue !== null)
+  return { elapsed: end.elapsed, devices, queues, wires, intervals, startup, footprints: atStart, other }
 }

@@ -1,5 +1,5 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { isOurs } from '../bundles.ts'
 import { checkedRx, checkedTx } from '../driver/checked-queues.ts'
 import { attach } from '../driver/queue-registry.ts'
@@ -134,9 +134,11 @@ function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps 
 
 tellLoaded()
 allowInlining()
-main(workerData as WorkerSpec).catch((error: unknown) => {
-  // Whatever Node.js is told to do about rejections.
-  setImmediate(() => {
-    throw error
+parentPort?.once('message', (spec: WorkerSpec) => {
+  main(spec).catch((error: unknown) => {
+    // Whatever Node.js is told to do about rejections.
+    setImmediate(() => {
+      throw error
+    })
   })
 })

@@ -6,6 +6,7 @@ import type { LoadedApp } from './app.ts'
 import type { PortCounts } from './balance.ts'
 import type { Span } from './activity.ts'
 import { Member } from './member.ts'
+import type { Recruits } from './recruits.ts'
 import { LOOK_EVERY } from './step-watch.ts'
 import type { QueueSet } from './session.ts'
 import type { Watchdog } from './watchdog.ts'
@@ -49,7 +50,7 @@ export class Crew {
   private readonly looks: NodeJS.Timeout | undefined
 
   /**
-   * Starts one worker per queue set. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
+   * Makes one worker per queue set of the recruits. They warm up and arm their rings, then wait for run(). `warn` is told what is not as
    * it should be, each thing once; `watchdog` guards them.
    */
   constructor(
@@ -65,6 +66,7 @@ export class Crew {
     }: Pick<RunOptions, 'mode' | 'backend' | 'cpus' | 'check'> & { readonly batchSize: number },
     warn: (message: string) => void,
     watchdog: Watchdog,
+    recruits: Recruits,
   ) {
     const warned = new Set<string>()
     const warnOnce = (message: string): void => {
@@ -82,7 +84,7 @@ export class Crew {
         const place = { worker: i, workers: queueSets.length, cpu }
         const work = { app: { name: app.name, file }, job: jobs[i], batchSize, mode, check }
         const spec = { memory, ports, wasm, wasmOnly: backend === 'wasm', ...work, ...place }
-        const member = new Member(spec, names.length, warnOnce)
+        const member = new Member(spec, names.length, warnOnce, recruits)
         members.push(member)
         watchdog.guard(member.guarded)
       })

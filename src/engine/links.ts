@@ -10,7 +10,8 @@ import { sleep } from './wait.ts'
 
 /** Milliseconds to wait for links before starting without them. */
 const DEADLINE = 10_000
-const LOOK_EVERY = 100
+/** Between two looks. A virtual link is up after 20, one of hardware after half a second or more. */
+const LOOK_EVERY = 5
 
 export class Links {
   private readonly session: Pick<Session, 'devices' | 'assertAlive'>

@@ -1,7 +1,8 @@
 /** One data-plane worker, from the main thread's side. */
 import { IxyError, asIxyError, isIxyError } from '../errors.ts'
-import { Thread } from '../threads.ts'
+import type { Thread } from '../threads.ts'
 import type { Running } from './emergency.ts'
+import type { Recruits } from './recruits.ts'
 import { StepWatch, whereIs } from './step-watch.ts'
 import {
   COMMAND,
@@ -38,8 +39,13 @@ export class Member {
   private readonly thread: Thread
   private readonly exited: Promise<void>
 
-  /** `own`: how many counters the app has. */
-  constructor(spec: Omit<WorkerSpec, 'control' | 'counters'>, own: number, warn: (message: string) => void) {
+  /** `own`: how many counters the app has. Takes a thread of the recruits and tells it what to do. */
+  constructor(
+    spec: Omit<WorkerSpec, 'control' | 'counters'>,
+    own: number,
+    warn: (message: string) => void,
+    recruits: Recruits,
+  ) {
     const control = new SharedArrayBuffer(CONTROL_BYTES)
     const ofPorts = spec.ports.length * COUNTERS
     const shared = new SharedArrayBuffer((ofPorts + OF_WORKER + own) * 8)
@@ -49,13 +55,8 @@ export class Member {
     this.counters = new Float64Array(shared, 0, ofPorts)
     this.ofWorker = new Float64Array(shared, ofPorts * 8, OF_WORKER)
     this.own = new Float64Array(shared, (ofPorts + OF_WORKER) * 8)
-    const workerData: WorkerSpec = { ...spec, control, counters: shared }
     this.guarded = { control }
-    try {
-      this.thread = new Thread('worker.cjs', workerData)
-    } catch (error) {
-      throw spec.app.file === null ? failureOf(error) : mistakeInJob(error, spec.app.file)
-    }
+    this.thread = threadFor({ ...spec, control, counters: shared }, recruits)
     let armed = (): void => undefined
     let finished = (): void => undefined
     let fail: (error: IxyError) => void = () => undefined
@@ -77,14 +78,11 @@ export class Member {
         this.counted = true
       }
     })
-    worker.once('error', (error) => this.fail(failureOf(error)))
-    this.exited = new Promise((resolve) =>
-      worker.once('exit', () => {
-        // Of nobody's doing: an app that ends the thread.
-        if (!this.counted) this.fail(endedByItself(this.app))
-        resolve()
-      }),
-    )
+    void this.thread.failed.then((error) => this.fail(failureOf(error)))
+    this.exited = this.thread.exited.then(() => {
+      // Of nobody's doing: an app that ends the thread.
+      if (!this.counted) this.fail(endedByItself(this.app))
+    })
   }
 
   /** Finds out whether it is stuck in a step of the app; to be asked every LOOK_EVERY milliseconds. */
@@ -127,6 +125,18 @@ export class Member {
     if (this.app.file !== null && this.steps.inApp) this.failure ??= await this.findStuck()
     this.failure ??= lateWorker()
     await this.thread.terminate()
+  }
+}
+
+function threadFor(spec: WorkerSpec, recruits: Recruits): Thread {
+  let thread: Thread | null = null
+  try {
+    thread = recruits.take()
+    thread.worker.postMessage(spec)
+    return thread
+  } catch (error) {
+    void thread?.terminate()
+    throw spec.app.file === null ? failureOf(error) : mistakeInJob(error, spec.app.file)
   }
 }
 

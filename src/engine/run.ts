@@ -4,19 +4,12 @@ import { Crew } from './crew.ts'
 import { DEADLINES, Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Links } from './links.ts'
-import { Session } from './session.ts'
+import { Recruits } from './recruits.ts'
+import { Session, wishesOf } from './session.ts'
 import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
-import type { App } from './app.ts'
 import { Audit } from './audit.ts'
-import {
-  type EndReason,
-  type RunObserver,
-  type RunOptions,
-  type RunResult,
-  type SessionOptions,
-  neverStarted,
-} from './types.ts'
+import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
 import { Bell, aborted, sleep } from './wait.ts'
 import { watchedSample } from './watched-sample.ts'
 import { Workload } from './workload.ts'
@@ -52,22 +45,29 @@ async function prepareAndRun(options: RunOptions, observer: RunObserver, ending:
   const { stop, watchdog } = ending
   let workload: Workload | null = null
   let session: Session
+  const recruits = new Recruits(options.queues)
   try {
     // Whatever is wrong with a capture shows before a NIC is touched.
     workload = await Workload.prepare(options, observer, stop)
     if (workload === null) return neverStarted(null)
-    session = await Session.open({ ...options, ...wishesOf(options.app.app) }, { observer, stop, watchdog })
+    const opening = Session.open({ ...options, ...wishesOf(options.app.app) }, { observer, stop, watchdog })
+    // Their process has been started first: it takes longest.
+    if (options.devices.some((name) => name.startsWith('virtual:'))) recruits.start()
+    session = await opening
+    recruits.start()
   } catch (error) {
     workload?.close()
+    recruits.dismiss()
     // What was under way has failed because it was to be given up.
     return neverStarted(stop.aborted ? null : asIxyError(error))
   }
   let result: RunResult
   let incomplete: IxyError | null
   try {
-    result = await new Run(session, workload, options, observer, ending).execute()
+    result = await new Run(session, workload, options, observer, ending, recruits).execute()
   } finally {
     workload.close()
+    recruits.dismiss()
     incomplete = await session.close(ending.left(DEADLINES.closed, CLOSE_DEADLINE))
   }
   return incomplete === null || result.error !== null
@@ -82,6 +82,7 @@ class Run {
   private readonly observer: RunObserver
   private readonly ending: Ending
   private readonly stop: AbortSignal
+  private readonly recruits: Recruits
   private readonly links: Links
   private startedAt: number | null = null
   private endedAt = 0
@@ -92,12 +93,14 @@ class Run {
     options: RunOptions,
     observer: RunObserver,
     ending: Ending,
+    recruits: Recruits,
   ) {
     this.session = session
     this.workload = workload
     this.options = options
     this.observer = observer
     this.ending = ending
+    this.recruits = recruits
     this.stop = ending.stop
     this.links = new Links(session, observer, options.app.app.passes)
   }
@@ -123,6 +126,7 @@ class Run {
         { ...options, cpus, batchSize },
         warn,
         this.ending.watchdog,
+        this.recruits,
       )
       board = new StatisticsBoard(session.devices, crew, options.queues, warn)
       const queues = `${options.queues} queue${options.queues === 1 ? '' : 's'}`
@@ -288,12 +292,4 @@ class Run {
     }
     await still
   }
-}
-
-function wishesOf({
-  pools = 0,
-  held = 0,
-  offloads,
-}: App): Pick<SessionOptions, 'extraPools' | 'held' | 'offloads'> {
-  return { extraPools: pools, held, offloads: offloads ?? null }
 }

@@ -10,6 +10,7 @@ import type { ArenaFile } from '../memory/wasm-space.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import type { App } from './app.ts'
 import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
 import { driverOf, guard, offloadsOf, openDevice, openOne } from './session-devices.ts'
@@ -36,6 +37,15 @@ export interface QueueSet {
   /** What all of it is part of. */
   readonly arena: ArenaFile
   readonly ports: readonly QueueSpec[]
+}
+
+/** What an app asks of a session. */
+export function wishesOf({
+  pools = 0,
+  held = 0,
+  offloads,
+}: App): Pick<SessionOptions, 'extraPools' | 'held' | 'offloads'> {
+  return { extraPools: pools, held, offloads: offloads ?? null }
 }
 
 export class Session {

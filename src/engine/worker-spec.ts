@@ -58,6 +58,7 @@ export const POLLS = 2
 export const USEFUL_POLLS = 3
 export const OF_WORKER = 4
 
+/** What the main thread posts to a worker, once. */
 export interface WorkerSpec {
   /** CPU to pin to, null: leave it to the scheduler. */
   readonly cpu: number | null

@@ -1,6 +1,7 @@
 import { forward } from '../../src/apps/forward/app.ts'
 import type { LoadedApp } from '../../src/engine/app.ts'
 import { Crew } from '../../src/engine/crew.ts'
+import { Recruits } from '../../src/engine/recruits.ts'
 import { Session } from '../../src/engine/session.ts'
 import type { Watchdog } from '../../src/engine/watchdog.ts'
 import { becomes } from '../e2e/support.ts'
@@ -22,7 +23,7 @@ async function assemble(loaded: LoadedApp): Promise<Crew> {
   session = await Session.open({ ...OPTIONS, devices, queues: QUEUES })
   const jobs = Array.from({ length: QUEUES }, () => ({ touch: false, filter: null }))
   const watchdog = { guard: () => undefined } as unknown as Watchdog
-  crew = new Crew(session.queueSets, loaded, jobs, WORK, () => undefined, watchdog)
+  crew = new Crew(session.queueSets, loaded, jobs, WORK, () => undefined, watchdog, new Recruits(QUEUES))
   return crew
 }
 

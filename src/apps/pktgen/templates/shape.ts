@@ -32,7 +32,8 @@ export interface Surroundings {
   readonly called: (name: string) => string
 }
 
-const DEFAULT_IPV6 = { sourceIp: parseIpv6('fd00::1'), destinationIp: parseIpv6('fd00::2') }
+/** Not parsed before it is wanted: that takes milliseconds, and few want it. */
+const defaultIpv6 = () => ({ sourceIp: parseIpv6('fd00::1'), destinationIp: parseIpv6('fd00::2') })
 const OUTER: readonly StreamFlag[] = ['outerSrcIp', 'outerDstIp', 'outerSrcMac', 'outerDstMac', 'outerVlan']
 const PORTS: readonly StreamFlag[] = ['srcPort', 'dstPort', 'flows']
 
@@ -130,7 +131,7 @@ function endsOf(
       `${called('src-ip')} and ${called('dst-ip')} are not of the same IP version`,
       'give both as IPv4 or both as IPv6',
     )
-  const { sourceIp, destinationIp } = ipv6 ? DEFAULT_IPV6 : DEFAULT_TEMPLATE
+  const { sourceIp, destinationIp } = ipv6 ? defaultIpv6() : DEFAULT_TEMPLATE
   return {
     sourceMac: srcMac ?? DEFAULT_TEMPLATE.sourceMac,
     destinationMac: dstMac ?? DEFAULT_TEMPLATE.destinationMac,
