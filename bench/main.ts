@@ -31,6 +31,8 @@ const BACKENDS = ['ts', 'wasm'] as const
 /** Rings with offloads are in TypeScript only. */
 const WITH_OFFLOADS = ['offloads', 'open'] as const
 type Driver = ContestSpec['driver']
+/** Rows of the drivers' tables that are measured, by a part of their names. */
+const ROW = process.argv.find((argument) => argument.startsWith('--row='))?.slice('--row='.length) ?? ''
 
 const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
   ixgbe: [
@@ -67,6 +69,7 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
     for (const batchSize of batches) {
       const offloads = driver === 'ixgbe' && work === 'forward' && batchSize === 32 ? WITH_OFFLOADS : []
       for (const backend of [...BACKENDS, ...offloads]) {
+        if (!`${work} ${batchSize} ${backend}`.includes(ROW)) continue
         const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
         const times = [...peers, OURS].map((name) => {
