@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { contention } from './contention.ts'
 import type { ContestSpec } from './contest.ts'
 import { captures } from './capture.ts'
 import { filters } from './filters.ts'
@@ -270,6 +271,7 @@ async function main(): Promise<void> {
     ...(only === 'capture' ? { capture: async () => ({ capture: await captures(quick) }) } : {}),
     // A minute each.
     ...(/^sustained(-|$)/.test(only ?? '') ? sustainedParts(quick) : {}),
+    contention: async () => ({ contention: await contention(quick) }),
     // As long as is asked for.
     ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes half an hour.
