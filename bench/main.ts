@@ -10,7 +10,8 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
-import { program } from './program.ts'
+import { latency } from './latency.ts'
+import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale.ts'
 import { type Measurements, drawSweeps } from './scale-pictures.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
@@ -36,6 +37,8 @@ const BACKENDS = ['ts', 'wasm'] as const
 /** Rings with offloads are in TypeScript only. */
 const WITH_OFFLOADS = ['offloads', 'open'] as const
 type Driver = ContestSpec['driver']
+/** Rows of the drivers' tables that are measured, by a part of their names. */
+const ROW = process.argv.find((argument) => argument.startsWith('--row='))?.slice('--row='.length) ?? ''
 
 const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
   ixgbe: [
@@ -72,6 +75,7 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
     for (const batchSize of batches) {
       const offloads = driver === 'ixgbe' && work === 'forward' && batchSize === 32 ? WITH_OFFLOADS : []
       for (const backend of [...BACKENDS, ...offloads]) {
+        if (!`${work} ${batchSize} ${backend}`.includes(ROW)) continue
         const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
         const times = [...peers, OURS].map((name) => {
@@ -209,6 +213,21 @@ function given(option: string): string | undefined {
   return process.argv.find((argument) => argument.startsWith(`--${option}=`))?.slice(option.length + 3)
 }
 
+/** `--sustained=<Mpps>`, and how long: `--loads=10,50,90 --seconds=30 --rounds=10`; `--into=<file>` adds to what is in there. */
+function longLatency(picture: string | null): Promise<object> {
+  const sustained = Number(given('sustained') ?? NaN)
+  if (!(sustained > 0))
+    throw new Error('--sustained=<Mpps in each direction> is wanted: --only=program finds it')
+  return latency({
+    ...{ sustained, picture, into: given('into') ?? null },
+    loads:
+      given('loads')
+        ?.split(',')
+        .map((percent) => Number(percent) / 100) ?? LOADS,
+    ...{ seconds: Number(given('seconds') ?? 30), rounds: Number(given('rounds') ?? 10) },
+  })
+}
+
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick')
   const picture = process.argv.includes('--picture') ? BENCH_PICTURE : null
@@ -239,6 +258,8 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    // As long as is asked for.
+    ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes a quarter of an hour.
     ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
     ...(only === 'scale-pictures' ? { 'scale-pictures': () => drawScale(file) } : {}),
@@ -246,7 +267,7 @@ async function main(): Promise<void> {
   const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
   if (chosen.length === 0) {
     throw new Error(
-      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, scale, scale-<sweep>, scale-pictures`,
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, latency, scale, scale-<sweep>, scale-pictures`,
     )
   }
 

@@ -1,10 +1,8 @@
 /** What the program does besides forwarding, once it is warm, and what it costs until then. */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { missed } from './end-to-end.ts'
 import { resident } from './lib/footprint.ts'
 import { runTool } from './lib/tool.ts'
+import { watchWorker } from './lib/v8-log.ts'
 
 /** Seconds of the worker's life that don't count: rehearsal, the first packets, the optimising compiler. */
 const WARM_UP = 3
@@ -27,58 +25,23 @@ export interface ProgramSteady {
   readonly startups: readonly number[]
 }
 
-/** Forwards as fast as it can for `seconds` and reads V8's own log of the worker's isolate. */
-async function watchWorker(
+/** Forwards as fast as it can for `seconds`. */
+async function watch(
   seconds: number,
 ): Promise<Pick<ProgramSteady, 'seconds' | 'collections' | 'deoptimisations' | 'resident'>> {
-  const folder = mkdtempSync(join(tmpdir(), 'ixy-ts-bench-'))
-  try {
-    const flags = [
-      '--trace-gc',
-      '--log-deopt',
-      '--logfile-per-isolate',
-      `--logfile=${join(folder, 'v8.log')}`,
-    ]
-    const until = WARM_UP + seconds
-    const { other, footprints } = await runTool(
-      [
-        'forward',
-        'virtual:gen,rate=max',
-        'virtual:gen,rate=max',
-        '--touch',
-        '-i',
-        '3600',
-        '-d',
-        String(until),
-      ],
-      flags,
-    )
-    const logs = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }))
-    const worker = logs.find(({ text }) => text.includes('worker.cjs'))
-    if (worker === undefined) throw new Error('V8 left no log of the data-plane worker')
-    const isolate = /0x[0-9a-f]+/.exec(worker.name)?.[0] ?? ''
-    // The worker is older than the run, so until this second of its life it surely was forwarding.
-    const steady = (milliseconds: number): boolean =>
-      milliseconds > WARM_UP * 1000 && milliseconds < until * 1000
-    const deoptimisations = worker.text
-      .split('\n')
-      .filter((line) => line.startsWith('code-deopt,'))
-      .map((line) => line.split(','))
-      .filter(([, microseconds]) => steady(Number(microseconds) / 1000))
-      .map((fields) => fields.slice(6).join(','))
-    const collections = [...other.matchAll(/\[\d+:(0x[0-9a-f]+)(?::\d+)?\]\s+(\d+) ms: /g)].filter(
-      ([, where, when]) => where === isolate && steady(Number(when)),
-    ).length
-    return { seconds, collections, deoptimisations, resident: footprints.map(resident) }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  const gen = 'virtual:gen,rate=max'
+  // The worker is older than the run, so until this second of its life it surely was forwarding.
+  const until = WARM_UP + seconds
+  const { run, collections, deoptimisations } = await watchWorker(WARM_UP, until, (flags) =>
+    runTool(['forward', gen, gen, '--touch', '-i', '3600', '-d', String(until)], flags),
+  )
+  return { seconds, collections, deoptimisations, resident: run.footprints.map(resident) }
 }
 
 /** `offeredMpps`: a rate in each direction that the program sustains once it is warm. */
 export async function programSteady(quick: boolean, offeredMpps: number): Promise<ProgramSteady> {
   console.log('\nThe program: forward between virtual NICs')
-  const watched = await watchWorker(quick ? 10 : 60)
+  const watched = await watch(quick ? 10 : 60)
   const gen = `virtual:gen,rate=${offeredMpps.toFixed(4)}Mpps`
   const runSeconds = 3
   const startups: number[] = []

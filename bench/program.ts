@@ -1,7 +1,11 @@
 /** The parts of the benchmark that run the whole program between virtual NICs. */
 import { type EndToEnd, endToEnd } from './end-to-end.ts'
-import { type LatencyResult, latency } from './latency.ts'
+import { latency } from './latency.ts'
+import type { LatencyResult } from './latency-sums.ts'
 import { type ProgramSteady, programSteady } from './program-steady.ts'
+
+/** Shares of the rate without loss at which latency is measured. */
+export const LOADS: readonly number[] = [0.1, 0.5, 0.9]
 
 export interface ProgramFigures {
   readonly endToEnd: EndToEnd
@@ -16,7 +20,10 @@ export async function program(quick: boolean, picture: string | null): Promise<P
   const sustained = measured.sustained[0].mpps || measured.throughput[0].median / 4
   return {
     endToEnd: measured,
-    latency: await latency(quick, sustained, picture),
+    latency: await latency({
+      ...{ sustained, picture, into: null },
+      ...{ loads: LOADS, seconds: quick ? 2 : 4, rounds: quick ? 1 : 3 },
+    }),
     programSteady: await programSteady(quick, sustained / 2),
   }
 }

@@ -132,8 +132,8 @@ static int enter(struct tunnel *tunnel, uint32_t id) {
 	ip[1] |= class;
 	put16(ip + 2, length);
 	put16(ip + 10, ~fold(tunnel->ip_sum + class + length));
-	udp[0] = 0xc0 | (hash >> 8 & 0x3f);
-	udp[1] = (uint8_t)hash;
+	udp[0] = 0xc0 | (hash & 0x3f);
+	udp[1] = (uint8_t)(hash >> 8);
 	put16(udp + 4, datagram);
 	if (!tunnel->checksum) return 0;
 	const uint32_t sent = ~fold(tunnel->pseudo_sum + datagram + sum_words(udp, datagram)) & 0xffff;

@@ -13,6 +13,7 @@ import {
 } from '../../src/vnic/wires/test-frame-layout.ts'
 import type { Port } from '../../src/vnic/wires/wire.ts'
 import { LogHistogram } from '../../src/apps/pktgen/log-histogram.ts'
+import { STALL, type StallBook } from './stalls.ts'
 
 /** Frames of one generator that may be under way at once: far more than rings hold. */
 const WINDOW = 65536
@@ -27,6 +28,8 @@ export class TimeBook {
   readonly clock = new MonotonicClock()
   /** Turns of the NICs' loop while frames counted. */
   polls = 0
+  /** Why packets were away for long; null until it is known who forwards. */
+  stalls: StallBook | null = null
   private readonly warmUp: number
   private readonly duration: number
   private begin = Infinity
@@ -43,6 +46,11 @@ export class TimeBook {
     if (this.end !== Infinity) return
     this.begin = now + this.warmUp
     this.end = this.begin + this.duration
+  }
+
+  /** Milliseconds of the clock from which on frames count; Infinity before the first. */
+  get from(): number {
+    return this.begin
   }
 
   counts(now: number): boolean {
@@ -106,7 +114,9 @@ export class TimedWire extends GenWire {
     if ((offset & 3) === 0 && length === 60 && words[word + MAGIC_WORD] === MAGIC) {
       const generator = (words[word + OWNER_WORD] >>> 8) & (MAX_GENERATORS - 1)
       const entered = book.stamps[generator * WINDOW + (words[word + SEQUENCE_WORD] & (WINDOW - 1))]
-      if (book.counts(entered)) book.histogram.record((this.leaves - entered) * 1e6)
+      if (!book.counts(entered)) return
+      book.histogram.record((this.leaves - entered) * 1e6)
+      if (this.leaves - entered > STALL) book.stalls?.note(entered, this.leaves)
     }
   }
 }

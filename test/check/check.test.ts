@@ -27,7 +27,7 @@ describe.each([
   })
 
   test.each(Object.entries(RIGHT))('nothing is found in an app that %s', (_, make) => {
-    expect(rig.run(make, 1000)).toBeNull()
+    expect(rig.run(make, 300)).toBeNull()
   })
 })
 

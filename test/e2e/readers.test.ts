@@ -81,18 +81,16 @@ describe('a reader of stdout that never reads', () => {
     await blocked(near)
   })
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
-    '%s ends the run, exit 1',
-    async (signal) => {
-      const sent = tool.kill(signal)
-      const { code, at } = await tool.ended
-      expect(at - sent).toBeLessThan(STOP + SLACK)
-      expect(code).toBe(1)
-      expect(await readUntil(log)).toMatch(
-        /^ixy-ts: the output is not complete: the last \d+ bytes were not read .* \[IXY_ERR_OUTPUT\]$/m,
-      )
-    },
-  )
+  // The others end a run in the same way: signals.test.ts.
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the run, exit 1', async (signal) => {
+    const sent = tool.kill(signal)
+    const { code, at } = await tool.ended
+    expect(at - sent).toBeLessThan(STOP + SLACK)
+    expect(code).toBe(1)
+    expect(await readUntil(log)).toMatch(
+      /^ixy-ts: the output is not complete: the last \d+ bytes were not read .* \[IXY_ERR_OUTPUT\]$/m,
+    )
+  })
 
   test('a second signal ends the process at once, exit 1', async () => {
     const first = tool.kill('SIGTERM')
@@ -113,24 +111,24 @@ describe('a reader of stdout that never reads', () => {
     expect(at - closed).toBeLessThan(STOP + SLACK)
     expect(code).toBe(0)
   })
+})
 
-  test('after --duration the run is over and waits; Ctrl-C gives up', async () => {
-    const out = pipe()
-    const errors = pipe(1 << 16)
-    const short = new Launched([...ixy, ...FORWARD, '-d', '1'], ['ignore', out.far, errors.far])
-    const children = `/proc/${short.pid}/task/${short.pid}/children`
-    await readUntil(errors.near, (text) => text.includes('waiting for the reader'))
-    // The card has been given back.
-    expect(readFileSync(children, 'utf8')).toBe('')
-    const sent = short.kill('SIGINT')
-    const { code, at } = await short.ended
-    expect(at - sent).toBeLessThan(STOP + SLACK)
-    expect(code).toBe(1)
-  })
+test('after --duration a run whose reader never reads is over and waits; Ctrl-C gives up', async () => {
+  const out = pipe()
+  const errors = pipe(1 << 16)
+  const short = new Launched([...ixy, ...FORWARD, '-d', '1'], ['ignore', out.far, errors.far])
+  const children = `/proc/${short.pid}/task/${short.pid}/children`
+  await readUntil(errors.near, (text) => text.includes('waiting for the reader'))
+  // The card has been given back.
+  expect(readFileSync(children, 'utf8')).toBe('')
+  const sent = short.kill('SIGINT')
+  const { code, at } = await short.ended
+  expect(at - sent).toBeLessThan(STOP + SLACK)
+  expect(code).toBe(1)
 })
 
 describe('a stderr that nobody reads', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('does not hold up a run, nor its end by %s', async (signal) => {
+  test('does not hold up a run, nor its end', async () => {
     const { far } = pipe()
     writeSync(far, '\n'.repeat(4096))
     const out = pipe(1 << 20)
@@ -146,7 +144,7 @@ describe('a stderr that nobody reads', () => {
     let links = 0
     await readUntil(out.near, (text) => (links = text.split('"event":"link"').length) > 5)
     expect(links).toBeGreaterThan(5)
-    const sent = tool.kill(signal)
+    const sent = tool.kill('SIGTERM')
     expect(endOf((await readUntil(out.near)).replace(/^[^{]*\n/, ''))).toMatchObject({
       reason: 'signal',
       error: null,

@@ -35,7 +35,7 @@ export interface SimulatedRunOptions {
   readonly filter: FilterProgram | null
 }
 
-const RING = 64
+const RING = 32
 const BATCH = 16
 
 export class SimulatedRun {

@@ -42,6 +42,11 @@ class Worker {
     for (let i = 0; i < count; i++) card.writeBack(60, RX_DD | RX_EOP)
     expect(rx.receive(batch, count)).toBe(count)
   }
+
+  /** Others need huge pages as well. */
+  close(): void {
+    this.arena.close()
+  }
 }
 
 const CASES = [1, 2, 3, 4].flatMap((ports) =>
@@ -76,6 +81,7 @@ describe.each(['ts', 'wasm'])('%s', (backend) => {
       expect(first.card.armed).toBe(ringSize - 1)
       const inUse = (1 << memory.poolShift) - memory.available(0)
       expect(inUse).toBe(buffersInFlight({ ports, ringSize, batchSize, held }))
+      worker.close()
     },
   )
 })

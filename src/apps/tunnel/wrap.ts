@@ -113,8 +113,8 @@ function wrapper(memory: PacketMemory, words: Words, headers: Headers, settings:
 
   function writeUdp(udp: number, length: number, hash: number, port: number): void {
     // 49152 to 65535 (RFC 7348 §5, RFC 8926 §3.3).
-    u8[udp] = 0xc0 | ((hash >>> 8) & 0x3f)
-    u8[udp + 1] = hash
+    u8[udp] = 0xc0 | (hash & 0x3f)
+    u8[udp + 1] = hash >>> 8
     u8[udp + 2] = port >> 8
     u8[udp + 3] = port
     u8[udp + 4] = length >> 8

@@ -1,58 +1,17 @@
-/** AssemblyScript: moves of a packet within its buffer by vectors of 16 bytes, and sums on the way. */
+/**
+ * AssemblyScript: moves of a packet within its buffer by vectors of 16 bytes, and sums on the way. What has type parameters is
+ * compiled once for each of their values.
+ */
+/** Which way: towards the end of memory or its beginning. */
+export class Up {}
+export class Down {}
 
-/** Up to this many bytes, vectors are faster than the call of memory.copy; towards the beginning, stores are aligned. */
-const SHORT_UP: u32 = 256
-const SHORT_DOWN: u32 = 1024
+/** Whether what is moved is summed up. */
+export class Summed {}
+export class Unsummed {}
 
-/** Moves towards the end by more than 16 bytes: from the back, as both places may overlap. At least 16 bytes. */
-export function moveUp(to: usize, from: usize, bytes: u32): void {
-  if (bytes > SHORT_UP) return memory.copy(to, from, bytes)
-  v128.store(to + bytes - 16, v128.load(from + bytes - 16))
-  let left = bytes & ~15
-  for (; left >= 64; left -= 64) {
-    const a = v128.load(from + left - 16)
-    const b = v128.load(from + left - 32)
-    const c = v128.load(from + left - 48)
-    const d = v128.load(from + left - 64)
-    v128.store(to + left - 16, a)
-    v128.store(to + left - 32, b)
-    v128.store(to + left - 48, c)
-    v128.store(to + left - 64, d)
-  }
-  if ((left & 32) !== 0) {
-    const a = v128.load(from + left - 16)
-    const b = v128.load(from + left - 32)
-    v128.store(to + left - 16, a)
-    v128.store(to + left - 32, b)
-  }
-  if ((left & 16) !== 0) v128.store(to, v128.load(from))
-}
-
-/** The same towards the beginning. */
-export function moveDown(to: usize, from: usize, bytes: u32): void {
-  if (bytes > SHORT_DOWN) return memory.copy(to, from, bytes)
-  const last = v128.load(from + bytes - 16)
-  const whole = bytes & ~15
-  let done: u32 = 0
-  for (; done + 64 <= whole; done += 64) {
-    const a = v128.load(from + done)
-    const b = v128.load(from + done, 16)
-    const c = v128.load(from + done, 32)
-    const d = v128.load(from + done, 48)
-    v128.store(to + done, a)
-    v128.store(to + done, b, 16)
-    v128.store(to + done, c, 32)
-    v128.store(to + done, d, 48)
-  }
-  if ((whole & 32) !== 0) {
-    const a = v128.load(from + done)
-    const b = v128.load(from + done, 16)
-    v128.store(to + done, a)
-    v128.store(to + done, b, 16)
-  }
-  if ((whole & 16) !== 0) v128.store(to + whole - 16, v128.load(from + whole - 16))
-  v128.store(to + bytes - 16, last)
-}
+/** From this many bytes on the machine's own move is faster than vectors, for all its call. */
+const LONG: u32 = 1024
 
 /** Adds the 16-bit words of `words` to lanes. Signed ones are what there is an instruction for: each is taken as 0x8000 less. */
 function addWords(lanes: v128, words: v128): v128 {
@@ -76,56 +35,75 @@ function lastOf(block: v128, count: u32): v128 {
   return i8x16.swizzle(block, i8x16.add(places, i8x16.splat(<i8>(16 - count))))
 }
 
-/** moveUp(), and the sum of what was moved, by 16-bit words as they lie there, of at most 9216 bytes. */
-export function moveUpAndSum(to: usize, from: usize, bytes: u32): u32 {
+/**
+ * Moves at least 16 bytes, to a place that may overlap theirs, and returns their sum, by 16-bit words as they lie there, of at most
+ * 9216 bytes; unsummed, 0.
+ */
+export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
+  const up = idof<Way>() === idof<Up>()
+  const summed = idof<Sum>() === idof<Summed>()
+  if (!summed && bytes >= LONG) {
+    memory.copy(to, from, bytes)
+    return 0
+  }
+  if (!summed && bytes <= 64) {
+    moveShort(to, from, bytes)
+    return 0
+  }
+  // Blocks of 16 from the start, and in the end one that lies partly over the last of them. What is written over has been read.
   const last = v128.load(from + bytes - 16)
-  v128.store(to + bytes - 16, last)
-  let lanes = addWords(i32x4.splat(0), lastOf(last, bytes & 15))
+  let lanes = i32x4.splat(0)
   let others = i32x4.splat(0)
-  let left = bytes & ~15
-  for (; left >= 64; left -= 64) {
-    const a = v128.load(from + left - 16)
-    const b = v128.load(from + left - 32)
-    const c = v128.load(from + left - 48)
-    const d = v128.load(from + left - 64)
-    v128.store(to + left - 16, a)
-    v128.store(to + left - 32, b)
-    v128.store(to + left - 48, c)
-    v128.store(to + left - 64, d)
-    lanes = addWords(addWords(lanes, a), b)
-    others = addWords(addWords(others, c), d)
+  let source = up ? from + (bytes & ~15) : from
+  let target = up ? to + (bytes & ~15) : to
+  for (let left = bytes; left >= 64; left -= 64) {
+    if (up) source -= 64
+    if (up) target -= 64
+    const a = v128.load(source)
+    const b = v128.load(source, 16)
+    const c = v128.load(source, 32)
+    const d = v128.load(source, 48)
+    v128.store(target, a)
+    v128.store(target, b, 16)
+    v128.store(target, c, 32)
+    v128.store(target, d, 48)
+    if (summed) lanes = addWords(addWords(lanes, a), b)
+    if (summed) others = addWords(addWords(others, c), d)
+    if (!up) source += 64
+    if (!up) target += 64
   }
-  for (; left > 0; left -= 16) {
-    const block = v128.load(from + left - 16)
-    v128.store(to + left - 16, block)
-    lanes = addWords(lanes, block)
+  if ((bytes & 32) !== 0) {
+    if (up) source -= 32
+    if (up) target -= 32
+    const a = v128.load(source)
+    const b = v128.load(source, 16)
+    v128.store(target, a)
+    v128.store(target, b, 16)
+    if (summed) lanes = addWords(addWords(lanes, a), b)
+    if (!up) source += 32
+    if (!up) target += 32
   }
+  if ((bytes & 16) !== 0) {
+    const a = v128.load(up ? from : source)
+    v128.store(up ? to : target, a)
+    if (summed) others = addWords(others, a)
+  }
+  v128.store(to + bytes - 16, last)
+  if (!summed) return 0
+  lanes = addWords(lanes, lastOf(last, bytes & 15))
   return sumOfLanes(i32x4.add(lanes, others), (bytes >>> 4) + 1)
 }
 
-export function moveDownAndSum(to: usize, from: usize, bytes: u32): u32 {
-  const last = v128.load(from + bytes - 16)
-  let lanes = addWords(i32x4.splat(0), lastOf(last, bytes & 15))
-  let others = i32x4.splat(0)
-  const whole = bytes & ~15
-  let done: u32 = 0
-  for (; done + 64 <= whole; done += 64) {
-    const a = v128.load(from + done)
-    const b = v128.load(from + done, 16)
-    const c = v128.load(from + done, 32)
-    const d = v128.load(from + done, 48)
-    v128.store(to + done, a)
-    v128.store(to + done, b, 16)
-    v128.store(to + done, c, 32)
-    v128.store(to + done, d, 48)
-    lanes = addWords(addWords(lanes, a), b)
-    others = addWords(addWords(others, c), d)
+/** Up to 64 bytes: from both ends, all before any. */
+function moveShort(to: usize, from: usize, bytes: u32): void {
+  const a = v128.load(from)
+  const z = v128.load(from + bytes - 16)
+  if (bytes > 32) {
+    const b = v128.load(from, 16)
+    const y = v128.load(from + bytes - 32)
+    v128.store(to, b, 16)
+    v128.store(to + bytes - 32, y)
   }
-  for (; done < whole; done += 16) {
-    const block = v128.load(from + done)
-    v128.store(to + done, block)
-    lanes = addWords(lanes, block)
-  }
-  v128.store(to + bytes - 16, last)
-  return sumOfLanes(i32x4.add(lanes, others), (bytes >>> 4) + 1)
+  v128.store(to, a)
+  v128.store(to + bytes - 16, z)
 }

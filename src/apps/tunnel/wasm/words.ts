@@ -5,8 +5,9 @@ export const IPV4: u32 = 0x0008
 export const IPV6: u32 = 0xdd86
 export const VLAN: u32 = 0x0081
 
+/** Of the lower half of `value`. */
 export function swap(value: u32): u32 {
-  return ((value & 0xff) << 8) | ((value >>> 8) & 0xff)
+  return ((value * 0x10001) >>> 8) & 0xffff
 }
 
 export function load16(at: usize): u32 {
