@@ -138,16 +138,23 @@ async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady:
 }
 
 async function tunnelShare(quick: boolean): Promise<object> {
-  console.log(
-    '\nInto a VXLAN tunnel and out of it: ns per packet, minimum (median); speed against C, median\n',
-  )
+  console.log('\nInto a tunnel and out of it: ns per packet, minimum (median); speed against C, median\n')
   row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
   const contests: (Comparison & TunnelWork)[] = []
-  for (const checksum of [false, true]) {
+  const kinds = [
+    ['vxlan', false],
+    ['vxlan', true],
+    ['fou', false],
+  ] as const
+  for (const [encap, checksum] of kinds) {
     for (const size of [60, 590, 1450]) {
       for (const way of ['enter', 'leave'] as const) {
         const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
-        const workerData: TunnelContestSpec = { library: LIBRARY, work: { way, size, checksum }, effort }
+        const workerData: TunnelContestSpec = {
+          library: LIBRARY,
+          work: { encap, way, size, checksum },
+          effort,
+        }
         const result = await inWorker<Comparison & TunnelWork>('tunnel-contest.cjs', workerData)
         contests.push(result)
         const times = ['C', 'ts', 'wasm'].map((name) => {
@@ -156,7 +163,7 @@ async function tunnelShare(quick: boolean): Promise<object> {
         })
         const slower = result.times['C'].median / result.times['ts'].median
         row([
-          `${way} ${size}${checksum ? ' sum' : ''}`,
+          `${encap} ${way} ${size}${checksum ? ' sum' : ''}`,
           ...times,
           percent(slower),
           percent(result.ratios['C'].median),
