@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { contention } from './contention.ts'
 import type { ContestSpec } from './contest.ts'
 import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
@@ -265,6 +266,7 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    contention: async () => ({ contention: await contention(quick) }),
     // As long as is asked for.
     ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes a quarter of an hour.
