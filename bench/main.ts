@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { contention } from './contention.ts'
 import type { ContestSpec } from './contest.ts'
 import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
@@ -30,6 +31,8 @@ const BACKENDS = ['ts', 'wasm'] as const
 /** Rings with offloads are in TypeScript only. */
 const WITH_OFFLOADS = ['offloads', 'open'] as const
 type Driver = ContestSpec['driver']
+/** Rows of the drivers' tables that are measured, by a part of their names. */
+const ROW = process.argv.find((argument) => argument.startsWith('--row='))?.slice('--row='.length) ?? ''
 
 const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
   ixgbe: [
@@ -66,6 +69,7 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
     for (const batchSize of batches) {
       const offloads = driver === 'ixgbe' && work === 'forward' && batchSize === 32 ? WITH_OFFLOADS : []
       for (const backend of [...BACKENDS, ...offloads]) {
+        if (!`${work} ${batchSize} ${backend}`.includes(ROW)) continue
         const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
         const times = [...peers, OURS].map((name) => {
@@ -128,16 +132,23 @@ async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady:
 }
 
 async function tunnelShare(quick: boolean): Promise<object> {
-  console.log(
-    '\nInto a VXLAN tunnel and out of it: ns per packet, minimum (median); speed against C, median\n',
-  )
+  console.log('\nInto a tunnel and out of it: ns per packet, minimum (median); speed against C, median\n')
   row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
   const contests: (Comparison & TunnelWork)[] = []
-  for (const checksum of [false, true]) {
+  const kinds = [
+    ['vxlan', false],
+    ['vxlan', true],
+    ['fou', false],
+  ] as const
+  for (const [encap, checksum] of kinds) {
     for (const size of [60, 590, 1450]) {
       for (const way of ['enter', 'leave'] as const) {
         const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
-        const workerData: TunnelContestSpec = { library: LIBRARY, work: { way, size, checksum }, effort }
+        const workerData: TunnelContestSpec = {
+          library: LIBRARY,
+          work: { encap, way, size, checksum },
+          effort,
+        }
         const result = await inWorker<Comparison & TunnelWork>('tunnel-contest.cjs', workerData)
         contests.push(result)
         const times = ['C', 'ts', 'wasm'].map((name) => {
@@ -146,7 +157,7 @@ async function tunnelShare(quick: boolean): Promise<object> {
         })
         const slower = result.times['C'].median / result.times['ts'].median
         row([
-          `${way} ${size}${checksum ? ' sum' : ''}`,
+          `${encap} ${way} ${size}${checksum ? ' sum' : ''}`,
           ...times,
           percent(slower),
           percent(result.ratios['C'].median),
@@ -235,6 +246,7 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    contention: async () => ({ contention: await contention(quick) }),
     // As long as is asked for.
     ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
     // Takes half an hour.
