@@ -16,13 +16,20 @@ import { latency } from './latency.ts'
 import { peers as otherTools } from './peers/peers.ts'
 import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale.ts'
+import { type Measurements, drawSweeps } from './scale-pictures.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
 import { sustained, SUSTAINED_CASES } from './sustained.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
 import type { TunnelWork } from './tunnel-share.ts'
 
 /** Set by run.mjs. */
-const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '', BENCH_PICTURE = '' } = process.env
+const {
+  BENCH_BUILD = '',
+  BENCH_RESULTS = '',
+  BENCH_COMPILER = '',
+  BENCH_PICTURE = '',
+  BENCH_DOCS = '',
+} = process.env
 
 /** What steady.ts prints when it is warm, and at the end. */
 const MARK = '=== steady ==='
@@ -206,7 +213,7 @@ interface Results {
   /** Under what conditions each part was measured. */
   runs?: Record<string, { loadBefore: number; quick: boolean }>
   /** By sweep, see scale.ts. */
-  scale?: Record<string, object>
+  scale?: Measurements
 }
 
 /** The sweeps of scale.ts, a part each. */
@@ -218,6 +225,16 @@ function scaleParts(quick: boolean): Record<string, () => Promise<Results>> {
       async () => ({ scale: { [name]: await sweep({ quick, seconds }) } }),
     ]),
   )
+}
+
+/** Draws what the file of this day has of them into docs/. */
+async function drawScale(file: string): Promise<Results> {
+  drawSweeps(read(file).scale ?? {}, BENCH_DOCS)
+  return {}
+}
+
+function read(file: string): Results {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
 }
 
 /** `--<option>=<value>` */
@@ -258,6 +275,9 @@ async function main(): Promise<void> {
   console.log(
     `Node.js ${machine.node} (V8 ${machine.v8}), ${machine.compiler}, load average ${loadavg()[0].toFixed(1)}`,
   )
+  const date = new Date().toISOString().slice(0, 10)
+  const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
+  mkdirSync(BENCH_RESULTS, { recursive: true })
   const parts: Record<string, () => Promise<object>> = {
     driver: () => driver(quick),
     virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
@@ -274,24 +294,22 @@ async function main(): Promise<void> {
     contention: async () => ({ contention: await contention(quick) }),
     // As long as is asked for.
     ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
-    // Takes half an hour.
+    // Takes a quarter of an hour.
     ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
+    ...(only === 'scale-pictures' ? { 'scale-pictures': () => drawScale(file) } : {}),
   }
   const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
   if (chosen.length === 0) {
     throw new Error(
-      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, capture, sustained, latency, scale, scale-<sweep>`,
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, capture, sustained, latency, scale, scale-<sweep>, scale-pictures`,
     )
   }
 
-  const date = new Date().toISOString().slice(0, 10)
-  const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
-  mkdirSync(BENCH_RESULTS, { recursive: true })
   for (const part of chosen) {
     const loadBefore = Number(loadavg()[0].toFixed(2))
     const figures: Results = await parts[part]()
     // What was measured on the same day by another run stays.
-    const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
+    const results = read(file)
     const runs = { ...results.runs, [part]: { loadBefore, quick } }
     const scale = { ...results.scale, ...figures.scale }
     Object.assign(results, { date, machine }, figures, { runs }, figures.scale && { scale })

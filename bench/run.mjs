@@ -59,6 +59,8 @@ const main = spawn(process.execPath, [INLINING, join(out, 'main.cjs'), ...proces
     BENCH_RESULTS: join(here, 'results'),
     BENCH_TOOL: join(here, '..', 'bin', 'ixy-ts'),
     BENCH_PICTURE: join(here, '..', 'docs', 'latency.svg'),
+    BENCH_DOCS: join(here, '..', 'docs'),
+    BENCH_PAIRS: join(here, 'pairs-app.mjs'),
     BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
   },
 })
