@@ -1,5 +1,5 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling;
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, contention; scale, scale-<sweep>;
 // with root: tunnel-peers, host-interface; latency: for longer, see longLatency() in main.ts]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
@@ -58,6 +58,8 @@ const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'),
     BENCH_RESULTS: join(here, 'results'),
     BENCH_TOOL: join(here, '..', 'bin', 'ixy-ts'),
     BENCH_PICTURE: join(here, '..', 'docs', 'latency.svg'),
+    BENCH_DOCS: join(here, '..', 'docs'),
+    BENCH_PAIRS: join(here, 'pairs-app.mjs'),
     BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
   },
 })
