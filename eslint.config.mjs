@@ -37,6 +37,11 @@ export default tseslint.config(
     },
   },
   {
+    // AssemblyScript has no imports of types.
+    files: ['**/wasm/**'],
+    rules: { '@typescript-eslint/consistent-type-imports': 'off' },
+  },
+  {
     // A server of devices, whichever they are.
     files: ['src/vnic/vfio-user/*.ts'],
     rules: {

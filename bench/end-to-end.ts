@@ -67,7 +67,7 @@ export async function throughput(
 }
 
 /** What generators have sent and nobody has received, or what was sent and the sink has not seen. */
-function lostIn({ wires, devices }: ToolRun): number {
+export function lostIn({ wires, devices }: ToolRun): number {
   return wires.reduce(
     (sum, { counters }, i) => sum + (counters.lost ?? devices[i].tx.packets - counters.arrived),
     0,

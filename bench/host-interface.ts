@@ -3,6 +3,7 @@
  * machine, both hosts on it as well.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { tidied } from './lib/clean-up.ts'
 import { addHost, address, sh, startTool, tearDown, within } from './lib/hosts.ts'
 import { median } from './lib/t-test.ts'
 
@@ -35,9 +36,9 @@ const OURS = OPTIONS.map((options, i): Contestant & { options: readonly string[]
   options,
 }))
 
-export async function hostInterface(runs: number): Promise<HostInterfaceResult> {
+export function hostInterface(runs: number): Promise<HostInterfaceResult> {
   const children: ChildProcess[] = []
-  try {
+  const work = async (): Promise<HostInterfaceResult> => {
     for (const host of HOSTS) addHost(host)
     sh('ip', 'link', 'add', BRIDGE, 'type', 'bridge')
     sh('ip', 'link', 'set', BRIDGE, 'up')
@@ -46,7 +47,7 @@ export async function hostInterface(runs: number): Promise<HostInterfaceResult> 
       sh('ip', 'link', 'set', `${link}p`, 'master', BRIDGE, 'up')
     })
     for (const { links, options } of OURS) {
-      children.push(await startTool(['forward', ...links.map((link) => `tap:${link}`), ...options]))
+      await startTool(['forward', ...links.map((link) => `tap:${link}`), ...options], children)
       links.forEach((link, i) => sh('ip', 'link', 'set', link, 'netns', HOSTS[i]))
     }
     for (const { links, subnet } of [KERNEL, ...OURS])
@@ -56,9 +57,8 @@ export async function hostInterface(runs: number): Promise<HostInterfaceResult> 
     for (const { subnet } of [KERNEL, ...OURS])
       sh(...within(HOSTS[0], 'ping', '-q', '-c', '3', '-i', '0.2', '-W', '5', `${subnet}.2`))
     return measure(runs)
-  } finally {
-    await tearDown(children, HOSTS, [BRIDGE])
   }
+  return tidied(work, () => tearDown(children, HOSTS, [BRIDGE]))
 }
 
 function measure(runs: number): HostInterfaceResult {

@@ -3,7 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { contention } from './contention.ts'
 import type { ContestSpec } from './contest.ts'
+import { captures } from './capture.ts'
 import { filters } from './filters.ts'
 import type { Backend } from '../src/engine/types.ts'
 import type { Comparison } from './lib/measure.ts'
@@ -11,14 +13,23 @@ import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
 import { latency } from './latency.ts'
+import { peers as otherTools } from './peers/peers.ts'
 import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale.ts'
+import { type Measurements, drawSweeps } from './scale-pictures.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
+import { sustained, SUSTAINED_CASES } from './sustained.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
 import type { TunnelWork } from './tunnel-share.ts'
 
 /** Set by run.mjs. */
-const { BENCH_BUILD = '', BENCH_RESULTS = '', BENCH_COMPILER = '', BENCH_PICTURE = '' } = process.env
+const {
+  BENCH_BUILD = '',
+  BENCH_RESULTS = '',
+  BENCH_COMPILER = '',
+  BENCH_PICTURE = '',
+  BENCH_DOCS = '',
+} = process.env
 
 /** What steady.ts prints when it is warm, and at the end. */
 const MARK = '=== steady ==='
@@ -30,6 +41,8 @@ const BACKENDS = ['ts', 'wasm'] as const
 /** Rings with offloads are in TypeScript only. */
 const WITH_OFFLOADS = ['offloads', 'open'] as const
 type Driver = ContestSpec['driver']
+/** Rows of the drivers' tables that are measured, by a part of their names. */
+const ROW = process.argv.find((argument) => argument.startsWith('--row='))?.slice('--row='.length) ?? ''
 
 const CONTESTS: Readonly<Record<Driver, readonly { work: Work; batches: readonly number[] }[]>> = {
   ixgbe: [
@@ -66,6 +79,7 @@ async function driverShare(driver: Driver, blocks: number): Promise<Contest[]> {
     for (const batchSize of batches) {
       const offloads = driver === 'ixgbe' && work === 'forward' && batchSize === 32 ? WITH_OFFLOADS : []
       for (const backend of [...BACKENDS, ...offloads]) {
+        if (!`${work} ${batchSize} ${backend}`.includes(ROW)) continue
         const result = await contest({ driver, work, backend, batchSize }, blocks)
         contests.push(result)
         const times = [...peers, OURS].map((name) => {
@@ -128,16 +142,23 @@ async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady:
 }
 
 async function tunnelShare(quick: boolean): Promise<object> {
-  console.log(
-    '\nInto a VXLAN tunnel and out of it: ns per packet, minimum (median); speed against C, median\n',
-  )
+  console.log('\nInto a tunnel and out of it: ns per packet, minimum (median); speed against C, median\n')
   row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
   const contests: (Comparison & TunnelWork)[] = []
-  for (const checksum of [false, true]) {
+  const kinds = [
+    ['vxlan', false],
+    ['vxlan', true],
+    ['fou', false],
+  ] as const
+  for (const [encap, checksum] of kinds) {
     for (const size of [60, 590, 1450]) {
       for (const way of ['enter', 'leave'] as const) {
         const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
-        const workerData: TunnelContestSpec = { library: LIBRARY, work: { way, size, checksum }, effort }
+        const workerData: TunnelContestSpec = {
+          library: LIBRARY,
+          work: { encap, way, size, checksum },
+          effort,
+        }
         const result = await inWorker<Comparison & TunnelWork>('tunnel-contest.cjs', workerData)
         contests.push(result)
         const times = ['C', 'ts', 'wasm'].map((name) => {
@@ -146,7 +167,7 @@ async function tunnelShare(quick: boolean): Promise<object> {
         })
         const slower = result.times['C'].median / result.times['ts'].median
         row([
-          `${way} ${size}${checksum ? ' sum' : ''}`,
+          `${encap} ${way} ${size}${checksum ? ' sum' : ''}`,
           ...times,
           percent(slower),
           percent(result.ratios['C'].median),
@@ -169,12 +190,30 @@ async function hosts(quick: boolean): Promise<object> {
   return { hostInterface: result }
 }
 
+function peerParts(quick: boolean): Record<string, () => Promise<object>> {
+  const [rounds, seconds] = quick ? [1, 1] : [3, 2]
+  return {
+    'peers-forward': async () => ({ peersForwarding: await otherTools('forward', rounds, seconds) }),
+    'peers-send': async () => ({ peersSending: await otherTools('send', rounds, seconds) }),
+  }
+}
+
+function sustainedParts(quick: boolean): Record<string, () => Promise<object>> {
+  const part = (name: string): string => `sustained-${name}`
+  return Object.fromEntries(
+    SUSTAINED_CASES.map((name) => [
+      part(name),
+      async () => ({ [part(name)]: await sustained(name, quick ? 10 : 60) }),
+    ]),
+  )
+}
+
 /** A file in bench/results. */
 interface Results {
   /** Under what conditions each part was measured. */
   runs?: Record<string, { loadBefore: number; quick: boolean }>
   /** By sweep, see scale.ts. */
-  scale?: Record<string, object>
+  scale?: Measurements
 }
 
 /** The sweeps of scale.ts, a part each. */
@@ -186,6 +225,16 @@ function scaleParts(quick: boolean): Record<string, () => Promise<Results>> {
       async () => ({ scale: { [name]: await sweep({ quick, seconds }) } }),
     ]),
   )
+}
+
+/** Draws what the file of this day has of them into docs/. */
+async function drawScale(file: string): Promise<Results> {
+  drawSweeps(read(file).scale ?? {}, BENCH_DOCS)
+  return {}
+}
+
+function read(file: string): Results {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
 }
 
 /** `--<option>=<value>` */
@@ -226,6 +275,9 @@ async function main(): Promise<void> {
   console.log(
     `Node.js ${machine.node} (V8 ${machine.v8}), ${machine.compiler}, load average ${loadavg()[0].toFixed(1)}`,
   )
+  const date = new Date().toISOString().slice(0, 10)
+  const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
+  mkdirSync(BENCH_RESULTS, { recursive: true })
   const parts: Record<string, () => Promise<object>> = {
     driver: () => driver(quick),
     virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
@@ -235,26 +287,29 @@ async function main(): Promise<void> {
     // Need root, and two minutes.
     ...(only === 'tunnel-peers' ? { 'tunnel-peers': () => peers(quick) } : {}),
     ...(only === 'host-interface' ? { 'host-interface': () => hosts(quick) } : {}),
+    ...(/^peers(-|$)/.test(only ?? '') ? peerParts(quick) : {}),
+    ...(only === 'capture' ? { capture: async () => ({ capture: await captures(quick) }) } : {}),
+    // A minute each.
+    ...(/^sustained(-|$)/.test(only ?? '') ? sustainedParts(quick) : {}),
+    contention: async () => ({ contention: await contention(quick) }),
     // As long as is asked for.
     ...(only === 'latency' ? { latency: async () => ({ latency: await longLatency(picture) }) } : {}),
-    // Takes half an hour.
+    // Takes a quarter of an hour.
     ...(/^scale(-|$)/.test(only ?? '') ? scaleParts(quick) : {}),
+    ...(only === 'scale-pictures' ? { 'scale-pictures': () => drawScale(file) } : {}),
   }
   const chosen = Object.keys(parts).filter((part) => only === undefined || `${part}-`.startsWith(`${only}-`))
   if (chosen.length === 0) {
     throw new Error(
-      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, latency, scale, scale-<sweep>`,
+      `--only= takes ${Object.keys(parts).join(', ')}, tunnel-peers, host-interface, peers, capture, sustained, latency, scale, scale-<sweep>, scale-pictures`,
     )
   }
 
-  const date = new Date().toISOString().slice(0, 10)
-  const file = join(BENCH_RESULTS, `${date}-node${process.versions.node}.json`)
-  mkdirSync(BENCH_RESULTS, { recursive: true })
   for (const part of chosen) {
     const loadBefore = Number(loadavg()[0].toFixed(2))
     const figures: Results = await parts[part]()
     // What was measured on the same day by another run stays.
-    const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {}
+    const results = read(file)
     const runs = { ...results.runs, [part]: { loadBefore, quick } }
     const scale = { ...results.scale, ...figures.scale }
     Object.assign(results, { date, machine }, figures, { runs }, figures.scale && { scale })

@@ -1,7 +1,8 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, scaling;
-// with root: tunnel-peers, host-interface; latency: for longer, see longLatency() in main.ts]
-import { execFileSync, spawnSync } from 'node:child_process'
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, contention, scale,
+// sustained; latency: for longer, see longLatency() in main.ts; with root: tunnel-peers, host-interface, peers, capture; or of
+// one of these a part: peers-send, sustained-line]
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -50,7 +51,7 @@ await build({
 // As bin/ixy-ts has it.
 const INLINING = '--max-inlined-bytecode-size-cumulative=5000'
 
-const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'), ...process.argv.slice(2)], {
+const main = spawn(process.execPath, [INLINING, join(out, 'main.cjs'), ...process.argv.slice(2)], {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -58,7 +59,14 @@ const { status } = spawnSync(process.execPath, [INLINING, join(out, 'main.cjs'),
     BENCH_RESULTS: join(here, 'results'),
     BENCH_TOOL: join(here, '..', 'bin', 'ixy-ts'),
     BENCH_PICTURE: join(here, '..', 'docs', 'latency.svg'),
+    BENCH_DOCS: join(here, '..', 'docs'),
+    BENCH_PAIRS: join(here, 'pairs-app.mjs'),
     BENCH_COMPILER: `${version}, ${flags.slice(0, 2).join(' ')}`,
   },
 })
-process.exitCode = status ?? 1
+// It has things to remove. A signal from the terminal it gets by itself.
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => main.kill(signal))
+process.on('SIGINT', () => undefined)
+main.on('exit', (status) => {
+  process.exitCode = status ?? 1
+})

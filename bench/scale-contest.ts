@@ -33,7 +33,7 @@ const TAILS = 4096
 
 function measure({ library, ring, frameBytes, poolShift, rounds }: ScalingSpec): ScalingTimes {
   const native = loadNative(library)
-  const bufferShift = bufferShiftFor(1518)
+  const bufferShift = bufferShiftFor(Math.max(1518, frameBytes))
   const bytes = packetMemoryBytes(bufferShift, poolShift, POOLS)
   const ringBytes = ring * 16
   const block = allocateShared(bytes + TAILS + 4 * ringBytes)

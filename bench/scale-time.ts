@@ -18,9 +18,11 @@ export interface MemorySample {
 
 export interface MemoryOverTime {
   readonly rate: string
+  /** From the start of packets to the last look. */
   readonly seconds: number
-  readonly packets: number
-  readonly lost: number
+  /** null: the run has failed, so that nobody knows. */
+  readonly packets: number | null
+  readonly lost: number | null
   readonly samples: readonly MemorySample[]
 }
 
@@ -36,23 +38,28 @@ export async function memoryOverTime(seconds: number): Promise<MemoryOverTime> {
     samples.push({ at: Number(at.toFixed(1)), processes: footprints(tool.pid) })
     return at
   }
-  let timer: NodeJS.Timeout
+  let timer: NodeJS.Timeout | undefined
   const lookAgain = (): void => {
     const at = look()
     timer = setTimeout(lookAgain, (at < BEGINNING ? LOOK_FIRST : LOOK_LATER) * 1000)
   }
   lookAgain()
-  const run = await tool.result.finally(() => clearTimeout(timer))
+  const run = await tool.result.catch((error: unknown) => {
+    // What was seen until then has been seen.
+    console.error(error)
+    return null
+  })
+  clearTimeout(timer)
   const complete = samples.filter(({ at, processes }) => at < seconds && processes.length === 2)
-  const packets = run.devices.reduce((sum, { tx }) => sum + tx.packets, 0)
-  const lost = run.wires.reduce((sum, { counters }) => sum + counters.lost, 0)
+  const packets = run?.devices.reduce((sum, { tx }) => sum + tx.packets, 0) ?? null
+  const lost = run?.wires.reduce((sum, { counters }) => sum + counters.lost, 0) ?? null
   const mebibytes = ({ processes }: MemorySample): string =>
     processes.map((one) => (resident(one) / 2 ** 20).toFixed(1)).join(' and ')
   const middle = complete[complete.length >> 1]
   const last = complete[complete.length - 1]
   console.log(
-    `  ${seconds} s, ${packets} packets, ${lost} lost: program and virtual NICs take ${mebibytes(complete[0])} MiB at first, ` +
+    `  ${Math.round(last.at)} s, ${packets} packets, ${lost} lost: program and virtual NICs take ${mebibytes(complete[0])} MiB at first, ` +
       `${mebibytes(middle)} after ${Math.round(middle.at)} s, ${mebibytes(last)} at the end`,
   )
-  return { rate: RATE, seconds, packets, lost, samples: complete }
+  return { rate: RATE, seconds: last.at, packets, lost, samples: complete }
 }

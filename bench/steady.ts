@@ -19,8 +19,12 @@ function mark(): void {
   writeSync(1, `${MARK}\n`)
 }
 
-const [library, work, backend, warmUp, seconds] = process.argv.slice(2)
-const forwarder = new IxgbeShare(loadNative(library)).contestant(work as Work, backend as Backend, 32)
+const [library, work, backend, warmUp, seconds, batch = '32'] = process.argv.slice(2)
+const forwarder = new IxgbeShare(loadNative(library)).contestant(
+  work as Work,
+  backend as Backend,
+  Number(batch),
+)
 const run = (until: number): void => {
   while (performance.now() < until) for (let i = 0; i < 1000; i++) forwarder.round()
 }

@@ -3,6 +3,7 @@
  * tunnel, in Linux's vxlan, and in ours with Linux's at the other end. Runs of all three take turns; paired t-tests.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { tidied } from './lib/clean-up.ts'
 import { addHost, address, sh, startTool, tearDown, within } from './lib/hosts.ts'
 import { average, median, type PairedTest, pairedTest } from './lib/t-test.ts'
 
@@ -70,16 +71,14 @@ function setUp(): void {
   address(B, 'vxo', '10.3.0.2/24')
 }
 
-export async function tunnelPeers(runs: number): Promise<PeersResult> {
+export function tunnelPeers(runs: number): Promise<PeersResult> {
   const children: ChildProcess[] = []
-  try {
+  const work = async (): Promise<PeersResult> => {
     for (const tap of TAPS) sh('ip', 'tuntap', 'add', 'dev', tap, 'mode', 'tap')
-    children.push(await startTool(['forward', `virtual:tap=${PLAIN_A}`, `virtual:tap=${PLAIN_B}`]))
+    await startTool(['forward', `virtual:tap=${PLAIN_A}`, `virtual:tap=${PLAIN_B}`], children)
     const ends = ['--local', '192.0.2.1/24', '--remote', '192.0.2.2']
     const encap = ['--encap', 'vxlan', '--vni', '42']
-    children.push(
-      await startTool(['tunnel', `virtual:tap=${OUTER}`, `virtual:tap=${INNER}`, ...encap, ...ends]),
-    )
+    await startTool(['tunnel', `virtual:tap=${OUTER}`, `virtual:tap=${INNER}`, ...encap, ...ends], children)
     setUp()
     const [ip, ...echo] = within(B, process.execPath, '-e', ECHO)
     children.push(
@@ -89,9 +88,8 @@ export async function tunnelPeers(runs: number): Promise<PeersResult> {
     for (const address of Object.values(CONTESTANTS))
       sh(...within(A, 'ping', '-q', '-c', '3', '-i', '0.2', '-W', '5', address))
     return measure(runs)
-  } finally {
-    await tearDown(children, [A, B], TAPS)
   }
+  return tidied(work, () => tearDown(children, [A, B], TAPS))
 }
 
 function measure(runs: number): PeersResult {

@@ -1,4 +1,4 @@
-/** Into a VXLAN tunnel and out of it: nanoseconds per packet of the loops alone, beside C on the same memory layout. */
+/** Into a tunnel and out of it: nanoseconds per packet of the loops alone, beside C on the same memory layout. */
 import { makeEnter } from '../src/apps/tunnel/enter.ts'
 import { Fate } from '../src/apps/tunnel/fates.ts'
 import { Headers } from '../src/apps/tunnel/headers.ts'
@@ -11,6 +11,7 @@ import { addressOf } from '../src/linux/mapping.ts'
 import { PacketMemory } from '../src/memory/packets.ts'
 import { WasmSpace } from '../src/memory/wasm-space.ts'
 import { wordsOver } from '../src/packet/checksum.ts'
+import { parseMac } from '../src/packet/mac.ts'
 import { buildFrame, DEFAULT_TEMPLATE } from '../src/packet/template.ts'
 import { type Comparison, compare, type Contestant, type Effort } from './lib/measure.ts'
 import { koffiTunnel } from './lib/native-tunnel.ts'
@@ -19,6 +20,8 @@ const POOL_SHIFT = 11
 const BUFFER_SHIFT = 11
 const POOLS = 3
 const VNI = 42
+const PORT = 5555
+const INNER_MAC = parseMac('02:00:00:00:00:0b')
 /** In turn, as the packets of full rings are. */
 const PACKETS = 512
 const BATCH = 32
@@ -30,6 +33,7 @@ interface Loops {
 }
 
 export interface TunnelWork {
+  readonly encap: 'vxlan' | 'fou'
   readonly way: 'enter' | 'leave'
   /** Bytes of the inner frame. */
   readonly size: number
@@ -58,9 +62,10 @@ export class TunnelShare {
     this.ids = this.memory.batch(PACKETS)
   }
 
-  run({ way, size, checksum }: TunnelWork, effort: Effort): Comparison {
+  run({ encap, way, size, checksum }: TunnelWork, effort: Effort): Comparison {
     const { memory, ids } = this
-    const flags = { encap: 'vxlan', vni: VNI, ttl: 64, dscp: 0, udpChecksum: checksum } as const
+    const kind = encap === 'vxlan' ? { encap, vni: VNI } : { encap, port: PORT }
+    const flags = { ...kind, innerMac: INNER_MAC, ttl: 64, dscp: 0, udpChecksum: checksum } as const
     const [here, there] = [
       ['192.0.2.1', '192.0.2.2'],
       ['192.0.2.2', '192.0.2.1'],
@@ -75,18 +80,27 @@ export class TunnelShare {
     headers.refresh()
     const words = wordsOver(memory.u8)
     const enter = makeEnter(memory, words, headers, here)
-    const leave = makeLeave(memory, words, there, new Uint8Array(6))
+    // What comes out goes in again.
+    const hosts = INNER_MAC
+    const leave = makeLeave(memory, words, there, hosts)
     this.fill(size)
 
     const c = koffiTunnel(this.library)
     const u8 = addressOf(memory.u8.buffer as ArrayBuffer) + BigInt(memory.u8.byteOffset)
     const sizes = addressOf(memory.size.buffer as ArrayBuffer) + BigInt(memory.size.byteOffset)
-    const tunnel = c.tunnelNew(u8, sizes, headers.u8, VNI, checksum ? 1 : 0)
+    const tunnel = c.tunnelNew(
+      u8,
+      sizes,
+      headers.u8,
+      encap === 'fou' ? INNER_MAC : null,
+      VNI,
+      checksum ? 1 : 0,
+    )
     const plain = makePlainPath(memory, here, headers)
-    plain.change(headers)
+    plain.change(headers, hosts)
     const farHeaders = new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu))
     const far = makePlainPath(memory, there, farHeaders)
-    far.change(farHeaders)
+    far.change(farHeaders, hosts)
     const ts: Loops = {
       enter: () => {
         let bad = 0
@@ -142,7 +156,10 @@ export class TunnelShare {
     memory.reset()
     memory.allocate(0, ids, PACKETS)
     for (let i = 0; i < PACKETS; i++) {
-      memory.u8.set(buildFrame(DEFAULT_TEMPLATE, size, i & 63), memory.dataOffset(ids[i]))
+      memory.u8.set(
+        buildFrame({ ...DEFAULT_TEMPLATE, destinationMac: INNER_MAC }, size, i & 63),
+        memory.dataOffset(ids[i]),
+      )
       memory.size[ids[i]] = size
     }
   }

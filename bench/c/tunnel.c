@@ -1,6 +1,6 @@
 /*
- * VXLAN over IPv4 in C, on this project's memory layout, with the checks and the order of src/apps/tunnel: into the tunnel
- * (enter.ts, wrap.ts) and out of it (leave.ts, deliver.ts).
+ * VXLAN and IP in UDP (FOU) over IPv4 in C, on this project's memory layout, with the checks and the order of src/apps/tunnel: into
+ * the tunnel (enter.ts, wrap.ts) and out of it (leave.ts, deliver.ts). What has an argument `fou` is compiled once for each.
  */
 #include "nic.h"
 #include "pools.h"
@@ -8,17 +8,21 @@
 #include <string.h>
 
 #define ETHERNET 14
-#define HEADERS 50
 #define UDP_AT 34
+#define MOST_HEADERS 50
+#define HEADERS(fou) ((fou) ? 42 : MOST_HEADERS)
+#define PER_KIND static inline __attribute__((always_inline))
 
 struct tunnel {
 	uint8_t *u8;
 	uint16_t *size;
 	/* The headers of one network: ready but for what differs from packet to packet. */
-	uint8_t header[HEADERS];
+	uint8_t header[MOST_HEADERS];
 	uint32_t ip_sum, pseudo_sum;
 	uint8_t mac[6], local[4], remote[4];
-	uint32_t vni, longest, checksum;
+	/* FOU: Ethernet addresses of what comes out, which is for this end again. */
+	uint8_t inner[12];
+	uint32_t vni, port, longest, checksum, fou;
 	uint16_t by_vlan[4096];
 };
 
@@ -54,11 +58,19 @@ static inline uint32_t sum_words(const uint8_t *at, uint32_t bytes) {
 	return __builtin_bswap16((uint16_t)fold(sum));
 }
 
-struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, uint32_t vni, uint32_t checksum) {
+/* `inner_mac`: of this end, for FOU; else NULL. */
+struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, const uint8_t *inner_mac, uint32_t vni,
+			  uint32_t checksum) {
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
 	tunnel->u8 = u8;
 	tunnel->size = size;
-	memcpy(tunnel->header, header, HEADERS);
+	tunnel->fou = inner_mac != NULL;
+	if (inner_mac) {
+		memcpy(tunnel->inner, inner_mac, 6);
+		memcpy(tunnel->inner + 6, inner_mac, 6);
+	}
+	memcpy(tunnel->header, header, HEADERS(tunnel->fou));
+	tunnel->port = be16(header + UDP_AT + 2);
 	tunnel->ip_sum = sum_words(header + ETHERNET, 20);
 	tunnel->pseudo_sum = 17 + sum_words(header + ETHERNET + 12, 8);
 	/* The other end is in the same memory: what is sent to it comes from us. */
@@ -106,9 +118,20 @@ static uint32_t hash_frame(const uint8_t *frame, const uint8_t *at, uint32_t typ
 	return finish(hash_words(frame, 3, type));
 }
 
-static int enter(struct tunnel *tunnel, uint32_t id) {
+/* Bytes of an IP packet as its header says, 0: it is none. */
+static inline uint32_t ip_bytes(const uint8_t *at, uint32_t type, uint32_t left) {
+	if (type == 0x0800) {
+		const uint32_t header = (at[0] & 0xf) << 2, bytes = be16(at + 2);
+		return left >= 20 && at[0] >> 4 == 4 && header >= 20 && bytes >= header && bytes <= left ? bytes : 0;
+	}
+	const uint32_t bytes = 40 + be16(at + 4);
+	return left >= 40 && at[0] >> 4 == 6 && bytes <= left ? bytes : 0;
+}
+
+PER_KIND int enter(struct tunnel *tunnel, uint32_t id, const int fou) {
+	const uint32_t headers = HEADERS(fou);
 	uint8_t *start = tunnel->u8 + data_offset(id);
-	const uint32_t bytes = tunnel->size[id];
+	uint32_t bytes = tunnel->size[id];
 	if (bytes < ETHERNET) return -1;
 	uint32_t type = be16(start + 12);
 	uint8_t *at = start + ETHERNET;
@@ -117,17 +140,25 @@ static int enter(struct tunnel *tunnel, uint32_t id) {
 		type = be16(start + 16);
 		at += 4;
 	}
-	if (HEADERS + bytes > tunnel->longest) return -1;
-	const uint32_t left = bytes - (uint32_t)(at - start);
+	uint32_t left = bytes - (uint32_t)(at - start);
+	uint8_t *from = start;
+	if (fou) {
+		/* It has a port for IPv4 only. */
+		if (memcmp(start, tunnel->inner, 6) != 0 || type != 0x0800) return -1;
+		left = bytes = ip_bytes(at, type, left);
+		if (bytes == 0) return -1;
+		from = at;
+	}
+	if (headers + bytes > tunnel->longest) return -1;
 	uint32_t class = 0;
 	if (type == 0x0800 && left >= 20) class = at[1];
 	else if (type == 0x86dd && left >= 40) class = (at[0] & 0xf) << 4 | at[1] >> 4;
 	const uint32_t hash = hash_frame(start, at, type, left);
-	memmove(start + HEADERS, start, bytes);
-	memcpy(start, tunnel->header, HEADERS);
-	tunnel->size[id] = (uint16_t)(HEADERS + bytes);
+	memmove(start + headers, from, bytes);
+	memcpy(start, tunnel->header, headers);
+	tunnel->size[id] = (uint16_t)(headers + bytes);
 	uint8_t *ip = start + ETHERNET, *udp = start + UDP_AT;
-	const uint32_t length = HEADERS - ETHERNET + bytes, datagram = length - 20;
+	const uint32_t length = headers - ETHERNET + bytes, datagram = length - 20;
 	class &= 3;
 	ip[1] |= class;
 	put16(ip + 2, length);
@@ -141,7 +172,7 @@ static int enter(struct tunnel *tunnel, uint32_t id) {
 	return 0;
 }
 
-static int leave(struct tunnel *tunnel, uint32_t id) {
+PER_KIND int leave(struct tunnel *tunnel, uint32_t id, const int fou) {
 	uint8_t *start = tunnel->u8 + data_offset(id);
 	const uint32_t size = tunnel->size[id];
 	if (size < ETHERNET || memcmp(start, tunnel->mac, 6) != 0 || be16(start + 12) != 0x0800) return -1;
@@ -152,22 +183,31 @@ static int leave(struct tunnel *tunnel, uint32_t id) {
 	if ((be16(ip + 6) & 0x3fff) != 0 || ip[9] != 17) return -1;
 	uint8_t *udp = ip + header;
 	const uint32_t room = length - header, datagram = be16(udp + 4);
-	if (room < 8 || datagram < 8 || datagram > room || be16(udp + 2) != 4789) return -1;
+	if (room < 8 || datagram < 8 || datagram > room || be16(udp + 2) != tunnel->port) return -1;
 	if (be16(udp + 6) != 0) {
 		const uint32_t sum = fold(17 + datagram + sum_words(ip + 12, 8) + sum_words(udp, datagram));
 		if (sum != 0xffff) return -1;
 	}
-	uint8_t *vxlan = udp + 8;
-	if (datagram < 16 || (vxlan[0] & 0x08) == 0) return -1;
-	if ((uint32_t)(vxlan[4] << 16 | vxlan[5] << 8 | vxlan[6]) != tunnel->vni) return -1;
-	if (memcmp(ip + 12, tunnel->remote, 4) != 0) return -1;
-	uint8_t *from = vxlan + 8, *at = from + ETHERNET;
-	const uint32_t bytes = datagram - 16, outer = ip[1] & 3;
-	if (bytes < ETHERNET) return -1;
-	uint32_t type = be16(at - 2);
-	if (type == 0x8100 && bytes >= 18) {
-		at += 4;
+	const uint32_t outer = ip[1] & 3;
+	uint8_t *from = udp + 8, *at = from;
+	uint32_t bytes = datagram - 8, type = 0x0800;
+	if (fou) {
+		if (memcmp(ip + 12, tunnel->remote, 4) != 0 || bytes < 20) return -1;
+		bytes = ip_bytes(from, type, bytes);
+		if (bytes == 0) return -1;
+	} else {
+		if (bytes < 8 || (from[0] & 0x08) == 0) return -1;
+		if ((uint32_t)(from[4] << 16 | from[5] << 8 | from[6]) != tunnel->vni) return -1;
+		if (memcmp(ip + 12, tunnel->remote, 4) != 0) return -1;
+		from += 8;
+		bytes -= 8;
+		if (bytes < ETHERNET) return -1;
+		at = from + ETHERNET;
 		type = be16(at - 2);
+		if (type == 0x8100 && bytes >= 18) {
+			at += 4;
+			type = be16(at - 2);
+		}
 	}
 	const uint32_t inside = (uint32_t)(from + bytes - at);
 	if (outer != 0 && ((type == 0x0800 && inside >= 20) || (type == 0x86dd && inside >= 40))) {
@@ -179,8 +219,13 @@ static int leave(struct tunnel *tunnel, uint32_t id) {
 			put16(at + 10, ~fold((~be16(at + 10) & 0xffff) + (~before & 0xffff) + after));
 		} else if (after != before) at[1] = (uint8_t)((at[1] & 0xcf) | after << 4);
 	}
-	memmove(start, from, bytes);
-	tunnel->size[id] = (uint16_t)bytes;
+	const uint32_t bare = fou ? ETHERNET : 0;
+	memmove(start + bare, from, bytes);
+	if (fou) {
+		memcpy(start, tunnel->inner, 12);
+		put16(start + 12, type);
+	}
+	tunnel->size[id] = (uint16_t)(bare + bytes);
 	return 0;
 }
 
@@ -188,13 +233,19 @@ static int leave(struct tunnel *tunnel, uint32_t id) {
 double tunnel_enter(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
 	int bad = 0;
 	const double began = now_ns();
-	for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i]);
+	if (tunnel->fou)
+		for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i], 1);
+	else
+		for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i], 0);
 	return bad ? -1 : now_ns() - began;
 }
 
 double tunnel_leave(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
 	int bad = 0;
 	const double began = now_ns();
-	for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i]);
+	if (tunnel->fou)
+		for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i], 1);
+	else
+		for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i], 0);
 	return bad ? -1 : now_ns() - began;
 }

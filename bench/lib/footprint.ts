@@ -8,9 +8,12 @@ export interface Footprint {
   readonly anonymous: number
   /** Of the program's and its libraries' files, which all processes of one Node.js share. */
   readonly file: number
-  /** Of the memory for packets and rings that the program and its virtual NICs share: both count it. */
+  /**
+   * Its part of the memory for packets and rings, which is mapped by the program, by each of its workers and by its virtual NICs: all
+   * parts together are what there is of it. (RSS counts a page as often as it is mapped.)
+   */
   readonly shared: number
-  /** The same where it comes in huge pages, which the kernel counts apart. */
+  /** The same where it comes in huge pages, which the kernel counts apart, as often as they are mapped. */
   readonly huge: number
 }
 
@@ -19,10 +22,12 @@ export function footprints(pid: number): Footprint[] {
   return processes(pid).flatMap((each) => {
     try {
       const status = readFileSync(`/proc/${each}/status`, 'utf8')
-      const bytes = (name: string): number =>
-        Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
-      const [anonymous, file, shared] = ['RssAnon', 'RssFile', 'RssShmem'].map(bytes)
-      return [{ pid: each, anonymous, file, shared, huge: bytes('HugetlbPages') }]
+      const shares = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8')
+      const bytes = (text: string, name: string): number =>
+        Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024
+      const [anonymous, file] = ['RssAnon', 'RssFile'].map((name) => bytes(status, name))
+      const shared = bytes(shares, 'Pss_Shmem')
+      return [{ pid: each, anonymous, file, shared, huge: bytes(status, 'HugetlbPages') }]
     } catch {
       return []
     }

@@ -30,29 +30,35 @@ export function address(netns: string, dev: string, inner: string, ...more: stri
   sh('ip', '-n', netns, 'link', 'set', dev, ...more, 'up')
 }
 
-/** Starts ixy-ts, which sleeps while others are measured, and waits until it runs. */
-export async function startTool(args: readonly string[]): Promise<ChildProcess> {
+/** Starts ixy-ts, which sleeps while others are measured, and waits until it runs. It is added to `children` at once. */
+export async function startTool(args: readonly string[], children: ChildProcess[]): Promise<void> {
   const options = ['--mode', 'adaptive', '--json', '--log-level', 'error']
   const child = spawn(process.execPath, [BENCH_TOOL, ...args, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  children.push(child)
   const [started] = (await once(child.stdout ?? child, 'data')) as [Buffer]
   child.stdout?.resume()
   if (!started.includes('"start"')) throw new Error(`ixy-ts ${args[0]}: ${started.toString()}`)
-  return child
 }
 
-/** Ends what runs, the newest first, and removes hosts and interfaces, whether or not they are there. */
+/** Ends what runs, the newest first. */
+export async function endAll(children: readonly ChildProcess[]): Promise<void> {
+  for (const child of [...children].reverse()) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    await ended
+  }
+}
+
+/** Ends what runs and removes hosts and interfaces, whether or not they are there. */
 export async function tearDown(
   children: readonly ChildProcess[],
   hosts: readonly string[],
   links: readonly string[],
 ): Promise<void> {
-  for (const child of [...children].reverse()) {
-    const ended = once(child, 'close')
-    child.kill('SIGTERM')
-    await ended
-  }
+  await endAll(children)
   for (const netns of hosts) sh('sh', '-c', `ip netns del ${netns} 2>/dev/null || true`)
   for (const link of links) sh('sh', '-c', `ip link del ${link} 2>/dev/null || true`)
 }

@@ -2,7 +2,14 @@
 import koffi from 'koffi'
 
 export interface NativeTunnel {
-  tunnelNew(u8: bigint, size: bigint, header: Uint8Array, vni: number, checksum: number): bigint
+  tunnelNew(
+    u8: bigint,
+    size: bigint,
+    header: Uint8Array,
+    innerMac: Uint8Array | null,
+    vni: number,
+    checksum: number,
+  ): bigint
   /** Nanoseconds; less than 0: a packet has not gone through. */
   tunnelEnter(tunnel: bigint, ids: Int32Array, count: number): number
   tunnelLeave(tunnel: bigint, ids: Int32Array, count: number): number
@@ -12,7 +19,7 @@ export function koffiTunnel(path: string): NativeTunnel {
   const library = koffi.load(path)
   return {
     tunnelNew: library.func(
-      'void *tunnel_new(void *u8, void *size, void *header, uint32_t vni, uint32_t checksum)',
+      'void *tunnel_new(void *u8, void *size, void *header, void *innerMac, uint32_t vni, uint32_t checksum)',
     ),
     tunnelEnter: library.func('double tunnel_enter(void *tunnel, void *ids, uint32_t count)'),
     tunnelLeave: library.func('double tunnel_leave(void *tunnel, void *ids, uint32_t count)'),

@@ -2,7 +2,7 @@
  * A driver's share: nanoseconds per packet of receive and transmit code alone, on two device pairs, beside drivers in C on the
  * same work.
  */
-import { makeMover } from '../../src/apps/forward/app.ts'
+import { makeStep } from '../../src/apps/forward/app.ts'
 import { GeneratedFrames } from '../../src/apps/pktgen/frame-source.ts'
 import type { RxQueue, TxQueue } from '../../src/driver/device.ts'
 import { DataPort } from '../../src/engine/data-plane.ts'
@@ -124,8 +124,7 @@ export abstract class Share {
   ): Contestant {
     const [a, b] = queues.map(({ rx, tx }) => new DataPort(rx, tx))
     const batch = memory.batch(batchSize)
-    const there = makeMover(memory, a, b, batchSize, true)
-    const back = makeMover(memory, b, a, batchSize, true)
+    const step = makeStep(memory, a, b, batchSize, true, [])
     const source = new GeneratedFrames(memory, POOLS - 1, planFrames(DEFAULT_TEMPLATE, [FRAME]), {
       index: 0,
       of: 1,
@@ -133,10 +132,7 @@ export abstract class Share {
     const { steps, packets, receiving, full } = extent(work, batchSize)
     const runs = {
       forward: () => {
-        for (let i = 0; i < steps; i++) {
-          there()
-          back()
-        }
+        for (let i = 0; i < steps; i++) step()
       },
       receive: () => {
         for (let i = 0; i < steps; i++) memory.free(batch, 0, a.rx.receive(batch, batchSize))

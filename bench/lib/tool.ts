@@ -3,7 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { WireReport } from '../../src/vnic/wires/wire.ts'
-import { type Footprint, footprints } from './footprint.ts'
+import { type Footprint, footprints, processes } from './footprint.ts'
 
 /** Set by run.mjs. */
 const { BENCH_TOOL = '' } = process.env
@@ -24,6 +24,8 @@ export interface ToolRun {
   /** One for each queue of each device; none if there is one queue. */
   readonly queues: readonly PortTotals[]
   readonly wires: readonly WireReport[]
+  /** Of the command `capture`, else null. */
+  readonly capture: Readonly<Record<'captured' | 'dropped' | 'unwritten', number>> | null
   /** Each interval's devices, in order; packets are those of the interval. */
   readonly intervals: readonly (readonly PortTotals[])[]
   /** Milliseconds from the start of the process to the start of the data plane. */
@@ -39,10 +41,18 @@ interface Event {
   readonly elapsed: number
   readonly devices: readonly PortTotals[]
   readonly virtual?: readonly { readonly wires: readonly WireReport[] }[]
+  readonly capture?: ToolRun['capture']
   readonly error?: { readonly code: string; readonly message: string } | null
 }
 
 type Interval = PortTotals & Event
+
+export interface ToolOptions {
+  /** Starts what comes behind it in its own place: `taskset -c 0`. */
+  readonly under?: readonly string[]
+  /** Called when the data plane has started, and with each interval's first line. */
+  readonly look?: (pids: readonly number[]) => void
+}
 
 /** A run under way. */
 export interface Running {
@@ -54,19 +64,28 @@ export interface Running {
 }
 
 /** `flags`: of Node.js. Rejects when the program fails. */
-export function runTool(args: readonly string[], flags: readonly string[] = []): Promise<ToolRun> {
-  return startTool(args, flags).result
+export function runTool(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  options: ToolOptions = {},
+): Promise<ToolRun> {
+  return startTool(args, flags, options).result
 }
 
-export function startTool(args: readonly string[], flags: readonly string[] = []): Running {
+export function startTool(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  { under = [], look = () => undefined }: ToolOptions = {},
+): Running {
   const began = performance.now()
-  const child = spawn(process.execPath, [...flags, BENCH_TOOL, ...args, '--json', '--log-level', 'error'], {
+  const [program, ...rest] = [...under, process.execPath, ...flags, BENCH_TOOL, ...args]
+  const child = spawn(program, [...rest, '--json', '--log-level', 'error'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const pid = child.pid ?? 0
   let tellStarted: () => void = () => undefined
   const started = new Promise<void>((resolve) => (tellStarted = resolve))
-  const result = follow(child, args, began, tellStarted)
+  const result = follow(child, args, began, tellStarted, look)
   const startedOrFailed = Promise.race([started, result.then(() => undefined)])
   // Who waits for the result hears of a failure there.
   startedOrFailed.catch(() => undefined)
@@ -78,6 +97,7 @@ async function follow(
   args: readonly string[],
   began: number,
   tellStarted: () => void,
+  look: (pids: readonly number[]) => void,
 ): Promise<ToolRun> {
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
@@ -98,10 +118,14 @@ async function follow(
       startup = performance.now() - began
       atStart = footprints(child.pid ?? 0)
       tellStarted()
+      look(processes(child.pid ?? 0))
     } else if (event.event === 'interval') {
       const { index, queue } = event as Interval
       if (queue !== null) continue
-      if (index === 0) intervals.push([])
+      if (index === 0) {
+        intervals.push([])
+        look(processes(child.pid ?? 0))
+      }
       intervals.at(-1)?.push(event as Interval)
     } else if (event.event === 'end') end = event
   }
@@ -112,5 +136,16 @@ async function follow(
   const wires = (end.virtual ?? []).flatMap((nic) => nic.wires)
   const devices = end.devices.filter(({ queue }) => queue === null)
   const queues = end.devices.filter(({ queue }) => queue !== null)
-  return { elapsed: end.elapsed, devices, queues, wires, intervals, startup, footprints: atStart, other }
+  const capture = end.capture ?? null
+  return {
+    elapsed: end.elapsed,
+    devices,
+    queues,
+    wires,
+    capture,
+    intervals,
+    startup,
+    footprints: atStart,
+    other,
+  }
 }

@@ -64,6 +64,27 @@ export interface TxQueue {
   readonly room: () => number
   /** As room(), but returns how many packets are not known to be sent yet. */
   readonly pending: () => number
+  /**
+   * A function that does a step of all `passes` and returns how many packets were received; null if it can't be done for these queues
+   * together. It does the same as the calls of the queues that each Pass stands for, faster.
+   */
+  readonly mover?: (passes: readonly Pass[]) => (() => number) | null
+}
+
+/**
+ * What a forwarder does from one queue to another. A step of it:
+ *
+ *     const received = from.receive(batch, Math.min(most, to.room()))
+ *     for (each) data[touched]++
+ *     to.transmit(batch, 0, received)
+ */
+export interface Pass {
+  readonly from: RxQueue
+  readonly to: TxQueue
+  /** Packets per step, at most. */
+  readonly most: number
+  /** A byte that is incremented in each packet, null: none is. */
+  readonly touched: number | null
 }
 
 /**

@@ -13,8 +13,6 @@ import type { PollMode } from './types.ts'
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
 /** Empty polls in a row after which it asks itself whether it keeps a device from running. */
 const SOON = 32
-/** Empty polls between two looks at whether a device gets on: some 25 µs, longer than a poll of a virtual NIC takes. */
-const LOOK_EVERY = 500
 /** A poll by a system call takes so many times as long as one of a ring in memory. */
 const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
@@ -120,9 +118,8 @@ export class Sleeper {
       return true
     }
     if (!this.handsOver || emptyPolls >= this.patience) return false
-    if (emptyPolls === SOON) {
-      if (!handover.announce()) return false
-    } else if (emptyPolls % LOOK_EVERY !== 0 || !handover.stalled()) return false
+    // Whether a device gets on is no ground to sleep: under load one poll of a virtual NIC takes longer than any wait worth it.
+    if (emptyPolls !== SOON || !handover.announce()) return false
     handover.arm()
     return true
   }

@@ -93,6 +93,11 @@ export class DeviceEnd {
     return false
   }
 
+  /** True if there is a worker that wakes this end when it rings. */
+  get heard(): boolean {
+    return this.words[FIRST_DRIVER + CPU] !== 0
+  }
+
   /** About to sleep on `bed`: the device is to be polled once more after that. */
   arm(): void {
     Atomics.store(this.words, DEVICE_ASLEEP, WAKE_ME)

@@ -92,7 +92,7 @@ export class VirtualNic {
   }
 
   get alone(): boolean {
-    return this.wire.wakeFds.length === 0 && (!this.server.connected || this.server.sharedDoorbells)
+    return this.wire.wakeFds.length === 0 && (!this.server.connected || this.handover?.heard === true)
   }
 
   /** Creates the socket file and listens. Throws IXY_ERR_DEVICE_IN_USE, IXY_ERR_FILE, LinuxError. */
@@ -116,6 +116,10 @@ export class VirtualNic {
     const work = this.server.poll(now) + this.device.poll(now)
     if (this.server.sharedDoorbells) this.registers.handover.polled(work)
     return work
+  }
+
+  get lastMoved(): number {
+    return this.device.moved[1]
   }
 
   /** The next poll looks at the socket. Call after sleeping. */

@@ -20,6 +20,8 @@ export interface Pollable {
   /** What gives it work is a host that rings `handover`, its own clock, or nothing; no descriptor does but for control. */
   readonly alone: boolean
   poll(now: number): number
+  /** When frames last moved, on the clock of poll(); 0: never. */
+  readonly lastMoved: number
   nextEvent(now: number): number
   fds(): number[]
   /** Called after sleeping. */
@@ -40,14 +42,17 @@ const SPIN = 0.1
  */
 const DOZE = 5
 const NAP = 0.05
-/** Longest sleep, ms: the event loop must have its turns. */
+/** Longest sleep, ms: the event loop must have its turns, if for long there was nothing fewer of them. */
 const LONG_SLEEP = 25
+const LONGEST_SLEEP = 100
 /**
  * Longest sleep while a host needs watching, ms; and how it grows: by this share of the time without work, so that a
  * sleep never makes a pause much longer than it was already.
  */
-const SHORT_SLEEP = 10
+const SHORT_SLEEP = 20
 const SLEEP_SHARE = 1 / 20
+/** Milliseconds after a host has come in which its messages count as work: it is about to ring. Later ones only ask for counters. */
+const SETTLING = 1000
 
 /** Runs until `stop` is aborted. Rejects with whatever a NIC throws. */
 export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Promise<void> {
@@ -70,7 +75,7 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Pro
         now = performance.now()
       } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.keepsHost()) bed.arm()
       else if (now - idleSince > SPIN) {
-        if (bed.sleep(now, now - idleSince)) break
+        if (bed.sleep(now, now - bed.quietSince(idleSince))) break
       }
     }
     await eventLoopTurn()
@@ -88,6 +93,8 @@ function eventLoopTurn(): Promise<void> {
 class Bed {
   private readonly nics: readonly Pollable[]
   private generation = -1
+  /** When a host last came or went. */
+  private changed = 0
   private set = new PollSet([])
   private handovers: readonly DeviceEnd[] = []
   private words = new WordSet([], WAKE_ME)
@@ -96,6 +103,14 @@ class Bed {
 
   constructor(nics: readonly Pollable[]) {
     this.nics = nics
+  }
+
+  /** Since when no frame has moved, if messages have been dealt with until `idleSince`. */
+  quietSince(idleSince: number): number {
+    this.look()
+    let since = Math.min(idleSince, this.changed + SETTLING)
+    for (const { lastMoved } of this.nics) since = Math.max(since, lastMoved)
+    return since
   }
 
   /** True if a host is on the CPU of this thread and would go on if it could. */
@@ -132,7 +147,7 @@ class Bed {
    * `idle`: milliseconds without work. Returns false if it did not sleep.
    */
   sleep(now: number, idle: number): boolean {
-    let limit = LONG_SLEEP
+    let limit = Math.min(LONGEST_SLEEP, Math.max(LONG_SLEEP, idle * SLEEP_SHARE))
     let silent = false
     this.look()
     for (const nic of this.nics) {
@@ -140,7 +155,8 @@ class Bed {
       limit = Math.min(limit, nic.nextEvent(now) - now)
     }
     if (silent && idle < DOZE) {
-      if (limit > 2 * NAP) Atomics.wait(NEVER, 0, 0, NAP)
+      if (limit > 2 * NAP && this.nics.every(({ alone }) => alone)) this.arm()
+      else if (limit > 2 * NAP) Atomics.wait(NEVER, 0, 0, NAP)
       return false
     }
     if (silent) limit = Math.min(limit, SHORT_SLEEP, Math.max(1, idle * SLEEP_SHARE))
@@ -159,6 +175,7 @@ class Bed {
       generation += 2 * own + (sharedDoorbells ? 1 : 0)
     if (generation === this.generation) return
     this.generation = generation
+    this.changed = performance.now()
     this.set = new PollSet(this.nics.flatMap((nic) => nic.fds()))
     this.handovers = this.nics.flatMap(({ handover }) => handover ?? [])
     this.words = new WordSet(

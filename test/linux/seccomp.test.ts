@@ -140,3 +140,8 @@ testIf(noHeader, 'numbers are those of the C header', () => {
   for (const { name, number } of refusals({ stage: 'service', writesFiles: false }))
     if (number <= last) expect([name, numbers.get(name)]).toEqual([name, number])
 })
+
+test('threads may wait for each other, also by words that processes share', () => {
+  const [futex, futexWaitv] = [202, 449]
+  for (const number of [futex, futexWaitv]) expect(run(service, number)).toBe(ALLOW)
+})

@@ -8,6 +8,7 @@ class FakeNic implements Pollable {
   sharedDoorbells = false
   handover: DeviceEnd | null = null
   alone = true
+  lastMoved = 0
   readonly polls: number[] = []
   next = Infinity
   wakes = 0

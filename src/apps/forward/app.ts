@@ -27,16 +27,37 @@ export const forward: App<ForwardOptions, ForwardOptions> = {
   make({ memory, ports: [a, b], batchSize, rehearsal }, { touch, filter }) {
     const sieves =
       filter === null ? [] : [a, b].map((p) => makeSieve(filter, memory, p, batchSize, rehearsal))
-    const there = makeMover(memory, a, b, batchSize, touch, sieves[0])
-    const back = makeMover(memory, b, a, batchSize, touch, sieves[1])
     return {
-      step: () => there() + back(),
+      step: makeStep(memory, a, b, batchSize, touch, sieves),
       // It remembers nothing, and its code is compiled for these ports alone.
       reset: () => {
         for (const sieve of sieves) sieve.reset()
       },
     }
   },
+}
+
+/** A function that moves up to one batch in each direction and returns how many packets that were. `sieves`: of each port, if any. */
+export function makeStep(
+  memory: PacketMemory,
+  a: AppPort,
+  b: AppPort,
+  batchSize: number,
+  touch: boolean,
+  sieves: readonly Sieve[],
+): () => number {
+  const [touched, most] = [touch ? TOUCHED_BYTE : null, batchSize]
+  if (sieves.length === 0) {
+    const passes = [
+      { from: a.rx, to: b.tx, most, touched },
+      { from: b.rx, to: a.tx, most, touched },
+    ]
+    const together = a.tx.mover?.(passes) ?? null
+    if (together !== null) return together
+  }
+  const there = makeMover(memory, a, b, batchSize, touch, sieves[0])
+  const back = makeMover(memory, b, a, batchSize, touch, sieves[1])
+  return () => there() + back()
 }
 
 /**

@@ -60,7 +60,7 @@ export class TunnelEnd {
     if (!rehearsal) return
     this.pretence = new Pretence(memory, pools[0], job, this.enter)
     this.headers.ready.fill(1)
-    this.plain.change(this.headers)
+    this.plain.change(this.headers, this.hosts)
   }
 
   /** The rehearsal is over. */
@@ -95,8 +95,8 @@ export class TunnelEnd {
     this.seen = version
     const { headers, underlay, hosts, job, waiting, context } = this
     headers.refresh()
-    this.plain.change(headers)
     job.networks.forEach((_, i) => underlay.copyMac(underlay.hostOf(i), hosts, i * MAC_BYTES))
+    this.plain.change(headers, hosts)
     waiting.release(headers.ready, (id, network) => {
       const { memory, counters } = context
       this.frame.wrapPacket(memory, id)

@@ -18,6 +18,8 @@ interface Loops {
     bytes: number,
     ethernet: number,
     isIpv4: boolean,
+    frame: number,
+    port6: number,
     mask: number,
     withChecksums: boolean,
     ecn: number,
@@ -32,8 +34,8 @@ export interface PlainPath {
   enter(batch: Int32Array, from: number, to: number): number
   /** Takes the outer headers off likewise. */
   leave(batch: Int32Array, from: number, to: number): number
-  /** The headers have changed. */
-  change(headers: Headers): void
+  /** The headers have changed, or `hosts`: MAC addresses of the hosts at the inner side, by networks. */
+  change(headers: Headers, hosts: Uint8Array): void
 }
 
 /** Nothing is plain. */
@@ -43,11 +45,11 @@ const NONE: PlainPath = {
   change: () => undefined,
 }
 
-/** For the network without a VLAN, if there is one, of Ethernet frames; and if packets are in a WebAssembly memory. */
+/** For the network without a VLAN, if there is one; and if packets are in a WebAssembly memory. */
 export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: Headers): PlainPath {
   const { space } = memory
   const network = job.networks.findIndex(({ vlan }) => vlan === null)
-  if (space === null || network < 0 || job.encapsulation === 'fou') return NONE
+  if (space === null || network < 0) return NONE
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
     env: { memory: space.memory },
   })
@@ -55,6 +57,8 @@ export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: 
   const bytes = (length: number): Uint8Array => new Uint8Array(space.buffer, space.take(length), length)
   const [header, wanted, cared] = [bytes(layout.all), bytes(layout.all), bytes(layout.all)]
   cared.set(caredBits(job, layout))
+  const frame = bytes(2 * MAC_BYTES + 2)
+  frame.set(job.innerMac, MAC_BYTES)
   const ecn = bytes(ECN_AFTER_TUNNEL.length)
   ecn.set(ECN_AFTER_TUNNEL)
   loops.start(
@@ -66,6 +70,8 @@ export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: 
     layout.all,
     layout.ethernet,
     job.local.length === 4,
+    layout.inner === 0 ? frame.byteOffset : 0,
+    job.port6 ?? 0,
     job.dscp === null ? 0xff : 3,
     job.udpChecksum,
     ecn.byteOffset,
@@ -74,7 +80,8 @@ export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: 
   return {
     enter: (batch, from, to) => (ready ? from + loops.enter(batch.byteOffset + from * 4, to - from) : from),
     leave: (batch, from, to) => from + loops.leave(batch.byteOffset + from * 4, to - from),
-    change({ u8, stride, ipSums, pseudoSums, longest, ready: known }) {
+    change({ u8, stride, ipSums, pseudoSums, longest, ready: known }, hosts) {
+      frame.set(hosts.subarray(network * MAC_BYTES, (network + 1) * MAC_BYTES))
       header.set(u8.subarray(network * stride, network * stride + layout.all))
       wanted.set(returned(header, job, layout))
       ready = known[network] !== 0
@@ -116,6 +123,8 @@ function caredBits({ local, encapsulation, vlan }: TunnelJob, { ethernet, ip, al
   // Source port; length, checksum.
   bits.fill(0, udp, udp + 2)
   bits.fill(0, udp + 4, tunnel)
+  // The destination port of fou, which has one for each version of IP, is looked at as well.
+  if (encapsulation === 'fou') bits.fill(0, udp + 2, udp + 4)
   // VXLAN: of its flags that of a valid identifier, nothing that is reserved. Geneve: as we send it, without options.
   if (encapsulation === 'vxlan') {
     bits[tunnel] = 0x08

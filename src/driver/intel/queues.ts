@@ -9,7 +9,8 @@ import { OffloadTxRing } from './offload-tx-ring.ts'
 import { RxRing } from './rx-ring.ts'
 import { StandInCard } from './stand-in.ts'
 import { TxRing } from './tx-ring.ts'
-import { WasmRxRing, WasmTxRing } from './wasm-rings.ts'
+import { WasmRxRing } from './wasm-rx-ring.ts'
+import { WasmTxRing } from './wasm-tx-ring.ts'
 
 /** Where one ring is. */
 export interface RingSpec {

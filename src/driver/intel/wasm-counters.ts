@@ -5,12 +5,11 @@ import type { WasmSpace } from '../../memory/wasm-space.ts'
  * the data plane publishes its counters all the time.
  */
 export class Counters {
-  readonly at: number
   private readonly words: Uint32Array
 
-  constructor(space: WasmSpace, count: number) {
-    this.at = space.take(count * 8)
-    this.words = new Uint32Array(space.buffer, this.at, count * 2)
+  /** `at`: where they are in `space`. */
+  constructor(space: WasmSpace, at: number, count: number) {
+    this.words = new Uint32Array(space.buffer, at, count * 2)
   }
 
   get(counter: number): number {

@@ -13,9 +13,16 @@ export class Unsummed {}
 /** From this many bytes on the machine's own move is faster than vectors, for all its call. */
 const LONG: u32 = 1024
 
+/** 1, in a variable: vectors of constants are made anew for each use by V8 13, in loops too. */
+let one: i32 = 0
+
+export function startMoves(): void {
+  one = 1
+}
+
 /** Adds the 16-bit words of `words` to lanes. Signed ones are what there is an instruction for: each is taken as 0x8000 less. */
-function addWords(lanes: v128, words: v128): v128 {
-  return i32x4.add(lanes, i32x4.dot_i16x8_s(v128.xor(words, i16x8.splat(-0x8000)), i16x8.splat(1)))
+function addWords(lanes: v128, words: v128, signs: v128, ones: v128): v128 {
+  return i32x4.add(lanes, i32x4.dot_i16x8_s(v128.xor(words, signs), ones))
 }
 
 /** What `lanes` has of `blocks` times 16 bytes. */
@@ -52,6 +59,8 @@ export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
   }
   // Blocks of 16 from the start, and in the end one that lies partly over the last of them. What is written over has been read.
   const last = v128.load(from + bytes - 16)
+  const ones = i16x8.splat(<i16>one)
+  const signs = i16x8.splat(<i16>(one << 15))
   let lanes = i32x4.splat(0)
   let others = i32x4.splat(0)
   let source = up ? from + (bytes & ~15) : from
@@ -67,8 +76,8 @@ export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
     v128.store(target, b, 16)
     v128.store(target, c, 32)
     v128.store(target, d, 48)
-    if (summed) lanes = addWords(addWords(lanes, a), b)
-    if (summed) others = addWords(addWords(others, c), d)
+    if (summed) lanes = addWords(addWords(lanes, a, signs, ones), b, signs, ones)
+    if (summed) others = addWords(addWords(others, c, signs, ones), d, signs, ones)
     if (!up) source += 64
     if (!up) target += 64
   }
@@ -79,18 +88,18 @@ export function move<Way, Sum>(to: usize, from: usize, bytes: u32): u32 {
     const b = v128.load(source, 16)
     v128.store(target, a)
     v128.store(target, b, 16)
-    if (summed) lanes = addWords(addWords(lanes, a), b)
+    if (summed) lanes = addWords(addWords(lanes, a, signs, ones), b, signs, ones)
     if (!up) source += 32
     if (!up) target += 32
   }
   if ((bytes & 16) !== 0) {
     const a = v128.load(up ? from : source)
     v128.store(up ? to : target, a)
-    if (summed) others = addWords(others, a)
+    if (summed) others = addWords(others, a, signs, ones)
   }
   v128.store(to + bytes - 16, last)
   if (!summed) return 0
-  lanes = addWords(lanes, lastOf(last, bytes & 15))
+  lanes = addWords(lanes, lastOf(last, bytes & 15), signs, ones)
   return sumOfLanes(i32x4.add(lanes, others), (bytes >>> 4) + 1)
 }
 

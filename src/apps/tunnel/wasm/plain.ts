@@ -1,5 +1,5 @@
 /**
- * AssemblyScript, compiled to WebAssembly: the way of plain packets into a tunnel of VXLAN or Geneve and out of it. What ../enter.ts,
+ * AssemblyScript, compiled to WebAssembly: the way of plain packets into a tunnel and out of it. What ../enter.ts,
  * ../wrap.ts, ../leave.ts and ../deliver.ts do with them, in the same order; whatever is not plain is left to those, as it was.
  *
  * Plain is what belongs to the network without a VLAN, and has nothing wrong with it. Addresses are bytes from the start of the
@@ -8,7 +8,7 @@
  */
 import { SIZE } from '../../../memory/wasm-layout'
 import { SEED, finish, hashOf, hashOfAddresses, mix } from './hash'
-import { Down, Summed, Unsummed, Up, move } from './moves'
+import { Down, Summed, Unsummed, Up, move, startMoves } from './moves'
 import { IPV4, IPV6, VLAN, fold, load16, swap } from './words'
 
 /** Of a frame with an IPv4 header and ports. */
@@ -26,13 +26,22 @@ let headerBytes: u32 = 0
 let ethernetBytes: u32 = 0
 let ipv4: bool = false
 let ipBytes: u32 = 0
-/** From the IP header on. */
+/** Of UDP and what follows it. */
+let udpBytes: u32 = 0
+/** What is taken off inner frames: their Ethernet headers, or nothing. */
+let bareBytes: u32 = 0
+/** That header as frames come out with it, but for the type; behind the host's address is ours. */
+let frameAt: usize = 0
+/** From the IP header on, for a frame of no length. */
 let beyondEthernet: u32 = 0
-/** Of the headers: the first two bytes of IP, and the ports of UDP with as much of ours as is the same in all. */
+/** Of the headers: the first two bytes of IP, and the ports of UDP with as much of ours as is the same in all; for IPv6 inside 0 if there is none. */
 let firstOfIp: u32 = 0
 let ports: u32 = 0
+let ports6: u32 = 0
 let ipSum: u32 = 0
 let pseudoSum: u32 = 0
+/** With that of what is between UDP and the inner frame. */
+let sentSum: u32 = 0
 let classMask: u32 = 0
 let checksums: bool = false
 /** Of a frame that fits. */
@@ -41,7 +50,11 @@ let longest: i32 = 0
 let span: u32 = 0
 let ecnAt: usize = 0
 
-/** `header`: that of packets to the other end. `wanted`, `cared`: of packets from there, and the bits of it that count. `ecn`: see ECN_AFTER_TUNNEL. */
+/**
+ * `header`: that of packets to the other end. `wanted`, `cared`: of packets from there, and the bits of it that count. `frame`: 0, or
+ * where the Ethernet header of inner frames is, which are carried without. `port6`: where IPv6 packets go then, 0: nowhere. `ecn`: see
+ * ECN_AFTER_TUNNEL.
+ */
 export function start(
   packets: usize,
   shift: u32,
@@ -51,10 +64,13 @@ export function start(
   bytes: u32,
   ethernet: u32,
   isIpv4: bool,
+  frame: usize,
+  port6: u32,
   mask: u32,
   withChecksums: bool,
   ecn: usize,
 ): void {
+  startMoves()
   packetsAt = packets
   bufferBytes = 1 << shift
   headerAt = header
@@ -64,7 +80,11 @@ export function start(
   ethernetBytes = ethernet
   ipv4 = isIpv4
   ipBytes = isIpv4 ? 20 : 40
-  beyondEthernet = bytes - ethernet
+  udpBytes = bytes - ethernet - ipBytes
+  frameAt = frame
+  bareBytes = frame === 0 ? 0 : 14
+  beyondEthernet = bytes - ethernet - bareBytes
+  ports6 = port6 === 0 ? 0 : (swap(port6) << 16) | 0xc0
   classMask = mask
   checksums = withChecksums
   ecnAt = ecn
@@ -72,12 +92,14 @@ export function start(
 
 /** The headers have changed. `most`: of a frame with them. */
 export function change(ipHeaderSum: u32, pseudoHeaderSum: u32, most: u32): void {
+  const udp = headerAt + ethernetBytes + ipBytes
   ipSum = swap(fold(ipHeaderSum))
   pseudoSum = swap(fold(pseudoHeaderSum))
-  longest = most - headerBytes
+  sentSum = pseudoSum + tunnelSum(udp)
+  longest = most - headerBytes + bareBytes
   span = longest - SHORTEST
   firstOfIp = load<u16>(headerAt + ethernetBytes)
-  ports = ((<u32>load<u16>(headerAt + ethernetBytes + ipBytes, 2)) << 16) | 0xc0
+  ports = ((<u32>load<u16>(udp, 2)) << 16) | 0xc0
 }
 
 function dataOf(id: u32): usize {
@@ -109,8 +131,12 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     const id = load<u32>(next)
     const start = dataOf(id)
     const sizeAt = <usize>SIZE + ((<usize>id) << 1)
-    const bytes = <u32>load<u16>(sizeAt)
+    let bytes = <u32>load<u16>(sizeAt)
     const type = load<u32>(start, 12)
+    if (bareBytes !== 0) {
+      bytes = withoutPadding(start, bytes)
+      if (bytes === 0) return (<u32>(next - batch)) >>> 2
+    }
     let trafficClass = type >>> 24
     let hash: u32 = 0
     // Nearly all: IPv4 without options, TCP or UDP, whole. One after the other: V8 makes jumps of these, and longer code of &&.
@@ -133,15 +159,16 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     }
     trafficClass &= classMask
     const inner = start + headerBytes
-    const sum = move<Up, Sum>(inner, start, bytes)
+    const bare = bareBytes
+    const sum = move<Up, Sum>(inner, start + bare, bytes - bare)
     const header = headerAt
+    const back = header + (inner - start)
     v128.store(start, v128.load(header))
     v128.store(start, v128.load(header, 16), 16)
-    v128.store(start, v128.load(header, 32), 32)
-    const back = header + (inner - start)
-    if (!ipv4) v128.store(inner - 32, v128.load(back - 32))
+    if (!ipv4) v128.store(start, v128.load(header, 32), 32)
+    v128.store(inner - 32, v128.load(back - 32))
     v128.store(inner - 16, v128.load(back - 16))
-    store<u16>(sizeAt, <u16>(headerBytes + bytes))
+    store<u16>(sizeAt, <u16>(headerBytes + bytes - bare))
     const ip = start + ethernetBytes
     const length = bytes + beyondEthernet
     if (ipv4) finishIpv4(ip, length, trafficClass)
@@ -149,8 +176,14 @@ function enterWith<Sum>(batch: usize, count: u32): u32 {
     const ipHeader = ipBytes
     const udp = ip + ipHeader
     const datagram = swap(length - ipHeader)
-    store<u64>(udp, (<u64>(ports | (hash & 0xff3f))) | ((<u64>datagram) << 32))
-    if (idof<Sum>() === idof<Summed>()) finishChecksum(udp, pseudoSum + datagram + sum)
+    let between = ports | (hash & 0xff3f)
+    if (bare !== 0 && (type & 0xffff) === IPV6) between = ports6 | (hash & 0xff3f)
+    store<u64>(udp, (<u64>between) | ((<u64>datagram) << 32))
+    if (idof<Sum>() === idof<Summed>()) {
+      // The length stands in the pseudo header as well.
+      const sent = ~fold(sentSum + sum + (between & 0xffff) + (between >>> 16) + 2 * datagram) & 0xffff
+      store<u16>(udp, <u16>(sent === 0 ? 0xffff : sent), 6)
+    }
   }
   return count
 }
@@ -168,17 +201,37 @@ function finishIpv6(ip: usize, length: u32, trafficClass: u32, hash: u32): void 
   store<u16>(ip, <u16>swap(length), 4)
 }
 
-/** `sum`: of all but the headers from `udp` on, in which there is no checksum yet. */
-function finishChecksum(udp: usize, sum: u32): void {
-  const sent = ~fold(sum + headerSum(udp)) & 0xffff
-  store<u16>(udp, <u16>(sent === 0 ? 0xffff : sent), 6)
-}
-
 /** Of the headers of UDP and of the tunnel. */
 function headerSum(udp: usize): u32 {
-  const words: u64 =
-    <u64>load<u32>(udp) + <u64>load<u32>(udp, 4) + <u64>load<u32>(udp, 8) + <u64>load<u32>(udp, 12)
+  const words: u64 = <u64>load<u32>(udp) + <u64>load<u32>(udp, 4)
+  return fold(<u32>(words >> 32) + ((<u32>words) & 0xffff) + ((<u32>words) >>> 16)) + tunnelSum(udp)
+}
+
+function tunnelSum(udp: usize): u32 {
+  if (udpBytes === 8) return 0
+  const words: u64 = <u64>load<u32>(udp, 8) + <u64>load<u32>(udp, 12)
   return fold(<u32>(words >> 32) + ((<u32>words) & 0xffff) + ((<u32>words) >>> 16))
+}
+
+/** Bytes of a frame with an IP packet for this end to carry, without padding; 0: it is none, or not plain. */
+function withoutPadding(start: usize, bytes: u32): u32 {
+  if (load<u64>(start) << 16 !== load<u64>(frameAt, 6) << 16) return 0
+  const type = <u32>load<u16>(start, 12)
+  const whole: u32 = 14 + lengthOf(start + 14, type, bytes - 14)
+  return whole > 14 && whole <= bytes ? whole : 0
+}
+
+/** Bytes of an IP packet as its header says, which may not be there; 0: it is none, or not plain. */
+function lengthOf(at: usize, type: u32, left: u32): u32 {
+  if (type !== IPV4) return lengthOfIpv6(at, type, left)
+  const length = load16(at + 2)
+  return load<u8>(at) === 0x45 && length >= 20 ? length : 0
+}
+
+function lengthOfIpv6(at: usize, type: u32, left: u32): u32 {
+  // ICMPv6 may be a question that ends here.
+  const plain = type === IPV6 && ports6 !== 0 && <i32>left >= 40 && load<u8>(at) >> 4 === 6
+  return plain && load<u8>(at, 6) !== 58 ? 40 + load16(at + 4) : 0
 }
 
 /** Takes the outer headers off likewise. */
@@ -192,7 +245,7 @@ export function leave(batch: usize, count: u32): u32 {
   const w4 = v128.load(wantedAt + headers - 16)
   const c0 = v128.load(caredAt)
   const c1 = v128.load(caredAt, 16)
-  const c2 = v128.load(caredAt, 32)
+  const c2 = ipv4 ? i32x4.splat(0) : v128.load(caredAt, 32)
   const c3 = v128.load(caredAt + headers - 32)
   const c4 = v128.load(caredAt + headers - 16)
   for (let i: u32 = 0; i < count; i++) {
@@ -213,7 +266,7 @@ export function leave(batch: usize, count: u32): u32 {
     const udp = ip + ipBytes
     const datagram = load16(udp + 4)
     // What is carried has at least 16 bytes.
-    if (datagram < 16 + 16) return i
+    if (datagram < udpBytes + 16) return i
     let outer: u32
     if (ipv4) {
       const length = load16(ip + 2)
@@ -225,15 +278,33 @@ export function leave(batch: usize, count: u32): u32 {
       outer = (load16(ip) >>> 4) & 3
     }
     // What is marked may have to be dropped, and is rare.
-    if (outer !== 0 && !marked(from + 14, load<u16>(from, 12), outer)) return i
-    const bytes = datagram - 16
+    const bare = bareBytes
+    const bytes = datagram - udpBytes
+    let type: u32 = 0
+    if (bare !== 0) {
+      type = typeOf(udp, from, bytes)
+      if (type === 0) return i
+    } else if (outer !== 0) type = load<u16>(from, 12)
+    if (outer !== 0 && !marked(from + 14 - bare, type, outer)) return i
     if (load<u16>(udp, 6) === 0) {
       if (checksums && !ipv4) return i
-      move<Down, Unsummed>(start, from, bytes)
+      move<Down, Unsummed>(start + bare, from, bytes)
     } else if (!moveIfRight(start, headers, bytes, pseudoSum + swap(datagram) + headerSum(udp))) return i
-    store<u16>(sizeAt, <u16>bytes)
+    if (bare !== 0) {
+      store<u64>(start, load<u64>(frameAt))
+      store<u32>(start, load<u32>(frameAt, 8), 8)
+      store<u16>(start, <u16>type, 12)
+    }
+    store<u16>(sizeAt, <u16>(bytes + bare))
   }
   return count
+}
+
+/** EtherType of the IP packet at `at`, of `bytes` bytes, that is carried without Ethernet; 0: it is not plain. */
+function typeOf(udp: usize, at: usize, bytes: u32): u32 {
+  const type = load<u8>(at) >> 4 === 4 ? IPV4 : IPV6
+  const port = <u32>load<u16>(udp, 2)
+  return port === (type === IPV4 ? ports : ports6) >>> 16 && lengthOf(at, type, bytes) === bytes ? type : 0
 }
 
 /** The checksum of an IPv4 header without options. */
@@ -256,8 +327,9 @@ function moveIfRight(start: usize, headers: u32, bytes: u32, sum: u32): bool {
   const h2 = v128.load(start, 32)
   const h3 = v128.load(from - 32)
   const h4 = v128.load(from - 16)
-  if (fold(sum + move<Down, Summed>(start, from, bytes)) === 0xffff) return true
-  memory.copy(from, start, bytes)
+  const to = start + bareBytes
+  if (fold(sum + move<Down, Summed>(to, from, bytes)) === 0xffff) return true
+  memory.copy(from, to, bytes)
   v128.store(start, h0)
   v128.store(start, h1, 16)
   v128.store(start, h2, 32)

@@ -1,0 +1,131 @@
+/** Draws the sweeps that have been measured, each into a file of its own. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { resident } from './lib/footprint.ts'
+import { type Panel, type Plot, plotSvg } from './lib/plot-svg.ts'
+import type { ControlCost } from './scale-control.ts'
+import type { Measured, Share } from './scale-share.ts'
+import type { MemoryOverTime } from './scale-time.ts'
+import type { Point, Spread } from './scale-tool.ts'
+
+/** As the results keep it: what has not been measured is missing. */
+export interface Measurements {
+  readonly share?: Share
+  readonly queues?: readonly Point[]
+  readonly devices?: readonly Point[]
+  readonly rings?: readonly Point[]
+  readonly frames?: readonly Point[]
+  readonly flows?: { readonly points: readonly Point[]; readonly spread: readonly Spread[] }
+  readonly control?: readonly ControlCost[]
+  readonly time?: MemoryOverTime
+}
+
+const mebibytes = (kib: number): number => kib / 1024
+
+/** Rate, memory and start-up of the whole program. */
+function panelsOf(points: readonly Point[]): Panel[] {
+  const series = (label: string, of: (point: Point) => number): Panel['series'][number] => ({
+    label,
+    points: points.map((point) => [point.x, of(point)] as const),
+  })
+  return [
+    { title: 'Mpps, sum of all devices', series: [series('', ({ mpps }) => mpps)] },
+    {
+      title: 'MiB resident, without packets',
+      series: [
+        series('program', ({ ownKib }) => mebibytes(ownKib[0])),
+        series('virtual NICs', ({ ownKib }) => mebibytes(ownKib[1])),
+      ],
+    },
+    { title: 'ms until packets flow', series: [series('', ({ startup }) => startup)] },
+  ]
+}
+
+function shareOf(title: string, all: readonly Measured[], x: (one: Measured) => number): Panel {
+  const of = (what: 'min' | 'median'): Panel['series'][number] => ({
+    label: what === 'min' ? 'least' : 'median',
+    points: all.map((one) => [x(one), one[what]] as const),
+  })
+  return { title, series: [of('min'), of('median')] }
+}
+
+function plots({
+  share,
+  queues,
+  devices,
+  rings,
+  frames,
+  flows,
+  control,
+  time,
+}: Measurements): Record<string, Plot> {
+  const drawn: Record<string, Plot | null> = {
+    queues:
+      queues === undefined
+        ? null
+        : { title: 'More queues', x: 'queues, a worker each', logarithmic: true, panels: panelsOf(queues) },
+    devices:
+      devices === undefined
+        ? null
+        : { title: 'More devices', x: 'devices, in pairs', logarithmic: false, panels: panelsOf(devices) },
+    rings:
+      rings === undefined
+        ? null
+        : { title: 'Larger rings', x: 'descriptors per ring', logarithmic: true, panels: panelsOf(rings) },
+    frames:
+      frames === undefined
+        ? null
+        : { title: 'Longer packets', x: 'bytes per packet', logarithmic: true, panels: panelsOf(frames) },
+  }
+  if (flows !== undefined) {
+    const spread = flows.spread.map((one) => [one.flows, one.busiest] as const)
+    const [rate, memory] = panelsOf(flows.points)
+    const even = {
+      title: 'load of the busiest of 8 queues, 1 is even',
+      series: [{ label: '', points: spread }],
+    }
+    drawn['flows'] = { title: 'More flows', x: 'flows', logarithmic: true, panels: [rate, memory, even] }
+  }
+  if (share !== undefined) {
+    drawn['share'] = {
+      title: 'The driver’s share of a packet: TypeScript, forward, batch 32',
+      x: 'descriptors per ring, bytes per packet, buffers per pool',
+      logarithmic: true,
+      panels: [
+        shareOf('ns per packet, by ring', share.rings, ({ ring }) => ring),
+        shareOf('ns per packet, by length', share.frames, ({ frameBytes }) => frameBytes),
+        shareOf('ns per packet, by pool', share.pools, ({ poolShift }) => 1 << poolShift),
+      ],
+    }
+  }
+  if (control !== undefined) {
+    const clients = [...new Set(control.map((one) => one.clients))]
+    const series = clients.map((count) => ({
+      label: `${count} clients`,
+      points: control.filter((one) => one.clients === count).map((one) => [one.queues, one.mainMs] as const),
+    }))
+    const title = 'ms of the main thread per second'
+    drawn['control'] = { title: 'Counting', x: 'queues', logarithmic: true, panels: [{ title, series }] }
+  }
+  if (time !== undefined) {
+    const series = ['program', 'virtual NICs'].map((label, i) => ({
+      label,
+      points: time.samples.map(({ at, processes }) => [at / 60, resident(processes[i]) / 2 ** 20] as const),
+    }))
+    drawn['time'] = {
+      title: 'Resident memory of a long run',
+      x: 'minutes',
+      logarithmic: false,
+      panels: [{ title: 'MiB', series }],
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(drawn).flatMap(([name, plot]) => (plot === null ? [] : [[name, plot]])),
+  )
+}
+
+/** Writes `scaling-<sweep>.svg` into the folder. */
+export function drawSweeps(measurements: Measurements, folder: string): void {
+  for (const [name, plot] of Object.entries(plots(measurements)))
+    writeFileSync(join(folder, `scaling-${name}.svg`), plotSvg(plot))
+}

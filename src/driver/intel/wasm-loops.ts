@@ -1,0 +1,60 @@
+/** The code of wasm/: one instance for each WebAssembly memory, which works on all rings of the worker. */
+import type { PacketMemory } from '../../memory/packets.ts'
+import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
+import type { WasmSpace } from '../../memory/wasm-space.ts'
+import code from './wasm/entry.wasm'
+
+/** What wasm/entry.ts exports. `ring`, `passes`: where their states are. */
+export interface WasmLoops {
+  startRx(
+    ring: number,
+    descriptors: number,
+    ids: number,
+    entries: number,
+    pool: number,
+    bottom: number,
+    longest: number,
+  ): void
+  receive(ring: number, batch: number, limit: number): number
+  startTx(
+    ring: number,
+    descriptors: number,
+    ids: number,
+    batches: number,
+    entries: number,
+    poolShift: number,
+    buffers: number,
+    longest: number,
+  ): void
+  transmit(ring: number, batch: number, count: number): number
+  room(ring: number): number
+  pending(ring: number): number
+  startMoves(buffers: number, bufferShift: number): void
+  move(passes: number, count: number): number
+}
+
+const instances = new WeakMap<PacketMemory, WasmLoops>()
+
+/** The instance for `packets`, which stand in `space`. */
+export function wasmLoops(space: WasmSpace, packets: PacketMemory): WasmLoops {
+  const known = instances.get(packets)
+  if (known !== undefined) return known
+  const module = new WebAssembly.Module(code)
+  const calls = importsOfTx(packets)
+  const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls }
+  const loops = new WebAssembly.Instance(module, imports).exports as unknown as WasmLoops
+  loops.startMoves(packets.u8.byteOffset, packets.bufferShift)
+  instances.set(packets, loops)
+  return loops
+}
+
+/** What the transmit loop calls when something is not as usual. */
+function importsOfTx(packets: PacketMemory): Record<string, unknown> {
+  const { size, longest } = packets
+  return {
+    padPacket: (id: number, length: number) => packets.pad(id, length),
+    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
+    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
+    refuseSurplus,
+  }
+}

@@ -1,0 +1,4 @@
+/** AssemblyScript, compiled to WebAssembly: all that the worker does with its rings. One instance for each memory. */
+export { receive, startRx } from './rx'
+export { pending, room, startTx, transmit } from './tx'
+export { move, startMoves } from './move'
