@@ -13,6 +13,8 @@ import type { PollMode } from './types.ts'
 const PATIENCE: Readonly<Record<PollMode, number>> = { poll: 2000, interrupt: 1, adaptive: 2000 }
 /** Empty polls in a row after which it asks itself whether it keeps a device from running. */
 const SOON = 32
+/** Polls that have found something until it tells devices again on which CPU it is, less one: a mask. */
+const TELL_EVERY = 1023
 /** A poll by a system call takes so many times as long as one of a ring in memory. */
 const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
@@ -41,6 +43,8 @@ export class Sleeper {
   private owes = true
   private lazy = false
   private emptyPolls = 0
+  /** Modulo 2^32. */
+  private usefulPolls = 0
   /** Polls that have found nothing, modulo 2^32. */
   idlePolls = 0
 
@@ -71,6 +75,8 @@ export class Sleeper {
   busy(): void {
     this.emptyPolls = 0
     this.owes = true
+    this.usefulPolls = (this.usefulPolls + 1) | 0
+    if ((this.usefulPolls & TELL_EVERY) === 0) this.handover?.announce()
   }
 
   /**

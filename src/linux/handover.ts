@@ -4,7 +4,6 @@
  * is in vain, and may be what keeps its partner from running. So they tell each other in a page that they share where they run
  * and when they sleep, and the one whose turn it is wakes the other.
  *
- *     BEAT             The device counts its polls: it stands still while the device is off its CPU.
  *     DEVICE_ASLEEP    0: the device would run if it could. WAKE_ME: it sleeps on this word, or is about to. RESTS: it sleeps until
  *                      something else wakes it.
  *     DEVICE_CPU       The number of the CPU on which it runs, + 1; 0: it hasn't said.
@@ -24,10 +23,9 @@ export const LONGEST = 0.5
 
 /** Indices of 32-bit words. What different threads write is in different cache lines. */
 const LINE = 16
-const BEAT = 0
-const DEVICE_ASLEEP = LINE
-const DEVICE_CPU = LINE + 1
-const FIRST_DRIVER = 2 * LINE
+const DEVICE_ASLEEP = 0
+const DEVICE_CPU = 1
+const FIRST_DRIVER = LINE
 const ASLEEP = 0
 const CPU = 1
 /** The word of one that sleeps on it. */
@@ -51,7 +49,7 @@ function wake(words: Int32Array, page: bigint, word: number): void {
 export class DeviceEnd {
   private readonly words: Int32Array
   private readonly address: bigint
-  private beat = 0
+  private readonly fence = new Int32Array(1)
   private cpu = 0
   /** Work has been done since the workers were last woken. */
   private owes = false
@@ -70,10 +68,10 @@ export class DeviceEnd {
   /** Called after each poll that has done so much `work`: wakes the workers that wait for it. */
   polled(work: number): void {
     const { words } = this
-    // Before it reads what the workers have written: they must see the work, or be seen asleep.
-    Atomics.store(words, BEAT, (this.beat = (this.beat + 1) | 0))
     if (work > 0) this.owes = true
     if (!this.owes) return
+    // Before it reads what the workers have written: they must see the work, or be seen asleep.
+    Atomics.store(this.fence, 0, 0)
     let owes = false
     for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
       if (Atomics.load(words, at + ASLEEP) === 0) continue
@@ -84,7 +82,7 @@ export class DeviceEnd {
     this.owes = owes
   }
 
-  /** Says where this thread runs. Returns true if a worker is on the same CPU and would go on if it could. */
+  /** Says where this thread runs; what is said is soon not true any more, so it is to be said often. Returns true if a worker is on the same CPU and would go on if it could. */
   announce(cpu: number): boolean {
     const { words } = this
     if (this.cpu !== cpu + 1) Atomics.store(words, DEVICE_CPU, (this.cpu = cpu + 1))
@@ -124,7 +122,6 @@ export class DeviceEnd {
 /** The driver's end: a worker, and the devices of its queues. */
 export class DriverEnd {
   private readonly ends: readonly { words: Int32Array; address: bigint; own: number }[]
-  private readonly beats: Int32Array
   private readonly fence = new Int32Array(1)
   private readonly set: WordSet
   private cpu = 0
@@ -137,7 +134,6 @@ export class DriverEnd {
       address: page,
       own: FIRST_DRIVER + queue * LINE,
     }))
-    this.beats = new Int32Array(this.ends.length)
     this.set = new WordSet(
       this.ends.map(({ address, own }) => address + BigInt((own + ASLEEP) * 4)),
       WAKE_ME,
@@ -155,7 +151,7 @@ export class DriverEnd {
     }
   }
 
-  /** Says where this thread runs. Returns true if a device is on the same CPU and would go on if it could. */
+  /** Says where this thread runs, which is to be said often. Returns true if a device is on the same CPU and would go on if it could. */
   announce(): boolean {
     const cpu = currentCpu() + 1
     let kept = false
@@ -166,18 +162,6 @@ export class DriverEnd {
     }
     this.cpu = cpu
     return kept
-  }
-
-  /** Returns true if a device that should run has not polled since the last call. */
-  stalled(): boolean {
-    let stalled = false
-    for (let i = 0; i < this.ends.length; i++) {
-      const { words } = this.ends[i]
-      const beat = Atomics.load(words, BEAT)
-      if (beat === this.beats[i] && Atomics.load(words, DEVICE_ASLEEP) === 0) stalled = true
-      this.beats[i] = beat
-    }
-    return stalled
   }
 
   /** Says that this thread is about to sleep. The rings are to be polled once more after that. */

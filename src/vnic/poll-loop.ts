@@ -62,6 +62,8 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Pro
   while (!stop.aborted) {
     const end = performance.now() + SLICE
     let now = end - SLICE
+    // The scheduler moves threads that are never idle, too, and a host that takes this one for a neighbour of its CPU sleeps.
+    bed.announce()
     while (now < end) {
       let work = 0
       for (const nic of nics) work += nic.poll(now)
@@ -73,7 +75,7 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Pro
       } else if (bed.armed) {
         bed.handOver(now)
         now = performance.now()
-      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.keepsHost()) bed.arm()
+      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.announce()) bed.arm()
       else if (now - idleSince > SPIN) {
         if (bed.sleep(now, now - bed.quietSince(idleSince))) break
       }
@@ -113,8 +115,8 @@ class Bed {
     return since
   }
 
-  /** True if a host is on the CPU of this thread and would go on if it could. */
-  keepsHost(): boolean {
+  /** Tells hosts where this thread runs. Returns true if one of them is on the same CPU and would go on if it could. */
+  announce(): boolean {
     this.look()
     if (this.handovers.length === 0) return false
     const cpu = currentCpu()
