@@ -23,30 +23,31 @@ export interface Measurements {
 const mebibytes = (kib: number): number => kib / 1024
 
 /** Rate, memory and start-up of the whole program. */
-function panelsOf(points: readonly Point[]): Panel[] {
+function panelsOf(x: string, points: readonly Point[]): Panel[] {
   const series = (label: string, of: (point: Point) => number): Panel['series'][number] => ({
     label,
     points: points.map((point) => [point.x, of(point)] as const),
   })
   return [
-    { title: 'Mpps, sum of all devices', series: [series('', ({ mpps }) => mpps)] },
+    { title: 'Mpps, sum of all devices', x, series: [series('', ({ mpps }) => mpps)] },
     {
       title: 'MiB resident, without packets',
+      x,
       series: [
         series('program', ({ ownKib }) => mebibytes(ownKib[0])),
         series('virtual NICs', ({ ownKib }) => mebibytes(ownKib[1])),
       ],
     },
-    { title: 'ms until packets flow', series: [series('', ({ startup }) => startup)] },
+    { title: 'ms until packets flow', x, series: [series('', ({ startup }) => startup)] },
   ]
 }
 
-function shareOf(title: string, all: readonly Measured[], x: (one: Measured) => number): Panel {
+function shareOf(x: string, all: readonly Measured[], value: (one: Measured) => number): Panel {
   const of = (what: 'min' | 'median'): Panel['series'][number] => ({
     label: what === 'min' ? 'least' : 'median',
-    points: all.map((one) => [x(one), one[what]] as const),
+    points: all.map((one) => [value(one), one[what]] as const),
   })
-  return { title, series: [of('min'), of('median')] }
+  return { title: 'ns per packet', x, series: [of('min'), of('median')] }
 }
 
 function plots({
@@ -63,49 +64,49 @@ function plots({
     queues:
       queues === undefined
         ? null
-        : { title: 'More queues', x: 'queues, a worker each', logarithmic: true, panels: panelsOf(queues) },
+        : { title: 'More queues', logarithmic: true, panels: panelsOf('queues, a worker each', queues) },
     devices:
       devices === undefined
         ? null
-        : { title: 'More devices', x: 'devices, in pairs', logarithmic: false, panels: panelsOf(devices) },
+        : { title: 'More devices', logarithmic: false, panels: panelsOf('devices, in pairs', devices) },
     rings:
       rings === undefined
         ? null
-        : { title: 'Larger rings', x: 'descriptors per ring', logarithmic: true, panels: panelsOf(rings) },
+        : { title: 'Larger rings', logarithmic: true, panels: panelsOf('descriptors per ring', rings) },
     frames:
       frames === undefined
         ? null
-        : { title: 'Longer packets', x: 'bytes per packet', logarithmic: true, panels: panelsOf(frames) },
+        : { title: 'Longer packets', logarithmic: true, panels: panelsOf('bytes per packet', frames) },
   }
   if (flows !== undefined) {
     const spread = flows.spread.map((one) => [one.flows, one.busiest] as const)
-    const [rate, memory] = panelsOf(flows.points)
+    const [rate, memory] = panelsOf('flows', flows.points)
     const even = {
       title: 'load of the busiest of 8 queues, 1 is even',
+      x: 'flows',
       series: [{ label: '', points: spread }],
     }
-    drawn['flows'] = { title: 'More flows', x: 'flows', logarithmic: true, panels: [rate, memory, even] }
+    drawn['flows'] = { title: 'More flows', logarithmic: true, panels: [rate, memory, even] }
   }
   if (share !== undefined) {
     drawn['share'] = {
       title: 'The driver’s share of a packet: TypeScript, forward, batch 32',
-      x: 'descriptors per ring, bytes per packet, buffers per pool',
       logarithmic: true,
       panels: [
-        shareOf('ns per packet, by ring', share.rings, ({ ring }) => ring),
-        shareOf('ns per packet, by length', share.frames, ({ frameBytes }) => frameBytes),
-        shareOf('ns per packet, by pool', share.pools, ({ poolShift }) => 1 << poolShift),
+        shareOf('descriptors per ring', share.rings, ({ ring }) => ring),
+        shareOf('bytes per packet', share.frames, ({ frameBytes }) => frameBytes),
+        shareOf('buffers per pool', share.pools, ({ poolShift }) => 1 << poolShift),
       ],
     }
   }
   if (control !== undefined) {
     const clients = [...new Set(control.map((one) => one.clients))]
     const series = clients.map((count) => ({
-      label: `${count} clients`,
+      label: `${count} ${count === 1 ? 'client' : 'clients'}`,
       points: control.filter((one) => one.clients === count).map((one) => [one.queues, one.mainMs] as const),
     }))
     const title = 'ms of the main thread per second'
-    drawn['control'] = { title: 'Counting', x: 'queues', logarithmic: true, panels: [{ title, series }] }
+    drawn['control'] = { title: 'Counting', logarithmic: true, panels: [{ title, x: 'queues', series }] }
   }
   if (time !== undefined) {
     const series = ['program', 'virtual NICs'].map((label, i) => ({
@@ -114,9 +115,8 @@ function plots({
     }))
     drawn['time'] = {
       title: 'Resident memory of a long run',
-      x: 'minutes',
       logarithmic: false,
-      panels: [{ title: 'MiB', series }],
+      panels: [{ title: 'MiB', x: 'minutes', series }],
     }
   }
   return Object.fromEntries(

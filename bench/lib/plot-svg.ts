@@ -1,4 +1,4 @@
-/** Small line plots side by side, which share what stands on the horizontal axis. Legible on light and dark pages. */
+/** Small line plots side by side. They bring their own background, light or dark as the reader's system is, and so are legible on any page. */
 
 export interface Series {
   readonly label: string
@@ -8,13 +8,13 @@ export interface Series {
 export interface Panel {
   /** What is on the vertical axis, with its unit. */
   readonly title: string
+  /** What is on the horizontal axis, with its unit. */
+  readonly x: string
   readonly series: readonly Series[]
 }
 
 export interface Plot {
   readonly title: string
-  /** What is on the horizontal axis, with its unit. */
-  readonly x: string
   /** Else linear from 0. */
   readonly logarithmic: boolean
   readonly panels: readonly Panel[]
@@ -22,26 +22,30 @@ export interface Plot {
 
 const PANEL = 330
 const HEIGHT = 300
-const [LEFT, RIGHT, TOP, BOTTOM] = [56, 14, 66, 48]
+const [LEFT, RIGHT, TOP, BOTTOM] = [56, 20, 66, 48]
 /** Horizontal grid lines, about. */
 const LINES = 5
+/** So many values of a linear axis are marked one by one, more by whole multiples. */
 const MARKS = 9
+/** About as wide as a character is, and the room between two labels. */
+const [CHARACTER, GAP] = [7.3, 5]
 
-const STYLE = `text{fill:#333}.grid{stroke:#ddd}.s0{stroke:#1f6fb4;fill:#1f6fb4}.s1{stroke:#c4541a;fill:#c4541a}.s2{stroke:#2a8a4a;fill:#2a8a4a}.s3{stroke:#8a4fa8;fill:#8a4fa8}path{fill:none!important;stroke-width:1.8}text.s0,text.s1,text.s2,text.s3{stroke:none}@media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}.s0{stroke:#6db3f2;fill:#6db3f2}.s1{stroke:#f0935a;fill:#f0935a}.s2{stroke:#6ccf8a;fill:#6ccf8a}.s3{stroke:#c79be0;fill:#c79be0}}`
+const STYLE = `.page{fill:#fff}text{fill:#333}.grid{stroke:#ddd}.s0{stroke:#1f6fb4;fill:#1f6fb4}.s1{stroke:#c4541a;fill:#c4541a}.s2{stroke:#2a8a4a;fill:#2a8a4a}.s3{stroke:#8a4fa8;fill:#8a4fa8}path{fill:none!important;stroke-width:1.8}text.s0,text.s1,text.s2,text.s3{stroke:none}@media(prefers-color-scheme:dark){.page{fill:#0d1117}text{fill:#ddd}.grid{stroke:#444}.s0{stroke:#6db3f2;fill:#6db3f2}.s1{stroke:#f0935a;fill:#f0935a}.s2{stroke:#6ccf8a;fill:#6ccf8a}.s3{stroke:#c79be0;fill:#c79be0}}`
 
-export function plotSvg({ title, x, logarithmic, panels }: Plot): string {
+export function plotSvg({ title, logarithmic, panels }: Plot): string {
   const width = panels.length * PANEL
-  const drawn = panels.map((panel, i) => drawPanel(panel, i * PANEL, x, logarithmic))
+  const drawn = panels.map((panel, i) => drawPanel(panel, i * PANEL, logarithmic))
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" font-family="sans-serif" font-size="12">
 <title>${escape(title)}</title>
 <style>${STYLE}</style>
+<rect class="page" width="${width}" height="${HEIGHT}"/>
 ${text(width / 2, 18, title, 'text-anchor="middle" font-size="14"')}
 ${drawn.join('\n')}
 </svg>
 `
 }
 
-function drawPanel({ title, series }: Panel, left: number, xTitle: string, logarithmic: boolean): string {
+function drawPanel({ title, x: xTitle, series }: Panel, left: number, logarithmic: boolean): string {
   const xs = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b)
   const highest = Math.max(...series.flatMap(({ points }) => points.map(([, y]) => y)))
   const step = niceStep(highest / LINES)
@@ -58,9 +62,14 @@ function drawPanel({ title, series }: Panel, left: number, xTitle: string, logar
     parts.push(line(x0, y, x1, y))
     parts.push(text(x0 - 6, y + 4, number(i * step, step), 'text-anchor="end"'))
   }
-  for (const mark of marks(xs, logarithmic)) {
+  // From right to left: the largest value has its label, a smaller one only where there is room.
+  let room = Infinity
+  for (const mark of marks(xs, logarithmic).reverse()) {
+    const half = (short(mark).length * CHARACTER) / 2
     parts.push(line(across(mark), y0, across(mark), y0 + 4))
+    if (across(mark) + half > room) continue
     parts.push(text(across(mark), y0 + 18, short(mark), 'text-anchor="middle"'))
+    room = across(mark) - half - GAP
   }
   parts.push(text((x0 + x1) / 2, y0 + 38, xTitle, 'text-anchor="middle"'))
   let label = x0
@@ -75,19 +84,15 @@ function drawPanel({ title, series }: Panel, left: number, xTitle: string, logar
         parts.push(`<circle class="s${i}" cx="${across(px).toFixed(1)}" cy="${up(py).toFixed(1)}" r="2.6"/>`)
     if (series.length > 1) {
       parts.push(text(label, TOP - 9, name, `class="s${i}"`))
-      label += 14 + name.length * 6.6
+      label += 14 + name.length * CHARACTER
     }
   })
   return parts.join('\n')
 }
 
-/** The values that are there, or whole multiples where those are many. */
+/** The values that are there, or whole multiples where those are many; ascending. */
 function marks(xs: readonly number[], logarithmic: boolean): number[] {
-  if (logarithmic) {
-    const every = Math.ceil(xs.length / MARKS)
-    return xs.filter((_, i) => i % every === 0)
-  }
-  if (xs.length <= MARKS) return [...xs]
+  if (logarithmic || xs.length <= MARKS) return [...xs]
   const last = xs[xs.length - 1]
   const step = niceStep(last / 6)
   return Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => i * step)

@@ -85,6 +85,11 @@ export interface Plan<Job> {
   finish?(devices: readonly DroppedBy[], late: () => boolean): Promise<void>
   /** What the run has found out, for its result. `results`: what each worker has returned, of those that could. */
   result?(results: readonly unknown[]): unknown
+  /**
+   * Packets that it has sent and that are still to come back, asked once it has been told to send no more: the run waits for them,
+   * two seconds at most, and half a second after a signal. Not where all ends of wires are this run's own, as it knows then what is under way.
+   */
+  underWay?(): number
   /** For those who watch the run: asked in the main thread, about once a second. null: it measures none. */
   roundTrips?(): RoundTrips | null
   /** Gives back what it holds. Called once, whatever became of the run. */

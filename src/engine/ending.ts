@@ -11,6 +11,8 @@ const ALLOWED_CARD = 5_000
 const ALLOWED_UNHURRIED = 45_000
 /** Milliseconds from the beginning of a hurried end until … */
 export const DEADLINES = {
+  /** what an app has sent has come back to it, … */
+  back: 500,
   /** nothing is waited for any more that is under way in virtual cards, … */
   settled: 900,
   /** the workers have emptied their rings, … */
@@ -24,6 +26,8 @@ export const DEADLINES = {
   /** and the virtual cards have closed their files. */
   closed: 1_350,
 } as const
+/** Milliseconds for workers to empty their rings where nobody is in a hurry. */
+export const DRAIN_DEADLINE = 2_000
 /** Milliseconds in which vfio-user servers may answer at the end. */
 const SERVERS = 800
 const LOOK_EVERY = 20

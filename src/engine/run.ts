@@ -1,7 +1,7 @@
 /** One run of an app from first register to last: the control plane. */
 import { type IxyError, asIxyError } from '../errors.ts'
 import { Crew } from './crew.ts'
-import { DEADLINES, Ending } from './ending.ts'
+import { DEADLINES, DRAIN_DEADLINE, Ending } from './ending.ts'
 import { keepCounting, reportIntervals } from './intervals.ts'
 import { Links } from './links.ts'
 import { Recruits } from './recruits.ts'
@@ -10,19 +10,17 @@ import { StatisticsBoard } from './statistics-board.ts'
 import { offerTelemetry } from './telemetry.ts'
 import { Audit } from './audit.ts'
 import { type EndReason, type RunObserver, type RunOptions, type RunResult, neverStarted } from './types.ts'
-import { Bell, aborted, sleep } from './wait.ts'
+import { Bell, aborted } from './wait.ts'
 import { watchedSample } from './watched-sample.ts'
+import { windDown } from './wind-down.ts'
 import { Workload } from './workload.ts'
 import { VERSION } from '../version.ts'
 import { Undo } from '../undo.ts'
 
-/** The same where nobody is in a hurry, for workers and for the closing of files. */
-const DRAIN_DEADLINE = 2_000
+/** Milliseconds for the closing of files where nobody is in a hurry. */
 const CLOSE_DEADLINE = 2_000
 /** Milliseconds that the process of a virtual device may take to say why it ends. */
 const LAST_WORDS = 500
-/** Milliseconds for packets that are still to come back by way of a device whose sources aren't ours to stop. */
-const UNDER_WAY = 500
 /** Milliseconds between two looks at links, devices and virtual wires. */
 const WATCH_EVERY = 100
 /** The same for a run that may sleep: a look costs several reads of registers. */
@@ -142,7 +140,9 @@ class Run {
     this.ending.begins(reason)
     undo.runQuietly()
     try {
-      if (crew !== null) await this.windDown(crew)
+      if (crew !== null)
+        this.endedAt =
+          (await windDown({ session, crew, workload: this.workload, ending: this.ending })) ?? this.endedAt
     } catch (cause) {
       error ??= await this.explain(cause)
     }
@@ -262,35 +262,5 @@ class Run {
     if (this.options.app.app.generates === true) return false
     const finite = (this.session.virtual?.latest() ?? []).filter((nic) => nic.finite)
     return finite.length > 0 && finite.every((nic) => nic.ended)
-  }
-
-  /** Lets what is under way come out: first apps and wires stop sending, then the cards stop receiving. */
-  private async windDown(crew: Crew): Promise<void> {
-    const { session } = this
-    session.assertAlive()
-    crew.quiet(session.virtualIndexes.length === session.devices.length)
-    if (session.virtual !== null)
-      await this.settle(
-        crew,
-        session.virtual.quiesce(() => this.ending.late(DEADLINES.settled)),
-      )
-    for (const device of session.devices) device.stopReceiving()
-    await crew.stop(this.ending.left(DEADLINES.drained, DRAIN_DEADLINE))
-    await session.virtual?.flush(() => this.ending.late(DEADLINES.flushed))
-  }
-
-  /** Waits until nothing moves any more in the virtual cards, which `settled` tells. */
-  private async settle(crew: Crew, settled: Promise<unknown>): Promise<void> {
-    const rest = new AbortController()
-    const still = Promise.race([settled, crew.failed]).finally(() => rest.abort())
-    const { devices, virtualIndexes } = this.session
-    const others = devices.filter((_, index) => !virtualIndexes.includes(index))
-    if (others.length > 0) {
-      await Promise.race([still, sleep(UNDER_WAY, rest.signal)])
-      // What others send may never end. It has been counted until now, so the run lasts until now.
-      if (!rest.signal.aborted) this.endedAt = performance.now()
-      for (const device of others) device.stopReceiving()
-    }
-    await still
   }
 }

@@ -10,6 +10,7 @@ import type { ArenaFile } from '../memory/wasm-space.ts'
 import { type DeviceAddress, formatDevice, parseDevice } from '../pci/address.ts'
 import type { Transport } from '../pci/transport.ts'
 import { Undo } from '../undo.ts'
+import { wireClaims } from '../vnic/wires/parse.ts'
 import type { App } from './app.ts'
 import { DEFAULTS } from './settings.ts'
 import { type Placement, allocateAt, place } from './placement.ts'
@@ -56,6 +57,8 @@ export class Session {
   readonly virtual: VirtualNics | null
   /** For each report of `virtual`, the index of its device. */
   readonly virtualIndexes: readonly number[]
+  /** All ends of all wires are its own: no TAP, no card of anybody else's. */
+  readonly closed: boolean
   /** Where memory is and workers should be. */
   readonly placement: Placement
   /** Packets per batch: as wanted, or what suits the devices. */
@@ -69,6 +72,7 @@ export class Session {
     queueSets: readonly QueueSet[]
     virtual: VirtualNics | null
     virtualIndexes: readonly number[]
+    closed: boolean
     placement: Placement
     batchSize: number
     transports: readonly Transport[]
@@ -78,6 +82,7 @@ export class Session {
     this.queueSets = parts.queueSets
     this.virtual = parts.virtual
     this.virtualIndexes = parts.virtualIndexes
+    this.closed = parts.closed
     this.placement = parts.placement
     this.batchSize = parts.batchSize
     this.transports = parts.transports
@@ -145,6 +150,7 @@ export class Session {
         queueSets,
         virtual,
         virtualIndexes: indexes,
+        closed: addresses.every(isClosed),
         placement,
         batchSize,
         transports,
@@ -192,6 +198,10 @@ export class Session {
     this.undo.runQuietly()
     return (await this.virtual?.close(milliseconds)) ?? null
   }
+}
+
+function isClosed(address: DeviceAddress): boolean {
+  return address.kind === 'virtual' && !wireClaims(address.wire).some(({ use }) => use === 'tap')
 }
 
 /** One child process for all virtual NICs of the command. */

@@ -65,6 +65,11 @@ export class Workload {
     return asAppNow(this.app.file, () => this.plan.result?.(results) ?? null)
   }
 
+  /** Packets that it has sent and waits for. */
+  underWay(): number {
+    return asAppNow(this.app.file, () => this.plan.underWay?.() ?? 0)
+  }
+
   /** What it has measured up to now; null if it measures none. */
   roundTrips(): RoundTrips | null {
     return this.plan.roundTrips?.() ?? null

@@ -1,4 +1,7 @@
-import { LAUNCHER, describeIf, ixy, missing, objects, sh } from './support.ts'
+import path from 'node:path'
+import { LAUNCHER, Tool, describeIf, ixy, missing, objects, sh, temporaryDirectory } from './support.ts'
+
+const temporaryFolder = temporaryDirectory()
 
 interface Latency extends Record<string, number | null> {
   sent: number
@@ -50,6 +53,25 @@ test('--latency says so when nothing comes back', async () => {
   expect(code).toBe(0)
   expect(stderr).toMatch(/no packet came back whose round trip could be measured \(--latency\)/)
   expect(latency).toMatchObject({ sent: 100, returned: 0, lost: 100, count: 0, p50: null, max: null })
+})
+
+test('what comes back by way of another process is waited for', async () => {
+  const [a, b] = ['a.sock', 'b.sock'].map((name) => path.join(temporaryFolder, name))
+  const vnic = new Tool(['vnic', a, b, '--json'])
+  await vnic.until(/"event":"start"/)
+  // The last of them comes back 0.3 s after it was sent.
+  const far = new Tool(['forward', `vfio-user:${b}`, 'virtual:loop,rate=1kpps,queue=600', '--json'])
+  await far.until(/"event":"start"/)
+  const args = ['--latency', '-n', '600', '--rate', '2kpps', '--expect-loss', '0', '--json', '--quiet']
+  const { code, stdout, stderr } = await ixy('pktgen', `vfio-user:${a}`, ...args)
+  await far.kill('SIGTERM')
+  await vnic.kill('SIGTERM')
+  expect(stderr).not.toMatch(/expect-loss/)
+  expect(code).toBe(0)
+  const end = objects(stdout, 'end')[0] as unknown as { devices: { rx: { packetsPerSecond: number } }[] }
+  expect(end).toMatchObject({ reason: 'count', latencyMicroseconds: { sent: 600, returned: 600, lost: 0 } })
+  // The run lasts until the last has come back: its rate isn't higher than what the way carries.
+  expect(end.devices[0].rx.packetsPerSecond).toBeLessThan(1100)
 })
 
 test.each([1, 2])('--latency measures every packet that comes back to %i queues', async (queues) => {

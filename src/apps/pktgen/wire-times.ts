@@ -184,7 +184,7 @@ function timesOf(book: LatencyBook): SampledTimes {
   return {
     min,
     mean,
-    p50,
+    p50: from(2, p50),
     p90: from(10, p90),
     p99: from(100, p99),
     p999: from(1000, latency?.p999 ?? null),

@@ -123,7 +123,8 @@ export class Connection {
       this.tellIfSlow(command)
       const { header: answer, ...reply } = this.receiveReply(deadline)
       this.idleSince = performance.now()
-      this.waited += this.idleSince - begin
+      // Longer than the deadline only if this program was itself stopped meanwhile: a container that is paused, say.
+      this.waited += Math.min(this.deadline, this.idleSince - begin)
       if (this.waited > PATIENCE * this.deadline) {
         reply.fds.forEach(closeInBackground)
         throw this.tooSlow()
@@ -225,9 +226,11 @@ export class Connection {
         command === Command.VERSION
           ? 'it may be serving another client: end that one'
           : 'it hangs: start it again'
+      const seconds = Number((waited / 1000).toFixed(2))
+      const since = seconds > 0 ? `within ${seconds} s` : 'before the run had to end'
       return new IxyError(
         'IXY_ERR_DEVICE_GONE',
-        `the server of ${this.name} didn't answer ${commandName(command ?? 0)} within ${Number((waited / 1000).toFixed(2))} s`,
+        `the server of ${this.name} didn't answer ${commandName(command ?? 0)} ${since}`,
         hint,
         { cause: error },
       )

@@ -40,7 +40,6 @@ export class Receive {
   unheard = 0
   /** Frames for another address or VLAN. No register counts those either. */
   filtered = 0
-
   /** Verify IP and TCP/UDP checksums and report packet types, as a card always does (82599 §7.1.11). */
   private readonly inspectAll: boolean
   private readonly registers: CardRegisters

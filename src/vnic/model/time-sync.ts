@@ -37,7 +37,7 @@ export class TimeSync {
   /** Frames from the wire are to be asked whether they get a stamp: as long as there is room for one. */
   receiving = false
   private readonly registers: CardRegisters
-  private readonly clock: () => number
+  readonly clock: () => number
   private readonly time: SystemTime
   private readonly words: SystemTimeWords = new Uint32Array(2)
   private readonly info = new PacketInfo()
@@ -80,19 +80,18 @@ export class TimeSync {
   }
 
   /**
-   * A frame whose descriptor asked for a stamp has left. Returns when, on the clock given to the constructor; undefined if it got no
-   * stamp.
+   * A frame whose descriptor asked for a stamp has left at `moment`, on the clock given to the constructor. Returns false if it got no
+   * stamp: there is one already that the host has not read, or none is to be given.
    */
-  sent(): number | undefined {
+  sent(moment: number): boolean {
     const { registers, words } = this
     const control = registers.get(REG.TSYNCTXCTL)
-    if ((control & TX.EN.mask) === 0 || (control & TX.TXTT.mask) !== 0) return undefined
-    const now = this.clock()
-    this.time.read(words, now)
+    if ((control & TX.EN.mask) === 0 || (control & TX.TXTT.mask) !== 0) return false
+    this.time.read(words, moment)
     registers.set(REG.TXSTMPL, words[0])
     registers.set(REG.TXSTMPH, words[1])
     registers.set(REG.TSYNCTXCTL, control | TX.TXTT.mask)
-    return now
+    return true
   }
 
   /**

@@ -29,8 +29,10 @@ export interface Egress {
   send(memory: Bytes, offset: number, length: number, now: number): boolean
   /** The same for several; returns how many it has taken. */
   sendBurst(burst: Burst, now: number): number
-  /** The frame that send() has taken last was to get a time stamp. */
-  stamp(): void
+  /** Milliseconds on a monotonic clock: when a frame leaves that is given to send() now. */
+  moment(): number
+  /** The frame that send() has taken last was to get a time stamp; it left at `moment`. */
+  stamp(moment: number): void
 }
 
 /**
@@ -215,8 +217,11 @@ export class TxQueue extends Ring {
       this.packetEnd = used
     }
     while (packet.pending) {
-      if (this.spent >= budget || !egress.send(packet.memory, 0, packet.length, now)) return 0
-      if (packet.timed) egress.stamp()
+      if (this.spent >= budget) return 0
+      // Before it is sent: whoever has it may send it back before this thread runs on.
+      const moment = packet.timed ? egress.moment() : 0
+      if (!egress.send(packet.memory, 0, packet.length, now)) return 0
+      if (packet.timed) egress.stamp(moment)
       this.count(packet.memory.u8, 0, packet.length)
       this.spent += FRAME_COST + (packet.length >> CHECKSUM_SHIFT)
       packet.advance(pad)

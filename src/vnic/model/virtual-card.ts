@@ -256,9 +256,12 @@ export class VirtualCard implements Port, Egress {
     return true
   }
 
-  stamp(): void {
-    const left = this.timeSync.sent()
-    if (left !== undefined && !this.loopback) this.wire.stamped?.(left)
+  moment(): number {
+    return this.timeSync.clock()
+  }
+
+  stamp(moment: number): void {
+    if (this.timeSync.sent(moment) && !this.loopback) this.wire.stamped?.(moment)
   }
 
   sendBurst(burst: Burst, now: number): number {

@@ -172,6 +172,19 @@ describe('transmit', () => {
     host.poll()
     expect([valid(host), stamp(host)]).toEqual([true, now])
   })
+
+  test('what the wire takes its time for comes after the stamp: the frame may be back by then', () => {
+    const host = clocked()
+    host.write(REG.TSYNCTXCTL, TX.EN.mask)
+    const send = host.wire.send.bind(host.wire)
+    host.wire.send = (...frame) => {
+      host.time += 20
+      return send(...frame)
+    }
+    const before = systemTime(host)
+    sendTimed(host, 0)
+    expect([host.wire.sent.length, valid(host), stamp(host)]).toEqual([1, true, before])
+  })
 })
 
 const SYNC = 0
