@@ -1,7 +1,7 @@
 /** The end of a run: the last counts of all who know them, and what they say when they are laid side by side. */
 import type { NicReport } from '../vnic/child-protocol.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
-import { type Span, activeSeconds } from './activity.ts'
+import { type Span, activeSeconds, spansOf } from './activity.ts'
 import { type Balance, type Passage, type PortCounts, balanceOf } from './balance.ts'
 import type { Crew } from './crew.ts'
 import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
@@ -76,10 +76,9 @@ export class Audit {
       balance,
       loss: { judged: reason === '', reason, ...lossOf(app, ports, balance) },
     }
-    // A virtual card knows exactly when it moved something, of others the workers know it less exactly.
-    const exact = final && nics.every((nic) => nic !== null)
-    const moved = nics.map((nic) => nic?.moved ?? null)
-    return new Audit(parts, exact ? moved : [...moved, ...(crew?.moved() ?? [])])
+    const others = !final || nics.some((nic) => nic === null)
+    const cards = nics.map((nic) => nic?.moved ?? null)
+    return new Audit(parts, spansOf(cards, crew?.moved() ?? [], others))
   }
 
   /** Seconds in which packets moved, of the `elapsed` that the run took. */

@@ -182,7 +182,7 @@ export class Crew {
     }
   }
 
-  /** When each worker has seen packets move, to some 64 polls. */
+  /** When packets moved in each worker: the first to a poll, the last to some 64. */
   moved(): Span[] {
     return this.members.map(({ ofWorker }) => {
       return ofWorker[FIRST_MOVED] === 0 ? null : { first: ofWorker[FIRST_MOVED], last: ofWorker[LAST_MOVED] }

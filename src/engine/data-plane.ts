@@ -108,9 +108,24 @@ export class DataPlane {
   run(): void {
     const { steps } = this
     steps.begin?.(new Float64Array(this.control.buffer)[STARTED])
+    this.awaitFirst()
     while (this.running()) this.rest(steps.step())
     this.beQuiet()
     this.drain()
+  }
+
+  /**
+   * Steps until packets have moved, and notes when that began: before the step that moved the first of them. The next
+   * publication may be thousands of packets later, and an average from then on would have them in no time.
+   */
+  private awaitFirst(): void {
+    const { clock, counters, ports, steps } = this
+    const began = new Float64Array(1)
+    while (!ports.some(hasMoved) && this.running()) {
+      clock.write(began, 0)
+      this.rest(steps.step())
+    }
+    if (ports.some(hasMoved)) counters[ports.length * COUNTERS + FIRST_MOVED] = began[0]
   }
 
   /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */
@@ -195,7 +210,8 @@ export class DataPlane {
     if (this.sleeper !== null) this.idleBefore = this.sleeper.idlePolls
     if (packets === before[0]) return
     before[0] = packets
-    if (counters[ofWorker + FIRST_MOVED] === 0) this.clock.write(counters, ofWorker + FIRST_MOVED)
     this.clock.write(counters, ofWorker + LAST_MOVED)
   }
 }
+
+const hasMoved = ({ rx, tx }: DataPort): boolean => rx.packets + tx.packets > 0

@@ -185,8 +185,9 @@ class Run {
     )
     undo.push(() => telemetry.close())
     observer.started(devices)
-    for (const device of session.devices) device.start()
+    // What the cards count has its time, from the first of them on.
     this.startedAt = performance.now()
+    for (const device of session.devices) device.start()
     this.ending.started()
     crew.run()
     this.workload.started(

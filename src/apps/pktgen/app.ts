@@ -71,8 +71,9 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
 
   return {
     begin(startedAt) {
-      // Packet k of the run is due k / rate after its start, whichever worker sends it.
-      if (pacer !== null && job.rate !== null) pacer.begin(startedAt + (share.index / job.rate) * 1000)
+      // Packet k of the run is due k / rate after its start, whichever worker sends it. A mere limit owes nothing for the time before.
+      if (pacer !== null && job.rate !== null && !job.limitOnly)
+        pacer.begin(startedAt + (share.index / job.rate) * 1000)
       source.begin?.(startedAt)
       probe?.begin(startedAt)
     },

@@ -73,8 +73,8 @@ export class StreamFrames implements FrameSource {
   begin(startedAt: number): void {
     const { index } = this.share
     this.pacers.forEach((pacer, stream) => {
-      const { rate } = this.jobs[stream]
-      if (pacer !== null && rate !== null) pacer.begin(startedAt + (index / rate) * 1000)
+      const { rate, limitOnly } = this.jobs[stream]
+      if (pacer !== null && rate !== null && !limitOnly) pacer.begin(startedAt + (index / rate) * 1000)
     })
   }
 

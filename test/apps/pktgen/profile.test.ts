@@ -200,6 +200,21 @@ describe('several streams', () => {
     expect(source.sent).toBeLessThanOrEqual(20_001)
   })
 
+  test('line rate is owed nothing for the time before the first packet', () => {
+    const streams = profile('streams: [{}]', 's')
+    const [{ frames }] = makeJobs(
+      { ...OPTIONS, streams },
+      { physical: [false], queues: 1, mtu: 1500 },
+      null,
+      10_000,
+    )
+    if (frames.kind !== 'streams') throw new Error('no streams')
+    const memory = makeMemory()
+    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, { now: () => 1009 })
+    source.begin(1000)
+    expect(source.next(new Int32Array(32), 32)).toBe(1)
+  })
+
   test('end, each after its count, and several workers send together what one would', () => {
     const texts = (packets: Buffer[]): string[] => packets.map((frame) => frame.toString('latin1')).sort()
     const one = sent(counted, 0, 1, Infinity)

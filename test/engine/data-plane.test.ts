@@ -1,0 +1,73 @@
+/** When a worker says that packets moved. */
+import { activeSeconds } from '../../src/engine/activity.ts'
+import { DataPlane, DataPort } from '../../src/engine/data-plane.ts'
+import {
+  COMMAND,
+  COMMAND_RUN,
+  COMMAND_STOP,
+  CONTROL_BYTES,
+  COUNTERS,
+  FIRST_MOVED,
+  LAST_MOVED,
+  OF_WORKER,
+  TX_PACKETS,
+} from '../../src/engine/worker-spec.ts'
+import { MonotonicClock } from '../../src/linux/monotonic.ts'
+
+const BATCH = 64
+
+/** Runs a worker whose steps move `moves` packets each, then nothing `idle` times. */
+function run(moves: readonly number[]): { first: number; last: number; sent: number; times: number[] } {
+  const clock = new MonotonicClock()
+  const control = new SharedArrayBuffer(CONTROL_BYTES)
+  const counters = new SharedArrayBuffer((COUNTERS + OF_WORKER) * 8)
+  const orders = new Int32Array(control)
+  orders[COMMAND] = COMMAND_RUN
+  const counts = { packets: 0, bytes: 0 }
+  const rx = { packets: 0, bytes: 0, poolEmpty: 0, fragments: 0, badLength: 0, untaken: () => 0 }
+  const tx = {
+    get packets() {
+      return counts.packets
+    },
+    bytes: 0,
+    pending: () => 0,
+  }
+  const port = new DataPort(rx as unknown as DataPort['rx'], tx as unknown as DataPort['tx'])
+  /** When each step began. */
+  const times: number[] = []
+  const step = (): number => {
+    if (times.length === moves.length) return 0
+    const moved = moves[times.length]
+    times.push(clock.now())
+    counts.packets += moved
+    if (times.length === moves.length) orders[COMMAND] = COMMAND_STOP
+    return moved
+  }
+  new DataPlane({ control, counters }, [port], { step }, () => undefined).run()
+  const published = new Float64Array(counters)
+  return {
+    first: published[COUNTERS + FIRST_MOVED],
+    last: published[COUNTERS + LAST_MOVED],
+    sent: published[TX_PACKETS],
+    times,
+  }
+}
+
+test('the first packet moves in the step that moves it, not when the counters are published next', () => {
+  const { first, last, sent, times } = run(Array.from({ length: 79 }, () => BATCH))
+  expect(sent).toBe(79 * BATCH)
+  expect(first).toBeLessThanOrEqual(times[0])
+  expect(last).toBeGreaterThan(times[78])
+  // All of them took at least as long as the steps were apart.
+  expect(activeSeconds([{ first, last }], sent, 3600)).toBeGreaterThan((times[78] - times[0]) / 1000)
+})
+
+test('polls before that find nothing are no part of it', () => {
+  const { first, times } = run([...Array.from({ length: 500 }, () => 0), BATCH, 0, BATCH])
+  expect(first).toBeGreaterThan(times[499])
+  expect(first).toBeLessThanOrEqual(times[500])
+})
+
+test('of packets that never moved nothing is said', () => {
+  expect(run([0, 0, 0])).toMatchObject({ first: 0, last: 0, sent: 0 })
+})
