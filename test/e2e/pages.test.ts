@@ -47,7 +47,7 @@ describeIf(missing({ programs: ['chromium', 'pdftotext'] }), 'pages', () => {
       args: FLAGS,
     })
   }, DEADLINE)
-  afterAll(() => browser?.close())
+  afterAll(() => browser?.close(), DEADLINE)
 
   /** A page, and what went wrong on it: messages, dialogs, and requests for anything but `own`. */
   async function open(url: string, own: string): Promise<{ page: Page; wrong: string[] }> {

@@ -155,6 +155,8 @@ describeIf(missing({ root: true, programs }), 'two TAPs where io_uring is not al
     ]
     const tool = new Tool([IO_URING, process.execPath, LAUNCHER, ...args], { launcher: lesser, env: MODULES })
     await tool.until(/"interval"/)
+    // What one says of itself while the other is moved is refused there.
+    for (const { tap } of ends) sh('sh', '-c', `echo 1 >/proc/sys/net/ipv6/conf/${tap}/disable_ipv6 || true`)
     for (const { netns, tap, ipv4 } of ends) {
       sh('ip', 'netns', 'add', netns)
       // What the first one says of itself as soon as it is up, the second one, still down, would refuse.
