@@ -36,7 +36,7 @@ const RESTS = 2
 export interface HandoverSpec {
   /** Virtual address. */
   readonly page: bigint
-  /** 0 to 61; there are no gaps. */
+  /** 0 to 62; there are no gaps. */
   readonly queue: number
 }
 

@@ -116,10 +116,19 @@ export class LatencyBook {
   }
 }
 
+function totalOf(books: readonly LatencyBook[], field: number): number {
+  return books.reduce((all, { fields }) => all + fields[field], 0)
+}
+
+/** Packets sent that have not come back, of all workers. */
+export function missingOf(books: readonly LatencyBook[]): number {
+  return totalOf(books, SENT) - totalOf(books, RETURNED)
+}
+
 /** All workers' books together; null if there are none. */
 export function latencyOf(books: readonly LatencyBook[]): Latency | null {
   if (books.length === 0) return null
-  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const sum = (field: number): number => totalOf(books, field)
   const counts = {
     sent: sum(SENT),
     returned: sum(RETURNED),
@@ -127,7 +136,7 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
     damaged: sum(DAMAGED),
     foreign: sum(FOREIGN),
     late: sum(LATE),
-    lost: sum(SENT) - sum(RETURNED),
+    lost: missingOf(books),
     count: sum(RETURNED),
   }
   const used = books.filter(({ fields }) => fields[RETURNED] > 0)
@@ -153,7 +162,7 @@ export function latencyOf(books: readonly LatencyBook[]): Latency | null {
 
 /** Of all workers together, each of which has its own order of arrival. */
 export function jitterOf(books: readonly LatencyBook[]): Jitter {
-  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const sum = (field: number): number => totalOf(books, field)
   const pairs = sum(JITTER_PAIRS)
   if (pairs === 0) return { mean: null, max: null, smoothed: null }
   const used = books.filter(({ fields }) => fields[RETURNED] > 0)
@@ -166,7 +175,7 @@ export function jitterOf(books: readonly LatencyBook[]): Jitter {
 
 /** Of all workers together; `queues`: how many there are. */
 export function reorderingOf(books: readonly LatencyBook[], queues: number): Reordering {
-  const sum = (field: number): number => books.reduce((all, { fields }) => all + fields[field], 0)
+  const sum = (field: number): number => totalOf(books, field)
   const [of, reordered] = [sum(RETURNED), sum(REORDERED)]
   return {
     of,
@@ -197,7 +206,7 @@ function together(books: readonly LatencyBook[]): LogHistogram {
 export function roundTripsOf(books: readonly LatencyBook[]): RoundTrips | null {
   const latency = latencyOf(books)
   if (latency === null) return null
-  const sum = books.reduce((all, { fields }) => all + fields[SUM], 0)
+  const sum = totalOf(books, SUM)
   return { figures: { ...latency }, sum, histogram: together(books).coarse() }
 }
 

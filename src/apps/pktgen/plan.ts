@@ -7,7 +7,7 @@ import { headerBytes } from '../../packet/headers.ts'
 import { averageBytes, lineRate, packetsPerSecond } from '../../packet/rate.ts'
 import { headersOf } from '../../packet/template.ts'
 import { rate as readRate } from '../../quantity.ts'
-import { LatencyBook, latencyOf, roundTripsOf } from './latency.ts'
+import { LatencyBook, missingOf, roundTripsOf } from './latency.ts'
 import type { PktgenJob, PktgenOptions, TimedJob } from './options.ts'
 import { probeLayoutOf } from './probe-layout.ts'
 import { booksOf, type PktgenResult, resultOf } from './result.ts'
@@ -42,7 +42,7 @@ export async function planPktgen(options: PktgenOptions, context: PlanContext): 
       finish: () => Promise.resolve(wire?.finish()),
       ...(feed === null ? {} : { failed: feed.failed }),
       result: (tallies): PktgenResult => resultOf(options, made, tallies, wireOf(wire)),
-      underWay: () => latencyOf(booksOf(options, made).flat())?.lost ?? 0,
+      underWay: () => missingOf(booksOf(options, made).flat()),
       roundTrips: () => roundTripsOf(booksOf(options, made).flat()),
       close() {
         wire?.end()

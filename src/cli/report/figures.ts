@@ -1,6 +1,7 @@
 /** Figures as a report shows them. */
 import { bitRate, packetRate } from '../output/rates.ts'
-import { type Html, html } from './html.ts'
+import { grouped, words } from '../../wording.ts'
+import { type Html, html, table } from './html.ts'
 
 export function pps(perSecond: number | undefined): string {
   return perSecond === undefined ? '' : packetRate({ mpps: perSecond / 1e6 })
@@ -39,4 +40,10 @@ export function chart(kind: string, place: number | 'all', title: string): Html 
   return html`<figure class="chart" data-chart="${kind}" data-run="${place}">
     <figcaption>${title}</figcaption>
   </figure>`
+}
+
+/** null if there are none. */
+export function counterTable(caption: string, counters: Readonly<Record<string, number>>): Html | null {
+  const rows = Object.entries(counters).map(([name, count]) => [words(name), grouped(count)])
+  return rows.length === 0 ? null : table(caption, ['Counter', 'Count'], rows)
 }

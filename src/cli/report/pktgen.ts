@@ -1,6 +1,6 @@
 /** What a page tells of pktgen's findings: round trips, their order, streams, answers. */
-import { grouped, words } from '../../wording.ts'
-import { duration, share } from './figures.ts'
+import { grouped } from '../../wording.ts'
+import { counterTable, duration, share } from './figures.ts'
 import { type Html, html, table } from './html.ts'
 import type { Jitter, Latency, Reordering, RunData, StreamCounts, WireLatency } from './model.ts'
 
@@ -89,10 +89,4 @@ function streamTable(streams: readonly StreamCounts[]): Html {
       ...(judged ? [count(returned), count(lost)] : []),
     ]),
   )
-}
-
-/** null if there are none. */
-export function counterTable(caption: string, counters: Readonly<Record<string, number>>): Html | null {
-  const rows = Object.entries(counters).map(([name, count]) => [words(name), grouped(count)])
-  return rows.length === 0 ? null : table(caption, ['Counter', 'Count'], rows)
 }

@@ -1,9 +1,9 @@
 /** What a page tells of one run. */
 import { grouped, words } from '../../wording.ts'
-import { bps, chart, duration, moment, pps, share } from './figures.ts'
+import { bps, chart, duration, moment, pps, share, counterTable } from './figures.ts'
 import { Html, html, table, tile } from './html.ts'
 import type { Balance, RunData, Total } from './model.ts'
-import { counterTable, pktgenSection } from './pktgen.ts'
+import { pktgenSection } from './pktgen.ts'
 import { rfc2544Section } from './rfc2544.ts'
 import { sum } from '../../sum.ts'
 

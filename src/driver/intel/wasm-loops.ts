@@ -1,7 +1,7 @@
 /** The code of wasm/: one instance for each WebAssembly memory, which works on all rings of the worker. */
 import type { PacketMemory } from '../../memory/packets.ts'
-import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
+import { importsOfTransmit } from '../wasm-imports.ts'
 import code from './wasm/entry.wasm'
 
 /** What wasm/entry.ts exports. `ring`, `passes`: where their states are. */
@@ -40,21 +40,10 @@ export function wasmLoops(space: WasmSpace, packets: PacketMemory): WasmLoops {
   const known = instances.get(packets)
   if (known !== undefined) return known
   const module = new WebAssembly.Module(code)
-  const calls = importsOfTx(packets)
+  const calls = importsOfTransmit(packets)
   const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls }
   const loops = new WebAssembly.Instance(module, imports).exports as unknown as WasmLoops
   loops.startMoves(packets.u8.byteOffset, packets.bufferShift)
   instances.set(packets, loops)
   return loops
-}
-
-/** What the transmit loop calls when something is not as usual. */
-function importsOfTx(packets: PacketMemory): Record<string, unknown> {
-  const { size, longest } = packets
-  return {
-    padPacket: (id: number, length: number) => packets.pad(id, length),
-    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
-    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
-    refuseSurplus,
-  }
 }

@@ -1,11 +1,11 @@
 /** The loops of split-rx.ts and split-tx.ts in WebAssembly (wasm/split-rx.ts, wasm/split-tx.ts). */
 import type { PacketMemory } from '../../memory/packets.ts'
-import { refuseStranger, refuseSurplus, refuseTooLong } from '../../memory/refusals.ts'
 import { FREE_STACK, FREE_TOP } from '../../memory/wasm-layout.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import { BatchPlaces } from '../batch-places.ts'
+import { importsOfTransmit } from '../wasm-imports.ts'
 import { splitLayout } from './layout.ts'
 import type { ReceiveLoops, RingParts, TransmitLoops } from './ring-parts.ts'
 import rxCode from './wasm/split-rx.wasm'
@@ -96,7 +96,7 @@ export function wasmSplitTransmit(
   addresses: Addresses,
 ): TransmitLoops {
   let kick: () => void = () => undefined
-  const { poolShift, size, longest } = memory
+  const { poolShift, size } = memory
   const { slots } = parts
   const loops = instantiate(txCode, space, 'split-tx', {
     ...constantsOf(space, memory, parts, addresses),
@@ -104,10 +104,7 @@ export function wasmSplitTransmit(
     poolShift,
     buffers: size.length,
     kick: () => kick(),
-    padPacket: (id: number, length: number) => memory.pad(id, length),
-    refuseStranger: (id: number) => refuseStranger('transmit', id, size.length),
-    refuseTooLong: (id: number) => refuseTooLong(id, size[id], longest),
-    refuseSurplus,
+    ...importsOfTransmit(memory),
   }) as TxExports
   const words = new Uint32Array(parts.ring)
   return {
