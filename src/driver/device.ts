@@ -71,7 +71,7 @@ export interface TxQueue {
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
   /**
-   * A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
+   * @internal A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
    * pool buffers; it returns how many. null if this queue can't make these.
    */
   readonly generator?: ((recipe: Recipe) => ((wanted: number) => number) | null) | undefined
