@@ -22,12 +22,7 @@ export function makeWasmFree(space: WasmSpace, poolShift: number, pools: number,
 
 /* istanbul ignore next: counters would be foreign names in it */
 /** Specialised for each memory. */
-function freeing(
-  buffer: ArrayBuffer,
-  loop: Loops['free'],
-  plain: Free,
-  whole: (n: number) => number,
-): Free {
+function freeing(buffer: ArrayBuffer, loop: Loops['free'], plain: Free, whole: (n: number) => number): Free {
   /** The array of the last call, and where it is; -1: elsewhere. */
   let known: Int32Array | null = null
   let place = -1
