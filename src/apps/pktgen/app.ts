@@ -10,6 +10,7 @@ import { LatencyBook } from './latency.ts'
 import { LatencyProbe } from './latency-probe.ts'
 import type { PktgenJob, PktgenOptions, PktgenTally, ProbeJob, StreamJob } from './options.ts'
 import { planPktgen } from './plan.ts'
+import { makeSender } from './sender.ts'
 import { shareOf } from './share.ts'
 import { StreamFrames } from './stream-source.ts'
 import { TimedPackets } from './timed-packet.ts'
@@ -64,7 +65,8 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const { receive } = rx
   const { room, transmit } = tx
   const received = memory.batch(batchSize)
-  const batch = memory.batch(batchSize)
+  const stamping = probe === null ? null : { probe, timed, clock }
+  const send = makeSender(memory, tx, source, batchSize, stamping)
   /** [0]: packets that the pacer has allowed and that are not sent yet. In an array, as a variable would be an object per step. */
   const allowed = new Float64Array([pacer === null ? Infinity : 0])
   let quiet = false
@@ -86,14 +88,9 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
       if (quiet) return taken
       // The clock is asked only when there is too little left for a batch.
       if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
-      const wanted = Math.min(batchSize, limit - source.sent, room(), allowed[0])
+      const wanted = Math.min(batchSize, limit - source.sent, allowed[0])
       if (wanted <= 0) return taken
-      const count = source.next(batch, wanted)
-      if (count === 0) return taken
-      const stamped = timed === null ? -1 : timed.choose(batch, count, source.stream)
-      if (probe !== null) probe.stamp(batch, count, source.stream, clock.now())
-      if (timed === null || stamped < 0) transmit(batch, 0, count)
-      else timed.send(batch, stamped, count)
+      const count = send(wanted)
       allowed[0] -= count
       pacer?.spend(count)
       return taken + count

@@ -1,8 +1,9 @@
 /** Packets of several streams, each at its own rate, or with its share of what the rings take. */
+import type { TxQueue } from '../../driver/device.ts'
 import type { MonotonicClock } from '../../linux/monotonic.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { LINE_RATE_MEMORY, Pacer } from '../../packet/pacer.ts'
-import { type FrameSource, GeneratedFrames } from './frame-source.ts'
+import { type FrameSource, GeneratedFrames, type Send } from './frame-source.ts'
 import type { Share, StreamJob } from './options.ts'
 import { shareOf } from './share.ts'
 
@@ -56,8 +57,27 @@ export class StreamFrames implements FrameSource {
   next(batch: Int32Array, wanted: number): number {
     const stream = this.choose(wanted)
     if (stream < 0) return 0
-    const source = this.sources[stream]
-    const made = source.next(batch, Math.min(wanted, this.limits[stream] - source.sent, this.allowed[stream]))
+    return this.account(stream, this.sources[stream].next(batch, this.most(stream, wanted)))
+  }
+
+  sender(tx: TxQueue): Send | null {
+    const { sources } = this
+    const family = {}
+    const senders = sources.flatMap((source) => source.sender(tx, family) ?? [])
+    if (senders.length < sources.length) return null
+    return (wanted) => {
+      const stream = this.choose(wanted)
+      return stream < 0 ? 0 : this.account(stream, senders[stream](this.most(stream, wanted)))
+    }
+  }
+
+  private most(stream: number, wanted: number): number {
+    return Math.min(wanted, this.limits[stream] - this.sources[stream].sent, this.allowed[stream])
+  }
+
+  /** So many packets of a stream are made. */
+  private account(stream: number, made: number): number {
+    if (made === 0) return 0
     this.stream = stream
     this.allowed[stream] -= made
     this.pacers[stream]?.spend(made)
