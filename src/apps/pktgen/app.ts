@@ -16,6 +16,10 @@ import { StreamFrames } from './stream-source.ts'
 import { TimedPackets } from './timed-packet.ts'
 import { WireDesk } from './wire-desk.ts'
 
+/** Of `budget`. */
+const LEFT = 0
+const ALLOWED = 1
+
 /** Sends packets out of its port, and takes in what comes back. What is received must not overwrite what is to be sent: two pools. */
 export const pktgen: App<PktgenOptions, PktgenJob> = {
   name: 'pktgen',
@@ -55,7 +59,6 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     ports: [{ rx, tx }],
   } = context
   const { share } = job
-  const limit = limitOf(job)
   const pacer = makePacer(job)
   const clock = new MonotonicClock()
   const source = makeSource(context, job, pacer, clock)
@@ -67,8 +70,8 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const received = memory.batch(batchSize)
   const stamping = probe === null ? null : { probe, timed, clock }
   const send = makeSender(memory, tx, source, batchSize, stamping)
-  /** [0]: packets that the pacer has allowed and that are not sent yet. In an array, as a variable would be an object per step. */
-  const allowed = new Float64Array([pacer === null ? Infinity : 0])
+  /** Packets that are still to be sent, and that the pacer has allowed. In an array, as variables would be objects per step. */
+  const budget = Float64Array.of(limitOf(job), pacer === null ? Infinity : 0)
   let quiet = false
 
   return {
@@ -81,24 +84,31 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     },
     step() {
       const taken = receive(received, batchSize)
-      if (probe !== null && taken > 0) probe.collect(received, taken, clock.now())
+      if (probe !== null && taken > 0) {
+        clock.read()
+        probe.collect(received, taken, clock.last)
+      }
       const answers = answerer === null ? 0 : answerer.answer(received, taken, room())
       if (answers > 0) transmit(received, 0, answers)
       memory.free(received, answers, taken - answers)
       if (quiet) return taken
       // The clock is asked only when there is too little left for a batch.
-      if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
-      const wanted = Math.min(batchSize, limit - source.sent, allowed[0])
+      if (pacer !== null && budget[ALLOWED] < batchSize) {
+        clock.read()
+        budget[ALLOWED] = pacer.allowanceAt(clock.last)
+      }
+      const wanted = Math.min(batchSize, budget[LEFT], budget[ALLOWED])
       if (wanted <= 0) return taken
       const count = send(wanted)
-      allowed[0] -= count
+      budget[LEFT] -= count
+      budget[ALLOWED] -= count
       pacer?.spend(count)
       return taken + count
     },
     quiet: () => {
       quiet = true
     },
-    done: () => source.sent === limit,
+    done: () => budget[LEFT] === 0,
     result: (): PktgenTally => ({
       sent: source.sentOfEach,
       answered: answerer?.answered ?? NOT_ANSWERED,

@@ -10,7 +10,7 @@ import type { TimedPackets } from './timed-packet.ts'
 interface Stamping {
   readonly probe: LatencyProbe
   readonly timed: TimedPackets | null
-  readonly clock: Pick<MonotonicClock, 'now'>
+  readonly clock: MonotonicClock
 }
 
 /** A function that sends up to so many packets of `source`, `batchSize` at most, and returns how many. `stamping`: null for none. */
@@ -49,7 +49,8 @@ function stampingSender(
     const count = source.next(batch, wanted)
     if (count === 0) return 0
     const stamped = timed === null ? -1 : timed.choose(batch, count, source.stream)
-    probe.stamp(batch, count, source.stream, clock.now())
+    clock.read()
+    probe.stamp(batch, count, source.stream, clock.last)
     if (timed === null || stamped < 0) transmit(batch, 0, count)
     else timed.send(batch, stamped, count)
     return count
