@@ -5,7 +5,14 @@ import { Sleeper } from '../../src/engine/sleeper.ts'
 import { allowedCpus, currentCpu, pinThread } from '../../src/linux/affinity.ts'
 import { close, createEventFd, createSealedMemfd, drainEventFd } from '../../src/linux/file.ts'
 import { canWaitForWords, WordSet } from '../../src/linux/futex.ts'
-import { DeviceEnd, DriverEnd, HANDOVER_BYTES, type HandoverPlace, LONGEST, WAKE_ME } from '../../src/linux/handover.ts'
+import {
+  DeviceEnd,
+  DriverEnd,
+  HANDOVER_BYTES,
+  type HandoverPlace,
+  LONGEST,
+  WAKE_ME,
+} from '../../src/linux/handover.ts'
 import { mmap, munmap, viewOf } from '../../src/linux/mapping.ts'
 import { testIf } from '../skip.ts'
 

@@ -45,7 +45,9 @@ function readAll(
   return replies.flatMap((payload, i) => {
     const { count } = runs[i]
     const data = connection.decode(() => decodeRead(payload, count))
-    return Array.from({ length: count / bytes }, (_, at) => valueOf(data.subarray(at * bytes, (at + 1) * bytes)))
+    return Array.from({ length: count / bytes }, (_, at) =>
+      valueOf(data.subarray(at * bytes, (at + 1) * bytes)),
+    )
   })
 }
 
