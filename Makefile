@@ -69,6 +69,7 @@ lint-text:
 	@$(BIN)/prettier --check --log-level warn .
 	@$(BIN)/tsc --noEmit
 	@$(BIN)/tsc -p src/driver/intel/wasm
+	@$(BIN)/tsc -p src/memory/wasm
 	@$(BIN)/tsc -p src/driver/virtio/wasm
 	@$(BIN)/tsc -p src/vnic/wasm
 	@$(BIN)/tsc -p src/apps/tunnel/wasm

@@ -16,6 +16,7 @@
 
 import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
+import type { Recipe } from './recipe.ts'
 
 /** Receives packets. Lives in one worker. */
 export interface RxQueue {
@@ -69,6 +70,11 @@ export interface TxQueue {
    * together. It does the same as the calls of the queues that each Pass stands for, faster.
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
+  /**
+   * @internal A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
+   * pool buffers; it returns how many. null if this queue can't make these.
+   */
+  readonly generator?: ((recipe: Recipe) => ((wanted: number) => number) | null) | undefined
 }
 
 /**

@@ -20,6 +20,7 @@ import { specialise } from '../specialise.ts'
 import { type OffloadsSpec, PacketOffloads, clearing } from './offloads.ts'
 import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
+import { makeWasmFree } from './wasm-pools.ts'
 import { whole } from './whole.ts'
 import { WasmSpace } from './wasm-space.ts'
 
@@ -129,7 +130,8 @@ export class PacketMemory {
       this.size = new Uint16Array(count)
       this.iova = new Float64Array(count)
       this.freeStack = new Uint16Array(count)
-      this.freeTop = new Int32Array(pools)
+      // Not on V8's heap (driver/intel/rx-ring.ts).
+      this.freeTop = new Int32Array(new ArrayBuffer(pools * 4))
     } else {
       const { buffer } = place
       this.u8 = new Uint8Array(buffer, place.offsetOf(spec.address), bytes)
@@ -145,7 +147,7 @@ export class PacketMemory {
     })
     this.offloads = spec.offloads === undefined ? null : new PacketOffloads(count, spec.offloads)
     this.allocate = this.offloads === null ? allocate : clearing(allocate, this.offloads)
-    this.free = free
+    this.free = this.space === null ? free : makeWasmFree(this.space, poolShift, pools, free)
 
     const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)
     for (let id = 0; id < count; id++) {

@@ -29,8 +29,9 @@ export interface WasmLoops {
   transmit(ring: number, batch: number, count: number): number
   room(ring: number): number
   pending(ring: number): number
-  startMoves(buffers: number, bufferShift: number): void
+  startBuffers(buffers: number, bufferShift: number): void
   move(passes: number, count: number): number
+  generate(recipe: number, wanted: number): number
 }
 
 const instances = new WeakMap<PacketMemory, WasmLoops>()
@@ -43,7 +44,7 @@ export function wasmLoops(space: WasmSpace, packets: PacketMemory): WasmLoops {
   const calls = importsOfTransmit(packets)
   const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls }
   const loops = new WebAssembly.Instance(module, imports).exports as unknown as WasmLoops
-  loops.startMoves(packets.u8.byteOffset, packets.bufferShift)
+  loops.startBuffers(packets.u8.byteOffset, packets.bufferShift)
   instances.set(packets, loops)
   return loops
 }

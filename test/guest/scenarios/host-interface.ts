@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { breachesAreDocumented } from '../harness/breaches.ts'
+import { inGuest, stream } from '../harness/iperf3.ts'
 import { RunningIxy, nothingDropped } from '../harness/ixy-in-guest.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import type { Guest } from '../harness/qemu.ts'
@@ -84,12 +85,11 @@ export const hostInterface: Scenario = {
 async function overIpv6(guest: Guest, linux: Guest): Promise<string> {
   await linux.sh('pidof iperf3 >/dev/null || iperf3 -s -D')
   const rates: string[] = []
-  for (const direction of ['', '-R']) {
-    const { end } = JSON.parse(
-      await guest.sh(`iperf3 -6 -J -c ${V6[1]} -n ${MEGABYTES}M ${direction}`, 90),
-    ) as { end: { sum_received: { bytes: number; bits_per_second: number } } }
-    assert.ok(end.sum_received.bytes > MEGABYTES * 0.9e6, JSON.stringify(end.sum_received))
-    rates.push(`${(end.sum_received.bits_per_second / 1e6).toFixed(0)} Mbit/s`)
+  for (const direction of [[], ['-R']]) {
+    const options = ['-6', '-c', V6[1], '-n', `${MEGABYTES}M`, ...direction]
+    const { bytes, bits_per_second } = await stream(inGuest(guest, 90), ...options)
+    assert.ok(bytes > MEGABYTES * 0.9e6, `${bytes} bytes`)
+    rates.push(`${(bits_per_second / 1e6).toFixed(0)} Mbit/s`)
   }
   return rates.join(', back ')
 }

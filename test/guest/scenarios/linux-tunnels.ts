@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { breachesAreDocumented } from '../harness/breaches.ts'
 import { privately, programPath } from '../harness/debian.ts'
 import { HostNetwork } from '../harness/host-network.ts'
+import { inGuest, stream } from '../harness/iperf3.ts'
 import { LinuxNic, assertNoDisaster } from '../harness/linux-nic.ts'
 import { run, start, until } from '../harness/processes.ts'
 import type { Scenario, ScenarioContext } from '../harness/scenario.ts'
@@ -181,10 +182,8 @@ async function inside(pair: Pair, { kind, ends }: Tunnel): Promise<void> {
 
 /** Bits per second that iperf3's server has received. */
 async function rate(nic: LinuxNic, to: string): Promise<number> {
-  const { end } = JSON.parse(await nic.guest.sh(`iperf3 -J -c ${to} -n ${TIMED}M`)) as {
-    end: { sum_received: { bits_per_second: number; bytes: number } }
-  }
-  return end.sum_received.bits_per_second
+  const received = await stream(inGuest(nic.guest), '-c', to, '-n', `${TIMED}M`)
+  return received.bits_per_second
 }
 
 async function association(pair: Pair): Promise<void> {
@@ -194,10 +193,7 @@ async function association(pair: Pair): Promise<void> {
     async () => {
       let received = 0
       const file = await captured(pair, 'sctp', async () => {
-        const { end } = JSON.parse(await a.guest.sh(`iperf3 --sctp -J -c ${B} -n 1M`, 60)) as {
-          end: { sum_received: { bytes: number } }
-        }
-        received = end.sum_received.bytes
+        received = (await stream(inGuest(a.guest), '--sctp', '-c', B, '-n', '1M')).bytes
       })
       assert.ok(received >= 1 << 20, `${received} bytes`)
       const packets = await noneWrong(file, 'sctp')
