@@ -6,7 +6,7 @@ import { startTool } from '../lib/tool.ts'
 const RATE = '10kpps'
 /** Seconds between two looks: at first, and from BEGINNING on. */
 const LOOK_FIRST = 1
-const LOOK_LATER = 10
+const LOOK_LATER = 60
 const BEGINNING = 60
 
 export interface MemorySample {
