@@ -16,6 +16,7 @@
 
 import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
+import type { WasmPorts } from './wasm-ports.ts'
 
 /** Receives packets. Lives in one worker. */
 export interface RxQueue {
@@ -69,6 +70,10 @@ export interface TxQueue {
    * together. It does the same as the calls of the queues that each Pass stands for, faster.
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
+  /** What a step in WebAssembly calls for all of these together; null if it can't call these queues itself. */
+  readonly wasmPorts?: (
+    ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[],
+  ) => WasmPorts | null
 }
 
 /**

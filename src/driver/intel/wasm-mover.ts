@@ -21,6 +21,10 @@ export function enlist(queue: RxQueue | TxQueue, ring: MovedRing): void {
   rings.set(queue, ring)
 }
 
+export function ringOf(queue: RxQueue | TxQueue): MovedRing | undefined {
+  return rings.get(queue)
+}
+
 /** The class Pass of wasm/move.ts as 32-bit words, and which of them says what was moved. */
 const PASS_WORDS = 8
 const MOVED = 5

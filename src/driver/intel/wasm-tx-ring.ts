@@ -11,6 +11,7 @@ import { TX_TSTAMP } from './descriptors.ts'
 import { Counters } from './wasm-counters.ts'
 import { type WasmLoops, wasmLoops } from './wasm-loops.ts'
 import { enlist, wasmMover } from './wasm-mover.ts'
+import { wasmPorts } from './wasm-ports.ts'
 import { RING_COUNTERS, RING_INDEX, RING_STATE } from './wasm-state.ts'
 
 export class WasmTxRing implements TxQueue {
@@ -19,6 +20,7 @@ export class WasmTxRing implements TxQueue {
   readonly room: () => number
   readonly pending: () => number
   readonly mover: (passes: readonly Pass[]) => (() => number) | null
+  readonly wasmPorts: NonNullable<TxQueue['wasmPorts']>
   private readonly counters: Counters
   private readonly begin: () => void
   private readonly ring: (tail: Int32Array, tailIndex: number) => void
@@ -45,6 +47,7 @@ export class WasmTxRing implements TxQueue {
     this.room = room
     this.pending = pending
     this.mover = (passes) => wasmMover(space, loops, passes)
+    this.wasmPorts = (ports) => wasmPorts(space, loops, ports)
     enlist(this, { loops, state, entries, announce })
     this.ring = start
     this.counters = new Counters(space, state + RING_COUNTERS, BYTES + 1)

@@ -2,3 +2,4 @@
 export { receive, startRx } from './rx'
 export { pending, room, startTx, transmit } from './tx'
 export { move, startMoves } from './move'
+export { receiveAt, roomAt, startPorts, transmitAt } from './ports'
