@@ -25,6 +25,7 @@ module.exports = {
   // The tests wait a third of their time: one more than there are CPUs keeps all of these busy.
   maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 1,
   setupFiles: ['<rootDir>/test/quick-starts.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/equality.ts'],
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

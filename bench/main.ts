@@ -12,11 +12,11 @@ import type { Comparison } from './lib/measure.ts'
 import type { Work } from './lib/share.ts'
 import { LIBRARY, inWorker, percent, row } from './lib/table.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
-import { latency } from './latency.ts'
+import { latency } from './latency/latency.ts'
 import { peers as otherTools } from './peers/peers.ts'
 import { LOADS, program } from './program.ts'
-import { SWEEPS } from './scale.ts'
-import { type Measurements, drawSweeps } from './scale-pictures.ts'
+import { SWEEPS } from './scale/sweeps.ts'
+import { type Measurements, drawSweeps } from './scale/pictures.ts'
 import type { TunnelContestSpec } from './tunnel-contest.ts'
 import { sustained, SUSTAINED_CASES } from './sustained.ts'
 import { printPeers, tunnelPeers } from './tunnel-peers.ts'
@@ -165,17 +165,20 @@ async function tunnelShare(quick: boolean): Promise<object> {
   row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
   const contests: (Comparison & TunnelWork)[] = []
   const kinds = [
-    ['vxlan', false],
-    ['vxlan', true],
-    ['fou', false],
+    ['vxlan', false, null],
+    ['vxlan', true, null],
+    ['vxlan', false, 10],
+    ['geneve', false, null],
+    ['fou', false, null],
+    ['fou', false, 10],
   ] as const
-  for (const [encap, checksum] of kinds) {
+  for (const [encap, checksum, vlan] of kinds) {
     for (const size of [60, 590, 1450]) {
       for (const way of ['enter', 'leave'] as const) {
         const effort = { blocks: quick ? 10 : 40, roundsPerBlock: 100, warmUp: 1500 }
         const workerData: TunnelContestSpec = {
           library: LIBRARY,
-          work: { encap, way, size, checksum },
+          work: { encap, way, size, checksum, vlan },
           effort,
         }
         const result = await inWorker<Comparison & TunnelWork>('tunnel-contest.cjs', workerData)
@@ -186,7 +189,7 @@ async function tunnelShare(quick: boolean): Promise<object> {
         })
         const slower = result.times['C'].median / result.times['ts'].median
         row([
-          `${encap} ${way} ${size}${checksum ? ' sum' : ''}`,
+          `${encap} ${way} ${size}${checksum ? ' sum' : ''}${vlan === null ? '' : ' VLAN'}`,
           ...times,
           percent(slower),
           percent(result.ratios['C'].median),

@@ -1,7 +1,7 @@
 /** The parts of the benchmark that run the whole program between virtual NICs. */
 import { type EndToEnd, endToEnd } from './end-to-end.ts'
-import { latency } from './latency.ts'
-import type { LatencyResult } from './latency-sums.ts'
+import { latency } from './latency/latency.ts'
+import type { LatencyResult } from './latency/sums.ts'
 import { type ProgramSteady, programSteady } from './program-steady.ts'
 
 /** Shares of the rate without loss at which latency is measured. */

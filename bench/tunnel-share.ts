@@ -3,8 +3,8 @@ import { makeEnter } from '../src/apps/tunnel/enter.ts'
 import { Fate } from '../src/apps/tunnel/fates.ts'
 import { Headers } from '../src/apps/tunnel/headers.ts'
 import { makeLeave } from '../src/apps/tunnel/leave.ts'
-import { tunnelOptions } from '../src/apps/tunnel/options.ts'
-import { makePlainPath, type PlainPath } from '../src/apps/tunnel/plain.ts'
+import { type TunnelFlags, tunnelOptions } from '../src/apps/tunnel/options.ts'
+import { makePlainPath } from '../src/apps/tunnel/plain.ts'
 import { Underlay } from '../src/apps/tunnel/underlay.ts'
 import { allocateShared, releaseBlock } from '../src/linux/hugepages.ts'
 import { addressOf } from '../src/linux/mapping.ts'
@@ -14,7 +14,7 @@ import { wordsOver } from '../src/packet/checksum.ts'
 import { parseMac } from '../src/packet/mac.ts'
 import { buildFrame, DEFAULT_TEMPLATE } from '../src/packet/template.ts'
 import { type Comparison, compare, type Contestant, type Effort } from './lib/measure.ts'
-import { koffiTunnel } from './lib/native-tunnel.ts'
+import { KINDS, koffiTunnel } from './lib/native-tunnel.ts'
 
 const POOL_SHIFT = 11
 const BUFFER_SHIFT = 11
@@ -33,11 +33,19 @@ interface Loops {
 }
 
 export interface TunnelWork {
-  readonly encap: 'vxlan' | 'fou'
+  readonly encap: (typeof KINDS)[number]
   readonly way: 'enter' | 'leave'
   /** Bytes of the inner frame. */
   readonly size: number
   readonly checksum: boolean
+  /** The network's, and the frames'; null: it has none. */
+  readonly vlan: number | null
+}
+
+function networkTo(remote: string, encap: TunnelWork['encap'], vlan: number | null): Partial<TunnelFlags> {
+  const vni = encap === 'fou' ? null : VNI
+  if (vlan === null) return { remote, ...(vni !== null && { vni }) }
+  return { map: [`vlan=${vlan},${vni === null ? '' : `vni=${vni},`}remote=${remote}`] }
 }
 
 export class TunnelShare {
@@ -62,15 +70,15 @@ export class TunnelShare {
     this.ids = this.memory.batch(PACKETS)
   }
 
-  run({ encap, way, size, checksum }: TunnelWork, effort: Effort): Comparison {
+  run({ encap, way, size, checksum, vlan }: TunnelWork, effort: Effort): Comparison {
     const { memory, ids } = this
-    const kind = encap === 'vxlan' ? { encap, vni: VNI } : { encap, port: PORT }
+    const kind = encap === 'fou' ? { encap, port: PORT } : { encap }
     const flags = { ...kind, innerMac: INNER_MAC, ttl: 64, dscp: 0, udpChecksum: checksum } as const
     const [here, there] = [
       ['192.0.2.1', '192.0.2.2'],
       ['192.0.2.2', '192.0.2.1'],
     ].map(([local, remote]) => ({
-      ...tunnelOptions({ ...flags, local, remote }),
+      ...tunnelOptions({ ...flags, local, ...networkTo(remote, encap, vlan) }),
       mtu: 1500,
       underlay: Underlay.allocate(1, 1),
     }))
@@ -83,7 +91,7 @@ export class TunnelShare {
     // What comes out goes in again.
     const hosts = INNER_MAC
     const leave = makeLeave(memory, words, there, hosts)
-    this.fill(size)
+    this.fill(size, vlan)
 
     const c = koffiTunnel(this.library)
     const u8 = addressOf(memory.u8.buffer as ArrayBuffer) + BigInt(memory.u8.byteOffset)
@@ -92,8 +100,10 @@ export class TunnelShare {
       u8,
       sizes,
       headers.u8,
-      encap === 'fou' ? INNER_MAC : null,
+      INNER_MAC,
+      KINDS.indexOf(encap),
       VNI,
+      vlan ?? 0,
       checksum ? 1 : 0,
     )
     const plain = makePlainPath(memory, here, headers)
@@ -113,12 +123,18 @@ export class TunnelShare {
         return fates === Fate.decapsulated
       },
     }
-    // In batches of 32, as the product calls them.
-    const inBatches = (take: PlainPath['enter']): boolean => {
-      for (let i = 0; i < PACKETS; i += BATCH) if (take(ids, i, i + BATCH) !== i + BATCH) return false
-      return true
+    // In batches of 32, as the product calls them, and each from one place.
+    const wasm: Loops = {
+      enter: () => {
+        for (let i = 0; i < PACKETS; i += BATCH)
+          if (plain.enter(ids, i, i + BATCH) !== i + BATCH) return false
+        return true
+      },
+      leave: () => {
+        for (let i = 0; i < PACKETS; i += BATCH) if (far.leave(ids, i, i + BATCH) !== i + BATCH) return false
+        return true
+      },
     }
-    const wasm: Loops = { enter: () => inBatches(plain.enter), leave: () => inBatches(far.leave) }
     const check = (through: boolean): void => {
       if (!through || memory.size[ids[0]] !== size) throw new Error('a packet has not gone through')
     }
@@ -151,13 +167,17 @@ export class TunnelShare {
     releaseBlock(this.block)
   }
 
-  private fill(size: number): void {
+  private fill(size: number, vlan: number | null): void {
     const { memory, ids } = this
     memory.reset()
     memory.allocate(0, ids, PACKETS)
     for (let i = 0; i < PACKETS; i++) {
       memory.u8.set(
-        buildFrame({ ...DEFAULT_TEMPLATE, destinationMac: INNER_MAC }, size, i & 63),
+        buildFrame(
+          { ...DEFAULT_TEMPLATE, destinationMac: INNER_MAC, vlans: vlan === null ? [] : [vlan] },
+          size,
+          i & 63,
+        ),
         memory.dataOffset(ids[i]),
       )
       memory.size[ids[i]] = size

@@ -1,6 +1,7 @@
 /*
- * VXLAN and IP in UDP (FOU) over IPv4 in C, on this project's memory layout, with the checks and the order of src/apps/tunnel: into
- * the tunnel (enter.ts, wrap.ts) and out of it (leave.ts, deliver.ts). What has an argument `fou` is compiled once for each.
+ * VXLAN, Geneve and IP in UDP (FOU) over IPv4 in C, on this project's memory layout, with the checks and the order of src/apps/tunnel:
+ * into the tunnel (enter.ts, wrap.ts) and out of it (leave.ts, deliver.ts). What has arguments `kind` and
+ * `tagging`, whether the network has a VLAN, is compiled once for each.
  */
 #include "nic.h"
 #include "pools.h"
@@ -10,7 +11,8 @@
 #define ETHERNET 14
 #define UDP_AT 34
 #define MOST_HEADERS 50
-#define HEADERS(fou) ((fou) ? 42 : MOST_HEADERS)
+enum { VXLAN, GENEVE, FOU };
+#define HEADERS(kind) ((kind) == FOU ? 42 : MOST_HEADERS)
 #define PER_KIND static inline __attribute__((always_inline))
 
 struct tunnel {
@@ -22,7 +24,9 @@ struct tunnel {
 	uint8_t mac[6], local[4], remote[4];
 	/* FOU: Ethernet addresses of what comes out, which is for this end again. */
 	uint8_t inner[12];
-	uint32_t vni, port, longest, checksum, fou;
+	uint32_t vni, port, longest, checksum, kind;
+	/* Of the network, 0: none. */
+	uint32_t vlan;
 	uint16_t by_vlan[4096];
 };
 
@@ -58,18 +62,18 @@ static inline uint32_t sum_words(const uint8_t *at, uint32_t bytes) {
 	return __builtin_bswap16((uint16_t)fold(sum));
 }
 
-/* `inner_mac`: of this end, for FOU; else NULL. */
-struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, const uint8_t *inner_mac, uint32_t vni,
-			  uint32_t checksum) {
+/* `inner_mac`: of this end, for FOU. */
+struct tunnel *tunnel_new(uint8_t *u8, uint16_t *size, const uint8_t *header, const uint8_t *inner_mac, uint32_t kind,
+			  uint32_t vni, uint32_t vlan, uint32_t checksum) {
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
 	tunnel->u8 = u8;
 	tunnel->size = size;
-	tunnel->fou = inner_mac != NULL;
-	if (inner_mac) {
-		memcpy(tunnel->inner, inner_mac, 6);
-		memcpy(tunnel->inner + 6, inner_mac, 6);
-	}
-	memcpy(tunnel->header, header, HEADERS(tunnel->fou));
+	tunnel->kind = kind;
+	memcpy(tunnel->inner, inner_mac, 6);
+	memcpy(tunnel->inner + 6, inner_mac, 6);
+	memcpy(tunnel->header, header, HEADERS(kind));
+	tunnel->vlan = vlan;
+	if (vlan != 0) tunnel->by_vlan[vlan] = 1;
 	tunnel->port = be16(header + UDP_AT + 2);
 	tunnel->ip_sum = sum_words(header + ETHERNET, 20);
 	tunnel->pseudo_sum = 17 + sum_words(header + ETHERNET + 12, 8);
@@ -128,32 +132,39 @@ static inline uint32_t ip_bytes(const uint8_t *at, uint32_t type, uint32_t left)
 	return left >= 40 && at[0] >> 4 == 6 && bytes <= left ? bytes : 0;
 }
 
-PER_KIND int enter(struct tunnel *tunnel, uint32_t id, const int fou) {
-	const uint32_t headers = HEADERS(fou);
+PER_KIND int enter(struct tunnel *tunnel, uint32_t id, const uint32_t kind, const uint32_t tagging) {
+	const uint32_t headers = HEADERS(kind);
 	uint8_t *start = tunnel->u8 + data_offset(id);
 	uint32_t bytes = tunnel->size[id];
 	if (bytes < ETHERNET) return -1;
-	uint32_t type = be16(start + 12);
+	uint32_t type = be16(start + 12), tagged = 0;
 	uint8_t *at = start + ETHERNET;
 	if (type == 0x8100 && bytes >= 18) {
-		if (tunnel->by_vlan[be16(start + 14) & 0xfff] != 0) return -1;
+		tagged = tunnel->by_vlan[be16(start + 14) & 0xfff];
 		type = be16(start + 16);
 		at += 4;
 	}
+	/* There is one network. */
+	if (tagged != tagging) return -1;
 	uint32_t left = bytes - (uint32_t)(at - start);
 	uint8_t *from = start;
-	if (fou) {
+	if (kind == FOU) {
 		/* It has a port for IPv4 only. */
 		if (memcmp(start, tunnel->inner, 6) != 0 || type != 0x0800) return -1;
 		left = bytes = ip_bytes(at, type, left);
 		if (bytes == 0) return -1;
 		from = at;
 	}
-	if (headers + bytes > tunnel->longest) return -1;
+	if (headers + bytes - (kind == FOU ? 0 : tagging << 2) > tunnel->longest) return -1;
 	uint32_t class = 0;
 	if (type == 0x0800 && left >= 20) class = at[1];
 	else if (type == 0x86dd && left >= 40) class = (at[0] & 0xf) << 4 | at[1] >> 4;
 	const uint32_t hash = hash_frame(start, at, type, left);
+	if (kind != FOU && tagging) {
+		memmove(start + 4, start, 12);
+		from += 4;
+		bytes -= 4;
+	}
 	memmove(start + headers, from, bytes);
 	memcpy(start, tunnel->header, headers);
 	tunnel->size[id] = (uint16_t)(headers + bytes);
@@ -172,7 +183,7 @@ PER_KIND int enter(struct tunnel *tunnel, uint32_t id, const int fou) {
 	return 0;
 }
 
-PER_KIND int leave(struct tunnel *tunnel, uint32_t id, const int fou) {
+PER_KIND int leave(struct tunnel *tunnel, uint32_t id, const uint32_t kind, const uint32_t tagging) {
 	uint8_t *start = tunnel->u8 + data_offset(id);
 	const uint32_t size = tunnel->size[id];
 	if (size < ETHERNET || memcmp(start, tunnel->mac, 6) != 0 || be16(start + 12) != 0x0800) return -1;
@@ -191,16 +202,25 @@ PER_KIND int leave(struct tunnel *tunnel, uint32_t id, const int fou) {
 	const uint32_t outer = ip[1] & 3;
 	uint8_t *from = udp + 8, *at = from;
 	uint32_t bytes = datagram - 8, type = 0x0800;
-	if (fou) {
+	if (kind == FOU) {
 		if (memcmp(ip + 12, tunnel->remote, 4) != 0 || bytes < 20) return -1;
 		bytes = ip_bytes(from, type, bytes);
 		if (bytes == 0) return -1;
 	} else {
-		if (bytes < 8 || (from[0] & 0x08) == 0) return -1;
+		if (bytes < 8) return -1;
+		uint32_t tunnel_bytes = 8;
+		if (kind == VXLAN) {
+			if ((from[0] & 0x08) == 0) return -1;
+		} else {
+			/* Another version, a message for this end itself, or no frame; an option that nobody may ignore. */
+			if (from[0] >> 6 != 0 || (from[1] & 0x80) != 0 || be16(from + 2) != 0x6558) return -1;
+			tunnel_bytes = 8 + ((from[0] & 0x3fu) << 2);
+			if (tunnel_bytes > bytes || (from[1] & 0x40) != 0) return -1;
+		}
 		if ((uint32_t)(from[4] << 16 | from[5] << 8 | from[6]) != tunnel->vni) return -1;
 		if (memcmp(ip + 12, tunnel->remote, 4) != 0) return -1;
-		from += 8;
-		bytes -= 8;
+		from += tunnel_bytes;
+		bytes -= tunnel_bytes;
 		if (bytes < ETHERNET) return -1;
 		at = from + ETHERNET;
 		type = be16(at - 2);
@@ -219,33 +239,48 @@ PER_KIND int leave(struct tunnel *tunnel, uint32_t id, const int fou) {
 			put16(at + 10, ~fold((~be16(at + 10) & 0xffff) + (~before & 0xffff) + after));
 		} else if (after != before) at[1] = (uint8_t)((at[1] & 0xcf) | after << 4);
 	}
-	const uint32_t bare = fou ? ETHERNET : 0;
-	memmove(start + bare, from, bytes);
-	if (fou) {
-		memcpy(start, tunnel->inner, 12);
-		put16(start + 12, type);
+	const uint32_t tag = tagging << 2, bare = kind == FOU ? ETHERNET : 0;
+	memmove(start + bare + tag, from, bytes);
+	if (kind == FOU) memcpy(start, tunnel->inner, 12);
+	else if (tag) memmove(start, start + 4, 12);
+	if (tag) {
+		put16(start + 12, 0x8100);
+		put16(start + 14, tunnel->vlan);
 	}
-	tunnel->size[id] = (uint16_t)(bare + bytes);
+	if (kind == FOU) put16(start + 12 + tag, type);
+	tunnel->size[id] = (uint16_t)(bare + tag + bytes);
 	return 0;
 }
+
+#define FOR_ALL(way, kind, tagging) \
+	for (uint32_t i = 0; i < count; i++) bad |= way(tunnel, (uint32_t)ids[i], kind, tagging)
+#define EITHER(way, kind) \
+	if (tunnel->vlan == 0) FOR_ALL(way, kind, 0); \
+	else FOR_ALL(way, kind, 1)
 
 /* Nanoseconds for all of `ids`; -1 if one has not gone through. */
 double tunnel_enter(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
 	int bad = 0;
 	const double began = now_ns();
-	if (tunnel->fou)
-		for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i], 1);
-	else
-		for (uint32_t i = 0; i < count; i++) bad |= enter(tunnel, (uint32_t)ids[i], 0);
+	if (tunnel->kind == FOU) {
+		EITHER(enter, FOU);
+	} else if (tunnel->kind == GENEVE) {
+		EITHER(enter, GENEVE);
+	} else {
+		EITHER(enter, VXLAN);
+	}
 	return bad ? -1 : now_ns() - began;
 }
 
 double tunnel_leave(struct tunnel *tunnel, const int32_t *ids, uint32_t count) {
 	int bad = 0;
 	const double began = now_ns();
-	if (tunnel->fou)
-		for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i], 1);
-	else
-		for (uint32_t i = 0; i < count; i++) bad |= leave(tunnel, (uint32_t)ids[i], 0);
+	if (tunnel->kind == FOU) {
+		EITHER(leave, FOU);
+	} else if (tunnel->kind == GENEVE) {
+		EITHER(leave, GENEVE);
+	} else {
+		EITHER(leave, VXLAN);
+	}
 	return bad ? -1 : now_ns() - began;
 }

@@ -5,6 +5,7 @@
 import { makeStep } from '../../src/apps/forward/app.ts'
 import { GeneratedFrames } from '../../src/apps/pktgen/frame-source.ts'
 import type { RxQueue, TxQueue } from '../../src/driver/device.ts'
+import { makeSender } from '../../src/apps/pktgen/sender.ts'
 import { DataPort } from '../../src/engine/data-plane.ts'
 import type { Backend } from '../../src/engine/types.ts'
 import { type HugepageBlock, allocateShared, releaseBlock } from '../../src/linux/hugepages.ts'
@@ -129,6 +130,7 @@ export abstract class Share {
       index: 0,
       of: 1,
     })
+    const send = makeSender(memory, a.tx, source, batchSize, null)
     const { steps, packets, receiving, full } = extent(work, batchSize)
     const runs = {
       forward: () => {
@@ -138,9 +140,7 @@ export abstract class Share {
         for (let i = 0; i < steps; i++) memory.free(batch, 0, a.rx.receive(batch, batchSize))
       },
       generate: () => {
-        for (let i = 0; i < steps; i++) {
-          a.tx.transmit(batch, 0, source.next(batch, Math.min(a.tx.room(), batchSize)))
-        }
+        for (let i = 0; i < steps; i++) send(batchSize)
       },
     }
     const run = runs[work]

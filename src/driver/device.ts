@@ -17,6 +17,7 @@
 import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
 import type { WasmPorts } from './wasm-ports.ts'
+import type { Recipe } from './recipe.ts'
 
 /** Receives packets. Lives in one worker. */
 export interface RxQueue {
@@ -70,10 +71,15 @@ export interface TxQueue {
    * together. It does the same as the calls of the queues that each Pass stands for, faster.
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
-  /** What a step in WebAssembly calls for all of these together; null if it can't call these queues itself. */
+  /** @internal What a step in WebAssembly calls for all of these together; null if it can't call these queues itself. */
   readonly wasmPorts?: (
     ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[],
   ) => WasmPorts | null
+  /**
+   * @internal A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
+   * pool buffers; it returns how many. null if this queue can't make these.
+   */
+  readonly generator?: ((recipe: Recipe) => ((wanted: number) => number) | null) | undefined
 }
 
 /**

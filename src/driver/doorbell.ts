@@ -6,3 +6,10 @@
  * across PCIe takes a microsecond. Machines with a weaker order need the atomic one, which releases.
  */
 export const PLAIN_DOORBELL = process.arch === 'x64'
+
+/**
+ * Whether a status is loaded plainly, with everything the device wrote before it to be seen by later loads. On x86-64 no load
+ * overtakes an earlier one, and V8 keeps loads from typed arrays in program order. Elsewhere Atomics.load() acquires; V8 calls a
+ * builtin for it on x86-64, too, which takes longer than a packet.
+ */
+export const PLAIN_STATUS = process.arch === 'x64'

@@ -5,7 +5,7 @@
  * and when they sleep, and the one whose turn it is wakes the other.
  *
  *     DEVICE_ASLEEP    0: the device would run if it could. WAKE_ME: it sleeps on this word, or is about to. RESTS: it sleeps until
- *                      something else wakes it.
+ *                      it gets a message, or is about to.
  *     DEVICE_CPU       The number of the CPU on which it runs, + 1; 0: it hasn't said.
  *     ASLEEP, CPU      The same two of the worker that has a queue, for each queue.
  *
@@ -14,6 +14,7 @@
  * sleeping the words are hints: what a partner writes there makes a thread sleep in vain for LONGEST, or wake in vain.
  */
 import { currentCpu } from './affinity.ts'
+import { tryWrite } from './file.ts'
 import { wakeWord, WordSet } from './futex.ts'
 import { viewOf } from './mapping.ts'
 
@@ -32,10 +33,16 @@ const CPU = 1
 export const WAKE_ME = 1
 const RESTS = 2
 
-/** Where a worker finds the page; can be posted to it. */
-export interface HandoverSpec {
+/** How a worker and a device let each other run; can be posted to it. */
+export interface HandoverPlace {
   /** Virtual address. */
   readonly page: bigint
+  /** Wakes a device that rests: to be written to this descriptor, all at once. */
+  readonly call: { readonly fd: number; readonly message: Uint8Array }
+}
+
+/** The same for one queue. */
+export interface HandoverSpec extends HandoverPlace {
   /** 0 to 62; there are no gaps. */
   readonly queue: number
 }
@@ -43,6 +50,17 @@ export interface HandoverSpec {
 function wake(words: Int32Array, page: bigint, word: number): void {
   Atomics.store(words, word, 0)
   wakeWord(page + BigInt(word * 4))
+}
+
+/** Wakes a device that rests. Its word goes first: what it says after it has woken stays. */
+function callUp(words: Int32Array, { fd, message }: HandoverPlace['call']): void {
+  Atomics.store(words, DEVICE_ASLEEP, 0)
+  try {
+    // If there is no room, the device has messages to wake it.
+    tryWrite(fd, message, message.length)
+  } catch {
+    // It has gone, which the main thread notices.
+  }
 }
 
 /** The device's end: one NIC. */
@@ -91,7 +109,7 @@ export class DeviceEnd {
     return false
   }
 
-  /** True if there is a worker that wakes this end when it rings. */
+  /** True if there is a worker that wakes this end, however it sleeps. */
   get heard(): boolean {
     return this.words[FIRST_DRIVER + CPU] !== 0
   }
@@ -101,7 +119,7 @@ export class DeviceEnd {
     Atomics.store(this.words, DEVICE_ASLEEP, WAKE_ME)
   }
 
-  /** About to sleep where a worker can't wake it. */
+  /** About to sleep until a message comes: the device is to be polled once more after that. */
   rest(): void {
     Atomics.store(this.words, DEVICE_ASLEEP, RESTS)
   }
@@ -121,7 +139,7 @@ export class DeviceEnd {
 
 /** The driver's end: a worker, and the devices of its queues. */
 export class DriverEnd {
-  private readonly ends: readonly { words: Int32Array; address: bigint; own: number }[]
+  private readonly ends: readonly (HandoverPlace & { words: Int32Array; own: number })[]
   private readonly fence = new Int32Array(1)
   private readonly set: WordSet
   private cpu = 0
@@ -129,13 +147,14 @@ export class DriverEnd {
   armed = false
 
   constructor(specs: readonly HandoverSpec[]) {
-    this.ends = specs.map(({ page, queue }) => ({
+    this.ends = specs.map(({ page, call, queue }) => ({
       words: new Int32Array(viewOf(page, HANDOVER_BYTES)),
-      address: page,
+      page,
+      call,
       own: FIRST_DRIVER + queue * LINE,
     }))
     this.set = new WordSet(
-      this.ends.map(({ address, own }) => address + BigInt((own + ASLEEP) * 4)),
+      this.ends.map(({ page, own }) => page + BigInt((own + ASLEEP) * 4)),
       WAKE_ME,
     )
   }
@@ -145,9 +164,10 @@ export class DriverEnd {
     // The tails were written before: no look at a device may overtake that.
     Atomics.store(this.fence, 0, 0)
     for (let i = 0; i < this.ends.length; i++) {
-      const { words, address } = this.ends[i]
-      if (Atomics.load(words, DEVICE_ASLEEP) !== WAKE_ME) continue
-      wake(words, address, DEVICE_ASLEEP)
+      const { words, page, call } = this.ends[i]
+      const asleep = Atomics.load(words, DEVICE_ASLEEP)
+      if (asleep === WAKE_ME) wake(words, page, DEVICE_ASLEEP)
+      else if (asleep === RESTS) callUp(words, call)
     }
   }
 

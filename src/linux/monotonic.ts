@@ -22,19 +22,19 @@ export class MonotonicClock {
   /** struct timespec: seconds and nanoseconds, 64 bits each. */
   private readonly time = new BigInt64Array(2)
   private readonly words = new Uint32Array(this.time.buffer)
-  /** What was read last, in an array: see isPast(). */
-  private readonly last = new Float64Array(1)
+  /**
+   * [0]: milliseconds since some point in the past, as of the last read(). For loops: a fraction that a function returns or is given is
+   * allocated, unless V8 has inlined the function, which it may not.
+   */
+  readonly last = new Float64Array(1)
 
-  /** Milliseconds since some point in the past. Takes some 150 ns. */
+  /** The time, milliseconds. Not for loops. */
   now(): number {
     this.read()
     return this.last[0]
   }
 
-  /**
-   * It is `time` or later. For loops, as write(): a fraction that a function returns is allocated, unless V8 has inlined the
-   * function, which it may not.
-   */
+  /** It is `time` or later. */
   isPast(time: number): boolean {
     this.read()
     return this.last[0] >= time
@@ -46,7 +46,8 @@ export class MonotonicClock {
     times[at] = this.last[0]
   }
 
-  private read(): void {
+  /** Takes some 150 ns. */
+  read(): void {
     clockGettime(CLOCK_MONOTONIC, this.time)
     this.last[0] = this.words[0] * 1000 + this.words[2] * 1e-6
   }

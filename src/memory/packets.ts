@@ -132,7 +132,8 @@ export class PacketMemory {
       this.size = new Uint16Array(count)
       this.iova = new Float64Array(count)
       this.freeStack = new Uint16Array(count)
-      this.freeTop = new Int32Array(pools)
+      // Not on V8's heap (driver/intel/rx-ring.ts).
+      this.freeTop = new Int32Array(new ArrayBuffer(pools * 4))
     } else {
       const { buffer } = place
       this.u8 = new Uint8Array(buffer, place.offsetOf(spec.address), bytes)

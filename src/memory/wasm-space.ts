@@ -41,6 +41,11 @@ function pagesFor(bytes: number, pageBytes: number): number {
   return Math.ceil((TABLES_END + pageBytes + bytes) / WASM_PAGE)
 }
 
+/** To a cache line. */
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64
+}
+
 function reserve(pages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages })
@@ -91,10 +96,15 @@ export class WasmSpace {
     return this.arenaAt + offset
   }
 
+  /** There is room for pieces of so many bytes each. */
+  hasRoomFor(pieces: readonly number[]): boolean {
+    return pieces.reduce((end, bytes) => roundUp(end + bytes), this.taken) <= TABLES_END
+  }
+
   /** Gives away zeroed memory in front of the arena; returns its offset, a multiple of a cache line. */
   take(bytes: number): number {
     const at = this.taken
-    this.taken = Math.ceil((at + bytes) / 64) * 64
+    this.taken = roundUp(at + bytes)
     if (this.taken > TABLES_END)
       throw new IxyError('IXY_ERR_INTERNAL', `no room for ${bytes} bytes in the WebAssembly memory`)
     return at

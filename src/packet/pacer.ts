@@ -28,6 +28,7 @@ export class Pacer {
   private due = 0
   private burst = ONE
   private last = -1
+  private readonly given = new Float64Array(1)
 
   /** `rate` in packets per second, above 0; `memory` in milliseconds. */
   constructor(rate: number, memory = MEMORY) {
@@ -53,6 +54,13 @@ export class Pacer {
    * starts, at 1 packet, with the first call.
    */
   allowance(now: number): number {
+    this.given[0] = now
+    return this.allowanceAt(this.given)
+  }
+
+  /** The same at `time[0]`: in a loop, a fraction that a function is given may be allocated. */
+  allowanceAt(time: Float64Array): number {
+    const now = time[0]
     if (this.last < 0) {
       this.due = 1
       this.last = now

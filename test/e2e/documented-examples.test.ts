@@ -254,7 +254,7 @@ describeIf(nodeObstacle(), 'examples', () => {
     const stats = /\bixy-ts stats\b/.test(command)
     if (!stats && socket === undefined) return null
     // In the name of the device that the example asks for, else of one that costs next to nothing.
-    const gen = / virtual:gen\b/.test(command) ? 'virtual:gen' : 'virtual:gen,rate=1kpps'
+    const gen = / virtual:gen\b/.test(command) ? 'virtual:gen' : 'virtual:gen,rate=10pps'
     const other = stats ? `forward ${gen} virtual:sink --mode interrupt -i 0.1` : `vnic ${socket} --wire gen`
     const beside = start(`exec ixy-ts ${other}`, folder, { seconds: '60' })
     await beside.says(stats ? /RX:/ : /listening on/)

@@ -1,13 +1,10 @@
 /** A tunnel at work leaves nothing to the garbage collector: V8's own report of the worker's heap says so. */
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { bothEnds, INNER, innerFrame, OUTER } from '../apps/tunnel/rig.ts'
 import { pcap } from '../captures/build.ts'
-import { temporaryDirectory, Tool } from './support.ts'
-
-/** Milliseconds of the worker's life that don't count: what it loads, the rehearsal, the optimising compiler. */
-const WARM_UP = 2500
-const SECONDS = 4
+import { steadyRun } from './steady.ts'
+import { temporaryDirectory } from './support.ts'
 
 const folder = temporaryDirectory()
 
@@ -34,36 +31,23 @@ test.each([
       return `virtual:replay=${file},repeat=0,rate=max`
     }
     const options = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, `${value}`])
-    const { code, stdout } = await new Tool(
-      [
-        ...[
-          'tunnel',
-          endless('outer.pcap', [question, ...Array.from({ length: 10_000 }, () => carried).flat()]),
-          endless('inner.pcap', inside),
-        ],
-        ...[...options, '--local', '192.0.2.1', '--remote', '192.0.2.2', '--backend', backend],
-        ...['-d', `${SECONDS}`, '-i', '3600', '--quiet'],
+    const { code, stdout, early, steady } = await steadyRun(directory, [
+      ...[
+        'tunnel',
+        endless('outer.pcap', [question, ...Array.from({ length: 10_000 }, () => carried).flat()]),
+        endless('inner.pcap', inside),
       ],
-      { flags: ['--trace-gc', '--log-deopt', '--logfile-per-isolate', `--logfile=${directory}/v8.log`] },
-    ).end()
+      ...[...options, '--local', '192.0.2.1', '--remote', '192.0.2.2', '--backend', backend],
+    ])
     expect(code).toBe(0)
     for (const way of ['encapsulated', 'decapsulated'])
       expect(Number(new RegExp(` ${way} ([\\d,]+)`).exec(stdout)?.[1].replaceAll(',', ''))).toBeGreaterThan(
         100_000,
       )
-    const worker = readdirSync(directory).find((name) => {
-      return (
-        name.includes('isolate') && readFileSync(path.join(directory, name), 'utf8').includes('worker.cjs')
-      )
-    })
-    const isolate = /0x[0-9a-f]+/.exec(worker ?? '')?.[0] ?? ''
-    const collections = [...stdout.matchAll(/\[\d+:(0x[0-9a-f]+)(?::\d+)?\]\s+(\d+) ms: (\S+)/g)]
-      .filter(([, where]) => where === isolate)
-      .map(([, , when, kind]) => ({ when: Number(when), kind }))
     // It has had some while it was loaded, so these are its.
-    expect(collections.length).toBeGreaterThan(0)
+    expect(early).toBeGreaterThan(0)
     // A clock asked in every eighth idle step, whose answer is allocated, makes one or two a second.
-    expect(collections.filter(({ when }) => when > WARM_UP && when < SECONDS * 1000)).toEqual([])
+    expect(steady).toEqual([])
   },
   60_000,
 )

@@ -10,8 +10,9 @@ import type { Balance } from '../../src/engine/balance.ts'
 import type { FilterProgram } from '../../src/packet/filter/program.ts'
 import { pcap } from '../captures/build.ts'
 import { SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
+import { expectWitnessed } from './witnessed.ts'
 
-const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 200)
+const RUNS = Number(process.env['IXY_BALANCE_RUNS'] ?? 150)
 const SEED = Number(process.env['IXY_BALANCE_SEED'] ?? Date.now() & 0x7fffffff)
 
 let folder: string
@@ -20,11 +21,14 @@ let capture: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'ixy-ts-balance-'))
   capture = path.join(folder, 'in.pcap')
-  // Some too short for a card to send, some too long for a small MTU, some for the MAC itself: PAUSE.
+  // Some too short for a card to send, some too long for a small MTU or the card, some for the MAC itself: PAUSE. Some to everybody or a
+  // group, some in a VLAN.
   const pause = [1, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0xff, 0xff]
   const packets = Array.from({ length: 500 }, (_, i) => {
-    const data = new Uint8Array([20, 60, 61, 300, 1000, 1514][i % 6]).fill(i)
-    if (i % 7 === 3) data.set(pause)
+    const data = new Uint8Array([20, 60, 61, 300, 1000, 1514, 1519][i % 7]).fill(i)
+    if (i % 9 === 3) data.set(pause)
+    else if (i % 9 === 4) data.fill(0xff, 0, 6)
+    else if (i % 9 === 5) data.set([0x81, 0, 0, 7], 12)
     return { seconds: 1, fraction: i, data }
   })
   writeFileSync(capture, pcap(packets))
@@ -56,18 +60,18 @@ const gen = fc
   .record({
     size: fc.constantFrom(60, 61, 500, 1514),
     flows: fc.integer({ min: 1, max: 9 }),
-    count: fc.nat(800),
+    count: fc.oneof(fc.nat(800), fc.nat(3000)),
     rate: fc.nat(3),
   })
   .map(({ size, flows, count, rate }) => {
-    const paced = rate === 0 ? '' : `,rate=${rate * 50}kpps`
+    const paced = rate === 0 ? '' : `,rate=${[0, 50, 150, 800][rate]}kpps`
     return `gen,size=${size},flows=${flows}${paced}${count === 0 ? '' : `,count=${count}`}`
   })
 
 const end = fc.oneof(
   { arbitrary: gen, weight: 4 },
   { arbitrary: fc.constant('sink'), weight: 2 },
-  { arbitrary: fc.constant('loop'), weight: 1 },
+  { arbitrary: fc.constant('loop'), weight: 2 },
   {
     arbitrary: fc.constantFrom('', ',rate=100kpps', ',repeat=3').map((more) => `replay=CAPTURE${more}`),
     weight: 2,
@@ -99,17 +103,26 @@ const odd: FilterProgram = {
 }
 
 interface Plan extends SimulatedRunOptions {
+  /** Before this turn the cards stop receiving, as at the end of a run; null: not before all turns are done. */
+  readonly deafFrom: number | null
+  readonly how: 'queues' | 'card'
+  /** The workers end before what is under way has come out. */
+  readonly abrupt: boolean
   /** What happens next: turns of the cards (milliseconds), or of a worker. */
   readonly turns: readonly { readonly cards: number; readonly worker: number }[]
 }
 
 const plan: fc.Arbitrary<Plan> = fc.record({
   wires: fc.array(wire, { minLength: 1, maxLength: 2 }),
-  queues: fc.integer({ min: 1, max: 4 }),
+  queues: fc.constantFrom(1, 1, 2, 3, 4),
   // The buffers of large frames, all of which are made anew, take most of a run's time.
   mtu: fc.constantFrom(1500, 1500, 1500, 500, 500, 500, 500, 9000),
   fast: fc.boolean(),
+  wants: fc.constantFrom('all', 'all', 'all', 'own address', 'no VLAN'),
   filter: fc.option(fc.constant(odd), { freq: 2 }),
+  deafFrom: fc.option(fc.nat(30), { freq: 1 }),
+  how: fc.constantFrom('queues', 'card'),
+  abrupt: fc.constantFrom(false, false, false, true),
   turns: fc.array(fc.record({ cards: fc.constantFrom(0, 0.05, 1, 30), worker: fc.nat(7) }), {
     minLength: 20,
     maxLength: 150,
@@ -166,24 +179,28 @@ function expectSequencesAgree(run: SimulatedRun, balances: readonly Balance[]): 
 test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () => {
   let moved = 0
   let filtered = 0
+  const causes = new Set<string>()
   await fc.assert(
     fc.asyncProperty(plan, async (drawn) => {
-      const { turns, ...options } = files(drawn)
+      const { turns, deafFrom, how, abrupt, ...options } = files(drawn)
       const run = new SimulatedRun(options)
       try {
         await run.ready()
         turns.forEach(({ cards, worker }, i) => {
+          if (i === deafFrom) run.stopReceiving(how)
           if (worker < 4) run.pollWorker(worker)
           else run.pollCards(cards)
           if (i % 10 === 0) expectBalanced(run.balance())
         })
-        run.windDown()
+        run.windDown(abrupt)
         await run.flush()
         const balances = run.balance()
         expectBalanced(balances)
         expectSequencesAgree(run, balances)
         expectBooked(run)
+        for (const device of run.witnessed()) expectWitnessed(device)
         moved += balances.reduce((sum, { arrived }) => sum + arrived, 0)
+        for (const { lost } of balances) for (const { cause } of lost) causes.add(cause)
         filtered += balances.reduce((sum, { filteredOut }) => sum + filteredOut, 0)
       } finally {
         run.release()
@@ -194,4 +211,5 @@ test(`each frame has one fate (${RUNS} combinations, seed ${SEED})`, async () =>
   // The handle was turned: most combinations move something.
   expect(moved).toBeGreaterThan(RUNS * 50)
   expect(filtered).toBeGreaterThan(RUNS)
+  expect(causes.size).toBeGreaterThan(5)
 }, 3_600_000)

@@ -8,7 +8,9 @@ import { forward } from '../../src/apps/forward/app.ts'
 import type { App } from '../../src/engine/app.ts'
 import { type Balance, type PortCounts, balanceOf } from '../../src/engine/balance.ts'
 import type { Device } from '../../src/driver/device.ts'
+import { offsetOf } from '../../src/driver/intel/register.ts'
 import { ixgbe } from '../../src/driver/ixgbe/driver.ts'
+import { REG } from '../../src/driver/ixgbe/registers.ts'
 import { type DataPort, attachPort } from '../../src/engine/data-plane.ts'
 import { lossOf } from '../../src/engine/loss.ts'
 import type { Share } from '../../src/apps/pktgen/options.ts'
@@ -23,6 +25,8 @@ import { Ledger } from '../../src/vnic/wires/ledger.ts'
 import { parseWires } from '../../src/vnic/wires/parse.ts'
 import type { Wire } from '../../src/vnic/wires/wire.ts'
 import { ModelTransport } from '../driver/ixgbe/model-transport.ts'
+import { Witness } from './witness.ts'
+import type { Witnessed } from './witnessed.ts'
 
 export interface SimulatedRunOptions {
   /** Two: forward between them. One: generate packets. */
@@ -31,6 +35,11 @@ export interface SimulatedRunOptions {
   readonly mtu: number
   /** The host's memory is where the loops of src/vnic/wasm reach it. */
   readonly fast: boolean
+  /**
+   * What the cards let pass to the host: frames to any address, as our driver sets them up; or, as another driver might, those to
+   * the card and to everybody, or those outside of VLANs.
+   */
+  readonly wants: 'all' | 'own address' | 'no VLAN'
   /** What the forwarder passes on; null: everything. */
   readonly filter: FilterProgram | null
 }
@@ -42,6 +51,7 @@ export class SimulatedRun {
   readonly app: App
   private now = 1000
   private readonly wires: readonly Wire[]
+  private readonly witnesses: readonly Witness[]
   private readonly work: FileWork[] = []
   private readonly transports: readonly ModelTransport[]
   private readonly devices: readonly Device[]
@@ -53,13 +63,14 @@ export class SimulatedRun {
   private generating = true
 
   /** Call ready() before anything else. */
-  constructor({ wires, queues, mtu, fast, filter }: SimulatedRunOptions) {
+  constructor({ wires, queues, mtu, fast, wants, filter }: SimulatedRunOptions) {
     this.app = wires.length === 2 ? forward : pktgen
     const ledger = new Ledger(0x1234)
     this.wires = wires.map((text) =>
       parseWires(text, { ledger, linkMbit: 10_000, work: this.work, log: () => undefined }),
     )
-    this.transports = this.wires.map((wire) => new ModelTransport(wire, fast))
+    this.witnesses = this.wires.map((wire) => new Witness(wire))
+    this.transports = this.witnesses.map((wire) => new ModelTransport(wire, fast))
     const shift = bufferShiftFor(18 + mtu)
     const poolShift = Math.log2(RING) + 2
     const perQueue = packetMemoryBytes(shift, poolShift, 2) + (1 << shift)
@@ -88,6 +99,10 @@ export class SimulatedRun {
     )
     for (let i = 0; i < 1000 && !this.devices.every((device) => device.link().up); i++) this.pollCards(1)
     for (const device of this.devices) device.start()
+    for (const { bar0 } of this.transports) {
+      if (wants === 'own address') bar0.write32(offsetOf(REG.FCTRL), REG.FCTRL.fields.BAM.mask)
+      if (wants === 'no VLAN') bar0.write32(offsetOf(REG.VLNCTRL), 0x8100 | REG.VLNCTRL.fields.VFE.mask)
+    }
   }
 
   /** Resolves when captures have been read, as far as they are read ahead. */
@@ -115,7 +130,9 @@ export class SimulatedRun {
   /** Lets `milliseconds` pass for the cards and their wires. */
   pollCards(milliseconds: number): void {
     this.now += milliseconds
-    for (const { model } of this.transports) model.poll(this.now)
+    // A card looks more often than once in such a time: enough comes for its packet buffer to overflow.
+    const polls = milliseconds > 1 ? 4 : 1
+    for (const { model } of this.transports) for (let i = 0; i < polls; i++) model.poll(this.now)
   }
 
   /** A turn of the worker of this queue, if there is one. */
@@ -123,19 +140,25 @@ export class SimulatedRun {
     this.steps[queue % this.steps.length]()
   }
 
-  /** As a run ends: sources stop, what is under way comes out, cards stop. */
-  windDown(): void {
+  /** As a run ends: sources stop, what is under way comes out, cards stop. `abrupt`: the workers have ended before. */
+  windDown(abrupt: boolean): void {
     this.generating = false
     for (const wire of this.wires) wire.stop()
-    for (let i = 0; i < 400; i++) this.turn()
-    for (const device of this.devices) device.stopReceiving()
-    for (let i = 0; i < 20; i++) this.turn()
+    for (let i = 0; i < 400; i++) this.turn(!abrupt)
+    this.stopReceiving('queues')
+    for (let i = 0; i < 20; i++) this.turn(!abrupt)
     for (const device of this.devices) device.stopSending()
   }
 
-  private turn(): void {
+  /** As our driver does it, queue by queue, or with the bit that makes the whole card deaf. */
+  stopReceiving(how: 'queues' | 'card'): void {
+    if (how === 'queues') for (const device of this.devices) device.stopReceiving()
+    else for (const { bar0 } of this.transports) bar0.write32(offsetOf(REG.RXCTRL), 0)
+  }
+
+  private turn(workers: boolean): void {
     this.pollCards(1)
-    for (const step of this.steps) step()
+    if (workers) for (const step of this.steps) step()
   }
 
   /** At any moment between two turns. */
@@ -167,6 +190,24 @@ export class SimulatedRun {
           buffered: model.receive.buffered,
           account: this.wires[index].account(),
         },
+      }
+    })
+  }
+
+  /** Per device: what everybody has counted, and the witness. */
+  witnessed(): Witnessed[] {
+    return this.devices.map((device, i) => {
+      const queues = this.ports.map((ports) => ports[i])
+      const sums = (side: 'rx' | 'tx'): { packets: number; bytes: number } => ({
+        packets: queues.reduce((sum, port) => sum + port[side].packets, 0),
+        bytes: queues.reduce((sum, port) => sum + port[side].bytes, 0),
+      })
+      return {
+        witness: this.witnesses[i],
+        card: this.transports[i].model,
+        driver: device.statistics(),
+        workers: { rx: sums('rx'), tx: sums('tx') },
+        reports: this.wires[i].reports(),
       }
     })
   }

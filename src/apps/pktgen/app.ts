@@ -10,10 +10,15 @@ import { LatencyBook } from './latency.ts'
 import { LatencyProbe } from './latency-probe.ts'
 import type { PktgenJob, PktgenOptions, PktgenTally, ProbeJob, StreamJob } from './options.ts'
 import { planPktgen } from './plan.ts'
+import { makeSender } from './sender.ts'
 import { shareOf } from './share.ts'
 import { StreamFrames } from './stream-source.ts'
 import { TimedPackets } from './timed-packet.ts'
 import { WireDesk } from './wire-desk.ts'
+
+/** Of `budget`. */
+const LEFT = 0
+const ALLOWED = 1
 
 /** Sends packets out of its port, and takes in what comes back. What is received must not overwrite what is to be sent: two pools. */
 export const pktgen: App<PktgenOptions, PktgenJob> = {
@@ -54,7 +59,6 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     ports: [{ rx, tx }],
   } = context
   const { share } = job
-  const limit = limitOf(job)
   const pacer = makePacer(job)
   const clock = new MonotonicClock()
   const source = makeSource(context, job, pacer, clock)
@@ -64,9 +68,10 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
   const { receive } = rx
   const { room, transmit } = tx
   const received = memory.batch(batchSize)
-  const batch = memory.batch(batchSize)
-  /** [0]: packets that the pacer has allowed and that are not sent yet. In an array, as a variable would be an object per step. */
-  const allowed = new Float64Array([pacer === null ? Infinity : 0])
+  const stamping = probe === null ? null : { probe, timed, clock }
+  const send = makeSender(memory, tx, source, batchSize, stamping)
+  /** Packets that are still to be sent, and that the pacer has allowed. In an array, as variables would be objects per step. */
+  const budget = Float64Array.of(limitOf(job), pacer === null ? Infinity : 0)
   let quiet = false
 
   return {
@@ -79,29 +84,31 @@ function makePktgen(context: WorkerContext, job: PktgenJob): AppSteps {
     },
     step() {
       const taken = receive(received, batchSize)
-      if (probe !== null && taken > 0) probe.collect(received, taken, clock.now())
+      if (probe !== null && taken > 0) {
+        clock.read()
+        probe.collect(received, taken, clock.last)
+      }
       const answers = answerer === null ? 0 : answerer.answer(received, taken, room())
       if (answers > 0) transmit(received, 0, answers)
       memory.free(received, answers, taken - answers)
       if (quiet) return taken
       // The clock is asked only when there is too little left for a batch.
-      if (pacer !== null && allowed[0] < batchSize) allowed[0] = pacer.allowance(clock.now())
-      const wanted = Math.min(batchSize, limit - source.sent, room(), allowed[0])
+      if (pacer !== null && budget[ALLOWED] < batchSize) {
+        clock.read()
+        budget[ALLOWED] = pacer.allowanceAt(clock.last)
+      }
+      const wanted = Math.min(batchSize, budget[LEFT], budget[ALLOWED])
       if (wanted <= 0) return taken
-      const count = source.next(batch, wanted)
-      if (count === 0) return taken
-      const stamped = timed === null ? -1 : timed.choose(batch, count, source.stream)
-      if (probe !== null) probe.stamp(batch, count, source.stream, clock.now())
-      if (timed === null || stamped < 0) transmit(batch, 0, count)
-      else timed.send(batch, stamped, count)
-      allowed[0] -= count
+      const count = send(wanted)
+      budget[LEFT] -= count
+      budget[ALLOWED] -= count
       pacer?.spend(count)
       return taken + count
     },
     quiet: () => {
       quiet = true
     },
-    done: () => source.sent === limit,
+    done: () => budget[LEFT] === 0,
     result: (): PktgenTally => ({
       sent: source.sentOfEach,
       answered: answerer?.answered ?? NOT_ANSWERED,

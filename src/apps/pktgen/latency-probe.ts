@@ -59,6 +59,9 @@ const NARROW_SPAN = 2 ** 40
 const ENTERED = 0
 const NAMED = 1
 const STRANGE = 2
+/** Of `times`. */
+const STARTED = 0
+const NOW = 1
 /** What `forward --touch` changes. */
 const TOUCHED = 48
 /** Bytes from the payload on that a stamp changes, and the sum of the words that are there without one: `ixy`, zeros. */
@@ -79,8 +82,8 @@ export class LatencyProbe {
   /** Told of those that the card has stamped; null: there are none. */
   private readonly desk: WireDesk | null
   private readonly source: number
-  /** When the run began, nanoseconds. */
-  private start = 0
+  /** Nanoseconds: when the run began, and when what is looked at came in. In an array, as in MonotonicClock. */
+  private readonly times = new Float64Array(2)
 
   /** `books` and `layouts` by stream; `senders`: how many workers there are. */
   constructor(
@@ -103,16 +106,16 @@ export class LatencyProbe {
 
   /** The run begins. `startedAt`: milliseconds of CLOCK_MONOTONIC, as are all times here. */
   begin(startedAt: number): void {
-    this.start = Math.round(startedAt * 1e6)
+    this.times[STARTED] = Math.round(startedAt * 1e6)
   }
 
-  /** Makes probes of the first `count` packets of `ids`, which are of stream `stream` and numbered. */
-  stamp(ids: Int32Array, count: number, stream: number, now: number): void {
+  /** Makes probes of the first `count` packets of `ids`, which are of stream `stream` and numbered. It is `now[0]`. */
+  stamp(ids: Int32Array, count: number, stream: number, now: Float64Array): void {
     const { memory, u8, key, nonce } = this
     const { size } = memory
     const layout = this.layouts[stream]
     const { identity, checksum } = layout
-    const nanoseconds = Math.round(now * 1e6)
+    const nanoseconds = Math.round(now[0] * 1e6)
     const low = nanoseconds | 0
     const high = Math.floor(nanoseconds / 2 ** 32) | 0
     const seed = key + stream * STREAM_WEIGHT
@@ -159,23 +162,23 @@ export class LatencyProbe {
     write16(u8, at, isUdp && after === 0 ? 0xffff : after)
   }
 
-  /** Judges the first `count` packets of `ids`, which have come in, and measures the round trip of those that are ours. */
-  collect(ids: Int32Array, count: number, now: number): void {
+  /** Judges the first `count` packets of `ids`, which have come in by `now[0]`, and measures the round trip of those that are ours. */
+  collect(ids: Int32Array, count: number, now: Float64Array): void {
     const { memory } = this
-    const nanoseconds = Math.round(now * 1e6)
+    this.times[NOW] = Math.round(now[0] * 1e6)
     for (let i = 0; i < count; i++) {
       const frame = memory.dataOffset(ids[i])
       const end = frame + memory.size[ids[i]]
-      this.find(frame, end, nanoseconds)
+      this.find(frame, end)
     }
   }
 
   /** A frame belongs to the stream by whose key it checks. One that says it is ours, and checks by none, is damaged. */
-  private find(frame: number, end: number, now: number): void {
+  private find(frame: number, end: number): void {
     const streams = this.layouts.length
     let named = -1
     for (let stream = 0; stream < streams; stream++) {
-      const verdict = this.judge(frame, end, now, stream)
+      const verdict = this.judge(frame, end, stream)
       if (verdict === ENTERED) return
       if (verdict === NAMED) named = stream
     }
@@ -184,8 +187,8 @@ export class LatencyProbe {
   }
 
   /** Whether the frame was sent by this stream: then it is counted. */
-  private judge(frame: number, frameEnd: number, now: number, stream: number): number {
-    const { u8, key, nonce } = this
+  private judge(frame: number, frameEnd: number, stream: number): number {
+    const { u8, key, nonce, times } = this
     const layout = this.layouts[stream]
     const payload = payloadIn(u8, frame, layout)
     // Not the frame's own end: a switch that takes a tag off fills the frame up again.
@@ -212,9 +215,9 @@ export class LatencyProbe {
     if (!checks) return named ? NAMED : STRANGE
     const span = wide ? WIDE_SPAN : NARROW_SPAN
     const stamp = (low >>> 0) + top * 2 ** 32
-    let age = (now % span) - stamp
+    let age = (times[NOW] % span) - stamp
     if (age < 0) age += span
-    intact &&= named && age <= now - this.start
+    intact &&= named && age <= times[NOW] - times[STARTED]
     intact &&= timed
       ? holdsMessage(u8, payload, end, this.source)
       : isZero(this.bytes, stampAt + (wide ? 6 : 5), end - SEQUENCE_BYTES)

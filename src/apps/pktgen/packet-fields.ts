@@ -20,6 +20,8 @@ const NOWHERE = -1
 export class PacketFields {
   /** There is nothing to write. */
   readonly none: boolean
+  /** Some of it depends on the rest. */
+  readonly hasChecksums: boolean
   private readonly memory: PacketMemory
   private readonly plan: FramePlan
   private readonly sizes: Int32Array
@@ -37,7 +39,6 @@ export class PacketFields {
   private readonly ip: Int32Array
   private readonly transport: Int32Array
   private readonly outer: Int32Array
-  private readonly hasChecksums: boolean
 
   constructor(memory: PacketMemory, plan: FramePlan, { index, of }: Share) {
     const { fields, seed, ip, transport, outer, echoSequence, entropyPort, templates } = plan

@@ -61,7 +61,10 @@ function makeRfc2544(context: WorkerContext, job: Rfc2544Job): AppSteps {
         const { receive, lane } = arrivals[i]
         const taken = receive(received, batchSize)
         if (taken === 0) continue
-        if (lane !== null) lane.collect(received, taken, clock.now())
+        if (lane !== null) {
+          clock.read()
+          lane.collect(received, taken, clock.last)
+        }
         memory.free(received, 0, taken)
         moved += taken
       }
@@ -69,7 +72,7 @@ function makeRfc2544(context: WorkerContext, job: Rfc2544Job): AppSteps {
       if (words[HALT] === trial) for (const lane of lanes) lane.halt()
       let done = true
       for (let i = 0; i < lanes.length; i++) {
-        moved += lanes[i].send(clock.now())
+        moved += lanes[i].send(clock)
         if (!lanes[i].isDone()) done = false
       }
       if (done) {

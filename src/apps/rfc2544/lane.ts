@@ -1,5 +1,6 @@
 /** One direction through the device under test, from the worker's side. */
 import type { AppPort } from '../../engine/app.ts'
+import type { MonotonicClock } from '../../linux/monotonic.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { Pacer } from '../../packet/pacer.ts'
 import type { FramePlan } from '../pktgen/templates/frame-plan.ts'
@@ -83,31 +84,33 @@ export class Lane {
   }
 
   /** Sends a batch at most, and returns how many. */
-  send(now: number): number {
+  send(clock: Pick<MonotonicClock, 'read' | 'last'>): number {
     const { source, probe, batch, left, counts } = this
     if (left[0] === 0 || source === null || probe === null) return 0
-    if (left[1] < batch.length) left[1] = this.pacer.allowance(now)
+    clock.read()
+    if (left[1] < batch.length) left[1] = this.pacer.allowanceAt(clock.last)
     const wanted = Math.min(batch.length, left[0], this.from.tx.room(), left[1])
     if (wanted <= 0) return 0
     const count = source.next(batch, wanted)
-    probe.stamp(batch, count, 0, now)
+    probe.stamp(batch, count, 0, clock.last)
     this.from.tx.transmit(batch, 0, count)
     left[0] -= count
     left[1] -= count
     this.pacer.spend(count)
     counts[SENT] += count
-    counts[ENDED] = now
+    counts[ENDED] = clock.last[0]
     return count
   }
 
-  /** Judges what has come in where this lane ends. */
-  collect(ids: Int32Array, count: number, now: number): void {
+  /** Judges what has come in by `time[0]` where this lane ends. */
+  collect(ids: Int32Array, count: number, time: Float64Array): void {
     const { probe, counts } = this
     if (probe === null) return
     const { fields } = this.book
     const before = fields[RETURNED]
-    probe.collect(ids, count, now)
+    probe.collect(ids, count, time)
     if (fields[RETURNED] === before) return
+    const now = time[0]
     if (now - counts[LAST_BACK] > counts[SILENT_UNTIL] - counts[SILENT_FROM]) {
       counts[SILENT_FROM] = counts[LAST_BACK]
       counts[SILENT_UNTIL] = now

@@ -1,30 +1,35 @@
 /** The way of plain packets in WebAssembly (wasm/plain.ts), several times as fast as enter() and leave(), which take all others. */
 import type { PacketMemory } from '../../memory/packets.ts'
 import { ECN_AFTER_TUNNEL } from '../../packet/ecn.ts'
-import { HEADER_BYTES as ETHERNET_BYTES } from '../../packet/ethernet.ts'
+import { EtherType, HEADER_BYTES as ETHERNET_BYTES } from '../../packet/ethernet.ts'
 import { MAC_BYTES } from '../../packet/mac.ts'
 import { HEADER_BYTES as UDP_BYTES } from '../../packet/udp.ts'
 import type { Headers } from './headers.ts'
-import type { Layout, TunnelJob } from './job.ts'
+import type { Layout, Network, TunnelJob } from './job.ts'
+import { FRAME, HEADER, MOST_NETWORKS, NETWORK_BYTES, PLACES, SLOTS, TAG, WANTED } from './network-layout.ts'
 import code from './wasm/plain.wasm'
 
 interface Loops {
+  /** See wasm/state.ts. */
   start(
     packets: number,
     shift: number,
-    header: number,
-    wanted: number,
-    cared: number,
-    bytes: number,
     ethernet: number,
-    isIpv4: boolean,
-    frame: number,
+    ip: number,
+    all: number,
+    mac: number,
+    port: number,
     port6: number,
     mask: number,
     withChecksums: boolean,
+    cared: number,
     ecn: number,
+    vlans: number,
+    slots: number,
+    networks: number,
+    rest: number,
   ): void
-  change(ipSum: number, pseudoSum: number, longest: number): void
+  change(network: number, ipSum: number, pseudoSum: number, longest: number, ready: boolean): void
   enter(batch: number, count: number): number
   leave(batch: number, count: number): number
 }
@@ -45,49 +50,74 @@ const NONE: PlainPath = {
   change: () => undefined,
 }
 
-/** For the network without a VLAN, if there is one; and if packets are in a WebAssembly memory. */
+/** If packets are in a WebAssembly memory. */
 export function makePlainPath(memory: PacketMemory, job: TunnelJob, { layout }: Headers): PlainPath {
   const { space } = memory
-  const network = job.networks.findIndex(({ vlan }) => vlan === null)
-  if (space === null || network < 0) return NONE
+  if (space === null) return NONE
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
     env: { memory: space.memory },
   })
   const loops = exports as unknown as Loops
   const bytes = (length: number): Uint8Array => new Uint8Array(space.buffer, space.take(length), length)
-  const [header, wanted, cared] = [bytes(layout.all), bytes(layout.all), bytes(layout.all)]
+  const halves = (length: number): Uint16Array =>
+    new Uint16Array(space.buffer, space.take(2 * length), length)
+  const networks = job.networks.slice(0, MOST_NETWORKS)
+  const table = bytes(networks.length * NETWORK_BYTES)
+  const place = (network: number, field: number): number => network * NETWORK_BYTES + field
+  const [vlans, slots] = [halves(SLOTS), halves(SLOTS)]
+  networks.forEach((network, i) => {
+    const { vlan } = network
+    if (vlan !== null) vlans[vlan] = i + 1
+    // The first keeps it.
+    slots[slotOf(network, job)] ||= i + 1
+    const tag = vlan === null ? [] : [EtherType.VLAN >> 8, EtherType.VLAN & 0xff, vlan >> 8, vlan & 0xff]
+    table.set(tag, place(i, TAG))
+    for (let at = 0; at < 16; at++) table[place(i, PLACES) + at] = at - (layout.all & 15)
+  })
+  const cared = bytes(WANTED - HEADER)
   cared.set(caredBits(job, layout))
-  const frame = bytes(2 * MAC_BYTES + 2)
-  frame.set(job.innerMac, MAC_BYTES)
+  const mac = bytes(8)
+  mac.set(job.innerMac)
   const ecn = bytes(ECN_AFTER_TUNNEL.length)
   ecn.set(ECN_AFTER_TUNNEL)
   loops.start(
     memory.u8.byteOffset,
     memory.bufferShift,
-    header.byteOffset,
-    wanted.byteOffset,
-    cared.byteOffset,
-    layout.all,
     layout.ethernet,
-    job.local.length === 4,
-    layout.inner === 0 ? frame.byteOffset : 0,
+    layout.ip,
+    layout.all,
+    layout.inner === 0 ? mac.byteOffset : 0,
+    job.port,
     job.port6 ?? 0,
     job.dscp === null ? 0xff : 3,
     job.udpChecksum,
+    cared.byteOffset,
     ecn.byteOffset,
+    vlans.byteOffset,
+    slots.byteOffset,
+    table.byteOffset,
+    networks.findIndex(({ vlan }) => vlan === null) + 1,
   )
-  let ready = false
   return {
-    enter: (batch, from, to) => (ready ? from + loops.enter(batch.byteOffset + from * 4, to - from) : from),
+    enter: (batch, from, to) => from + loops.enter(batch.byteOffset + from * 4, to - from),
     leave: (batch, from, to) => from + loops.leave(batch.byteOffset + from * 4, to - from),
-    change({ u8, stride, ipSums, pseudoSums, longest, ready: known }, hosts) {
-      frame.set(hosts.subarray(network * MAC_BYTES, (network + 1) * MAC_BYTES))
-      header.set(u8.subarray(network * stride, network * stride + layout.all))
-      wanted.set(returned(header, job, layout))
-      ready = known[network] !== 0
-      loops.change(ipSums[network], pseudoSums[network], longest[network])
+    change({ u8, stride, ipSums, pseudoSums, longest, ready }, hosts) {
+      networks.forEach((_, i) => {
+        const header = u8.slice(i * stride, i * stride + layout.all)
+        table.set(header, place(i, HEADER))
+        table.set(returned(header, job, layout), place(i, WANTED))
+        table.set(hosts.subarray(i * MAC_BYTES, (i + 1) * MAC_BYTES), place(i, FRAME))
+        table.set(job.innerMac, place(i, FRAME) + MAC_BYTES)
+        loops.change(table.byteOffset + place(i, 0), ipSums[i], pseudoSums[i], longest[i], ready[i] !== 0)
+      })
     },
   }
+}
+
+/** Where packets of `network` that come find it: see networkOf() in wasm/leave.ts. */
+function slotOf({ vni, remote }: Network, { encapsulation }: TunnelJob): number {
+  const bits = encapsulation === 'fou' ? (remote[remote.length - 2] << 8) | remote[remote.length - 1] : vni
+  return bits & (SLOTS - 1)
 }
 
 /** The headers of a packet from the other end, of which we know what goes there. */

@@ -1,10 +1,11 @@
 import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from './counters.ts'
 import { RX_DD, RX_EOP } from './descriptors.ts'
-import { PLAIN_DOORBELL } from '../doorbell.ts'
+import { PLAIN_DOORBELL, PLAIN_STATUS } from '../doorbell.ts'
 import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { RxQueue } from '../device.ts'
+import { type RxParts, enlistRx } from './mover.ts'
 
 /**
  * The software side of a receive descriptor ring (82599 §7.1.9).
@@ -24,7 +25,7 @@ export class RxRing implements RxQueue {
   readonly receive: (batch: Int32Array, limit: number) => number
   readonly untaken: () => number
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
-  private readonly counters = new Float64Array(5)
+  private readonly counters = new Float64Array(new ArrayBuffer(5 * 8))
 
   /**
    * `ring` is the descriptors' memory, its entries a power of two. Packets get the buffers of `pool`. `make` has other loops,
@@ -44,6 +45,7 @@ export class RxRing implements RxQueue {
         FRAGMENTS,
         BAD_LENGTH,
         PLAIN_DOORBELL,
+        PLAIN_STATUS,
         whole,
       }),
   ) {
@@ -52,6 +54,7 @@ export class RxRing implements RxQueue {
     const words = new Uint32Array(ring)
     this.untaken = () => countPackets(words, loops.next())
     this.restart = loops.start
+    if (loops.parts !== undefined) enlistRx(this, loops.parts)
   }
 
   /**
@@ -104,10 +107,15 @@ export interface ReceiveLoops {
   /** The next descriptor to look at. */
   next(): number
   start(tail: Int32Array, tailIndex: number): void
+  /** What mover.ts works on; left out: it can't. */
+  readonly parts?: RxParts
 }
 
 /* istanbul ignore next: counters would be foreign names in it */
-/** Specialised for each ring. Typed arrays only: they don't allocate, and a double in one is changed in place. */
+/**
+ * Specialised for each ring. Typed arrays only: they don't allocate, and a double in one is changed in place. Small ones get
+ * an ArrayBuffer of their own: without, V8 keeps up to 64 bytes on its heap, where they move, so that no address is constant.
+ */
 function makeReceive(
   memory: PacketMemory,
   pool: number,
@@ -117,10 +125,12 @@ function makeReceive(
     Record<'RX_DD' | 'RX_EOP' | 'PACKETS' | 'BYTES' | 'POOL_EMPTY' | 'FRAGMENTS' | 'BAD_LENGTH', number>
   > & {
     PLAIN_DOORBELL: boolean
+    PLAIN_STATUS: boolean
     whole(n: number): number
   },
 ): ReceiveLoops {
-  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, PLAIN_DOORBELL, whole } = names
+  const { RX_DD, RX_EOP, PACKETS, BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH } = names
+  const { PLAIN_DOORBELL, PLAIN_STATUS, whole } = names
   const { size, iova, freeStack, freeTop, longest } = memory
   const bottom = pool << memory.poolShift
   /** The descriptors as 32-bit words (4 each) and as 64-bit values (2 each). */
@@ -131,7 +141,7 @@ function makeReceive(
   /** Buffer id behind each descriptor. */
   const ids = new Uint16Array(entries)
   /** [0]: next descriptor to look at. */
-  const index = new Int32Array(1)
+  const index = new Int32Array(new ArrayBuffer(4))
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
 
@@ -147,9 +157,9 @@ function makeReceive(
   }
 
   /**
-   * First counts the descriptors that are done, by plain loads. Then an acquiring load of the last of them: the card
-   * writes back in order, so whatever is read after it (lengths, packet data) is what the card wrote, on machines that
-   * reorder loads as well. One such load per batch, none in a poll that finds nothing.
+   * First counts the descriptors that are done, by plain loads. Then, on machines that reorder loads, an acquiring load of
+   * the last of them (doorbell.ts): the card writes back in order, so whatever is read after it (lengths, packet data) is what
+   * the card wrote. One such load per batch, none in a poll that finds nothing.
    */
   function take(batch: Int32Array, most: number): number {
     const first = index[0] & mask
@@ -164,7 +174,7 @@ function makeReceive(
       count = (count + 1) | 0
     }
     if (count === 0) return 0
-    Atomics.load(words, (((at - 1) & mask) << 2) + 2)
+    if (!PLAIN_STATUS) Atomics.load(words, (((at - 1) & mask) << 2) + 2)
 
     let top = freeTop[pool]
     if (all === 0 || top < count) return receiveOneByOne(batch, count)
@@ -262,5 +272,5 @@ function makeReceive(
     return index[0] & mask
   }
 
-  return { receive, next, start }
+  return { receive, next, start, parts: { memory, pool, words, quads, ids, index, finish } }
 }

@@ -16,6 +16,7 @@ import { whole } from '../../memory/whole.ts'
 import { specialise } from '../../specialise.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { TxQueue } from '../device.ts'
+import { type TxParts, enlistTx, moverOf } from './mover.ts'
 
 /** Of a packet in one descriptor. */
 export const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
@@ -30,7 +31,7 @@ export const COMMAND = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
  *     └───┴───┴───┴───┴───┴───┴───┴───┴───┴───┴───┴───┴───┘
  *
  * Only the last descriptor of each transmit() call asks for a status (RS): its write-back says that all before it are
- * done as well, as the card works in order. `batchEnd[first]` remembers where the batch that starts at `first` ends.
+ * done as well, as the card works in order. `batches[first]` remembers where the batch that starts at `first` ends.
  * Head is never read: the last descriptor written back decides (82599 §7.2.3.5.2).
  */
 export class TxRing implements TxQueue {
@@ -38,8 +39,9 @@ export class TxRing implements TxQueue {
   readonly transmitStamped: ((batch: Int32Array, from: number) => number) | undefined
   readonly room: () => number
   readonly pending: () => number
+  readonly mover = moverOf
   private readonly restart: (tail: Int32Array, tailIndex: number) => void
-  private readonly counters = new Float64Array(2)
+  private readonly counters = new Float64Array(new ArrayBuffer(2 * 8))
 
   /** `ring` is the descriptors' memory, its entries a power of two. `make` has other loops, which count into the array. */
   constructor(
@@ -57,6 +59,7 @@ export class TxRing implements TxQueue {
     this.room = loops.room
     this.pending = loops.pending
     this.restart = loops.start
+    if (loops.parts !== undefined) enlistTx(this, loops.parts)
   }
 
   /** Begins anew, empty, with counts of zero. `tail[tailIndex]` is TDT; the queue must be enabled, TDH and TDT zero. */
@@ -80,6 +83,8 @@ export interface TransmitLoops {
   room(): number
   pending(): number
   start(tail: Int32Array, tailIndex: number): void
+  /** What mover.ts works on; left out: it can't. */
+  readonly parts?: TxParts
 }
 
 /* istanbul ignore next: counters would be foreign names in it */
@@ -112,9 +117,11 @@ function makeTransmit(
   const mask = entries - 1
   /** Buffer id behind each descriptor. */
   const ids = new Uint16Array(entries)
-  const batchEnd = new Uint16Array(entries)
+  /** For a descriptor where a batch starts: its last one, and in the upper half the pool of its packets, or MIXED. */
+  const batches = new Int32Array(entries)
+  const MIXED = 0xffff
   /** [0]: next descriptor to fill; [1]: oldest one not yet freed; [2]: what the last descriptor of a batch asks for. */
-  const state = Int32Array.of(0, 0, TX_RS)
+  const state = new Int32Array(new ArrayBuffer(3 * 4))
   let tail: Int32Array = new Int32Array(1)
   let tailIndex = 0
 
@@ -141,9 +148,12 @@ function makeTransmit(
     let last = first
     let bytes = 0
     let odd = 0
+    const some = batch[start]
+    let others = 0
     for (let i = start; i < end; i++) {
       const id = batch[i]
       const length = size[id]
+      others |= id ^ some
       ids[at] = id
       quads[at << 1] = iova[id]
       words[(at << 2) + 2] = COMMAND | length
@@ -155,7 +165,7 @@ function makeTransmit(
     }
     // No bit in any of them, so all of them fit; otherwise one of them may not.
     if (odd >>> 0 > longest - TX_SHORTEST || !(bytes >= 0)) bytes = sortOut(batch, start, accepted, first)
-    return handOver(first, last, accepted, bytes)
+    return handOver(first, last, accepted, bytes, others >> poolShift === 0 ? some >> poolShift : MIXED)
   }
 
   /** What the card hasn't been told of is as good as not done, so this can still refuse. Returns the packets' bytes. */
@@ -179,10 +189,11 @@ function makeTransmit(
     return count
   }
 
-  function handOver(first: number, last: number, count: number, bytes: number): number {
+  /** `pool`: of all of the packets, or MIXED. */
+  function handOver(first: number, last: number, count: number, bytes: number, pool: number): number {
     const end = (last + 1) & mask
     words[(last << 2) + 2] |= state[2]
-    batchEnd[first] = last
+    batches[first] = last | (pool << 16)
     state[0] = end
     counters[PACKETS] += count
     counters[BYTES] += bytes
@@ -213,37 +224,27 @@ function makeTransmit(
   function room(): number {
     const index = state[0] & mask
     let oldest = state[1] & mask
-    if (oldest === index || (words[((batchEnd[oldest] & mask) << 2) + 3] & TX_DD) === 0) {
-      return (oldest - index - 1) & mask
-    }
-    // A pool with more free buffers may have no room for what is in the ring.
-    const most = (poolSize - ((index - oldest) & mask)) | 0
-    let pool = ids[oldest] >> poolShift
-    let base = pool << poolShift
-    let top = freeTop[pool]
-    if (top > most) return freeOneByOne(oldest, oldest)
-    do {
-      const end = (batchEnd[oldest] + 1) & mask
+    while (oldest !== index) {
+      const batch = batches[oldest]
+      if ((words[((batch & mask) << 2) + 3] & TX_DD) === 0) break
+      const end = (batch + 1) & mask
+      const pool = batch >>> 16
+      if (pool === MIXED) return freeOneByOne(oldest, end)
+      const top = (freeTop[pool] + ((end - oldest) & mask)) | 0
+      if (top > poolSize) return freeOneByOne(oldest, end)
+      let free = ((pool << poolShift) + freeTop[pool]) | 0
+      freeTop[pool] = top
       do {
-        const id = ids[oldest]
-        if (id >> poolShift !== pool) {
-          freeTop[pool] = top
-          pool = id >> poolShift
-          base = pool << poolShift
-          top = freeTop[pool]
-          if (top > most) return freeOneByOne(oldest, end)
-        }
-        freeStack[(base + top) | 0] = id
-        top = (top + 1) | 0
+        freeStack[free] = ids[oldest]
+        free = (free + 1) | 0
         oldest = (oldest + 1) & mask
       } while (oldest !== end)
-    } while (oldest !== index && (words[((batchEnd[oldest] & mask) << 2) + 3] & TX_DD) !== 0)
-    freeTop[pool] = top
-    state[1] = oldest
+      state[1] = oldest
+    }
     return (oldest - index - 1) & mask
   }
 
-  /** The rest of it: from `at` on to the end of a batch that is done, and further batches. */
+  /** The same, whatever the pools: first of the batch from `at` to `end`. */
   function freeOneByOne(at: number, end: number): number {
     const index = state[0] & mask
     let surplus = -1
@@ -254,8 +255,8 @@ function makeTransmit(
         if (freeTop[pool] === poolSize) surplus = id
         else freeStack[(pool << poolShift) + freeTop[pool]++] = id
       }
-      if (at === index || (words[((batchEnd[at] & mask) << 2) + 3] & TX_DD) === 0) break
-      end = (batchEnd[at] + 1) & mask
+      if (at === index || (words[((batches[at] & mask) << 2) + 3] & TX_DD) === 0) break
+      end = (batches[at] + 1) & mask
     }
     state[1] = at
     if (surplus !== -1) refuseSurplus(surplus)
@@ -275,5 +276,6 @@ function makeTransmit(
     quads.fill(0)
   }
 
-  return { transmit, transmitStamped, room, pending, start: begin }
+  const parts = { memory, command: COMMAND, words, quads, ids, state, room, handOver }
+  return { transmit, transmitStamped, room, pending, start: begin, parts }
 }

@@ -30,12 +30,13 @@ export interface WasmLoops {
   transmit(ring: number, batch: number, count: number): number
   room(ring: number): number
   pending(ring: number): number
-  startMoves(buffers: number, bufferShift: number): void
+  startBuffers(buffers: number, bufferShift: number): void
   move(passes: number, count: number): number
   startPorts(ports: number, count: number): void
   receiveAt(port: number, batch: number, limit: number): number
   roomAt(port: number): number
   transmitAt(port: number, batch: number, count: number): number
+  generate(recipe: number, wanted: number): number
 }
 
 const instances = new WeakMap<PacketMemory, WasmLoops>()
@@ -48,7 +49,7 @@ export function wasmLoops(space: WasmSpace, packets: PacketMemory): WasmLoops {
   const calls = importsOfTransmit(packets)
   const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls, ports: { refusePort } }
   const loops = new WebAssembly.Instance(module, imports).exports as unknown as WasmLoops
-  loops.startMoves(packets.u8.byteOffset, packets.bufferShift)
+  loops.startBuffers(packets.u8.byteOffset, packets.bufferShift)
   instances.set(packets, loops)
   return loops
 }

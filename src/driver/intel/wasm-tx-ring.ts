@@ -6,9 +6,11 @@ import { specialise } from '../../specialise.ts'
 import { BatchPlaces } from '../batch-places.ts'
 import type { Pass, TxQueue } from '../device.ts'
 import { PLAIN_DOORBELL } from '../doorbell.ts'
+import type { Recipe } from '../recipe.ts'
 import { BYTES, PACKETS } from './counters.ts'
 import { TX_TSTAMP } from './descriptors.ts'
 import { Counters } from './wasm-counters.ts'
+import { wasmGenerator } from './wasm-generator.ts'
 import { type WasmLoops, wasmLoops } from './wasm-loops.ts'
 import { enlist, wasmMover } from './wasm-mover.ts'
 import { wasmPorts } from './wasm-ports.ts'
@@ -21,6 +23,7 @@ export class WasmTxRing implements TxQueue {
   readonly pending: () => number
   readonly mover: (passes: readonly Pass[]) => (() => number) | null
   readonly wasmPorts: NonNullable<TxQueue['wasmPorts']>
+  readonly generator: (recipe: Recipe) => ((wanted: number) => number) | null
   private readonly counters: Counters
   private readonly begin: () => void
   private readonly ring: (tail: Int32Array, tailIndex: number) => void
@@ -48,6 +51,7 @@ export class WasmTxRing implements TxQueue {
     this.pending = pending
     this.mover = (passes) => wasmMover(space, loops, passes)
     this.wasmPorts = (ports) => wasmPorts(space, loops, ports)
+    this.generator = (recipe) => wasmGenerator(space, memory, { loops, state, announce }, recipe)
     enlist(this, { loops, state, entries, announce })
     this.ring = start
     this.counters = new Counters(space, state + RING_COUNTERS, BYTES + 1)

@@ -11,6 +11,7 @@ import { deliverEach, type Port, sendEach, type Wire } from '../wires/wire.ts'
 import { BAR4_BYTES, ConfigSpace, PBA_OFFSET } from './config-space.ts'
 import { DmaMap } from './dma.ts'
 import { FlowControl } from './flow-control.ts'
+import { hookGeneral } from './general-registers.ts'
 import { Interrupts, type InterruptSink } from './interrupts.ts'
 import { Link } from './link.ts'
 import { Mac } from './mac.ts'
@@ -112,17 +113,13 @@ export class VirtualCard implements Port, Egress {
 
   private hook(): void {
     const { registers } = this
+    hookGeneral(registers)
     registers.onWrite(REG.CTRL, (value) => {
       const { MASTER_DISABLE, LRST, RST } = CTRL
       // A reset also ends the master disable that has to come before it (82599 §5.2.5.3.2).
       if ((value & (LRST.mask | RST.mask)) !== 0) this.softReset()
       else registers.set(REG.CTRL, value & MASTER_DISABLE.mask)
       this.update()
-    })
-    registers.onRead(REG.STATUS, () => {
-      const { MASTER_ENABLE } = REG.STATUS.fields
-      const disabled = registers.test(REG.CTRL, CTRL.MASTER_DISABLE.mask)
-      return registers.get(REG.STATUS) & (disabled ? ~MASTER_ENABLE.mask : ~0)
     })
     registers.onWrite(REG.RXCTRL, (value) => {
       const { RXEN } = REG.RXCTRL.fields
@@ -133,12 +130,6 @@ export class VirtualCard implements Port, Egress {
       registers.set(REG.RXCTRL, value & (RXEN.mask | REG.RXCTRL.fields.DMBYPS.mask))
       this.update()
     })
-    const { DMAIDONE } = REG.RDRXCTL.fields
-    registers.onWrite(REG.RDRXCTL, (value) => registers.set(REG.RDRXCTL, value | DMAIDONE.mask))
-    const { PFQDE, GCR_EXT, CTRL_EXT } = REG
-    registers.selfClearing(PFQDE, PFQDE.fields.WE.mask | PFQDE.fields.RE.mask)
-    registers.selfClearing(GCR_EXT, GCR_EXT.fields.BUFFERS_CLEAR.mask)
-    registers.selfClearing(CTRL_EXT, CTRL_EXT.fields.PFRSTD.mask)
     registers.onRead(REG.FRTIMER, () => Math.floor(this.now * 1000) % 2 ** 32)
     registers.onWrite(REG.HLREG0, (value) => {
       registers.set(REG.HLREG0, value)

@@ -1,6 +1,6 @@
 /** Frames into receive buffers; the algorithm is explained in ../model/rx-queue.ts. */
 import { LONG_WAY, look, TYPE_SHIFT } from './look'
-import { countAll, countGroup, countSize } from './sums'
+import { countAll, countGroup, countSizes } from './sums'
 
 /** The machine doesn't keep stores in order: those that hand a descriptor over must release. */
 let releases: bool = false
@@ -15,11 +15,14 @@ const MAC_CONTROL: u16 = 0x0888
 /** From here on the engine's own copy is faster. */
 const LONG = 512
 
-/** `length` is at least 16. Copies the last bytes twice rather than one by one. */
+/** `length` is at least 48. Copies the last bytes twice rather than one by one. */
 function copy(target: usize, source: usize, length: usize): void {
   if (length > <usize>LONG) return memory.copy(target, source, length)
   const last = length - 16
-  for (let i: usize = 0; i < last; i += 16) v128.store(target + i, v128.load(source + i))
+  v128.store(target, v128.load(source))
+  v128.store(target, v128.load(source, 16), 16)
+  v128.store(target, v128.load(source, 32), 32)
+  for (let i: usize = 48; i < last; i += 16) v128.store(target + i, v128.load(source + i))
   v128.store(target + last, v128.load(source + last))
 }
 
@@ -50,6 +53,8 @@ export function put(
   let bytes: i32 = 0
   let done: i32 = 0
   let read = descriptor
+  let size: i32 = 0
+  let alike: i32 = 0
   for (; done < count; done++, read += 16) {
     const at = (<usize>done) << 2
     const length = load<i32>(lengths + at)
@@ -64,9 +69,15 @@ export function put(
     }
     copy(<usize>first + <usize>place, frame, length)
     if ((load<u8>(frame) & 1) !== 0) countGroup(sums, frame)
-    countSize(sums, length)
+    if (length !== size) {
+      countSizes(sums, size, alike)
+      size = length
+      alike = 0
+    }
+    alike++
     bytes += length
   }
+  countSizes(sums, size, alike)
   countAll(sums, done, bytes)
   if (vlanType >= 0) writeBackVerdicts(descriptor, done, lengths, status, verdicts)
   else writeBack(descriptor, done, lengths, status)

@@ -1,6 +1,6 @@
 /** Frames out of transmit descriptors; the algorithm is explained in ../model/tx-queue.ts. */
 import { DD, PAYLEN_SHIFT, RS, SIMPLE, SIMPLE_MASK } from '../model/tx-descriptor'
-import { countAll, countGroup, countSize } from './sums'
+import { countAll, countGroup, countSizes } from './sums'
 
 /** What gather() notes of a frame. RS is a bit of the descriptor. */
 const GROUP: u8 = 1
@@ -63,16 +63,25 @@ export function finish(
 ): i32 {
   let bytes: i32 = 0
   let reported: i32 = 0
+  let size: i32 = 0
+  let alike: i32 = 0
   for (let i: usize = 0; i < <usize>count; i++, descriptor += 16) {
     const length = load<i32>(lengths + (i << 2))
     bytes += length
-    countSize(sums, length)
+    if (length !== size) {
+      countSizes(sums, size, alike)
+      size = length
+      alike = 0
+    }
+    alike++
     const start = load<u8>(starts + i)
+    if (start === 0) continue
     if ((start & GROUP) !== 0) countGroup(sums, load<u32>(offsets + (i << 2)))
     if ((start & REPORT) === 0) continue
     atomic.store<u32>(descriptor + 12, DD)
     reported = 1
   }
+  countSizes(sums, size, alike)
   countAll(sums, count, bytes)
   return reported
 }

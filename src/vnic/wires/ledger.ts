@@ -39,6 +39,15 @@ export interface Tally {
   readonly lost: number
 }
 
+/** See LEDGER_WEIGHTS. What the check is in, and what the four before have in common with the last, is 0. */
+const CHECK_WEIGHTS = [
+  ...[F.WEIGHT_0, F.WEIGHT_1, F.WEIGHT_2, F.WEIGHT_3],
+  ...[F.WEIGHT_4, F.WEIGHT_5, F.WEIGHT_6, F.WEIGHT_7],
+  ...[F.SOURCE_PORT_WEIGHT, F.WEIGHT_9, F.NONCE_WEIGHT, F.MAGIC_WEIGHT],
+  ...[0, F.OWNER_WEIGHT, 0, F.SEQUENCE_WEIGHT],
+  ...[0, F.NOT_TOUCHED, 0, 0xffffffff],
+]
+
 export class Ledger {
   readonly nonce: number
   private readonly space = sharedSpace()
@@ -55,6 +64,7 @@ export class Ledger {
     this.nonce = nonce & 0xffff
     this.words = this.space.takeInts(F.LEDGER_BYTES >> 2)
     this.words[0] = this.nonce
+    this.words.set(CHECK_WEIGHTS, F.LEDGER_WEIGHTS >> 2)
     this.copy = this.space.take(FRAME_ROOM)
     this.one.count = 1
   }

@@ -46,13 +46,16 @@ export const SEQUENCE = 56
 export const SEQUENCE_END = 60
 
 /**
- * A ledger in memory: nonce, number of generators, and the address of each generator's book, 32 bits each.
+ * A ledger in memory: nonce, number of generators, and the address of each generator's book, 32 bits each. Then what the check is
+ * made of, four words together as they stand in a frame: weights of its words from 0, 16, 32 and 44 bytes on, and which
+ * bits of the last four count.
  * A book: counters (doubles), then per flow the lowest sequence number that is in order (32 bits), then the window: per
  * sequence number modulo its size, how often it had moved on when that slot was last taken, counted from 1 (16 bits).
  */
 export const LEDGER_GENERATORS = 4
 export const LEDGER_BOOKS = 8
-export const LEDGER_BYTES = 72
+export const LEDGER_WEIGHTS = 80
+export const LEDGER_BYTES = 160
 export const BOOK_RECEIVED = 0
 export const BOOK_DUPLICATED = 8
 export const BOOK_REORDERED = 16

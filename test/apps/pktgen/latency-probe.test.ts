@@ -68,7 +68,7 @@ function bench({
     send(count, at) {
       return Array.from({ length: count }, () => {
         expect(source.next(one, 1)).toBe(1)
-        probe.stamp(one, 1, 0, START + at)
+        probe.stamp(one, 1, 0, Float64Array.of(START + at))
         const copy = Buffer.from(packet(memory, one[0]))
         memory.free(one, 0, 1)
         return copy
@@ -78,7 +78,7 @@ function bench({
       expect(memory.allocate(0, one, 1)).toBe(1)
       memory.size[one[0]] = frame.length
       memory.u8.set(frame, memory.dataOffset(one[0]))
-      probe.collect(one, 1, START + at)
+      probe.collect(one, 1, Float64Array.of(START + at))
       memory.free(one, 0, 1)
     },
     books: () => books.map((book) => new LatencyBook(book)),
@@ -373,13 +373,13 @@ test('streams are told apart, and no damage to one looks like another', () => {
     source.next(one, 1)
     const returned = (): number[] => books.map((book) => new LatencyBook(book).fields[RETURNED])
     books.forEach((_, stream) => {
-      probe.stamp(one, 1, stream, START + 1)
+      probe.stamp(one, 1, stream, Float64Array.of(START + 1))
       const whole = Buffer.from(packet(memory, one[0]))
       const before = returned()
       for (let at = 18; at < size; at++) {
         for (const change of at < 70 || at >= size - 4 ? [1, 2, 0x80, 0xff] : []) {
           packet(memory, one[0])[at] ^= change
-          probe.collect(one, 1, START + 2)
+          probe.collect(one, 1, Float64Array.of(START + 2))
           packet(memory, one[0])[at] ^= change
           // Byte 48 may change, and the free one.
           const others = returned().filter((count, other) => other !== stream && count !== before[other])
@@ -388,7 +388,7 @@ test('streams are told apart, and no damage to one looks like another', () => {
         }
       }
       expect(Buffer.from(packet(memory, one[0])).equals(whole)).toBe(true)
-      probe.collect(one, 1, START + 2)
+      probe.collect(one, 1, Float64Array.of(START + 2))
       expect(returned()[stream]).toBe(1)
     })
     for (const book of books) new LatencyBook(book).fields.fill(0)

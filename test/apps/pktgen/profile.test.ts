@@ -186,11 +186,12 @@ describe('several streams', () => {
     )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
-    let now = 0
-    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, { now: () => now })
+    const now = Float64Array.of(0)
+    const clock = { read: () => undefined, last: now }
+    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, clock)
     source.begin(0)
     const batch = new Int32Array(32)
-    for (now = 0; now <= 1000; now += now === 300 ? 200 : 0.5) {
+    for (now[0] = 0; now[0] <= 1000; now[0] += now[0] === 300 ? 200 : 0.5) {
       for (let made = 1; made > 0;) {
         made = source.next(batch, 32)
         memory.free(batch, 0, made)
@@ -210,7 +211,8 @@ describe('several streams', () => {
     )
     if (frames.kind !== 'streams') throw new Error('no streams')
     const memory = makeMemory()
-    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, { now: () => 1009 })
+    const clock = { read: () => undefined, last: Float64Array.of(1009) }
+    const source = new StreamFrames(memory, POOL, frames.streams, { index: 0, of: 1 }, clock)
     source.begin(1000)
     expect(source.next(new Int32Array(32), 32)).toBe(1)
   })

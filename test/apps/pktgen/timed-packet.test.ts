@@ -52,7 +52,7 @@ function bench(flags: StreamFlags, port = 1337) {
       sent.length = 0
       expect(source.next(batch, BATCH)).toBe(BATCH)
       const chosen = packets.choose(batch, BATCH, 0)
-      probe.stamp(batch, BATCH, 0, at)
+      probe.stamp(batch, BATCH, 0, Float64Array.of(at))
       if (chosen < 0) tx.transmit(batch, 0, BATCH)
       else packets.send(batch, chosen, BATCH)
       memory.free(batch, 0, BATCH)
@@ -63,7 +63,7 @@ function bench(flags: StreamFlags, port = 1337) {
       expect(memory.allocate(0, one, 1)).toBe(1)
       memory.size[one[0]] = frame.length
       memory.u8.set(frame, memory.dataOffset(one[0]))
-      probe.collect(one, 1, at)
+      probe.collect(one, 1, Float64Array.of(at))
       memory.free(one, 0, 1)
     },
     result: () => latencyOf([new LatencyBook(book)]),

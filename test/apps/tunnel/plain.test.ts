@@ -25,7 +25,8 @@ const memory = new PacketMemory(
 afterAll(() => releaseBlock(block))
 const batch = memory.batch(2)
 
-const KINDS: [string, 4 | 6, Partial<TunnelFlags>][] = [
+/** Name, IP version outside, and of several networks how --map has them but for the other end, whose address is the same for all. */
+const KINDS: [string, 4 | 6, Partial<TunnelFlags>, string[]?][] = [
   ['VXLAN over IPv4', 4, { encap: 'vxlan', vni: 0xabcdef }],
   ['VXLAN over IPv4 with checksums', 4, { encap: 'vxlan', vni: 42, udpChecksum: true, dscp: 'inherit' }],
   ['VXLAN over IPv6 in a VLAN', 6, { encap: 'vxlan', vni: 42, vlan: 7 }],
@@ -35,6 +36,28 @@ const KINDS: [string, 4 | 6, Partial<TunnelFlags>][] = [
   ['FOU over IPv4', 4, { encap: 'fou', port: 5555, port6: 5556 }],
   ['FOU over IPv4 in a VLAN with checksums', 4, { encap: 'fou', port: 5555, vlan: 7, udpChecksum: true }],
   ['FOU over IPv6, IPv4 only', 6, { encap: 'fou', port: 5555 }],
+  ['VXLAN of a VLAN over IPv4', 4, { encap: 'vxlan' }, ['vlan=9,vni=42,']],
+  [
+    'VXLAN of VLANs and the rest, over IPv4',
+    4,
+    { encap: 'vxlan' },
+    ['vlan=9,vni=1,', 'vlan=5,vni=2,', 'vni=3,'],
+  ],
+  [
+    'VXLAN of VLANs over IPv6',
+    6,
+    { encap: 'vxlan', dscp: 'inherit' },
+    ['vlan=9,vni=1,', 'vlan=5,vni=2,', 'vlan=4094,vni=3,'],
+  ],
+  [
+    'Geneve of VLANs in a VLAN',
+    4,
+    { encap: 'geneve', vlan: 7 },
+    ['vlan=5,vni=1,', 'vni=2,', 'vlan=9,vni=3,'],
+  ],
+  ['FOU of a VLAN over IPv4', 4, { encap: 'fou', port: 5555, port6: 5556 }, ['vlan=9,']],
+  ['FOU of a VLAN with checksums', 4, { encap: 'fou', port: 5555, udpChecksum: true }, ['vlan=9,']],
+  ['FOU of a VLAN over IPv6', 6, { encap: 'fou', port: 5555, port6: 5556 }, ['vlan=9,']],
   ['FOU over IPv6 in a VLAN', 6, { encap: 'fou', port: 5555, port6: 5556, vlan: 7, udpChecksum: false }],
 ]
 
@@ -48,25 +71,31 @@ function hex(id: number): string {
   return Buffer.from(memory.u8.slice(start, start + memory.size[id])).toString('hex')
 }
 
-describe.each(KINDS)('%s', (_, ip, flags) => {
+describe.each(KINDS)('%s', (_, ip, flags, maps) => {
   const { a, b } = SIDES[ip]
-  const [here, there] = [jobOf({ ...flags, local: a, remote: b }), jobOf({ ...flags, local: b, remote: a })]
-  const underlay = new Underlay(here.underlay, 1, 1, here.mtu)
+  const to = (remote: string) =>
+    maps === undefined ? { remote } : { map: maps.map((map) => `${map}remote=${remote}`) }
+  const [here, there] = [jobOf({ ...flags, local: a, ...to(b) }), jobOf({ ...flags, local: b, ...to(a) })]
+  const count = here.networks.length
+  const underlay = new Underlay(here.underlay, 1, count, here.mtu)
+  const [{ vlan: firstVlan }] = here.networks
+  const vlan = firstVlan ?? undefined
   const headers = new Headers(here, underlay)
   const words = wordsOver(memory.u8)
   const enter = makeEnter(memory, words, headers, here)
-  const hosts = Uint8Array.from([2, 0, 0, 0, 0, 0xd])
+  const hosts = Uint8Array.from(here.networks.flatMap((_, i) => [2, 0, 0, 0, i, 0xd]))
   const leave = makeLeave(memory, words, there, hosts)
   const plain = makePlainPath(memory, here, headers)
-  const end = makePlainPath(memory, there, new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu)))
-  end.change(new Headers(there, new Underlay(there.underlay, 1, 1, there.mtu)), hosts)
+  const farHeaders = new Headers(there, new Underlay(there.underlay, 1, count, there.mtu))
+  const end = makePlainPath(memory, there, farHeaders)
+  end.change(farHeaders, hosts)
   memory.reset()
   memory.allocate(0, batch, 2)
   const [fast, slow] = batch
 
   test('nothing goes while the next hop is not known', () => {
     plain.change(headers, hosts)
-    put(fast, innerFrame(4, { toMac: here.innerMac }))
+    put(fast, innerFrame(4, { toMac: here.innerMac, vlan }))
     expect(plain.enter(batch, 0, 1)).toBe(0)
     underlay.learn(0, there.mac)
     headers.refresh()
@@ -76,15 +105,20 @@ describe.each(KINDS)('%s', (_, ip, flags) => {
 
   test('frames of all lengths and kinds, whole and damaged, there and out again', () => {
     const next = random(0x1e7)
+    const tags = [
+      ...here.networks.flatMap(({ vlan }) => [vlan ?? undefined, vlan ?? undefined]),
+      9,
+      undefined,
+    ]
     const taken = { enter: 0, leave: 0 }
     const carried = { enter: 0, leave: 0 }
     for (let round = 0; round < 6000; round++) {
-      const vlan = next(8) === 0 ? 9 : undefined
+      const tag = maps === undefined ? [undefined, 9][+(next(8) === 0)] : tags[next(tags.length)]
       const payloadBytes = [0, 1, 2, next(40), next(300), next(1430)][next(6)]
       const frame = innerFrame(next(2) === 0 ? 4 : 6, {
         toMac: here.innerMac,
         payloadBytes,
-        vlan,
+        vlan: tag,
         trafficClass: next(256),
         sourcePort: next(65_536),
       })
@@ -134,7 +168,7 @@ describe.each(KINDS)('%s', (_, ip, flags) => {
     const ids = memory.batch(4)
     memory.reset()
     memory.allocate(0, ids, 4)
-    ids.forEach((id, i) => put(id, innerFrame(4, { toMac: here.innerMac, vlan: i === 2 ? 9 : undefined })))
+    ids.forEach((id, i) => put(id, innerFrame(4, { toMac: here.innerMac, vlan: i === 2 ? 8 : vlan })))
     expect(plain.enter(ids, 0, 4)).toBe(2)
     expect(plain.enter(ids, 3, 4)).toBe(4)
     expect([...ids].map((id) => memory.size[id] > 70)).toEqual([true, true, false, true])

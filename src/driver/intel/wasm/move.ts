@@ -3,6 +3,7 @@
  * the other is done here packet by packet: ids and lengths stay in registers, and a batch of one costs a call and not five.
  */
 import { RX_DD, TX_SHORTEST } from '../descriptors'
+import { bufferShift, buffersAt, HEADROOM, ofPacket } from './buffers'
 import { arm, COMPLETE, GROUP, receive, RxRing } from './rx'
 import { describe, transmit } from './tx'
 import { TxRing } from './tx-ring'
@@ -26,13 +27,13 @@ class Pass {
   /** Where the byte that is incremented would be in packet 0 without the stagger. */
   @inline
   get data(): usize {
-    return buffersAt + 64 + this.touched
+    return buffersAt + HEADROOM + this.touched
   }
 
-  /** Increments it in packet `id`. As PacketMemory.dataOffset(). */
+  /** Increments it in packet `id`. */
   @inline
   static touch(data: usize, shift: usize, id: usize): void {
-    const at = data + (id << shift) + ((id & 7) << 6)
+    const at = ofPacket(data, shift, id)
     store<u8>(at, load<u8>(at) + 1)
   }
 
@@ -51,15 +52,6 @@ class Pass {
     this.length = length
     this.id = id
   }
-}
-
-/** Where the packets' buffers begin, and how far they are apart. */
-let buffersAt: usize = 0
-let bufferShift: usize = 0
-
-export function startMoves(buffers: usize, shift: i32): void {
-  buffersAt = buffers
-  bufferShift = shift
 }
 
 /** Moves up to a batch for each of the `count` passes; returns the sum of what it has written to them. */

@@ -1,13 +1,13 @@
 /** The product's own rings between two stand-in cards, for one shape of rings, packets and pools; in a thread of its own. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { makeMover } from '../src/apps/forward/app.ts'
-import { RxRing } from '../src/driver/intel/rx-ring.ts'
-import { TxRing } from '../src/driver/intel/tx-ring.ts'
-import { DataPort } from '../src/engine/data-plane.ts'
-import { allocateShared, releaseBlock } from '../src/linux/hugepages.ts'
-import { viewOf } from '../src/linux/mapping.ts'
-import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../src/memory/packets.ts'
-import { loadNative } from './lib/native.ts'
+import { makeMover } from '../../src/apps/forward/app.ts'
+import { RxRing } from '../../src/driver/intel/rx-ring.ts'
+import { TxRing } from '../../src/driver/intel/tx-ring.ts'
+import { DataPort } from '../../src/engine/data-plane.ts'
+import { allocateShared, releaseBlock } from '../../src/linux/hugepages.ts'
+import { viewOf } from '../../src/linux/mapping.ts'
+import { PacketMemory, bufferShiftFor, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { loadNative } from '../lib/native.ts'
 
 export interface Shape {
   readonly ring: number

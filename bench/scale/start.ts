@@ -1,8 +1,8 @@
 /** From exec of bin/ixy-ts to the first packet that a card has counted, and what that costs of processor time. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import type { Effort } from './scale.ts'
-import { processes, threadSeconds } from './lib/footprint.ts'
+import type { Effort } from './effort.ts'
+import { processes, threadSeconds } from '../lib/footprint.ts'
 
 /** Set by run.mjs. */
 const { BENCH_TOOL = '' } = process.env

@@ -6,12 +6,12 @@ import { fork, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FromNics } from './latency-nics.ts'
-import { LogHistogram } from '../src/apps/pktgen/log-histogram.ts'
-import { LatencySums, type Forwarder, type LatencyResult, type Trial } from './latency-sums.ts'
-import { Others } from './lib/others.ts'
-import { startTool } from './lib/tool.ts'
-import { watchWorker } from './lib/v8-log.ts'
+import type { FromNics } from './nics.ts'
+import { LogHistogram } from '../../src/apps/pktgen/log-histogram.ts'
+import { LatencySums, type Forwarder, type LatencyResult, type Trial } from './sums.ts'
+import { Others } from '../lib/others.ts'
+import { startTool } from '../lib/tool.ts'
+import { watchWorker } from '../lib/v8-log.ts'
 
 /** Set by run.mjs. */
 const { BENCH_BUILD = '' } = process.env
@@ -40,7 +40,7 @@ async function trial(forwarder: Forwarder, mpps: number, seconds: number): Promi
   const sockets = ['a', 'b'].map((name) => join(folder, name))
   const times = [mpps * 1e6, WARM_UP, seconds * 1000].map(String)
   const others = new Others()
-  const nics = fork(join(BENCH_BUILD, 'latency-nics.cjs'), [...sockets, ...times])
+  const nics = fork(join(BENCH_BUILD, 'latency/nics.cjs'), [...sockets, ...times])
   const known = [process.pid, nics.pid ?? 0]
   const gone = new Promise<never>((_, reject) => {
     nics.once('error', reject)
@@ -100,7 +100,7 @@ function runC(
   seconds: number,
   onProcess: (pid: number) => void,
 ): Promise<Worker> {
-  const files = ['latency-c.cjs', 'latency-c-worker.cjs', 'native.so'].map((name) => join(BENCH_BUILD, name))
+  const files = ['latency/c.cjs', 'latency/c-worker.cjs', 'native.so'].map((name) => join(BENCH_BUILD, name))
   const child = spawn(process.execPath, [...files, ...devices, String(seconds)], { stdio: 'inherit' })
   if (child.pid !== undefined) onProcess(child.pid)
   return new Promise((resolve, reject) => {

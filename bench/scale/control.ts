@@ -4,9 +4,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Effort } from './scale.ts'
-import { threadSeconds } from './lib/footprint.ts'
-import { startTool } from './lib/tool.ts'
+import type { Effort } from './effort.ts'
+import { threadSeconds } from '../lib/footprint.ts'
+import { startTool } from '../lib/tool.ts'
 
 /** How often each client asks, per second. `ixy-ts stats` does once. */
 const ASKS = 10

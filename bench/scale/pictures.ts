@@ -1,12 +1,12 @@
 /** Draws the sweeps that have been measured, each into a file of its own. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { resident } from './lib/footprint.ts'
-import { type Panel, type Plot, plotSvg } from './lib/plot-svg.ts'
-import type { ControlCost } from './scale-control.ts'
-import type { Measured, Share } from './scale-share.ts'
-import type { MemoryOverTime } from './scale-time.ts'
-import type { Point, Spread } from './scale-tool.ts'
+import { resident } from '../lib/footprint.ts'
+import { type Panel, type Plot, plotSvg } from '../lib/plot-svg.ts'
+import type { ControlCost } from './control.ts'
+import type { Measured, Share } from './share.ts'
+import type { MemoryOverTime } from './time.ts'
+import type { Point, Spread } from './tool.ts'
 
 /** As the results keep it: what has not been measured is missing. */
 export interface Measurements {

@@ -2,11 +2,11 @@
  * A process with two virtual NICs behind sockets whose wires measure. Tells its parent when it listens, and what it
  * measured when it has.
  */
-import { VirtualNic } from '../src/vnic/nic.ts'
-import { runLoop } from '../src/vnic/poll-loop.ts'
-import { Ledger } from '../src/vnic/wires/ledger.ts'
-import { type Shares, type Stall, StallBook, Threads } from './lib/stalls.ts'
-import { TimeBook, TimedWire } from './lib/timed-wire.ts'
+import { VirtualNic } from '../../src/vnic/nic.ts'
+import { runLoop } from '../../src/vnic/poll-loop.ts'
+import { Ledger } from '../../src/vnic/wires/ledger.ts'
+import { type Shares, type Stall, StallBook, Threads } from '../lib/stalls.ts'
+import { TimeBook, TimedWire } from '../lib/timed-wire.ts'
 
 export type FromNics =
   | 'listening'

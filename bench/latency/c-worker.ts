@@ -1,8 +1,8 @@
 /** The thread that is in C from the first packet to the last. */
 import koffi from 'koffi'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { IntelQueueSpec } from '../src/driver/intel/queues.ts'
-import type { QueueSet } from '../src/engine/session.ts'
+import type { IntelQueueSpec } from '../../src/driver/intel/queues.ts'
+import type { QueueSet } from '../../src/engine/session.ts'
 
 export interface CForwarder {
   readonly library: string

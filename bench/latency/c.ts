@@ -1,8 +1,8 @@
 /** Forwards between two devices in C: the same session (memory, rings, doorbells), another loop. */
 import { Worker } from 'node:worker_threads'
-import { Session } from '../src/engine/session.ts'
-import { mmap, viewOf } from '../src/linux/mapping.ts'
-import type { CForwarder } from './latency-c-worker.ts'
+import { Session } from '../../src/engine/session.ts'
+import { mmap, viewOf } from '../../src/linux/mapping.ts'
+import type { CForwarder } from './c-worker.ts'
 
 const PAGE = 4096
 /** Milliseconds, as in src/engine/run.ts. */

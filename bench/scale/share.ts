@@ -1,7 +1,7 @@
-/** What a packet costs the driver alone with other rings, packets and pools; see scale-contest.ts. */
-import type { Effort } from './scale.ts'
-import type { ScalingSpec, ScalingTimes, Shape } from './scale-contest.ts'
-import { LIBRARY, inWorker } from './lib/table.ts'
+/** What a packet costs the driver alone with other rings, packets and pools; see contest.ts. */
+import type { Effort } from './effort.ts'
+import type { ScalingSpec, ScalingTimes, Shape } from './contest.ts'
+import { LIBRARY, inWorker } from '../lib/table.ts'
 
 const USUAL: Shape = { ring: 512, frameBytes: 60, poolShift: 11 }
 /** The pools are what `--ring-size` makes them: four times the ring. */
@@ -35,7 +35,7 @@ export async function share({ quick }: Effort): Promise<Share> {
     const measured: Measured[] = []
     for (const shape of all) {
       const spec: ScalingSpec = { ...shape, library: LIBRARY, rounds: Math.round(packets / (2 * shape.ring)) }
-      measured.push({ ...shape, ...(await inWorker<ScalingTimes>('scale-contest.cjs', spec)) })
+      measured.push({ ...shape, ...(await inWorker<ScalingTimes>('scale/contest.cjs', spec)) })
     }
     const cells = measured.map((one) => `${what(one)}: ${one.min.toFixed(1)} (${one.median.toFixed(1)})`)
     console.log(`  ${name.padEnd(22)}${cells.join('   ')}`)

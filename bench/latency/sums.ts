@@ -1,9 +1,9 @@
 /** What trials of latency add up to, over several runs if a file keeps it, and how it is told. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { LogHistogram } from '../src/apps/pktgen/log-histogram.ts'
-import { ccdf } from './lib/ccdf-svg.ts'
-import type { Other } from './lib/others.ts'
-import type { Shares, Stall } from './lib/stalls.ts'
+import { LogHistogram } from '../../src/apps/pktgen/log-histogram.ts'
+import { ccdf } from '../lib/ccdf-svg.ts'
+import type { Other } from '../lib/others.ts'
+import type { Shares, Stall } from '../lib/stalls.ts'
 
 export type Forwarder = 'C' | 'ours'
 

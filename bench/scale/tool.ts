@@ -1,6 +1,6 @@
 /** The whole program between virtual NICs with more queues, devices, flows, descriptors and bytes: rate, memory, start-up. */
-import type { Effort } from './scale.ts'
-import { type ToolRun, runTool } from './lib/tool.ts'
+import type { Effort } from './effort.ts'
+import { type ToolRun, runTool } from '../lib/tool.ts'
 
 /** Set by run.mjs. */
 const { BENCH_PAIRS = '' } = process.env

@@ -1,6 +1,6 @@
 /** Whether memory grows while packets flow. */
-import { type Footprint, footprints, resident } from './lib/footprint.ts'
-import { startTool } from './lib/tool.ts'
+import { type Footprint, footprints, resident } from '../lib/footprint.ts'
+import { startTool } from '../lib/tool.ts'
 
 /** Of each of the two generators. Little enough for the run to sleep most of the time, and to be run beside other work. */
 const RATE = '10kpps'

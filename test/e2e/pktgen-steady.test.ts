@@ -1,0 +1,27 @@
+/** A generator at work leaves nothing to the garbage collector, whatever it asks the clock for. */
+import { mkdtempSync } from 'node:fs'
+import path from 'node:path'
+import { steadyRun } from './steady.ts'
+import { temporaryDirectory } from './support.ts'
+
+const folder = temporaryDirectory()
+
+test.each([
+  ['flat out', ['virtual:sink', '--rate', 'max', '--flows', '1000']],
+  ['at a rate', ['virtual:sink', '--rate', '1Mpps']],
+  ['measuring round trips', ['virtual:loop', '--rate', '500kpps', '--latency']],
+])(
+  '%s',
+  async (_, args) => {
+    const { code, stdout, early, steady } = await steadyRun(mkdtempSync(path.join(folder, 'run')), [
+      'pktgen',
+      ...args,
+    ])
+    expect(code).toBe(0)
+    expect(Number(/^sent ([\d,]+)/m.exec(stdout)?.[1].replaceAll(',', ''))).toBeGreaterThan(100_000)
+    expect(early).toBeGreaterThan(0)
+    // A time that is allocated in each step makes several a second. One may be the compilers', which other work has kept waiting.
+    expect(steady.length).toBeLessThanOrEqual(1)
+  },
+  60_000,
+)
