@@ -72,9 +72,7 @@ export interface TxQueue {
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
   /** @internal What a step in WebAssembly calls for all of these together; null if it can't call these queues itself. */
-  readonly wasmPorts?: (
-    ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[],
-  ) => WasmPorts | null
+  readonly wasmPorts?: (ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[]) => WasmPorts | null
   /**
    * @internal A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
    * pool buffers; it returns how many. null if this queue can't make these.
