@@ -16,7 +16,6 @@
 
 import type { HandoverSpec } from '../linux/handover.ts'
 import type { DeviceOffloads } from '../memory/offloads.ts'
-import type { WasmPorts } from './wasm-ports.ts'
 import type { Recipe } from './recipe.ts'
 
 /** Receives packets. Lives in one worker. */
@@ -78,6 +77,15 @@ export interface TxQueue {
    * pool buffers; it returns how many. null if this queue can't make these.
    */
   readonly generator?: ((recipe: Recipe) => ((wanted: number) => number) | null) | undefined
+}
+
+/** @internal Functions that a module may import: of WebAssembly, or of JavaScript. They do what those of the queues do. */
+export interface WasmPorts {
+  receive(port: number, batch: number, limit: number): number
+  room(port: number): number
+  transmit(port: number, batch: number, count: number): number
+  /** After a step: tells the cards what they have not been told. */
+  announce(): void
 }
 
 /**

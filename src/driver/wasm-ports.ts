@@ -2,16 +2,7 @@
 import { IxyError } from '../errors.ts'
 import type { PacketMemory } from '../memory/packets.ts'
 import type { WasmSpace } from '../memory/wasm-space.ts'
-import type { RxQueue, TxQueue } from './device.ts'
-
-/** Functions that a module may import: of WebAssembly, or of JavaScript. They do what those of the queues do. */
-export interface WasmPorts {
-  receive(port: number, batch: number, limit: number): number
-  room(port: number): number
-  transmit(port: number, batch: number, count: number): number
-  /** After a step: tells the cards what they have not been told. */
-  announce(): void
-}
+import type { RxQueue, TxQueue, WasmPorts } from './device.ts'
 
 interface Ports {
   readonly ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[]

@@ -103,7 +103,7 @@ describe('hop', () => {
     const { code, stderr } = await runApp(app('trap.mjs', 'trap.wasm'), 'virtual:gen', 'virtual:sink')
     expect(code).toBe(1)
     expect(stderr).toMatch(
-      /^ixy-ts: \S+\/trap\.wasm: unreachable, in \S*step \(wasm-function\[\d+\]:0x\w+\) \[IXY_ERR_APP\]\n$/,
+      /^ixy-ts: \S+\/trap\.wasm: unreachable, in \S*step \(wasm-function\[\d+\]:0x\w+\) \[IXY_ERR_APP\]\n$/m,
     )
   }, 30_000)
 })

@@ -1,8 +1,7 @@
 /** The rings as a step in WebAssembly calls them (wasm/ports.ts): from one module to the other, without JavaScript in between. */
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import { specialise } from '../../specialise.ts'
-import type { WasmPorts } from '../wasm-ports.ts'
-import type { RxQueue, TxQueue } from '../device.ts'
+import type { RxQueue, TxQueue, WasmPorts } from '../device.ts'
 import type { WasmLoops } from './wasm-loops.ts'
 import { ringOf } from './wasm-mover.ts'
 
