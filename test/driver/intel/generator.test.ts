@@ -110,9 +110,15 @@ const action = fc.oneof(
   },
   fc.record({ kind: fc.constant('starve' as const), left: fc.nat(10), wanted: fc.nat(40) }),
 )
+/** Also from numbers on at which halves of them are full. */
 const share = fc
   .integer({ min: 1, max: 5 })
-  .chain((of) => fc.record({ index: fc.nat(of - 1), of: fc.constant(of) }))
+  .chain((of) =>
+    fc.record({
+      index: fc.oneof(fc.nat(of - 1), fc.constantFrom(65_500, 2 ** 32 - 40)),
+      of: fc.constant(of),
+    }),
+  )
 
 test('a queue makes the packets that a source makes, whatever the card does', () => {
   fc.assert(
@@ -143,6 +149,7 @@ test.each([
   ['plain packets', [60], {}],
   ['sizes that take turns', [60, 1514, 61], {}],
   ['flows', [60], { sourcePort: 100 }],
+  ['addresses and their checksums', [60], { sourceIp: 100 }],
 ])('the queue makes %s by itself', (_, sizes, counts) => {
   const { memory, tx } = new Bench(true, 16, [], WHOLE)
   const plan = planFrames(DEFAULT_TEMPLATE, sizes, counts)
