@@ -62,7 +62,7 @@ export function wasmGenerator(
   }
   const places = [ip?.offset, transport?.offset, echoSequence, entropyPort, outer?.offset]
   const [ipAt, transportAt, echoAt, entropyAt, outerAt] = places.map((place) => place ?? NOWHERE)
-  const plain = places.every((place) => place == null) && (order === 'turn' || fields.length === 0)
+  const plain = places.every((place) => (place ?? null) === null) && (order === 'turn' || fields.length === 0)
   new Int32Array(space.buffer, at, words).set([
     ...[state, pool, FREE_STACK + ((pool << memory.poolShift) << 1), FREE_TOP + (pool << 2), index, of],
     ...[templatesAt, copied(turns), turns.length, index % turns.length, of % turns.length],
