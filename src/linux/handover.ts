@@ -83,21 +83,24 @@ export class DeviceEnd {
     return this.address + BigInt(DEVICE_ASLEEP * 4)
   }
 
-  /** Called after each poll that has done so much `work`: wakes the workers that wait for it. */
+  /**
+   * Called after each poll that has done so much `work`: wakes the workers that wait for it. Who falls asleep meanwhile is woken after the
+   * first poll without work, if not before.
+   */
   polled(work: number): void {
     const { words } = this
-    if (work > 0) this.owes = true
-    if (!this.owes) return
-    // Before it reads what the workers have written: they must see the work, or be seen asleep.
-    Atomics.store(this.fence, 0, 0)
-    let owes = false
-    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
-      if (Atomics.load(words, at + ASLEEP) === 0) continue
-      // One that can't run before this thread is done can be woken when it is.
-      if (work > 0 && words[at + CPU] === this.cpu) owes = true
-      else wake(words, this.address, at + ASLEEP)
+    const busy = work > 0
+    if (!busy) {
+      if (!this.owes) return
+      // Before the last look at what the workers have written: they must see the work, or be seen asleep.
+      Atomics.store(this.fence, 0, 0)
     }
-    this.owes = owes
+    this.owes = busy
+    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
+      // One that can't run before this thread is done is woken when it is.
+      if (words[at + ASLEEP] === 0 || (busy && words[at + CPU] === this.cpu)) continue
+      wake(words, this.address, at + ASLEEP)
+    }
   }
 
   /** Says where this thread runs; what is said is soon not true any more, so it is to be said often. Returns true if a worker is on the same CPU and would go on if it could. */
