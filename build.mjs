@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { esbuildPlugin } from './assemblyscript.mjs'
 
 const named = process.argv.slice(2)
@@ -20,12 +20,13 @@ const outdir = process.env.OUTDIR ?? 'dist'
 const lazyModules = {
   name: 'lazy',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:(crypto|http|net|zlib)$/ }, ({ path, namespace }) =>
+    onResolve({ filter: /^node:(child_process|crypto|http|net|zlib)$/ }, ({ path, namespace }) =>
       namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
     )
-    // esbuild keeps the prototype of what it makes a namespace of.
+    // esbuild keeps the prototype of what it makes a namespace of, and asks at once whether it is an ES module.
     onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
-      contents: `module.exports = Object.create(new Proxy({}, { get: (_, name) => require('${path}')[name] }))`,
+      contents: `module.exports = Object.create(
+        new Proxy({}, { get: (_, name) => name === '__esModule' ? undefined : require('${path}')[name] }))`,
       loader: 'js',
     }))
   },
@@ -130,8 +131,19 @@ function codeCaches() {
   if (status !== 0) console.warn(`built without code caches: ${stderr.trim().split('\n').at(-1)}`)
 }
 
+/** src/load.ts reads the bundles as ASCII. esbuild writes them so, but for comments, tagged templates and regular expressions. */
+async function onlyAscii() {
+  for (const file of Object.keys(metafile.outputs).filter((name) => name.endsWith('.cjs'))) {
+    const { code } = await transform(readFileSync(file, 'utf8'), { minifyWhitespace: true })
+    const found = /.{0,40}[^\0-\x7f]/.exec(code)?.[0]
+    if (found !== undefined)
+      throw new Error(`${file}: not ASCII, escape it: ${JSON.stringify(found.slice(-40))}`)
+  }
+}
+
 if (named.length === 0) {
   const inputs = [...Object.keys(metafile.inputs), ...(await pages())]
+  await onlyAscii()
   writeFileSync(`${outdir}/LICENSES.txt`, licences(inputs))
   writeFileSync(`${outdir}/index.mjs`, asModule())
   if (outdir === 'dist') codeCaches()

@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // Those of the packages take as long as a hundred others: make test-package.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/packaging/'],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
   // docs/examples and what users write import the library by its name.
   moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts', '^ixy-ts$': '<rootDir>/src/index.ts' },
@@ -25,6 +27,7 @@ module.exports = {
   // The tests wait a third of their time: one more than there are CPUs keeps all of these busy.
   maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 1,
   setupFiles: ['<rootDir>/test/quick-starts.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/equality.ts'],
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }

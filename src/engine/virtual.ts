@@ -25,7 +25,7 @@ const START_DEADLINE = 15_000
 const STOP_DEADLINE = 2_000
 /** The same when somebody waits for the end and it has nothing to close yet. */
 const STOP_IN_A_HURRY = 200
-/** Milliseconds without a word after which it is stopped or hangs: it speaks up every second. */
+/** Milliseconds without a word after which it is stopped or hangs: while it is asked something, it speaks up every second. */
 const SILENCE = 2_500
 const LOOK_EVERY = 20
 /** How much of what a dying child says is kept for --log-level debug, characters. */

@@ -5,7 +5,7 @@
  * and when they sleep, and the one whose turn it is wakes the other.
  *
  *     DEVICE_ASLEEP    0: the device would run if it could. WAKE_ME: it sleeps on this word, or is about to. RESTS: it sleeps until
- *                      something else wakes it.
+ *                      it gets a message, or is about to.
  *     DEVICE_CPU       The number of the CPU on which it runs, + 1; 0: it hasn't said.
  *     ASLEEP, CPU      The same two of the worker that has a queue, for each queue.
  *
@@ -14,6 +14,7 @@
  * sleeping the words are hints: what a partner writes there makes a thread sleep in vain for LONGEST, or wake in vain.
  */
 import { currentCpu } from './affinity.ts'
+import { tryWrite } from './file.ts'
 import { wakeWord, WordSet } from './futex.ts'
 import { viewOf } from './mapping.ts'
 
@@ -32,10 +33,16 @@ const CPU = 1
 export const WAKE_ME = 1
 const RESTS = 2
 
-/** Where a worker finds the page; can be posted to it. */
-export interface HandoverSpec {
+/** How a worker and a device let each other run; can be posted to it. */
+export interface HandoverPlace {
   /** Virtual address. */
   readonly page: bigint
+  /** Wakes a device that rests: to be written to this descriptor, all at once. */
+  readonly call: { readonly fd: number; readonly message: Uint8Array }
+}
+
+/** The same for one queue. */
+export interface HandoverSpec extends HandoverPlace {
   /** 0 to 62; there are no gaps. */
   readonly queue: number
 }
@@ -43,6 +50,17 @@ export interface HandoverSpec {
 function wake(words: Int32Array, page: bigint, word: number): void {
   Atomics.store(words, word, 0)
   wakeWord(page + BigInt(word * 4))
+}
+
+/** Wakes a device that rests. Its word goes first: what it says after it has woken stays. */
+function callUp(words: Int32Array, { fd, message }: HandoverPlace['call']): void {
+  Atomics.store(words, DEVICE_ASLEEP, 0)
+  try {
+    // If there is no room, the device has messages to wake it.
+    tryWrite(fd, message, message.length)
+  } catch {
+    // It has gone, which the main thread notices.
+  }
 }
 
 /** The device's end: one NIC. */
@@ -65,21 +83,24 @@ export class DeviceEnd {
     return this.address + BigInt(DEVICE_ASLEEP * 4)
   }
 
-  /** Called after each poll that has done so much `work`: wakes the workers that wait for it. */
+  /**
+   * Called after each poll that has done so much `work`: wakes the workers that wait for it. Who falls asleep meanwhile is woken after the
+   * first poll without work, if not before.
+   */
   polled(work: number): void {
     const { words } = this
-    if (work > 0) this.owes = true
-    if (!this.owes) return
-    // Before it reads what the workers have written: they must see the work, or be seen asleep.
-    Atomics.store(this.fence, 0, 0)
-    let owes = false
-    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
-      if (Atomics.load(words, at + ASLEEP) === 0) continue
-      // One that can't run before this thread is done can be woken when it is.
-      if (work > 0 && words[at + CPU] === this.cpu) owes = true
-      else wake(words, this.address, at + ASLEEP)
+    const busy = work > 0
+    if (!busy) {
+      if (!this.owes) return
+      // Before the last look at what the workers have written: they must see the work, or be seen asleep.
+      Atomics.store(this.fence, 0, 0)
     }
-    this.owes = owes
+    this.owes = busy
+    for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
+      // One that can't run before this thread is done is woken when it is.
+      if (words[at + ASLEEP] === 0 || (busy && words[at + CPU] === this.cpu)) continue
+      wake(words, this.address, at + ASLEEP)
+    }
   }
 
   /** Says where this thread runs; what is said is soon not true any more, so it is to be said often. Returns true if a worker is on the same CPU and would go on if it could. */
@@ -91,7 +112,7 @@ export class DeviceEnd {
     return false
   }
 
-  /** True if there is a worker that wakes this end when it rings. */
+  /** True if there is a worker that wakes this end, however it sleeps. */
   get heard(): boolean {
     return this.words[FIRST_DRIVER + CPU] !== 0
   }
@@ -101,7 +122,7 @@ export class DeviceEnd {
     Atomics.store(this.words, DEVICE_ASLEEP, WAKE_ME)
   }
 
-  /** About to sleep where a worker can't wake it. */
+  /** About to sleep until a message comes: the device is to be polled once more after that. */
   rest(): void {
     Atomics.store(this.words, DEVICE_ASLEEP, RESTS)
   }
@@ -121,7 +142,7 @@ export class DeviceEnd {
 
 /** The driver's end: a worker, and the devices of its queues. */
 export class DriverEnd {
-  private readonly ends: readonly { words: Int32Array; address: bigint; own: number }[]
+  private readonly ends: readonly (HandoverPlace & { words: Int32Array; own: number })[]
   private readonly fence = new Int32Array(1)
   private readonly set: WordSet
   private cpu = 0
@@ -129,13 +150,14 @@ export class DriverEnd {
   armed = false
 
   constructor(specs: readonly HandoverSpec[]) {
-    this.ends = specs.map(({ page, queue }) => ({
+    this.ends = specs.map(({ page, call, queue }) => ({
       words: new Int32Array(viewOf(page, HANDOVER_BYTES)),
-      address: page,
+      page,
+      call,
       own: FIRST_DRIVER + queue * LINE,
     }))
     this.set = new WordSet(
-      this.ends.map(({ address, own }) => address + BigInt((own + ASLEEP) * 4)),
+      this.ends.map(({ page, own }) => page + BigInt((own + ASLEEP) * 4)),
       WAKE_ME,
     )
   }
@@ -145,9 +167,10 @@ export class DriverEnd {
     // The tails were written before: no look at a device may overtake that.
     Atomics.store(this.fence, 0, 0)
     for (let i = 0; i < this.ends.length; i++) {
-      const { words, address } = this.ends[i]
-      if (Atomics.load(words, DEVICE_ASLEEP) !== WAKE_ME) continue
-      wake(words, address, DEVICE_ASLEEP)
+      const { words, page, call } = this.ends[i]
+      const asleep = Atomics.load(words, DEVICE_ASLEEP)
+      if (asleep === WAKE_ME) wake(words, page, DEVICE_ASLEEP)
+      else if (asleep === RESTS) callUp(words, call)
     }
   }
 

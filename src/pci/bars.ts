@@ -137,6 +137,8 @@ export class MappedBar implements Bar {
 interface Access {
   read(offset: number, bytes: number): number
   write(offset: number, bytes: number, value: number): void
+  /** Where that is faster than one after the other. */
+  readAll?(offsets: readonly number[], bytes: number): number[]
 }
 
 /** A BAR whose every access is a call of some kind. `pages` are those that are mapped nevertheless. */
@@ -172,6 +174,12 @@ export class CalledBar extends ByWidth implements Bar {
   protected write(offset: number, width: number, value: number): void {
     this.check(offset, width)
     this.access.write(offset, width, value)
+  }
+
+  readAll32(offsets: readonly number[]): number[] {
+    const { access } = this
+    for (const offset of offsets) this.check(offset, 4)
+    return access.readAll?.(offsets, 4) ?? offsets.map((offset) => access.read(offset, 4))
   }
 
   private check(offset: number, width: number): void {

@@ -5,6 +5,7 @@
  * Everything here is control plane: called from the main thread, a few thousand times per run at most.
  * The data plane gets doorbells and touches nothing else of a transport.
  */
+import type { HandoverPlace } from '../linux/handover.ts'
 import type { DmaSegment } from '../memory/arena.ts'
 
 export type AccessPath = 'sysfs' | 'vfio' | 'vfio-user' | 'vhost-user' | 'tap'
@@ -35,6 +36,8 @@ export interface ReadableBar {
   read8(offset: number): number
   read16(offset: number): number
   read32(offset: number): number
+  /** As read32 at each of these, in this order; present where that may be faster than one after the other. */
+  readAll32?(offsets: readonly number[]): number[]
 }
 
 export interface RegisterWindow extends ReadableBar {
@@ -81,10 +84,9 @@ export interface Transport extends FunctionView {
   doorbell(bar: number, offset: number): Doorbell | null
 
   /**
-   * Address of the page by which driver and device let each other run (linux/handover.ts); null for a device that is no thread on
-   * this machine. Valid as a doorbell is.
+   * By which driver and device let each other run; null for a device that is no thread on this machine. Valid as a doorbell is.
    */
-  readonly handover?: bigint | null
+  readonly handover?: HandoverPlace | null
 
   /** Eventfds, one per MSI-X vector 0…count-1, armed. Closed by close(). */
   enableInterrupts(count: number): readonly number[]

@@ -58,7 +58,7 @@ export interface NicReport {
 
 export type FromChild =
   | { readonly type: 'listening' }
-  /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed, and every second. */
+  /** `nics` in the order of `start`; `id` of the request, or null when a NIC's `ended` or `settled` has changed; every second if anything is new, or while a request has no answer. */
   | { readonly type: 'report'; readonly id: number | null; readonly nics: readonly NicReport[] }
   /** For the user's log. */
   | { readonly type: 'log'; readonly level: 'warning' | 'progress'; readonly text: string }

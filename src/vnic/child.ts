@@ -8,7 +8,7 @@ import { rehearse } from './rehearsal.ts'
 
 /** Milliseconds between two looks at whether a wire has ended. */
 const LOOK_EVERY = 20
-/** Milliseconds between two reports without a reason: what is known of a process that was killed. */
+/** Milliseconds between two looks at whether there is anything new to report: what is known of a process that was killed. */
 const TELL_EVERY = 1000
 
 /** Serves the parent behind the IPC channel until it says stop or goes away, then exits. Needs process.send. */
@@ -18,12 +18,17 @@ export function serveParent(): void {
     process.on(signal, () => undefined)
 
   let host: NicHost | null = null
+  /** Questions without an answer yet: who has asked must hear that this process lives. */
+  let owed = 0
   /** Where the sockets are. A parent that was killed doesn't remove them any more. */
   let directories: readonly string[] = []
   const tell = (message: FromChild): void => {
     if (process.connected) process.send?.(message)
   }
-  const answer = (id: number): void => tell({ type: 'report', id, nics: host?.reports() ?? [] })
+  const answer = (id: number): void => {
+    owed--
+    tell({ type: 'report', id, nics: host?.reports() ?? [] })
+  }
   const leave = (error: unknown): void => {
     let failure = error
     try {
@@ -43,12 +48,14 @@ export function serveParent(): void {
 
   const begin = async (host: NicHost): Promise<void> => {
     await host.ready()
-    reportChanges(host, (nics) => tell({ type: 'report', id: null, nics }), leave)
+    const news = (nics: readonly NicReport[]): void => tell({ type: 'report', id: null, nics })
+    reportChanges(host, news, () => owed > 0, leave)
     tell({ type: 'listening' })
-    await host.run()
+    await host.run(channel())
   }
 
   const receive = (message: ToChild): void => {
+    if ('id' in message) owed++
     switch (message.type) {
       case 'start':
         directories = message.nics.map(({ socket }) => path.dirname(socket))
@@ -87,6 +94,11 @@ export function serveParent(): void {
   process.on('disconnect', () => leave(null))
 }
 
+/** The descriptor by which the parent speaks; undefined where Node.js doesn't tell it, which its documentation doesn't promise. */
+function channel(): number | undefined {
+  return (process.channel as { readonly fd?: number } | undefined)?.fd
+}
+
 function removeEmpty(directory: string): void {
   try {
     rmdirSync(directory)
@@ -95,22 +107,31 @@ function removeEmpty(directory: string): void {
   }
 }
 
-/** Calls `tell` when a wire has ended or all has settled, or the other way round, and every TELL_EVERY ms. */
+/**
+ * Calls `tell` when a wire has ended or all has settled, or the other way round; and every TELL_EVERY ms if anything else is new, or
+ * `always`.
+ */
 function reportChanges(
   host: NicHost,
   tell: (nics: readonly NicReport[]) => void,
+  always: () => boolean,
   fail: (error: unknown) => void,
 ): void {
   let before = ''
-  let told = 0
+  let latest = ''
+  let looked = 0
   setInterval(() => {
     try {
       const state = host.state()
       const now = performance.now()
-      if (state === before && now - told < TELL_EVERY) return
-      tell(host.reports())
+      if (state === before && now - looked < TELL_EVERY) return
+      looked = now
+      const reports = host.reports()
+      const text = JSON.stringify(reports)
+      if (state === before && text === latest && !always()) return
       before = state
-      told = now
+      latest = text
+      tell(reports)
     } catch (error) {
       fail(error)
     }

@@ -124,9 +124,9 @@ export class NicHost {
     await Promise.all(this.work.map((one) => one.flush?.()))
   }
 
-  /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. */
-  run(): Promise<void> {
-    return runLoop(this.nics, this.stopLoop.signal)
+  /** Runs the NICs until stop(). Rejects with whatever a wire throws: a TAP was deleted, a disk is full. `orders`: see runLoop(). */
+  run(orders?: number): Promise<void> {
+    return runLoop(this.nics, this.stopLoop.signal, orders)
   }
 
   stop(): void {

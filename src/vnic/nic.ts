@@ -122,9 +122,9 @@ export class VirtualNic {
     return this.device.moved[1]
   }
 
-  /** The next poll looks at the socket. Call after sleeping. */
-  wake(): void {
-    this.server.wake()
+  /** The next poll looks at the socket, if something may be there. Call after sleeping. */
+  wake(now: number, ready: boolean): void {
+    this.server.wake(now, ready)
   }
 
   /** When poll() has something to do by itself, ms on the clock of `now`; Infinity if never. */

@@ -24,8 +24,8 @@ export interface Pollable {
   readonly lastMoved: number
   nextEvent(now: number): number
   fds(): number[]
-  /** Called after sleeping. */
-  wake(): void
+  /** Called after sleeping. `ready`: some descriptor is, perhaps one of fds(). */
+  wake(now: number, ready: boolean): void
 }
 
 /** Milliseconds between turns of the event loop. */
@@ -42,11 +42,11 @@ const SPIN = 0.1
  */
 const DOZE = 5
 const NAP = 0.05
-/** Longest sleep, ms: the event loop must have its turns, if for long there was nothing fewer of them. */
+/** Longest sleep, ms: timers must have their turns, if for long there was nothing fewer of them. */
 const LONG_SLEEP = 25
 const LONGEST_SLEEP = 100
 /**
- * Longest sleep while a host needs watching, ms; and how it grows: by this share of the time without work, so that a
+ * Longest sleep while a host needs watching that doesn't call this thread, ms; and how it grows: by this share of the time without work, so that a
  * sleep never makes a pause much longer than it was already.
  */
 const SHORT_SLEEP = 20
@@ -54,9 +54,12 @@ const SLEEP_SHARE = 1 / 20
 /** Milliseconds after a host has come in which its messages count as work: it is about to ring. Later ones only ask for counters. */
 const SETTLING = 1000
 
-/** Runs until `stop` is aborted. Rejects with whatever a NIC throws. */
-export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Promise<void> {
-  const bed = new Bed(nics)
+/**
+ * Runs until `stop` is aborted. Rejects with whatever a NIC throws. Orders that come to this process by the descriptor `orders` end a
+ * sleep, so that the event loop takes them; they are work.
+ */
+export async function runLoop(nics: readonly Pollable[], stop: AbortSignal, orders = NONE): Promise<void> {
+  const bed = new Bed(nics, orders)
   let idleSince = performance.now()
   let empty = 0
   while (!stop.aborted) {
@@ -84,6 +87,8 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal): Pro
   }
 }
 
+/** No descriptor: never ready. */
+const NONE = -1
 /** Nobody ever writes here. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
@@ -94,23 +99,28 @@ function eventLoopTurn(): Promise<void> {
 /** Where the loop sleeps: the descriptors and words that wake it, made anew when they have changed. */
 class Bed {
   private readonly nics: readonly Pollable[]
+  private readonly orders: number
   private generation = -1
-  /** When a host last came or went. */
+  /** When a host last came or went, and when orders last came. */
   private changed = 0
+  private ordered = 0
   private set = new PollSet([])
   private handovers: readonly DeviceEnd[] = []
   private words = new WordSet([], WAKE_ME)
   /** About to hand over: the hosts have been told, and the NICs are polled once more. */
   armed = false
+  /** About to sleep for long: the same. */
+  private rests = false
 
-  constructor(nics: readonly Pollable[]) {
+  constructor(nics: readonly Pollable[], orders: number) {
     this.nics = nics
+    this.orders = orders
   }
 
-  /** Since when no frame has moved, if messages have been dealt with until `idleSince`. */
+  /** Since when no frame has moved and no order come, if messages have been dealt with until `idleSince`. */
   quietSince(idleSince: number): number {
     this.look()
-    let since = Math.min(idleSince, this.changed + SETTLING)
+    let since = Math.max(this.ordered, Math.min(idleSince, this.changed + SETTLING))
     for (const { lastMoved } of this.nics) since = Math.max(since, lastMoved)
     return since
   }
@@ -131,8 +141,8 @@ class Bed {
   }
 
   disarm(): void {
-    if (!this.armed) return
-    this.armed = false
+    if (!this.armed && !this.rests) return
+    this.armed = this.rests = false
     for (const handover of this.handovers) handover.rise()
   }
 
@@ -145,15 +155,17 @@ class Bed {
   }
 
   /**
-   * Sleeps until something arrives or is due; only naps if there was work less than DOZE ago and a host needs watching.
-   * `idle`: milliseconds without work. Returns false if it did not sleep.
+   * Sleeps until something arrives or is due; only naps if there was work less than DOZE ago and a host needs watching. First it only
+   * says that it is about to, and the NICs are polled once more. `idle`: milliseconds without work. Returns false if it did not sleep.
    */
   sleep(now: number, idle: number): boolean {
     let limit = Math.min(LONGEST_SLEEP, Math.max(LONG_SLEEP, idle * SLEEP_SHARE))
     let silent = false
+    let calls = true
     this.look()
     for (const nic of this.nics) {
       silent ||= nic.sharedDoorbells
+      calls &&= nic.handover?.heard === true || !nic.sharedDoorbells
       limit = Math.min(limit, nic.nextEvent(now) - now)
     }
     if (silent && idle < DOZE) {
@@ -161,13 +173,19 @@ class Bed {
       else if (limit > 2 * NAP) Atomics.wait(NEVER, 0, 0, NAP)
       return false
     }
-    if (silent) limit = Math.min(limit, SHORT_SLEEP, Math.max(1, idle * SLEEP_SHARE))
+    if (!calls) limit = Math.min(limit, SHORT_SLEEP, Math.max(1, idle * SLEEP_SHARE))
     const time = Math.floor(limit)
     if (time <= 0) return false
-    for (const handover of this.handovers) handover.rest()
-    this.set.wait(time)
-    for (const handover of this.handovers) handover.rise()
-    for (const nic of this.nics) nic.wake()
+    if (!this.rests) {
+      this.rests = true
+      for (const handover of this.handovers) handover.rest()
+      return false
+    }
+    const ready = this.set.wait(time) > 0
+    this.disarm()
+    const woken = performance.now()
+    if (ready && this.set.events(0) !== 0) this.ordered = woken
+    for (const nic of this.nics) nic.wake(woken, ready)
     return true
   }
 
@@ -178,7 +196,7 @@ class Bed {
     if (generation === this.generation) return
     this.generation = generation
     this.changed = performance.now()
-    this.set = new PollSet(this.nics.flatMap((nic) => nic.fds()))
+    this.set = new PollSet([this.orders, ...this.nics.flatMap((nic) => nic.fds())])
     this.handovers = this.nics.flatMap(({ handover }) => handover ?? [])
     this.words = new WordSet(
       this.handovers.map(({ bed }) => bed),

@@ -14,6 +14,6 @@ process.send?.('listening')
 process.on('disconnect', () => process.exit(0))
 
 setInterval(() => {
-  nic.wake()
+  nic.wake(performance.now(), true)
   nic.poll(performance.now())
 }, Number(process.argv[3]))

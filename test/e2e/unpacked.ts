@@ -1,6 +1,6 @@
 /** The package as `npm pack` makes it, unpacked where an ordinary user can read it. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { sh } from './support.ts'
 
@@ -28,10 +28,10 @@ export function unpackPackage(directory: string): string {
 
 /** The same without npm: what is to be read by everybody, and no judge of what is packed. */
 export function copyPackage(directory: string): string {
-  // With their times, by which dist/ knows its code caches.
-  const options = { recursive: true, preserveTimestamps: true }
-  for (const part of ['bin', 'dist', 'package.json'])
-    cpSync(path.join(ROOT, part), path.join(directory, 'package', part), options)
+  // With their times to the nanosecond, by which dist/ knows its code caches: cpSync() rounds them.
+  const unpacked = path.join(directory, 'package')
+  mkdirSync(unpacked)
+  sh('cp', '-a', ...['bin', 'dist', 'package.json'].map((part) => path.join(ROOT, part)), unpacked)
   return withDependencies(directory)
 }
 

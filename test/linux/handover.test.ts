@@ -3,9 +3,16 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { Sleeper } from '../../src/engine/sleeper.ts'
 import { allowedCpus, currentCpu, pinThread } from '../../src/linux/affinity.ts'
-import { close, createEventFd, createSealedMemfd } from '../../src/linux/file.ts'
+import { close, createEventFd, createSealedMemfd, drainEventFd } from '../../src/linux/file.ts'
 import { canWaitForWords, WordSet } from '../../src/linux/futex.ts'
-import { DeviceEnd, DriverEnd, HANDOVER_BYTES, LONGEST, WAKE_ME } from '../../src/linux/handover.ts'
+import {
+  DeviceEnd,
+  DriverEnd,
+  HANDOVER_BYTES,
+  type HandoverPlace,
+  LONGEST,
+  WAKE_ME,
+} from '../../src/linux/handover.ts'
 import { mmap, munmap, viewOf } from '../../src/linux/mapping.ts'
 import { testIf } from '../skip.ts'
 
@@ -19,6 +26,9 @@ const CPU_OF_QUEUE_0 = 17
 const root = path.join(__dirname, '..', '..')
 
 let pages: [bigint, bigint]
+/** What a resting device would read its messages from; this one takes the number 1. */
+let bell: number
+let place: HandoverPlace
 let device: DeviceEnd
 let driver: DriverEnd
 let cpus: number[]
@@ -31,11 +41,14 @@ beforeEach(() => {
   pages = [mmap(HANDOVER_BYTES, { fd }), mmap(HANDOVER_BYTES, { fd })]
   close(fd)
   device = new DeviceEnd(viewOf(pages[0], HANDOVER_BYTES), pages[0], 0)
-  driver = new DriverEnd([{ page: pages[1], queue: 0 }])
+  bell = createEventFd()
+  place = { page: pages[1], call: { fd: bell, message: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0) } }
+  driver = new DriverEnd([{ ...place, queue: 0 }])
 })
 afterEach(() => {
   pinThread(cpus)
   for (const page of pages) munmap(page, HANDOVER_BYTES)
+  close(bell)
 })
 
 /** Milliseconds that `action` takes. */
@@ -101,6 +114,28 @@ check(
   },
 )
 
+check('a device that rests is called once, one that is awake or sleeps on its word never', () => {
+  const called = (): boolean => {
+    driver.ring()
+    return drainEventFd(bell)
+  }
+  expect(called()).toBe(false)
+  device.arm()
+  expect(called()).toBe(false)
+  device.rest()
+  expect(called()).toBe(true)
+  expect(called()).toBe(false)
+  device.rise()
+  device.rest()
+  expect(called()).toBe(true)
+})
+
+check('a device that has gone harms nobody who calls it', () => {
+  const gone = new DriverEnd([{ ...place, call: { ...place.call, fd: -1 }, queue: 0 }])
+  device.rest()
+  expect(() => gone.ring()).not.toThrow()
+})
+
 check('what one client has left is not there for the next', () => {
   driver.announce()
   driver.arm()
@@ -113,7 +148,7 @@ describe('a worker', () => {
   const never = (): number => 0
   const nothing = (): void => undefined
   const sleeper = (mode: 'poll' | 'adaptive', interrupt: number | null = null): Sleeper =>
-    new Sleeper([{ interrupt, handover: { page: pages[1], queue: 0 } }], mode)
+    new Sleeper([{ interrupt, handover: { ...place, queue: 0 } }], mode)
   const polls = (one: Sleeper, count: number): number =>
     time(() => {
       for (let i = 0; i < count; i++) one.idle(never, nothing)

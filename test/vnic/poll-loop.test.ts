@@ -1,5 +1,5 @@
 import { close, createEventFd, drainEventFd, signalEventFd } from '../../src/linux/file.ts'
-import type { DeviceEnd } from '../../src/linux/handover.ts'
+import { DeviceEnd, HANDOVER_BYTES } from '../../src/linux/handover.ts'
 import { type Pollable, runLoop } from '../../src/vnic/poll-loop.ts'
 
 /** A NIC that has nothing to do unless it is told, and remembers when it was asked. */
@@ -68,6 +68,72 @@ test('a NIC whose host rings without a sound is asked more often, the more the s
   )
   expect(first).toBeGreaterThan(last)
   expect(last).toBeGreaterThan(3)
+})
+
+describe('a NIC whose host wakes it', () => {
+  const [ASLEEP, RESTS, CPU_OF_QUEUE_0] = [0, 2, 17]
+  const words = new Int32Array(HANDOVER_BYTES / 4)
+
+  beforeEach(() => {
+    words.fill(0)
+    words[CPU_OF_QUEUE_0] = 100
+    nic.sharedDoorbells = true
+    nic.handover = new DeviceEnd(words.buffer, 0n, 0)
+  })
+
+  test('is asked no more often than any other', async () => {
+    const start = performance.now()
+    await runUntil(() => performance.now() - start > 400)
+    expect(nic.polls.filter((at) => at > start + 100).length).toBeLessThan(60)
+  })
+
+  test('is asked once more when it has said that it sleeps', async () => {
+    let sleeps = 0
+    let asked = 0
+    nic.onPoll = () => {
+      if (words[ASLEEP] === RESTS) asked++
+      if (nic.wakes > sleeps) {
+        // Awake it says something else.
+        expect([words[ASLEEP], asked > 0]).toEqual([0, true])
+        sleeps = nic.wakes
+        asked = 0
+      }
+      return 0
+    }
+    await runUntil(() => sleeps >= 4)
+  })
+
+  test('is at work at once when it finds something then', async () => {
+    let found = 0
+    nic.onPoll = () => {
+      if (words[ASLEEP] !== RESTS) return 0
+      found++
+      return 1
+    }
+    await runUntil(() => found >= 3)
+    expect(nic.wakes).toBe(0)
+  })
+})
+
+test('orders end a sleep', async () => {
+  const orders = createEventFd()
+  let taken = 0
+  let given = 0
+  const timer = setInterval(() => {
+    if (drainEventFd(orders)) taken++
+    if (nic.wakes <= given) return
+    given = nic.wakes
+    signalEventFd(orders)
+  })
+  const start = performance.now()
+  nic.onPoll = (now) => {
+    if (taken >= 20 || now > start + 2000) stop.abort()
+    return 0
+  }
+  await runLoop([nic], stop.signal, orders)
+  clearInterval(timer)
+  close(orders)
+  expect(taken).toBeGreaterThanOrEqual(20)
 })
 
 test('a busy NIC is polled without pause, and the event loop has its turns', async () => {

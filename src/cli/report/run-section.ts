@@ -234,7 +234,7 @@ function surroundings({ devices, system, arguments: words, links }: RunData): Ht
       : html`<h3>Command line</h3>
           <pre>ixy-ts ${words.map(shellWord).join(' ')}</pre>`
   }
-  ${system === null ? null : html`<p class="none">${system.cpu}, ${system.cpus} CPUs · ${system.kernel} · Node.js ${system.node}</p>`}`
+  ${system === null ? null : html`<p class="none">${system.cpu}, ${system.cpus} CPUs &middot; ${system.kernel} &middot; Node.js ${system.node}</p>`}`
 }
 
 function shellWord(word: string): string {

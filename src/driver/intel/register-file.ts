@@ -4,7 +4,7 @@ import { sleepMilliseconds } from '../../linux/clock.ts'
 import { type Register, offsetOf } from './register.ts'
 
 /** The part of a BAR that is used here: all registers have 32 bits. */
-type Registers = Pick<RegisterWindow, 'bytes' | 'read32' | 'write32'>
+type Registers = Pick<RegisterWindow, 'bytes' | 'read32' | 'write32' | 'readAll32'>
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 
@@ -26,8 +26,14 @@ export class RegisterFile {
 
   /** Reads a register. RC and RCW registers are cleared by it. */
   read(register: Register, index = 0): number {
-    if (register.access === 'WO') throw this.misuse(register, 'is write-only')
-    return this.window.read32(this.locate(register, index))
+    return this.window.read32(this.readable(register, index))
+  }
+
+  /** As read of each of these, in this order. */
+  readAll(places: readonly { readonly register: Register; readonly index?: number }[]): number[] {
+    const { window } = this
+    const offsets = places.map(({ register, index = 0 }) => this.readable(register, index))
+    return window.readAll32?.(offsets) ?? offsets.map((offset) => window.read32(offset))
   }
 
   /** Writes a register. Throws IXY_ERR_REGISTER if it is read-only or a reserved bit is set. */
@@ -68,6 +74,11 @@ export class RegisterFile {
       sleepMilliseconds(1)
     }
     return true
+  }
+
+  private readable(register: Register, index: number): number {
+    if (register.access === 'WO') throw this.misuse(register, 'is write-only')
+    return this.locate(register, index)
   }
 
   private locate(register: Register, index: number): number {

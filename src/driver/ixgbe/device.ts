@@ -91,7 +91,7 @@ export class IxgbeDevice implements Device {
         rx: this.ringSpec(rx, REG.RDT, queue),
         tx: this.ringSpec(tx, REG.TDT, queue),
         interrupt: eventfds[queue] ?? null,
-        handover: handover === null ? null : { page: handover, queue },
+        handover: handover === null ? null : { ...handover, queue },
         offloads: ALL_OFFLOADS,
       })
     }

@@ -8,6 +8,9 @@ import { REG } from './registers.ts'
 const MAX_32 = 2 ** 32 - 1
 const MAX_36 = 2 ** 36 - 1
 
+/** Octets before packets: of a frame that is sent between the two, only the packet is known, whose FCS is not yet to be taken off. */
+const TRAFFIC = [REG.QPRC, REG.QBRC_L, REG.QBRC_H, REG.GOTCL, REG.GOTCH, REG.GPTC] as const
+
 /** Drops that the card counts, and the name each goes by in every output (docs/architecture.md lists them all). */
 const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Register }[] = [
   { cause: 'missed', register: REG.MPC },
@@ -20,6 +23,13 @@ const DROP_REGISTERS: readonly { readonly cause: string; readonly register: Regi
   { cause: 'oversize', register: REG.ROC },
   { cause: 'jabber', register: REG.RJC },
 ]
+
+const DROPS = DROP_REGISTERS.flatMap(({ cause, register }) => {
+  // Of QPRDC there is one for each statistics set.
+  const count = register === REG.QPRDC ? 1 : register.count
+  return Array.from({ length: count }, (_, index) => ({ cause, register, index }))
+})
+const PLACES = [...TRAFFIC.map((register) => ({ register })), ...DROPS]
 
 /**
  * Totals from the card's statistics registers (82599 §4.6.5, §8.2.3.23). They clear when read, so exactly one of
@@ -52,15 +62,15 @@ export class StatisticsReader {
   }
 
   read(): DeviceStatistics {
-    this.rxPackets += this.read32(REG.QPRC)
-    this.rxBytes += this.read64(REG.QBRC_L, REG.QBRC_H)
-    // Octets first: of a frame that is sent between the two reads, only the packet is known, whose FCS is not yet to be taken off.
-    this.txOctets += this.read64(REG.GOTCL, REG.GOTCH)
-    this.txPackets += this.read32(REG.GPTC)
+    const [received, rxLow, rxHigh, txLow, txHigh, sent, ...drops] = this.regs.readAll(PLACES)
+    this.rxPackets += this.packets(REG.QPRC, received)
+    this.rxBytes += this.octets(REG.QBRC_L, rxLow, rxHigh)
+    this.txOctets += this.octets(REG.GOTCL, txLow, txHigh)
+    this.txPackets += this.packets(REG.GPTC, sent)
     this.txBytes = Math.max(this.txBytes, this.txOctets - this.txPackets * FCS_BYTES)
-    for (const { cause, register } of DROP_REGISTERS) {
-      for (let i = 0; i < register.count; i++) this.dropped[cause] += this.read32(register, i)
-    }
+    DROPS.forEach(({ cause, register }, i) => {
+      this.dropped[cause] += this.packets(register, drops[i])
+    })
     return {
       rxPackets: this.rxPackets,
       rxBytes: this.rxBytes,
@@ -71,16 +81,15 @@ export class StatisticsReader {
     }
   }
 
-  private read32(register: Register, index = 0): number {
-    const value = this.regs.read(register, index)
+  private packets(register: Register, value: number): number {
     if (value === MAX_32) this.stuck.add(register.name)
     return value
   }
 
   /** 36-bit octet counters: reading the low word latches the high one (82599 §8.2.3.23.26). */
-  private read64(low: Register, high: Register): number {
-    const value = this.regs.read(low) + (this.regs.read(high) & 0xf) * 2 ** 32
-    if (value === MAX_36) this.stuck.add(low.name)
+  private octets(register: Register, low: number, high: number): number {
+    const value = low + (high & 0xf) * 2 ** 32
+    if (value === MAX_36) this.stuck.add(register.name)
     return value
   }
 }

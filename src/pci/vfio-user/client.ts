@@ -3,6 +3,7 @@
  * memory shared. Needs no privileges; the server is the device and its IOMMU in one.
  */
 import { canWaitForWords } from '../../linux/futex.ts'
+import type { HandoverPlace } from '../../linux/handover.ts'
 import { isErrno } from '../../linux/libc.ts'
 import { IxyError } from '../../errors.ts'
 import { close, createEventFd } from '../../linux/file.ts'
@@ -23,12 +24,15 @@ import {
   DmaFlag,
   encodeDeviceInfo,
   encodeDmaMap,
+  encodeHeader,
   encodeIrqInfo,
   encodeIrqSet,
   encodeVersion,
   HANDOVER_OFFSET,
+  HEADER_BYTES,
   Irq,
   IrqSetFlag,
+  MessageFlag,
   Region,
   VERSION_MAJOR,
   VERSION_MINOR,
@@ -132,6 +136,17 @@ function negotiate(connection: Connection, name: string): Agreed {
   }
 }
 
+/** Asks for nothing and gets no reply, but wakes a server that sleeps. */
+const WAKE_UP = wakeUp()
+
+function wakeUp(): Uint8Array {
+  const flags = MessageFlag.COMMAND | MessageFlag.NO_REPLY
+  const nothing = encodeDeviceInfo({ flags: 0, regions: 0, irqs: 0 })
+  const size = HEADER_BYTES + nothing.length
+  const header = encodeHeader({ id: 0, command: Command.DEVICE_GET_INFO, size, flags, error: 0 })
+  return Buffer.concat([header, nothing])
+}
+
 interface Parts extends Agreed {
   readonly name: string
   readonly connection: Connection
@@ -168,11 +183,14 @@ class VfioUserTransport implements Transport {
     return this.parts.bars.at(bar).doorbell(offset)
   }
 
-  get handover(): bigint | null {
-    const bar = this.parts.bars.at(Region.BAR0)
-    if (!this.parts.shares || bar.bytes <= HANDOVER_OFFSET || !canWaitForWords()) return null
+  get handover(): HandoverPlace | null {
+    const { bars, connection, shares } = this.parts
+    const bar = bars.at(Region.BAR0)
+    if (!shares || bar.bytes <= HANDOVER_OFFSET || !canWaitForWords()) return null
     const place = bar.doorbell(HANDOVER_OFFSET)
-    return place?.kind === 'memory' ? place.page : null
+    return place?.kind === 'memory'
+      ? { page: place.page, call: { fd: connection.fd, message: WAKE_UP } }
+      : null
   }
 
   enableInterrupts(count: number): readonly number[] {

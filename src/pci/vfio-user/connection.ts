@@ -1,4 +1,4 @@
-/** A connection to a vfio-user server: one request at a time, each answered within a deadline. */
+/** A connection to a vfio-user server: requests, one at a time or several of a kind at once, that are answered within a deadline. */
 import { IxyError } from '../../errors.ts'
 import { closeInBackground } from '../../linux/background-close.ts'
 import { isErrno } from '../../linux/libc.ts'
@@ -102,44 +102,61 @@ export class Connection {
    * refuses. But for the last the connection is useless then, and every later call throws the same at once.
    */
   request(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Uint8Array {
-    const reply = this.requestFiles(command, payload, fds)
-    // Nobody has asked for them.
-    reply.fds.forEach(closeInBackground)
-    return reply.payload
+    const replies = this.exchange(command, [payload], fds)
+    closeAll(replies)
+    return replies[0].payload
   }
 
   /** As request, for replies that come with descriptors. */
   requestFiles(command: number, payload: Uint8Array = new Uint8Array(0), fds: readonly number[] = []): Reply {
+    return this.exchange(command, [payload], fds)[0]
+  }
+
+  /**
+   * As request, once for each of `payloads`. All are sent before the first reply is waited for: a server that sleeps wakes once, which
+   * costs it more than a message does.
+   */
+  requestAll(command: number, payloads: readonly Uint8Array[]): Uint8Array[] {
+    const replies = this.exchange(command, payloads, [])
+    closeAll(replies)
+    return replies.map(({ payload }) => payload)
+  }
+
+  private exchange(command: number, payloads: readonly Uint8Array[], fds: readonly number[]): Reply[] {
     if (this.failure !== undefined) throw this.failure
-    const id = this.nextId
-    this.nextId = (id + 1) & 0xffff
-    const size = HEADER_BYTES + payload.length
-    const header = encodeHeader({ id, command, size, flags: MessageFlag.COMMAND, error: 0 })
+    const ids = payloads.map((_, i) => (this.nextId + i) & 0xffff)
+    this.nextId = (this.nextId + ids.length) & 0xffff
+    const messages = payloads.flatMap((payload, i) => {
+      const size = HEADER_BYTES + payload.length
+      return [encodeHeader({ id: ids[i], command, size, flags: MessageFlag.COMMAND, error: 0 }), payload]
+    })
     const begin = performance.now()
     this.waited = Math.max(0, this.waited - (begin - this.idleSince))
+    const replies: Reply[] = []
+    let refusal: CommandRefused | null = null
     try {
-      this.socket.send([header, payload], fds, this.deadline)
+      this.socket.send(messages, fds, this.deadline)
       const deadline = performance.now() + this.deadline
       this.tellIfSlow(command)
-      const { header: answer, ...reply } = this.receiveReply(deadline)
+      for (const id of ids) {
+        const { header: answer, ...reply } = this.receiveReply(deadline)
+        replies.push(reply)
+        if (answer.id !== id || answer.command !== command)
+          throw new IxyError(
+            'IXY_ERR_PROTOCOL',
+            `${commandName(command)} was answered with ${commandName(answer.command)}, or out of turn`,
+          )
+        if ((answer.flags & MessageFlag.ERROR) !== 0)
+          refusal ??= new CommandRefused(this.name, command, answer.error)
+      }
       this.idleSince = performance.now()
       // Longer than the deadline only if this program was itself stopped meanwhile: a container that is paused, say.
       this.waited += Math.min(this.deadline, this.idleSince - begin)
-      if (this.waited > PATIENCE * this.deadline) {
-        reply.fds.forEach(closeInBackground)
-        throw this.tooSlow()
-      }
-      if (answer.id !== id || answer.command !== command) {
-        reply.fds.forEach(closeInBackground)
-        throw new IxyError(
-          'IXY_ERR_PROTOCOL',
-          `${commandName(command)} was answered with ${commandName(answer.command)}, or out of turn`,
-        )
-      }
-      if ((answer.flags & MessageFlag.ERROR) === 0) return reply
-      reply.fds.forEach(closeInBackground)
-      throw new CommandRefused(this.name, command, answer.error)
+      if (this.waited > PATIENCE * this.deadline) throw this.tooSlow()
+      if (refusal !== null) throw refusal
+      return replies
     } catch (error) {
+      closeAll(replies)
       if (error instanceof CommandRefused) throw error
       this.failure = this.explain(error, command, performance.now() - begin)
       throw this.failure
@@ -246,6 +263,11 @@ export class Connection {
     return new IxyError('IXY_ERR_INTERNAL', String(error), '', { cause: error })
   }
 
+  /** For short messages without a reply, which any thread may write: a socket takes them whole or not at all, between those of this thread. */
+  get fd(): number {
+    return this.socket.fd
+  }
+
   /** Throws if the server has closed or died. Costs one system call. */
   assertAlive(): void {
     if (this.failure === undefined && this.hangUp.wait(0) > 0) this.failure = this.gone()
@@ -256,6 +278,11 @@ export class Connection {
     this.failure ??= new IxyError('IXY_ERR_INTERNAL', `${this.name} was closed`)
     this.socket.close()
   }
+}
+
+/** Descriptors that nobody has asked for. */
+function closeAll(replies: readonly Reply[]): void {
+  for (const { fds } of replies) fds.forEach(closeInBackground)
 }
 
 /** The server answered with an error; the connection lives. */

@@ -24,11 +24,36 @@ const NO_DATA = new Uint8Array(0)
 
 /** Reads `bytes` (1, 2 or 4) as an unsigned little-endian number. */
 function readRegion(connection: Connection, region: number, offset: number, bytes: number): number {
-  const request = encodeRegionAccess({ offset, region, count: bytes, data: NO_DATA })
-  const payload = connection.request(Command.REGION_READ, request)
-  const data = connection.decode(() => decodeRead(payload, bytes))
+  return readAll(connection, region, [offset], bytes)[0]
+}
+
+/** The same at each of `offsets`, in this order; what is one behind the other is one access, which a server of ours takes apart. */
+function readAll(
+  connection: Connection,
+  region: number,
+  offsets: readonly number[],
+  bytes: number,
+): number[] {
+  const runs: { readonly offset: number; count: number }[] = []
+  for (const offset of offsets) {
+    const last = runs.at(-1)
+    if (last !== undefined && offset === last.offset + last.count) last.count += bytes
+    else runs.push({ offset, count: bytes })
+  }
+  const requests = runs.map((run) => encodeRegionAccess({ ...run, region, data: NO_DATA }))
+  const replies = connection.requestAll(Command.REGION_READ, requests)
+  return replies.flatMap((payload, i) => {
+    const { count } = runs[i]
+    const data = connection.decode(() => decodeRead(payload, count))
+    return Array.from({ length: count / bytes }, (_, at) =>
+      valueOf(data.subarray(at * bytes, (at + 1) * bytes)),
+    )
+  })
+}
+
+function valueOf(data: Uint8Array): number {
   let value = 0
-  for (let index = bytes - 1; index >= 0; index--) value = value * 256 + data[index]
+  for (let index = data.length - 1; index >= 0; index--) value = value * 256 + data[index]
   return value
 }
 
@@ -94,6 +119,7 @@ export function openRemoteBar(
     access: {
       read: (offset, bytes) => readRegion(connection, index, offset, bytes),
       write: (offset, bytes, value) => writeRegion(connection, index, offset, bytes, value),
+      readAll: (offsets, bytes) => readAll(connection, index, offsets, bytes),
     },
     pages:
       fd === undefined ? null : new MappablePages(areas, (page) => mapPage(name, fd, info.offset + page)),

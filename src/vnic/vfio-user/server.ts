@@ -11,6 +11,8 @@ export const MAX_MAPPINGS = 24576
 
 /** How often the socket of a client that rings by memory is looked at while there is traffic, ms. */
 const SOCKET_INTERVAL = 0.1
+/** When it is looked at next if nothing was there at the end of a sleep, ms: the next sleep comes before, and sees what comes. */
+const AFTER_SLEEP = 1
 /** How often a client that doesn't read its replies is looked at, ms. */
 const STUCK_INTERVAL = 2
 /** How long nobody is accepted when the system has no descriptor or memory left for another connection, ms. */
@@ -88,9 +90,9 @@ export class Server {
     return this.deaf ? this.nextSocketLook : Infinity
   }
 
-  /** The next poll looks at the socket. Call after sleeping. */
-  wake(): void {
-    if (!this.deaf) this.nextSocketLook = 0
+  /** The next poll looks at the socket, unless it has just been seen that nothing is there. Call after sleeping. */
+  wake(now: number, ready: boolean): void {
+    if (!this.deaf) this.nextSocketLook = ready ? 0 : now + AFTER_SLEEP
   }
 
   private setDeaf(deaf: boolean): void {

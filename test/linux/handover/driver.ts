@@ -10,7 +10,7 @@ const { page, turns, rounds, patience } = workerData as {
 }
 const words = new Int32Array(turns)
 const [THEIRS, OURS] = [0, 16]
-const end = new DriverEnd([{ page, queue: 0 }])
+const end = new DriverEnd([{ page, queue: 0, call: { fd: -1, message: new Uint8Array(1) } }])
 
 /** True if it was this one's turn. */
 function step(): boolean {

@@ -88,6 +88,17 @@ describe('a device behind a server', () => {
     expect(transport.bar(0).read32(0x5084)).toBe(1)
   })
 
+  test('reads several registers in the order asked for, wherever they are', () => {
+    const values = [0x11, 0xfedcba98, 0x33, 0x44]
+    const offsets = [0x5084, 0x5088, 0x5000, 0x5080]
+    offsets.forEach((offset, i) => transport.bar(0).write32(offset, values[i]))
+    const before = events.length
+    expect(transport.bar(0).readAll32?.(offsets)).toEqual(values)
+    expect(events.length - before).toBeLessThanOrEqual(3)
+    expect(() => transport.bar(0).readAll32?.([0x5080, 2])).toThrow(RangeError)
+    expect(transport.bar(0).read32(0x5080)).toBe(0x44)
+  })
+
   test('shares the pages with the tail registers', () => {
     for (const [page, register] of [
       [0x1000, 0x1018],

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DRIVERS } from '../../../src/driver/registry.ts'
 import { offsetOf } from '../../../src/driver/intel/register.ts'
+import { write } from '../../../src/linux/file.ts'
+import { canWaitForWords } from '../../../src/linux/futex.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { allocateShared, type HugepageBlock, releaseBlock } from '../../../src/linux/hugepages.ts'
 import { viewOf } from '../../../src/linux/mapping.ts'
@@ -13,6 +15,7 @@ import { parseDevice } from '../../../src/pci/address.ts'
 import { listCapabilities } from '../../../src/pci/config-space.ts'
 import { openTransport } from '../../../src/pci/open.ts'
 import type { Transport } from '../../../src/pci/transport.ts'
+import { testIf } from '../../skip.ts'
 import { bundle } from './bundle.ts'
 
 let script: string
@@ -52,6 +55,23 @@ test('the virtual 82599 shows its ids, its size and its MAC address', () => {
   // 52:54:00:12:34:56, lowest byte first (82599 §8.2.3.7.9).
   expect(transport.bar(0).read32(offsetOf(REG.RAL, 0))).toBe(0x12005452)
   expect(transport.bar(0).read32(offsetOf(REG.RAH, 0)) & 0xffff).toBe(0x5634)
+})
+
+test('several registers are read as if one after the other', () => {
+  const bar = transport.bar(0)
+  const registers = [REG.RAL, REG.RAH, REG.STATUS, REG.CTRL]
+  const offsets = registers.map((register) => offsetOf(register, 0))
+  expect(bar.readAll32?.(offsets)).toEqual(offsets.map((offset) => bar.read32(offset)))
+})
+
+const reason = canWaitForWords() ? null : 'needs Linux 5.16 (futex_waitv)'
+testIf(reason, 'a message that wakes the server gets no reply, and takes nothing from the next one', () => {
+  const call = transport.handover?.call
+  if (call === undefined) throw new Error('no handover')
+  for (let i = 0; i < 3; i++) {
+    expect(write(call.fd, call.message)).toBe(call.message.length)
+    expect(transport.bar(0).read32(offsetOf(REG.RAL, 0))).toBe(0x12005452)
+  }
 })
 
 test('memory is mapped once, and outside of what was shared there is none', () => {

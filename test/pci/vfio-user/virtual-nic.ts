@@ -19,7 +19,7 @@ process.on('disconnect', () => {
 
 function turn(): void {
   if (orphaned) return nic.close()
-  nic.wake()
+  nic.wake(performance.now(), true)
   // Messages only: this NIC has no traffic, so it may sleep between two of them.
   if (nic.poll(performance.now()) === 0) new PollSet(nic.fds()).wait(5)
   setImmediate(turn)

@@ -57,7 +57,7 @@ export class TestClient {
   /** Lets the NIC run. */
   turn(times = 3): void {
     for (let i = 0; i < times; i++) {
-      this.nic.wake()
+      this.nic.wake(now, true)
       this.nic.poll((now += 1))
     }
   }
