@@ -9,7 +9,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src -name '*.ts' -o -name '*.css' -o -name '*.html' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build deb demo test lint lint-rules lint-text api bench test-guest guest-tree vm clean
+.PHONY: soak help install build deb demo test test-package lint lint-rules lint-text api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -17,7 +17,8 @@ help:
 	@echo "make build       bundles src/ into dist/"
 	@echo "make deb         a package for Debian and Ubuntu, in dist/"
 	@echo "make demo        forwards between two virtual NICs, flat out, for ten seconds (no root, no NIC)"
-	@echo "make test        all tests (those that need root run as root)"
+	@echo "make test        all tests but those of the packages (what needs root runs as root)"
+	@echo "make test-package  what npm and Debian get: what is in the packages, and that they work"
 	@echo "make lint        eslint, prettier and the type check"
 	@echo "make api         writes docs/api.md from the docstrings"
 	@echo "make bench       the driver against C on the same work"
@@ -70,6 +71,7 @@ lint-text:
 	@$(BIN)/tsc --noEmit
 	@$(BIN)/tsc -p src/driver/intel/wasm
 	@$(BIN)/tsc -p src/memory/wasm
+	@$(BIN)/tsc -p docs/examples/wasm
 	@$(BIN)/tsc -p src/driver/virtio/wasm
 	@$(BIN)/tsc -p src/vnic/wasm
 	@$(BIN)/tsc -p src/apps/tunnel/wasm
@@ -82,6 +84,10 @@ test: build
 # WIRE: what is plugged into the 82599, as in make vm WIRE=gen,rate=1kpps
 vm: build
 	@WIRE=$(or $(WIRE),loop) $(NODE) test/guest/run.mjs --vm
+
+# What npm and Debian get. Their own tools, npm pack, tsc and lintian, take most of the time.
+test-package: build
+	@$(BIN)/jest --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- test/packaging
 
 # QEMU, a kernel and tools of Debian, once, into .cache/guest: the guest tests fetch them by themselves, test/qtest uses QEMU if it is there
 guest-tree: $(STAMP)

@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // Those of the packages take as long as a hundred others: make test-package.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/packaging/'],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
   // docs/examples and what users write import the library by its name.
   moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts', '^ixy-ts$': '<rootDir>/src/index.ts' },

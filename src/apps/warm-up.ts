@@ -9,6 +9,7 @@
 import type { QueuePair, StandIn } from '../driver/queues.ts'
 import { DataPlane, DataPort, type Rehearsal } from '../engine/data-plane.ts'
 import type { AppSteps } from '../engine/app.ts'
+import { Sleeper } from '../engine/sleeper.ts'
 import { COUNTERS, OF_WORKER, type WorkerSpec } from '../engine/worker-spec.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 
@@ -16,6 +17,9 @@ import { sleepMilliseconds } from '../linux/clock.ts'
 const POLLS = 20_000
 const PAUSE_EVERY = 10_000
 const PAUSE = 20
+/** From here to there nothing comes in, for long enough that a worker offers its CPU to others (engine/sleeper.ts). */
+const REST_FROM = 5_000
+const REST_UNTIL = 7_500
 /** Polls with IXY_TS_REHEARSAL=0: enough to find an app's first mistakes before a card is touched. */
 const FEW_POLLS = 200
 
@@ -33,7 +37,8 @@ class StandIns implements Rehearsal {
 
   next(): boolean {
     // Full batches, smaller ones, and polls that find nothing: all three have to be compiled.
-    const packets = [this.batchSize, this.batchSize, 3, 0][this.polls & 3]
+    const rests = this.polls >= REST_FROM && this.polls < REST_UNTIL
+    const packets = rests ? 0 : [this.batchSize, this.batchSize, 3, 0][this.polls & 3]
     for (const card of this.cards) {
       card.transmit()
       card.receive(packets)
@@ -48,6 +53,11 @@ export function warmUp(spec: WorkerSpec, pairs: readonly QueuePair[], steps: App
   const counters = new SharedArrayBuffer((pairs.length * COUNTERS + OF_WORKER) * 8)
   const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
   const rehearsal = new StandIns(pairs, spec.batchSize)
+  // In no other mode: that one would sleep until a card wakes it.
+  const sleeper = new Sleeper(spec.ports, 'poll')
   // Its polls count, so that an app that doesn't come back is noticed; orders are for the run.
-  new DataPlane({ control: spec.control, counters }, ports, steps, () => undefined, { rehearsal }).run()
+  new DataPlane({ control: spec.control, counters }, ports, steps, () => undefined, {
+    rehearsal,
+    sleeper,
+  }).run()
 }

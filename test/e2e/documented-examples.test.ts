@@ -10,9 +10,10 @@ import { writeCapture } from './captures.ts'
 import { type Example, appCalled, commands, findExamples, help } from './examples.ts'
 import { end, interval, ndjson, start as startOf } from '../cli/report/runs.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
+import { NO_TYPESCRIPT, typescriptNode } from './typescript-node.ts'
 import { ORDINARY_USER, copyPackage, nodeObstacle } from './unpacked.ts'
 
-const SECONDS = '0.1'
+const SECONDS = '0.03'
 const DEADLINE = 60_000
 
 /** In a domain that no machine has, functions are absent: the examples must fail for that, and touch none of this machine's. */
@@ -55,11 +56,12 @@ const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !
 /** It has a filter in tcpdump's language: as an option, of a wire, or as the last words of capture. */
 const filters = (command: string): boolean =>
   /--filter |filter=|\bcapture .* (udp|tcp|icmp|arp|port|host)\b/.test(command)
+const runsTypescript = (command: string): boolean => /\brun \S+\.ts\b/.test(command)
+const typescript = typescriptNode()
 const obstacle = (example: Example): string | null => {
   if (/\beth\d/.test(example.command)) return "an example with the machine's own interface"
   if (/\bvhost-user:/.test(example.command)) return 'an example with a back end that runs already'
-  if (/\brun \S+\.ts\b/.test(example.command) && !('typescript' in process.features))
-    return 'this Node.js runs no TypeScript'
+  if (runsTypescript(example.command) && typescript === null) return NO_TYPESCRIPT
   const libpcap = filters(example.command)
   return missing(
     needsRoot(example.command)
@@ -152,7 +154,7 @@ describeIf(nodeObstacle(), 'examples', () => {
         NO_COLOR: '1',
         IXY_TS_RUNTIME_DIR: runs,
         IXY_TS_REHEARSAL: '0',
-        IXY_NODE: process.execPath,
+        IXY_NODE: (runsTypescript(command) ? typescript : null) ?? process.execPath,
         IXY_LAUNCHER: path.join(unpacked, 'bin/ixy-ts'),
         IXY_BOUNDED: bounded.join(' '),
         IXY_CPUS: CPUS,

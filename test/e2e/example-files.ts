@@ -2,11 +2,12 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import ts from 'typescript'
+import { STRIPS_TYPES } from './typescript-node.ts'
 
 /** Copies an example to `folder`. Where Node.js runs no TypeScript, what is copied is the same without its types. */
 export function copyExample(name: string, folder: string): string {
   const source = path.join(__dirname, '../../docs/examples', `${name}.ts`)
-  if ('typescript' in process.features && process.features.typescript !== false) {
+  if (STRIPS_TYPES) {
     const file = path.join(folder, `${name}.ts`)
     copyFileSync(source, file)
     return file

@@ -8,9 +8,10 @@ import { VirtualNic } from '../../src/vnic/nic.ts'
 import { parseWires } from '../../src/vnic/wires/parse.ts'
 import { REFLECT, appWith, runApp, writeApp } from './apps.ts'
 import { Tool, ixy, objects, temporaryDirectory, testIf } from './support.ts'
+import { NO_TYPESCRIPT, STRIPS_TYPES, typescriptNode } from './typescript-node.ts'
 
 const folder = temporaryDirectory()
-const stripsTypes = 'typescript' in process.features && process.features.typescript !== false
+const typescript = typescriptNode()
 
 describe('an app of JavaScript', () => {
   const file = writeApp(folder, 'reflect.mjs', REFLECT)
@@ -29,7 +30,7 @@ describe('an app of JavaScript', () => {
   })
 
   test('in JSON, per interval and at the end; what has changed adds up to the total', async () => {
-    const args = ['virtual:gen,rate=10kpps', '-d', '1', '-i', '100ms', '--json', '--queues', '2']
+    const args = ['virtual:gen,rate=10kpps', '-d', '0.4', '-i', '100ms', '--json', '--queues', '2']
     const { code, stdout } = await runApp(file, ...args)
     expect(code).toBe(0)
     const [{ app, lineRateLimited }] = objects(stdout, 'end') as unknown as [
@@ -126,15 +127,19 @@ describe('an app of TypeScript', () => {
     .replace('export default {', 'const app: App<{ limit: number }, { limit: number }> = {')
   const file = writeApp(folder, 'typed.ts', `${text.trimEnd()}\nexport default app\n`)
 
-  testIf(stripsTypes ? null : 'this Node.js is too old', 'runs as it is', async () => {
-    const { code, stdout, stderr } = await runApp(file, 'virtual:gen,count=100', '--expect-loss', '0')
+  testIf(typescript === null ? NO_TYPESCRIPT : null, 'runs as it is', async () => {
+    const args = ['run', file, 'virtual:gen,count=100', '--expect-loss', '0']
+    const { code, stdout, stderr } = await new Tool(
+      args,
+      typescript === null ? {} : { node: typescript },
+    ).end()
     expect(stdout).toMatch(/^\[reflect\] reflected 100/m)
     expect(code).toBe(0)
     // No warning of Node.js among the logs.
     for (const line of stderr.trim().split('\n')) expect(line).toMatch(/^\{/)
   })
 
-  testIf(stripsTypes ? 'this Node.js runs TypeScript' : null, 'is refused by an old Node.js', async () => {
+  testIf(STRIPS_TYPES ? 'this Node.js runs TypeScript' : null, 'is refused by an old Node.js', async () => {
     const { code, stderr } = await runApp(file, 'virtual:gen')
     expect(stderr).toMatch(
       /^ixy-ts: \S+typed\.ts is TypeScript, which Node\.js [\d.]+ doesn't run; use Node\.js 22\.18 or newer, or JavaScript: a \.mjs or \.js file \[IXY_ERR_SYSTEM\]\n$/,

@@ -31,6 +31,8 @@ interface Surroundings {
   readonly netns?: string
   readonly cwd?: string
   readonly launcher?: string
+  /** A Node.js other than that of the tests. */
+  readonly node?: string
   /** Of Node.js. */
   readonly flags?: readonly string[]
 }
@@ -45,9 +47,9 @@ export class Tool {
 
   constructor(
     args: readonly string[],
-    { env = {}, netns, cwd, launcher = LAUNCHER, flags = [] }: Surroundings = {},
+    { env = {}, netns, cwd, launcher = LAUNCHER, node = process.execPath, flags = [] }: Surroundings = {},
   ) {
-    const command = [process.execPath, ...flags, launcher, ...args]
+    const command = [node, ...flags, launcher, ...args]
     const [program, ...rest] = netns === undefined ? command : ['ip', 'netns', 'exec', netns, ...command]
     this.process = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -56,6 +56,9 @@ export function expectWitnessed({ witness, card, driver, workers, reports }: Wit
   })
   if (unseen === 0)
     expect(totals(REG.TORL, REG.RXNFGBCL)).toEqual(Array(2).fill(offered.bytes + FCS * offered.frames))
+  // What was dropped at once is in no host's memory.
+  expect(taken.frames).toBeGreaterThanOrEqual(driver.rxPackets)
+  expect(taken.frames).toBeLessThanOrEqual(offered.frames)
   // What has waited in the packet buffer may have been lost there.
   const { rx_buffered, tx_invalid, ...dropped } = totalsOf(card).dropped
   if (driver.rxPackets + receive.buffered + rx_buffered === taken.frames)

@@ -39,14 +39,17 @@ export type LoadClass = 'lower' | 'upper' | 'undecided'
 /** What `trials`, all of one load, make of it: a lower bound of the goal, an upper one, or neither yet (RFC 9971, appendix A). */
 export function classify(goal: Goal, trials: readonly TrialResult[]): LoadClass {
   const { exceedRatio } = goal
-  const sum = (full: boolean, high: boolean): number =>
-    trials
-      .filter((trial) => isFull(goal, trial) === full && trial.lossRatio > goal.lossRatio === high)
-      .reduce((all, { seconds }) => all + seconds, 0)
+  // Seconds of full and of short trials, with loss and without.
+  const full = { lossy: 0, clean: 0 }
+  const short = { lossy: 0, clean: 0 }
+  for (const trial of trials) {
+    const seconds = isFull(goal, trial) ? full : short
+    seconds[trial.lossRatio > goal.lossRatio ? 'lossy' : 'clean'] += trial.seconds
+  }
   // Short trials without loss prove nothing, but they weigh against short ones with loss.
-  const excess = sum(false, true) - (sum(false, false) * exceedRatio) / (1 - exceedRatio)
-  const low = sum(true, false)
-  const high = sum(true, true) + Math.max(0, excess)
+  const excess = short.lossy - (short.clean * exceedRatio) / (1 - exceedRatio)
+  const low = full.clean
+  const high = full.lossy + Math.max(0, excess)
   const whole = Math.max(high + low, goal.sumSeconds)
   const allowed = whole * exceedRatio * (1 + ROUNDING)
   if (high > allowed) return 'upper'

@@ -159,6 +159,8 @@ describe.each([
       const parts = [0, 1, 2, 3, 4].map((index) => host.received(index))
       expect(parts.map(({ status }) => status & 3)).toEqual([DD, DD, DD, DD, DD | EOP])
       expect(Buffer.concat(parts.map(({ data }) => data))).toEqual(Buffer.from(frame))
+      const counters = [REG.QPRC, REG.QBRC_L, REG.GPRC, REG.GORCL, REG.PRC1522]
+      expect(counters.map((register) => host.read(register))).toEqual([1, 9014, 1, 9018, 1])
       expect(host.breaches()).toEqual([])
     })
 

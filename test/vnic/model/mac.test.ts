@@ -36,6 +36,15 @@ describe.each([
   })
 })
 
+test('what is shorter than a header is dropped and counted; what is longer was padded on the way', () => {
+  const host = runningHost()
+  expect(receive(host, frameOf(60).slice(0, 13), frameOf(60).slice(0, 14))).toBe(1)
+  expect(host.wire.delivered).toEqual([false, true])
+  const counters = [REG.TPR, REG.GPRC, REG.GORCL, REG.PRC64]
+  expect(counters.map((register) => host.read(register))).toEqual([1, 1, 64, 1])
+  expect(totalsOf(host.device).dropped).toMatchObject({ undersize: 1, oversize: 0 })
+})
+
 test.each([
   ['not obeyed and not passed', 0, 0],
   ['not obeyed, DPF does not matter', DPF.mask, 0],

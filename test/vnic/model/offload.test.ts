@@ -1,6 +1,7 @@
 /** What the card does to packets on their way out: checksums, VLAN tags, segmentation. */
 import fc from 'fast-check'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
+import { totalsOf } from '../../../src/vnic/model/totals.ts'
 import { type Host, runningHost } from './host.ts'
 import { DATA, IXSM, type Layout, putContext, putData, RS, send, TSE, TXSM, VLE } from './offloads.ts'
 import { counting, internetChecksum, sctp4, sctp6, tcp4, tcp6, udp4 } from './packets.ts'
@@ -198,6 +199,7 @@ describe('MAC loopback', () => {
     expect(host.received(0).data).toEqual(frame)
     expect(host.read(REG.GPRC)).toBe(10)
     expect(host.device.deliver({ u8: frame, u32: new Uint32Array(frame.buffer) }, 0, 60)).toBe(false)
+    expect(totalsOf(host.device).dropped['not_listening']).toBe(1)
   })
 })
 

@@ -2,6 +2,8 @@ import { EthernetFrame } from '../../../src/packet/ethernet.ts'
 import { formatIpv4, Ipv4Packet } from '../../../src/packet/ipv4.ts'
 import { IMIX_SIZES } from '../../../src/packet/template.ts'
 import { UdpDatagram } from '../../../src/packet/udp.ts'
+import { Burst } from '../../../src/vnic/burst.ts'
+import { sharedSpace } from '../../../src/vnic/space.ts'
 import { type GenOptions, GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
 import { SinkWire } from '../../../src/vnic/wires/sink.ts'
@@ -169,6 +171,16 @@ test('two generators, a port each, judge each other’s frames', () => {
     foreign: 1,
   })
   expect(ledger.outstanding()).toBe(1)
+})
+
+test('what is nobody’s is foreign in a burst as well', () => {
+  const burst = new Burst()
+  burst.count = 3
+  burst.offsets.fill(sharedSpace().take(64), 0, 3)
+  burst.lengths.fill(60, 0, 3)
+  const source = gen({}, new Ledger(1))
+  expect(source.sendBurst(burst)).toBe(3)
+  expect(countersOf(source)).toMatchObject({ arrived: 3, foreign: 3, received: 0 })
 })
 
 test('a sink books as well', () => {

@@ -74,11 +74,16 @@ describeIf(reason, 'the tap wire', () => {
       expect(frame.subarray(44)).toEqual(Buffer.alloc(16))
       expect(frame.subarray(0, 6).toString('hex')).toBe('020000000002')
     }
+    // A card that says there is room, and then drops what comes.
+    datagrams(2, '10.0.0.2')
+    expect(pollOne(wire.wakeFds[0], POLLIN, 5000)).not.toBe(0)
+    port.deliver = () => false
+    expect(wire.poll(port, 64)).toBe(2)
     expect(countersOf(wire)).toEqual({
       arrived: 0,
       refused: 0,
-      sent: chatter + 12,
-      undelivered: 0,
+      sent: chatter + 14,
+      undelivered: 2,
       kernelDroppedIn: 0,
       kernelDroppedOut: 0,
     })

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
-import { ORDINARY_USER, ROOT, nodeObstacle } from './unpacked.ts'
+import { describeIf, missing, sh, temporaryDirectory, testIf } from '../e2e/support.ts'
+import { ORDINARY_USER, ROOT, nodeObstacle } from '../e2e/unpacked.ts'
 
 describeIf(missing({ programs: ['dpkg-deb'] }), 'the package for Debian', () => {
   const directory = temporaryDirectory()

@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { REFLECT, writeApp } from './apps.ts'
-import { describeIf, missing, sh, temporaryDirectory } from './support.ts'
-import { ORDINARY_USER, PACKING, ROOT, nodeObstacle, unpackPackage } from './unpacked.ts'
+import { REFLECT, writeApp } from '../e2e/apps.ts'
+import { describeIf, missing, sh, temporaryDirectory } from '../e2e/support.ts'
+import { ORDINARY_USER, PACKING, ROOT, nodeObstacle, unpackPackage } from '../e2e/unpacked.ts'
 
 describeIf(missing({ programs: PACKING }), 'the package', () => {
   const directory = temporaryDirectory()
