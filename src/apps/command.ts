@@ -55,6 +55,6 @@ export interface AppCommand<Options = unknown, Flags = unknown> {
   headline(moved: Moved): string
   /** `result`: null if the run has not come to one. */
   findings?(result: unknown): Findings
-  /** The first expectation of its own that the run has not met. */
-  unmet?(result: unknown, flags: Flags): IxyError | null
+  /** The expectations of its own that the run has not met. */
+  unmet?(result: unknown, flags: Flags): readonly IxyError[]
 }

@@ -28,8 +28,8 @@ export interface Wording {
   /** It prints lines of its own, instead of those of intervals. */
   readonly prints?: boolean
   findings(result: unknown, counters: Readonly<Record<string, number>>): Findings | null
-  /** The first expectation of its own that the run has not met. */
-  unmet?(result: unknown): IxyError | null
+  /** The expectations of its own that the run has not met. */
+  unmet?(result: unknown): readonly IxyError[]
 }
 
 const NO_FINDINGS: Findings = { json: {}, text: null, warnings: [], loss: null }
@@ -103,7 +103,8 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
   const known = findings.loss === null ? result.loss : { ...result.loss, ...findings.loss, corrupted: 0 }
   const loss = { ...known, lost: known.lost + (findings.lostHere ?? 0) }
   const failure =
-    result.error ?? unmetExpectation({ ...result, loss }, flags) ?? wording.unmet?.(result.result) ?? null
+    result.error ??
+    inOne([...unmetExpectations({ ...result, loss }, flags), ...(wording.unmet?.(result.result) ?? [])])
   const end = {
     elapsed: result.elapsed,
     active: result.active,
@@ -175,30 +176,30 @@ export function oversizeHints(devices: readonly DeviceCounters[], mtu: number): 
     .map(({ device }) => `${device}: drops frames that are longer than --mtu ${mtu} allows`)
 }
 
-/** The first `--expect-…` that the run has not met. */
-export function unmetExpectation(
+/** Those of `--expect-mpps` and `--expect-loss` that the run has not met. */
+export function unmetExpectations(
   result: RunResult,
   expected: Pick<RunFlags, 'expectMpps' | 'expectLoss'>,
-): IxyError | null {
+): IxyError[] {
   const { expectMpps, expectLoss } = expected
-  if (expectMpps !== undefined) {
-    const sent = sum(result.devices.filter(({ queue }) => queue === null).map(({ tx }) => tx.packets))
-    if (sent === 0)
-      return new IxyError(
-        'IXY_ERR_EXPECTATION',
-        `no packet was sent, expected at least ${expectMpps} Mpps (--expect-mpps)`,
-      )
-    const mpps = result.active > 0 ? sent / result.active / 1e6 : 0
-    if (mpps < expectMpps) {
-      return new IxyError(
-        'IXY_ERR_EXPECTATION',
-        `sent ${Number(mpps.toPrecision(6))} Mpps on average, expected at least ${expectMpps} (--expect-mpps)`,
-      )
-    }
-  }
-  if (expectLoss !== undefined) {
-    const why = unmetLoss(result.loss, expectLoss)
-    if (why !== null) return new IxyError('IXY_ERR_EXPECTATION', `${why} (--expect-loss)`)
-  }
-  return null
+  const slow = expectMpps === undefined ? null : unmetRate(result, expectMpps)
+  const lossy = expectLoss === undefined ? null : unmetLoss(result.loss, expectLoss)
+  return [
+    ...(slow === null ? [] : [new IxyError('IXY_ERR_EXPECTATION', `${slow} (--expect-mpps)`)]),
+    ...(lossy === null ? [] : [new IxyError('IXY_ERR_EXPECTATION', `${lossy} (--expect-loss)`)]),
+  ]
+}
+
+function unmetRate({ devices, active }: RunResult, expected: number): string | null {
+  const sent = sum(devices.filter(({ queue }) => queue === null).map(({ tx }) => tx.packets))
+  if (sent === 0) return `no packet was sent, expected at least ${expected} Mpps`
+  const mpps = active > 0 ? sent / active / 1e6 : 0
+  if (mpps >= expected) return null
+  return `sent ${Number(mpps.toPrecision(6))} Mpps on average, expected at least ${expected}`
+}
+
+/** A run fails with one error, which names all that it has not met. */
+function inOne(unmet: readonly IxyError[]): IxyError | null {
+  if (unmet.length <= 1) return unmet[0] ?? null
+  return new IxyError('IXY_ERR_EXPECTATION', unmet.map(({ message }) => message).join('; '))
 }

@@ -1,4 +1,4 @@
-import { idleQueueHints, oversizeHints, unmetExpectation } from '../../src/cli/run-app.ts'
+import { idleQueueHints, oversizeHints, unmetExpectations } from '../../src/cli/run-app.ts'
 import { sum } from '../../src/sum.ts'
 import { NO_LOSS } from '../../src/engine/loss.ts'
 import type { DeviceCounters, RunResult } from '../../src/engine/types.ts'
@@ -26,50 +26,58 @@ function result(tx: number[], dropped = 0): RunResult {
 }
 
 test('without expectations every run is fine', () => {
-  expect(unmetExpectation(result([0, 0], 99), {})).toBeNull()
+  expect(unmetExpectations(result([0, 0], 99), {})).toEqual([])
 })
 
 test('--expect-mpps compares the average transmit rate of all devices while packets moved', () => {
   const run = result([6_000_000, 4_000_000])
-  expect(unmetExpectation(run, { expectMpps: 1 })).toBeNull()
-  const error = unmetExpectation(run, { expectMpps: 1.01 })
-  expect(error?.exitCode).toBe(5)
-  expect(error?.message).toBe('sent 1 Mpps on average, expected at least 1.01 (--expect-mpps)')
+  expect(unmetExpectations(run, { expectMpps: 1 })).toEqual([])
+  const [error] = unmetExpectations(run, { expectMpps: 1.01 })
+  expect(error.exitCode).toBe(5)
+  expect(error.message).toBe('sent 1 Mpps on average, expected at least 1.01 (--expect-mpps)')
 })
 
 test('--expect-loss compares the share of packets lost', () => {
   const run = result([90], 10)
-  expect(unmetExpectation(run, { expectLoss: 0.1 })).toBeNull()
-  const error = unmetExpectation(run, { expectLoss: 0.05 })
-  expect(error?.code).toBe('IXY_ERR_EXPECTATION')
-  expect(error?.message).toBe('lost 10 of 100 packets (0.100), expected at most 0.05 (--expect-loss)')
+  expect(unmetExpectations(run, { expectLoss: 0.1 })).toEqual([])
+  const [error] = unmetExpectations(run, { expectLoss: 0.05 })
+  expect(error.code).toBe('IXY_ERR_EXPECTATION')
+  expect(error.message).toBe('lost 10 of 100 packets (0.100), expected at most 0.05 (--expect-loss)')
 })
 
 test('a run that sent nothing misses every expectation: nothing was seen of what they ask', () => {
   const run = { ...result([0]), elapsed: 0, active: 0 }
-  const error = unmetExpectation(run, { expectMpps: 0 })
-  expect(error?.exitCode).toBe(5)
-  expect(error?.message).toBe('no packet was sent, expected at least 0 Mpps (--expect-mpps)')
-  expect(unmetExpectation(run, { expectLoss: 1 })?.message).toMatch(/^no packet moved/)
+  const [error] = unmetExpectations(run, { expectMpps: 0 })
+  expect(error.exitCode).toBe(5)
+  expect(error.message).toBe('no packet was sent, expected at least 0 Mpps (--expect-mpps)')
+  expect(unmetExpectations(run, { expectLoss: 1 }).at(0)?.message).toMatch(/^no packet moved/)
+})
+
+test('of two expectations both are told', () => {
+  const missed = unmetExpectations(result([90], 10), { expectMpps: 1, expectLoss: 0 })
+  expect(missed.map(({ message }) => message)).toEqual([
+    'sent 0.000009 Mpps on average, expected at least 1 (--expect-mpps)',
+    'lost 10 of 100 packets (0.100), expected at most 0 (--expect-loss)',
+  ])
 })
 
 test('--expect-loss is not met where nobody can judge, and where packets are unaccounted for', () => {
   const run = result([100])
   const unknown = { ...run, loss: { ...run.loss, judged: false, reason: 'nobody looked' } }
-  expect(unmetExpectation(unknown, { expectLoss: 1 })?.message).toBe(
+  expect(unmetExpectations(unknown, { expectLoss: 1 }).at(0)?.message).toBe(
     "loss can't be judged here: nobody looked (--expect-loss)",
   )
   const leak = { ...run, loss: { ...run.loss, unaccounted: 1 } }
-  expect(unmetExpectation(leak, { expectLoss: 1 })?.exitCode).toBe(5)
+  expect(unmetExpectations(leak, { expectLoss: 1 }).at(0)?.exitCode).toBe(5)
 })
 
 test('a packet that arrives changed has not arrived', () => {
   const run = result([100])
   const damaged = { ...run, loss: { ...run.loss, corrupted: 3 } }
-  expect(unmetExpectation(damaged, { expectLoss: 0.02 })?.message).toBe(
+  expect(unmetExpectations(damaged, { expectLoss: 0.02 }).at(0)?.message).toBe(
     'lost 0 and corrupted 3 of 100 packets (0.0300), expected at most 0.02 (--expect-loss)',
   )
-  expect(unmetExpectation(damaged, { expectLoss: 0.03 })).toBeNull()
+  expect(unmetExpectations(damaged, { expectLoss: 0.03 })).toEqual([])
 })
 
 test('a hint about frames that are too long names the device and the limit', () => {

@@ -36,9 +36,9 @@ export function addLatencyLimit(text: string, before: readonly LatencyLimit[] = 
   return [...before, { text, of: FIGURES[figure], microseconds: seconds * 1e6 }]
 }
 
-/** The first limit that the run has not kept, or could not be judged by. `latency`: null if nothing was measured at all. */
-export function unmetLatency(latency: Latency | null, limits: readonly LatencyLimit[]): IxyError | null {
-  for (const limit of limits) {
+/** The limits that the run has not kept, or could not be judged by. `latency`: null if nothing was measured at all. */
+export function unmetLatency(latency: Latency | null, limits: readonly LatencyLimit[]): IxyError[] {
+  return limits.flatMap((limit) => {
     const measured = latency === null ? null : limit.of(latency)
     if (measured === null) {
       return new IxyError(
@@ -47,12 +47,10 @@ export function unmetLatency(latency: Latency | null, limits: readonly LatencyLi
         'send to a device that brings packets back',
       )
     }
-    if (measured > limit.microseconds) {
-      return new IxyError(
-        'IXY_ERR_EXPECTATION',
-        `round trips took ${measured.toFixed(3)} us, expected ${limit.text} at most (--expect-latency)`,
-      )
-    }
-  }
-  return null
+    if (measured <= limit.microseconds) return []
+    return new IxyError(
+      'IXY_ERR_EXPECTATION',
+      `round trips took ${measured.toFixed(3)} us, expected ${limit.text} at most (--expect-latency)`,
+    )
+  })
 }

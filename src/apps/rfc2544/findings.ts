@@ -152,15 +152,14 @@ function microseconds(value: number): string {
 }
 
 /** `wanted`: as written, `1Mpps` or `50%`. */
-export function unmetThroughput(result: Rfc2544Result | null, wanted: string | undefined): IxyError | null {
-  if (wanted === undefined) return null
+export function unmetThroughput(result: Rfc2544Result | null, wanted: string | undefined): IxyError[] {
+  if (wanted === undefined) return []
   const unmet = (what: string): IxyError =>
     new IxyError('IXY_ERR_EXPECTATION', `${what}, expected at least ${wanted} (--expect-throughput)`)
-  if (result === null || !result.complete) return unmet('not all frame sizes were tested')
-  for (const { frameBytes, throughput } of result.sizes) {
-    const least = loadOf(wanted, frameBytes, result.linkMbit)
+  if (result === null || !result.complete) return [unmet('not all frame sizes were tested')]
+  return result.sizes.flatMap(({ frameBytes, throughput }) => {
     const load = throughput?.load ?? 0
-    if (load < least) return unmet(`the throughput of ${frameBytes} bytes is ${rate(load)}`)
-  }
-  return null
+    const met = load >= loadOf(wanted, frameBytes, result.linkMbit)
+    return met ? [] : [unmet(`the throughput of ${frameBytes} bytes is ${rate(load)}`)]
+  })
 }

@@ -36,7 +36,7 @@ function addApp(program: Command, one: AppCommand, finish: Finish): void {
         takesStdout: writes?.file === '-',
         prints: one.prints?.(appOptions) ?? false,
         findings: (result, counters) => one.findings?.(result) ?? countersOf(one, counters),
-        unmet: (result) => one.unmet?.(result, flags) ?? null,
+        unmet: (result) => one.unmet?.(result, flags) ?? [],
       }),
     )
   })
