@@ -71,6 +71,7 @@ lint-text:
 	@$(BIN)/tsc --noEmit
 	@$(BIN)/tsc -p src/driver/intel/wasm
 	@$(BIN)/tsc -p src/memory/wasm
+	@$(BIN)/tsc -p docs/examples/wasm
 	@$(BIN)/tsc -p src/driver/virtio/wasm
 	@$(BIN)/tsc -p src/vnic/wasm
 	@$(BIN)/tsc -p src/apps/tunnel/wasm

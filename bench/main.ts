@@ -141,6 +141,25 @@ async function driver(quick: boolean): Promise<{ driverShare: Contest[]; steady:
   return { driverShare: contests, steady: steadies }
 }
 
+/** An app's step in either language. */
+async function ownStep(blocks: number): Promise<object> {
+  console.log('\nA step of an app, docs/examples/hop.ts: ns per packet, minimum (median)\n')
+  const sizes = [1, 8, 32, 256]
+  const results: Record<number, Comparison> = {}
+  for (const batchSize of sizes) {
+    const effort = { blocks, roundsPerBlock: 50, warmUp: 1000 }
+    const { times, ratios } = await inWorker<Comparison>('step-contest.cjs', { batchSize, effort })
+    results[batchSize] = { times, ratios }
+    const names = Object.keys(times)
+    if (batchSize === sizes[0]) row(['', ...names.map((name) => name.replace('WebAssembly', 'wasm'))])
+    row([
+      `batch ${batchSize}`,
+      ...names.map((name) => `${times[name].min.toFixed(1)} (${times[name].median.toFixed(1)})`),
+    ])
+  }
+  return results
+}
+
 async function tunnelShare(quick: boolean): Promise<object> {
   console.log('\nInto a tunnel and out of it: ns per packet, minimum (median); speed against C, median\n')
   row(['', 'C', 'ts', 'wasm', 'ts against C', 'wasm against C'])
@@ -283,6 +302,7 @@ async function main(): Promise<void> {
   mkdirSync(BENCH_RESULTS, { recursive: true })
   const parts: Record<string, () => Promise<object>> = {
     driver: () => driver(quick),
+    step: async () => ({ step: await ownStep(quick ? 15 : 60) }),
     virtio: async () => ({ virtioShare: await driverShare('virtio', quick ? 15 : 60) }),
     filters: async () => ({ filters: await filters(quick ? 15 : 60) }),
     program: () => program(quick, picture),

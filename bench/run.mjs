@@ -1,5 +1,5 @@
 // Compiles the C half, bundles the TypeScript half, runs it:
-// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, virtio, filters, tunnel, program, contention, scale,
+// node bench/run.mjs [--quick] [--picture: draw docs/latency.svg] [--only=<part>: driver, step, virtio, filters, tunnel, program, contention, scale,
 // sustained; latency: for longer, see longLatency() in main.ts; with root: tunnel-peers, host-interface, peers, capture; or of
 // one of these a part: peers-send, sustained-line]
 import { execFileSync, spawn } from 'node:child_process'
@@ -29,6 +29,7 @@ await build({
   entryPoints: [
     'main',
     'contest',
+    'step-contest',
     'steady',
     'latency/nics',
     'latency/c',
@@ -46,6 +47,8 @@ await build({
   target: 'node20',
   external: ['koffi'],
   plugins: [esbuildPlugin],
+  // Of an app in docs/examples.
+  alias: { 'ixy-ts': join(here, '..', 'src', 'index.ts') },
   logLevel: 'warning',
 })
 

@@ -1,7 +1,7 @@
 /** The library: what an app of your own imports from 'ixy-ts'. docs/api.md is made of this file: a line comment is a heading there. */
 
 // Apps
-export type { App, AppPort, AppSteps, Plan, PlanContext, WorkerContext } from './engine/app.ts'
+export type { App, AppPort, AppSteps, Plan, PlanContext, WasmStep, WorkerContext } from './engine/app.ts'
 export { run } from './library/run.ts'
 export type { RunSettings } from './library/run.ts'
 export type { DeviceCounters, DeviceInfo, IntervalEvent, RunObserver, RunResult } from './engine/types.ts'

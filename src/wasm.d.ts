@@ -12,7 +12,14 @@ declare namespace WebAssembly {
   const Instance: new (module: Module, imports: Record<string, Record<string, unknown>>) => Instance
 
   type Module = object
-  const Module: new (code: Uint8Array<ArrayBuffer>) => Module
+  const Module: {
+    new (code: Uint8Array<ArrayBuffer>): Module
+    imports(module: Module): { module: string; name: string; kind: string }[]
+    exports(module: Module): { name: string; kind: string }[]
+  }
+
+  class LinkError extends Error {}
+  class RuntimeError extends Error {}
 }
 
 /** AssemblyScript compiled by assemblyscript.mjs: the module's bytes. */

@@ -1,6 +1,6 @@
 /** The product's own rings between two stand-in cards, for one shape of rings, packets and pools; in a thread of its own. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { makeMover } from '../../src/apps/forward/app.ts'
+import { makeStep } from '../../src/apps/forward/app.ts'
 import { RxRing } from '../../src/driver/intel/rx-ring.ts'
 import { TxRing } from '../../src/driver/intel/tx-ring.ts'
 import { DataPort } from '../../src/engine/data-plane.ts'
@@ -59,15 +59,11 @@ function measure({ library, ring, frameBytes, poolShift, rounds }: ScalingSpec):
     tx.start(registers, 2 * i + 1)
     return new DataPort(rx, tx)
   })
-  const there = makeMover(memory, a, b, BATCH, true)
-  const back = makeMover(memory, b, a, BATCH, true)
+  const step = makeStep(memory, a, b, BATCH, true, [])
   const steps = Math.floor((ring - BATCH) / BATCH)
   const round = (): number => {
     native.benchBegin(cards, 2, steps * BATCH)
-    for (let i = 0; i < steps; i++) {
-      there()
-      back()
-    }
+    for (let i = 0; i < steps; i++) step()
     return native.benchEnd(cards) / (2 * steps * BATCH)
   }
   for (let i = 0; i < rounds; i++) round()

@@ -1,4 +1,5 @@
 /** The entry of a data-plane worker thread: one queue pair per device, one app, nothing else. */
+import { realpathSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import { isOurs } from '../bundles.ts'
 import { checkedRx, checkedTx } from '../driver/checked-queues.ts'
@@ -8,6 +9,8 @@ import type { App, AppSteps, WorkerContext } from '../engine/app.ts'
 import { loadApp } from '../engine/app-file.ts'
 import { asAppNow } from '../engine/app-mistake.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
+import { loadWasmModule } from '../engine/wasm-module.ts'
+import { makeWasmStep } from '../engine/wasm-step.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
@@ -69,7 +72,9 @@ async function main(spec: WorkerSpec): Promise<void> {
   const { file } = spec.app
   control[IN_APP] = 1
   const app = await findApp(spec.app)
-  const context: Omit<WorkerContext, 'rehearsal'> = {
+  const { space } = buffers
+  const module = file === null ? null : loadWasmModule(app, realpathSync(file))
+  const context: Omit<WorkerContext, 'rehearsal' | 'wasm'> = {
     ports,
     memory,
     pools: Array.from({ length: app.pools ?? 0 }, (_, i) => ports.length + i),
@@ -78,10 +83,15 @@ async function main(spec: WorkerSpec): Promise<void> {
     worker: spec.worker,
     workers: spec.workers,
   }
+  const contextFor = (rehearsal: boolean): WorkerContext => ({
+    ...context,
+    rehearsal,
+    wasm: module === null || space === null ? null : makeWasmStep(module, space, context),
+  })
   const start = (): void => pairs.forEach((pair) => pair.start())
   const steps = asAppNow(file, () => {
-    if (ledger !== null) return makeChecked(app, { ...context, rehearsal: false }, spec, ledger, start)
-    const rehearsed = rehearse(app, { ...context, rehearsal: true }, spec, pairs)
+    if (ledger !== null) return makeChecked(app, () => contextFor(false), spec, ledger, start)
+    const rehearsed = rehearse(app, contextFor, spec, pairs)
     start()
     return rehearsed
   })
@@ -102,13 +112,19 @@ async function main(spec: WorkerSpec): Promise<void> {
 }
 
 /** The app as it goes into the run, after its rehearsal. Queues have to be started anew. */
-function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: readonly QueuePair[]): AppSteps {
+function rehearse(
+  app: App,
+  contextFor: (rehearsal: boolean) => WorkerContext,
+  spec: WorkerSpec,
+  pairs: readonly QueuePair[],
+): AppSteps {
+  const context = contextFor(true)
   const steps = checked(app, app.make(context, spec.job))
   warmUp(spec, pairs, steps)
   context.memory.reset()
   context.counters.fill(0)
   for (const port of context.ports) port.filteredOut = 0
-  if (steps.reset === undefined) return checked(app, app.make({ ...context, rehearsal: false }, spec.job))
+  if (steps.reset === undefined) return checked(app, app.make(contextFor(false), spec.job))
   steps.reset()
   return steps
 }
@@ -116,7 +132,7 @@ function rehearse(app: App, context: WorkerContext, spec: WorkerSpec, pairs: rea
 /** Not rehearsed: nobody measures it, and pretended packets are nobody's. */
 function makeChecked(
   app: App,
-  context: WorkerContext,
+  context: () => WorkerContext,
   spec: WorkerSpec,
   ledger: Ledger,
   start: () => void,
@@ -124,7 +140,7 @@ function makeChecked(
   ledger.poison()
   start()
   ledger.open()
-  return checked(app, app.make(context, spec.job))
+  return checked(app, app.make(context(), spec.job))
 }
 
 function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps {

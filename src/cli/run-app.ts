@@ -134,13 +134,22 @@ export async function runApp(options: RunOptions, flags: RunFlags, wording: Word
 /** Fewer packets than this on a device say nothing about its queues. */
 const ENOUGH_PACKETS = 1000
 
-/** A line for each device with several queues that has received everything on one of them. */
+/** Causes by which packets that came to a queue are not among those its worker has taken. */
+const NOT_TAKEN = ['rx_untaken', 'pool_empty', 'fragments', 'bad_length']
+
+/** Packets that a card has put into a queue, as far as its worker knows. */
+function cameTo({ rx, dropped }: DeviceCounters): number {
+  return NOT_TAKEN.reduce((sum, cause) => sum + (dropped[cause] ?? 0), rx.packets)
+}
+
+/** A line for each device with several queues that has received everything on one of them: not where another's worker got no time. */
 export function idleQueueHints(devices: readonly DeviceCounters[]): string[] {
   return devices
     .filter(({ queue, rx }) => queue === null && rx.packets >= ENOUGH_PACKETS)
-    .flatMap(({ index, device }) => {
+    .flatMap(({ index, device, rx }) => {
       const queues = devices.filter((counters) => counters.index === index && counters.queue !== null)
-      if (queues.length < 2 || queues.filter(({ rx }) => rx.packets > 0).length !== 1) return []
+      const used = queues.filter((queue) => cameTo(queue) > 0)
+      if (queues.length < 2 || used.length !== 1 || cameTo(used[0]) < rx.packets) return []
       return [
         `${device}: one of its ${queues.length} queues gets every packet, as a flow stays on one: ` +
           'several queues need several flows (flows= of a gen wire, --flows of pktgen)',

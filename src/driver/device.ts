@@ -70,11 +70,22 @@ export interface TxQueue {
    * together. It does the same as the calls of the queues that each Pass stands for, faster.
    */
   readonly mover?: (passes: readonly Pass[]) => (() => number) | null
+  /** @internal What a step in WebAssembly calls for all of these together; null if it can't call these queues itself. */
+  readonly wasmPorts?: (ports: readonly { readonly rx: RxQueue; readonly tx: TxQueue }[]) => WasmPorts | null
   /**
    * @internal A function that makes and sends up to as many packets as it is asked for, a whole number, as far as the ring has room and the
    * pool buffers; it returns how many. null if this queue can't make these.
    */
   readonly generator?: ((recipe: Recipe) => ((wanted: number) => number) | null) | undefined
+}
+
+/** @internal Functions that a module may import: of WebAssembly, or of JavaScript. They do what those of the queues do. */
+export interface WasmPorts {
+  receive(port: number, batch: number, limit: number): number
+  room(port: number): number
+  transmit(port: number, batch: number, count: number): number
+  /** After a step: tells the cards what they have not been told. */
+  announce(): void
 }
 
 /**

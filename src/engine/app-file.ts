@@ -10,6 +10,7 @@ import type { importFile } from '../load.ts'
 import type { App } from './app.ts'
 import { mistake, rememberApp } from './app-mistake.ts'
 import { provideLibrary } from './library-hook.ts'
+import { loadWasmModule } from './wasm-module.ts'
 
 /** From this version on Node.js runs TypeScript by itself. */
 const STRIPS_TYPES = '22.18'
@@ -40,6 +41,7 @@ export async function loadApp(file: string): Promise<App> {
   const problem = problemOf(exported)
   if (problem !== null)
     throw new IxyError('IXY_ERR_APP', `${file}: ${problem}`, 'an app is described in docs/apps.md')
+  loadWasmModule(exported as App, real)
   return exported as App
 }
 
@@ -83,6 +85,8 @@ function problemOf(exported: unknown): string | null {
   if (typeof app.make !== 'function') return `app ${name} has no make()`
   for (const key of ['options', 'plan'] as const)
     if (app[key] !== undefined && typeof app[key] !== 'function') return `app ${name}: ${key} is no function`
+  if (app.wasm !== undefined && (typeof app.wasm !== 'string' || app.wasm === ''))
+    return `app ${name}: wasm is no name of a file`
   if (!isWhole(pools, 0) || !isWhole(held, 0)) return `app ${name}: pools and held are whole numbers`
   if (app.offloads !== undefined && app.offloads !== 'uses' && app.offloads !== 'understands')
     return `app ${name}: offloads is 'uses' or 'understands'`

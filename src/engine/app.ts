@@ -96,6 +96,14 @@ export interface Plan<Job> {
   close?(): void
 }
 
+/** A module of WebAssembly that moves packets. */
+export interface WasmStep {
+  /** Calls its `step`, then tells the cards what it has done to their rings. As AppSteps.step(). */
+  readonly step: () => number
+  /** What else it exports, for make() to set it up: functions, globals. */
+  readonly exports: Readonly<Record<string, unknown>>
+}
+
 /** What an app gets in a worker. */
 export interface WorkerContext {
   /** One per device, in the order of the command line. Received packets come from the pool of the port's number. */
@@ -106,6 +114,8 @@ export interface WorkerContext {
   readonly pools: readonly number[]
   /** Packets per batch, as the user wants them. */
   readonly batchSize: number
+  /** The module of App.wasm, ready for these ports; null: there is none, or no memory for it, as with --backend ts. */
+  readonly wasm: WasmStep | null
   /** One slot per name in App.counters, 0 at the start. Written by this worker only: `counters[0] += n`. */
   readonly counters: Float64Array
   /** This worker's number, from 0, and how many there are. */
@@ -164,6 +174,11 @@ export interface App<Options = unknown, Job = Options> {
    * may be open; packets have offloads if a device gives such packets. Left out: `memory.offloads` is null, and packets are complete.
    */
   readonly offloads?: OffloadUse
+  /**
+   * A file with a module of WebAssembly that can make the steps, beside that of the app: `hop.wasm`. It gets the worker's memory as
+   * `env.memory` and calls ports and pools by what it imports from `ixy-ts`; make() finds it in its context.
+   */
+  readonly wasm?: string
   /** It sends without being asked: the run doesn't end when all sources on its wires have. Default false. */
   readonly generates?: boolean
   /** Main thread: reads what follows `--` on the command line. An error thrown here is one of usage. */

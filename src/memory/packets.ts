@@ -20,7 +20,7 @@ import { specialise } from '../specialise.ts'
 import { type OffloadsSpec, PacketOffloads, clearing } from './offloads.ts'
 import { REFUSALS, type Refusals } from './refusals.ts'
 import { FREE_STACK, FREE_TOP, IOVA, MAX_IDS, SIZE } from './wasm-layout.ts'
-import { makeWasmFree } from './wasm-pools.ts'
+import { makeWasmFree, type WasmPools } from './wasm-pools.ts'
 import { whole } from './whole.ts'
 import { WasmSpace } from './wasm-space.ts'
 
@@ -108,6 +108,8 @@ export class PacketMemory {
   readonly offloads: PacketOffloads | null
   /** @internal The WebAssembly memory that all of this stands in, null if it stands in memory of its own. */
   readonly space: WasmSpace | null
+  /** @internal For a step in WebAssembly; null without such a memory. */
+  readonly wasmPools: WasmPools | null
 
   /**
    * @internal Attaches to the memory, at its own address or where a WebAssembly memory shows it. All ids are free. An ArrayBuffer
@@ -147,7 +149,9 @@ export class PacketMemory {
     })
     this.offloads = spec.offloads === undefined ? null : new PacketOffloads(count, spec.offloads)
     this.allocate = this.offloads === null ? allocate : clearing(allocate, this.offloads)
-    this.free = this.space === null ? free : makeWasmFree(this.space, poolShift, pools, free)
+    const made = this.space === null ? null : makeWasmFree(this.space, poolShift, pools, free)
+    this.free = made?.free ?? free
+    this.wasmPools = made?.wasmPools ?? null
 
     const iovaWords = new Uint32Array(this.iova.buffer, this.iova.byteOffset, count * 2)
     for (let id = 0; id < count; id++) {

@@ -1,4 +1,5 @@
 /** PacketMemory.free() in WebAssembly (wasm/pools.ts), for memory that stands in one. */
+import { refusePool } from './refusals.ts'
 import { specialise } from '../specialise.ts'
 import code from './wasm/pools.wasm'
 import type { WasmSpace } from './wasm-space.ts'
@@ -6,18 +7,35 @@ import { whole } from './whole.ts'
 
 type Free = (ids: Int32Array, from: number, count: number) => void
 
-interface Loops {
+/** Functions of WebAssembly, which know an array by its address. */
+export interface WasmPools {
+  allocate(pool: number, ids: number, count: number): number
+  give(ids: number, count: number): void
+}
+
+interface Loops extends WasmPools {
   start(poolShift: number, pools: number): void
   free(ids: number, count: number): number
 }
 
 /** `plain` does the same: for ids in other memory, and for those of several pools or of none. */
-export function makeWasmFree(space: WasmSpace, poolShift: number, pools: number, plain: Free): Free {
-  const module = new WebAssembly.Module(code)
-  const { exports } = new WebAssembly.Instance(module, { env: { memory: space.memory } })
-  const { start, free } = exports as unknown as Loops
-  start(poolShift, pools)
-  return specialise(freeing)(space.buffer, free, plain, whole)
+export function makeWasmFree(
+  space: WasmSpace,
+  poolShift: number,
+  pools: number,
+  plain: Free,
+): { free: Free; wasmPools: WasmPools } {
+  const words = new Int32Array(space.buffer)
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
+    env: { memory: space.memory },
+    pools: {
+      freeOthers: (ids: number, count: number) => plain(words, ids >>> 2, count),
+      refusePool,
+    },
+  })
+  const loops = exports as unknown as Loops
+  loops.start(poolShift, pools)
+  return { free: specialise(freeing)(space.buffer, loops.free, plain, whole), wasmPools: loops }
 }
 
 /* istanbul ignore next: counters would be foreign names in it */

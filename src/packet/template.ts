@@ -5,6 +5,7 @@
  * By default they are IPv4/UDP in Ethernet, and the UDP checksum is left out (0, RFC 768), so that only the sequence number
  * changes from packet to packet.
  */
+import { FIRST_ENTROPY_PORT } from './entropy.ts'
 import { IxyError } from '../errors.ts'
 import * as ethernet from './ethernet.ts'
 import * as headers from './headers.ts'
@@ -68,9 +69,6 @@ export const DEFAULT_TEMPLATE: FrameTemplate = {
   udpChecksum: false,
   vxlan: null,
 }
-
-/** VXLAN takes its source port from these, by the flow (RFC 7348 §5). */
-export const FIRST_ENTROPY_PORT = 0xc000
 
 /** The headers of a frame of flow `flow`, outermost first. */
 export function headersOf(template: FrameTemplate, flow = 0): headers.Header[] {

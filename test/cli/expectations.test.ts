@@ -98,6 +98,16 @@ describe('a hint about queues that get nothing', () => {
     ])
   })
 
+  test('is not given where a worker got no time to take what is in its queue, nor if it was ended', () => {
+    const [whole, busy, starved] = device([5000, 0])
+    const received = { ...whole, rx: { packets: 5512, bytes: 60 * 5512 } }
+    const untaken = { ...starved, dropped: { ...starved.dropped, rx_untaken: 512 } }
+    expect(idleQueueHints([received, busy, untaken])).toEqual([])
+    expect(idleQueueHints([received, busy, starved])).toEqual([])
+    const late = { ...busy, dropped: { ...busy.dropped, rx_untaken: 400, pool_empty: 112 } }
+    expect(idleQueueHints([received, late, starved])).toHaveLength(1)
+  })
+
   test('is not given for one queue, for few packets, and where all have some', () => {
     expect(idleQueueHints(result([0]).devices)).toEqual([])
     expect(idleQueueHints(device([999, 0]))).toEqual([])

@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { mixedFrames, readCapture, writeCapture } from './captures.ts'
-import { Tool, ixy, objects, temporaryDirectory } from './support.ts'
+import { LAUNCHER, MODULES, Tool, bundle, ixy, objects, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -94,6 +95,29 @@ describe.each(['interrupt', 'adaptive'])('--mode %s', (mode) => {
     // A worker that polls would have used some 150 ticks; the control plane uses its share of these.
     expect(ticks() - before).toBeLessThan(20)
     expect((await tool.kill()).code).toBe(0)
+  })
+})
+
+describe('on a kernel without futex_waitv (before Linux 5.16)', () => {
+  const FUTEX_WAITV = '449'
+  let lesser: string
+  beforeAll(() => {
+    lesser = bundle('on-lesser-kernel', directory)
+  })
+
+  test('nobody waits for words', () => {
+    const args = [lesser, FUTEX_WAITV, process.execPath, bundle('can-wait', directory)]
+    const env = { ...process.env, ...MODULES }
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8', env })).toBe('false')
+  })
+
+  test.each(['poll', 'adaptive', 'interrupt'])('--mode %s loses nothing, also on one CPU', async (mode) => {
+    const wire = 'virtual:gen,count=20000'
+    const args = ['forward', wire, wire, '--mode', mode, '--json', '--expect-loss', '0']
+    const command = [FUTEX_WAITV, '/usr/bin/taskset', '-c', '0', process.execPath, LAUNCHER, ...args]
+    const { code, stdout } = await new Tool(command, { launcher: lesser, env: MODULES }).end()
+    expect(code).toBe(0)
+    expect(objects(stdout, 'end')[0]).toMatchObject({ loss: { lost: 0, of: 40_000 } })
   })
 })
 

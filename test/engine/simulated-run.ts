@@ -240,7 +240,8 @@ function forwarder(
   ports: readonly DataPort[],
   filter: FilterProgram | null,
 ): () => number {
-  const alone = { pools: [], counters: new Float64Array(0), worker: 0, workers: 1, rehearsal: false }
+  const worker = { worker: 0, workers: 1, rehearsal: false, wasm: null }
+  const alone = { pools: [], counters: new Float64Array(0), ...worker }
   const { step } = forward.make({ memory, ports, batchSize: BATCH, ...alone }, { touch: false, filter })
   return step
 }

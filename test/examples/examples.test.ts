@@ -10,7 +10,11 @@ import { arpRequest, describeFrame, type Ends, ipv4, ping, udp } from './frames.
 
 const folder = path.join(__dirname, '../../docs/examples')
 
-test.each(readdirSync(folder))('%s fits on a page or two, and imports nothing but the library', (name) => {
+test.each(
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name),
+)('%s fits on a page or two, and imports nothing but the library', (name) => {
   const lines = readFileSync(path.join(folder, name), 'utf8').trimEnd().split('\n')
   expect(lines.length).toBeLessThanOrEqual(120)
   const imports = lines.flatMap((line) => /from '(.*)'$/.exec(line)?.[1] ?? [])

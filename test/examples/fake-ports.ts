@@ -84,7 +84,7 @@ export class FakeRun {
         pools: Array.from({ length: ownPools }, (_, i) => devices + i),
         batchSize,
         counters: this.slots,
-        ...{ worker: 0, workers: 1, startedAt: 0, rehearsal: false },
+        ...{ worker: 0, workers: 1, rehearsal: false, wasm: null },
       },
       job as never,
     )

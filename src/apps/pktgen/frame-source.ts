@@ -108,15 +108,10 @@ export class GeneratedFrames implements FrameSource {
     this.holds[id] = -1
   }
 
-  /**
-   * What a queue doesn't know of, packets have from next(): checksums, and fields in another order than by turn. `family`: as in Recipe.
-   */
+  /** `family`: as in Recipe. */
   sender({ generator }: TxQueue, family: object = {}): Send | null {
-    const { plan, pool, count, share } = this
-    if (generator === undefined) return null
-    if (this.fields.hasChecksums || (plan.fields.length > 0 && plan.order !== 'turn')) return null
-    const { templates, turns, fields } = plan
-    const send = generator({ ...share, pool, templates, turns, fields, family })
+    const { plan, pool, count, share, fields } = this
+    const send = generator?.({ ...plan, ...share, pool, family, fields: fields.ofRecipe }) ?? null
     if (send === null) return null
     return (wanted) => {
       const made = send(wanted)

@@ -1,15 +1,12 @@
 /** What differs from packet to packet besides size and number: addresses, ports, and the checksums over all of it. */
+import type { RecipeField } from '../../driver/recipe.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { write16, write32 } from '../../packet/big-endian.ts'
 import { finishSum } from '../../packet/checksum.ts'
-import { FIRST_ENTROPY_PORT } from '../../packet/template.ts'
+import { ENTROPY_SHIFT, FIRST_ENTROPY_PORT, GOLDEN } from '../../packet/entropy.ts'
 import type { Share } from './options.ts'
 import type { FramePlan, PacketChecksum } from './templates/frame-plan.ts'
 
-/** Spreads numbers over all 32 bits: 2^32 by the golden ratio. */
-const GOLDEN = 0x9e3779b9 | 0
-/** So that what is left are the bits of a port that FIRST_ENTROPY_PORT leaves free. */
-const ENTROPY_SHIFT = 18
 /** Where a frame has no such thing. */
 const NOWHERE = -1
 
@@ -20,8 +17,6 @@ const NOWHERE = -1
 export class PacketFields {
   /** There is nothing to write. */
   readonly none: boolean
-  /** Some of it depends on the rest. */
-  readonly hasChecksums: boolean
   private readonly memory: PacketMemory
   private readonly plan: FramePlan
   private readonly sizes: Int32Array
@@ -39,6 +34,7 @@ export class PacketFields {
   private readonly ip: Int32Array
   private readonly transport: Int32Array
   private readonly outer: Int32Array
+  private readonly hasChecksums: boolean
 
   constructor(memory: PacketMemory, plan: FramePlan, { index, of }: Share) {
     const { fields, seed, ip, transport, outer, echoSequence, entropyPort, templates } = plan
@@ -59,6 +55,17 @@ export class PacketFields {
     this.outer = sumsOf(outer)
     this.hasChecksums = [ip, transport, outer, echoSequence, entropyPort].some((place) => place !== null)
     this.none = fields.length === 0 && !this.hasChecksums
+  }
+
+  /** The fields, and where they stand. */
+  get ofRecipe(): readonly RecipeField[] {
+    const { digits, steps, seeds } = this
+    return this.plan.fields.map((field, i) => ({
+      ...field,
+      digit: digits[i],
+      step: steps[i],
+      seed: seeds[i],
+    }))
   }
 
   /** Of the `count` packets in `batch`, made of the templates `chosen`, the first being packet `number` of the run. */

@@ -1,4 +1,4 @@
-/** A ring's counters by number. Also read by the AssemblyScript compiler. */
+/** A ring's counters by number; PACKETS and BYTES are the first two (wasm/tally.ts). Also read by the AssemblyScript compiler. */
 export const PACKETS = 0
 export const BYTES = 1
 export const POOL_EMPTY = 2

@@ -2,6 +2,7 @@
 import type { PacketMemory } from '../../memory/packets.ts'
 import type { WasmSpace } from '../../memory/wasm-space.ts'
 import { importsOfTransmit } from '../wasm-imports.ts'
+import { refusePort } from '../wasm-ports.ts'
 import code from './wasm/entry.wasm'
 
 /** What wasm/entry.ts exports. `ring`, `passes`: where their states are. */
@@ -31,6 +32,10 @@ export interface WasmLoops {
   pending(ring: number): number
   startBuffers(buffers: number, bufferShift: number): void
   move(passes: number, count: number): number
+  startPorts(ports: number, count: number): void
+  receiveAt(port: number, batch: number, limit: number): number
+  roomAt(port: number): number
+  transmitAt(port: number, batch: number, count: number): number
   generate(recipe: number, wanted: number): number
 }
 
@@ -42,7 +47,7 @@ export function wasmLoops(space: WasmSpace, packets: PacketMemory): WasmLoops {
   if (known !== undefined) return known
   const module = new WebAssembly.Module(code)
   const calls = importsOfTransmit(packets)
-  const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls }
+  const imports = { env: { memory: space.memory }, tx: calls, 'tx-ring': calls, ports: { refusePort } }
   const loops = new WebAssembly.Instance(module, imports).exports as unknown as WasmLoops
   loops.startBuffers(packets.u8.byteOffset, packets.bufferShift)
   instances.set(packets, loops)

@@ -21,6 +21,10 @@ export function enlist(queue: RxQueue | TxQueue, ring: MovedRing): void {
   rings.set(queue, ring)
 }
 
+export function ringOf(queue: RxQueue | TxQueue): MovedRing | undefined {
+  return rings.get(queue)
+}
+
 /** The class Pass of wasm/move.ts as 32-bit words, and which of them says what was moved. */
 const PASS_WORDS = 8
 const MOVED = 5
@@ -85,7 +89,15 @@ function moveBothWays(
   const passes = words.byteOffset
 
   return () => {
-    const sum = move(passes, 2)
+    let sum = 0
+    try {
+      sum = move(passes, 2)
+    } catch (error) {
+      // The first direction may be done. Whatever isn't is told what it was told before.
+      there.armed()
+      there.filled()
+      throw error
+    }
     if (sum === 0) return 0
     const one = words[there.at]
     if (one !== 0) there.armed()

@@ -13,6 +13,7 @@ import { Counters } from './wasm-counters.ts'
 import { wasmGenerator } from './wasm-generator.ts'
 import { type WasmLoops, wasmLoops } from './wasm-loops.ts'
 import { enlist, wasmMover } from './wasm-mover.ts'
+import { wasmPorts } from './wasm-ports.ts'
 import { RING_COUNTERS, RING_INDEX, RING_STATE } from './wasm-state.ts'
 
 export class WasmTxRing implements TxQueue {
@@ -21,6 +22,7 @@ export class WasmTxRing implements TxQueue {
   readonly room: () => number
   readonly pending: () => number
   readonly mover: (passes: readonly Pass[]) => (() => number) | null
+  readonly wasmPorts: NonNullable<TxQueue['wasmPorts']>
   readonly generator: (recipe: Recipe) => ((wanted: number) => number) | null
   private readonly counters: Counters
   private readonly begin: () => void
@@ -48,6 +50,7 @@ export class WasmTxRing implements TxQueue {
     this.room = room
     this.pending = pending
     this.mover = (passes) => wasmMover(space, loops, passes)
+    this.wasmPorts = (ports) => wasmPorts(space, loops, ports)
     this.generator = (recipe) => wasmGenerator(space, memory, { loops, state, announce }, recipe)
     enlist(this, { loops, state, entries, announce })
     this.ring = start

@@ -1,5 +1,5 @@
 /** Places in an app, as numbers: one for each line that has called. */
-import { placeIn } from '../../stack-place.ts'
+import { placeIn, placeInWasm } from '../../stack-place.ts'
 
 /** Deep enough for an app with layers of its own. */
 const DEPTH = 40
@@ -20,7 +20,9 @@ export class Places {
     Error.stackTraceLimit = DEPTH
     const { stack = '' } = new Error()
     Error.stackTraceLimit = before
-    const name = placeIn(stack, this.isOurs)
+    // Rings don't call: what is in WebAssembly and does is the app's.
+    const inWasm = stack.split('\n').find((line) => placeInWasm(line) !== null)
+    const name = inWasm === undefined ? placeIn(stack, this.isOurs) : placeInWasm(inWasm)
     return name === null ? -1 : this.numberOf(name)
   }
 

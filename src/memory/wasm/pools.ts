@@ -1,5 +1,10 @@
-/** AssemblyScript, compiled to WebAssembly: the loop of PacketMemory.free(). One instance for each memory. */
+/** AssemblyScript, compiled to WebAssembly: PacketMemory.free(), and what a step of an app's own calls. One instance for each memory. */
 import { FREE_STACK, FREE_TOP } from '../wasm-layout'
+
+/** PacketMemory.free(), imported from JavaScript. */
+declare function freeOthers(ids: usize, count: i32): void
+/** Throws (../refusals.ts). */
+declare function refusePool(pool: i32, pools: i32): void
 
 let poolShift: i32 = 0
 let pools: u32 = 0
@@ -48,4 +53,24 @@ export function free(ids: usize, count: i32): i32 {
   if (strangers !== 0) return 0
   store<i32>(top, used + count)
   return count
+}
+
+/** As PacketMemory.free(). */
+export function give(ids: usize, count: i32): void {
+  if (count > 0 && free(ids, count) === 0) freeOthers(ids, count)
+}
+
+/** As PacketMemory.allocate(), into the 32-bit words at `ids`. */
+export function allocate(pool: u32, ids: usize, count: i32): i32 {
+  if (pool >= pools) refusePool(pool, pools)
+  const top = <usize>FREE_TOP + ((<usize>pool) << 2)
+  const left = load<i32>(top)
+  const taken = max(0, min(count, left))
+  let free = <usize>FREE_STACK + ((<usize>((pool << poolShift) + left)) << 1)
+  for (let i = 0; i < taken; i++) {
+    free -= 2
+    store<u32>(ids + ((<usize>i) << 2), load<u16>(free))
+  }
+  store<i32>(top, left - taken)
+  return taken
 }

@@ -56,6 +56,7 @@ class Bench {
         worker: 0,
         workers: 1,
         rehearsal: false,
+        wasm: null,
       },
       { ring, counts, snapLength: 40, clock: 0, quota: null, filter: null, ...job },
     )

@@ -19,7 +19,7 @@ function sentFirst(rate: string | null): number {
       pools: [POOL],
       batchSize: 32,
       counters: new Float64Array(0),
-      ...{ worker: 0, workers: 1, rehearsal: false },
+      ...{ worker: 0, workers: 1, rehearsal: false, wasm: null },
     },
     job,
   )

@@ -178,6 +178,19 @@ test.each(BACKENDS)(
   60_000,
 )
 
+test.each(BACKENDS)('%s: a direction that fails takes nothing back from the one before it', (backend) => {
+  const bench = new Bench(backend, true, [8, 8, 8, 8], 4, false)
+  bench.receive(1, 60, COMPLETE, 1)
+  expect(bench.step()).toBe(1)
+  bench.transmit(0)
+  // As if something had been freed twice: the pool has no room for the packet that was sent.
+  bench.memory.freeTop[1] = POOL
+  bench.receive(0, 60, COMPLETE, 2)
+  expect(bench.step).toThrow('a pool that is full')
+  bench.transmit(1)
+  expect((bench.seen as { sent: string[] }).sent).toEqual(['0: 60 1 1 1', '1: 60 2 2 2'])
+})
+
 test.each(BACKENDS)('%s: queues of two kinds, or of two memories, are not moved together', (backend) => {
   const bench = (): Bench => new Bench(backend, false, [8, 8, 8, 8], 8, false)
   const [one, other] = [bench(), bench()]

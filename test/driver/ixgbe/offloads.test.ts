@@ -305,6 +305,24 @@ test('what comes in has the verdict that it deserves, and its tag beside it', ()
   )
 })
 
+test('what comes while the pool is empty is dropped and counted', () => {
+  const { memory, wire, port, batch } = bench
+  const { rx } = port
+  const before = [rx.packets, rx.bytes, rx.poolEmpty]
+  const kept = new Int32Array(1 << POOL_SHIFT)
+  const taken = memory.allocate(0, kept, kept.length)
+  for (let i = 0; i < 4; i++) wire.waiting.push(new Uint8Array(60).fill(i))
+  bench.poll()
+  expect(rx.receive(batch, RING)).toBe(0)
+  memory.free(kept, 0, taken)
+  wire.waiting.push(new Uint8Array(60))
+  bench.poll()
+  expect(rx.receive(batch, RING)).toBe(1)
+  memory.free(batch, 0, 1)
+  const counters = [rx.packets, rx.bytes, rx.poolEmpty]
+  expect(counters.map((count, i) => count - before[i])).toEqual([1, 60, 4])
+})
+
 test('an app that only understands offloads gets its tags where they are', () => {
   const modest = new Bench('understands')
   const { frame } = build({ ...example, tag: 0x123, payload: new Uint8Array(100) }, false)

@@ -69,6 +69,52 @@ test('a large packet of TCP comes in packets as the sender would have sent them'
   expect(rig.memory.available(0)).toBe(256 - 32)
 })
 
+test('what was read and not taken out yet is known in packets as they will come', () => {
+  rig = new Rig()
+  const one = fc.oneof(
+    large(5000),
+    fc.integer({ min: 14, max: 1514 }).map((length) => small(length, 1)),
+  )
+  let most = 0
+  fc.assert(
+    fc.property(
+      fc.array(one, { minLength: 1, maxLength: 9 }),
+      fc.integer({ min: 1, max: 8 }),
+      (all, limit) => {
+        const pieces = new Map<Framed | number, readonly Uint8Array[]>()
+        for (const framed of all) {
+          if ('header' in framed) pieces.set(framed, [framed.frame])
+          else {
+            const cut = { ...framed, segment: Math.min(1300, framed.segment) }
+            pieces.set(whole(cut), cutByHand(cut))
+          }
+        }
+        rig.incoming.push(...pieces.keys())
+        const batch = new Int32Array(limit)
+        let coming = [...pieces.values()].flat()
+        const wanted = coming
+        const before = [rig.rx.packets, rig.rx.bytes]
+        for (let count = -1; count !== 0;) {
+          count = rig.rx.receive(batch, limit)
+          rig.memory.free(batch, 0, count)
+          coming = coming.slice(count)
+          const unread = rig.incoming.flatMap((framed) => pieces.get(framed) ?? [])
+          const untaken = coming.slice(0, coming.length - unread.length)
+          expect(rig.rx.untaken()).toBe(untaken.length)
+          const bytes = untaken.reduce((sum, { length }) => sum + length, 0)
+          expect(rig.parts.counters[COUNTER.RX_UNTAKEN_BYTES]).toBe(bytes)
+          most = Math.max(most, untaken.length)
+        }
+        expect(coming).toEqual([])
+        const counted = [rig.rx.packets, rig.rx.bytes].map((count, i) => count - before[i])
+        expect(counted).toEqual([wanted.length, wanted.reduce((sum, { length }) => sum + length, 0)])
+      },
+    ),
+    { numRuns: 30 },
+  )
+  expect(most).toBeGreaterThan(8)
+})
+
 test('65535 bytes of IP in segments of 88 bytes, more than there are buffers', () => {
   rig = new Rig()
   const packet: Large = {

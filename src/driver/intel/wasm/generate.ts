@@ -2,47 +2,14 @@
  * AssemblyScript, compiled to WebAssembly: a generator's step (../wasm-generator.ts). Buffers go from the pool's stack into the ring, and
  * what differs from packet to packet is written into them on the way.
  */
-import { TX_PAYLEN_SHIFT } from '../descriptors'
+import { CHUNK } from '../wasm-recipe'
 import { IOVA, SIZE } from '../../../memory/wasm-layout'
 import { bufferShift, buffersAt, HEADROOM, ofPacket } from './buffers'
-import { COMMAND, TxRing } from './tx-ring'
+import { Checksums, Field, Template } from './fields'
+import { TxRing } from './tx-ring'
 
 /** Packets that are made together. */
 const GROUP = 4
-/** Bytes at the end of each packet that are its number. */
-const NUMBER_BYTES = 4
-
-@unmanaged
-class Template {
-  bytes: usize
-  length: u32
-
-  /** In a descriptor. */
-  @inline
-  get command(): u64 {
-    const length: u64 = this.length
-    return COMMAND | length | (length << (32 + TX_PAYLEN_SHIFT))
-  }
-
-  /** Where the number of packet 0 is, but for the stagger. */
-  @inline
-  get numberAt(): usize {
-    return buffersAt + HEADROOM + this.length - NUMBER_BYTES
-  }
-}
-
-/** A field that goes on with every packet. */
-@unmanaged
-class Field {
-  offset: usize
-  bytes: i32
-  first: u32
-  count: u32
-  /** How far behind its first value it is, and how far it goes on from one packet to the next. */
-  digit: u32
-  step: u32
-}
-
 /** What is made, and for which ring. ../wasm-generator.ts writes it. */
 @unmanaged
 class Recipe {
@@ -66,6 +33,8 @@ class Recipe {
   base: u32
   fields: usize
   fieldCount: i32
+  /** Where fields do not just go on by turn, and where checksums depend on them; 0: nowhere. */
+  checksums: usize
 
   @inline
   template(index: usize): Template {
@@ -86,21 +55,32 @@ export function generate(recipe: Recipe, wanted: i32): i32 {
   const first = ring.index
   const count = min(min(ring.room(), wanted), load<i32>(recipe.top))
   if (count <= 0) return 0
-  // Up to the end of the ring, then from its beginning.
-  const before = min(count, ring.mask + 1 - first)
-  let bytes = make(recipe, first, before)
-  if (before < count) bytes += make(recipe, 0, count - before)
+  let bytes: u32 = 0
+  for (let left = count, at = first; left > 0;) {
+    const some = min(min(left, CHUNK), ring.mask + 1 - at)
+    bytes += make(recipe, at, some)
+    at = (at + some) & ring.mask
+    left -= some
+  }
   ring.goOn(count, bytes)
   ring.close(first, recipe.lastLength, recipe.pool)
   return count
 }
 
-/** The same for descriptor `at` and those behind it. Returns the packets' bytes. */
+/** The same for a chunk, from descriptor `at` on. Returns the packets' bytes. */
 function make(recipe: Recipe, at: i32, count: i32): u32 {
-  const bytes = recipe.period === 1 ? makeEqual(recipe, at, count) : makeInTurn(recipe, at, count)
+  const number = recipe.number
+  const slot = recipe.ring.ids + ((<usize>at) << 1)
+  if (recipe.checksums !== 0) {
+    const bytes = makeInTurn(recipe, at, count, changetype<Checksums>(recipe.checksums).chosen)
+    const checksums = changetype<Checksums>(recipe.checksums)
+    checksums.write(recipe.fields, recipe.fieldCount, slot, count, number, recipe.step)
+    return bytes
+  }
+  const bytes = recipe.period === 1 ? makeEqual(recipe, at, count) : makeInTurn(recipe, at, count, 0)
   let field = recipe.fields
   for (let left = recipe.fieldCount; left > 0; left--, field += offsetof<Field>())
-    goOn(changetype<Field>(field), recipe.ring.ids + ((<usize>at) << 1), count)
+    changetype<Field>(field).goOn(slot, count)
   return bytes
 }
 
@@ -170,8 +150,8 @@ function makeEqual(recipe: Recipe, at: i32, count: i32): u32 {
   return <u32>count * template.length
 }
 
-/** Of lengths that take turns. */
-function makeInTurn(recipe: Recipe, at: i32, count: i32): u32 {
+/** Of lengths that take turns. The template of each is written to `chosen`, unless that is 0. */
+function makeInTurn(recipe: Recipe, at: i32, count: i32, chosen: usize): u32 {
   const ring = recipe.ring
   const shift = bufferShift
   const turns = recipe.turns
@@ -195,6 +175,10 @@ function makeInTurn(recipe: Recipe, at: i32, count: i32): u32 {
     const template = recipe.template(index)
     store<u32>(ofPacket(template.numberAt, shift, id), number)
     describe(descriptor, id, template.command)
+    if (chosen !== 0) {
+      store<u32>(chosen, <u32>changetype<usize>(template))
+      chosen += 4
+    }
     sum += template.length
     number += step
     turn += turnStep
@@ -222,24 +206,4 @@ function copy(recipe: Recipe, id: usize, index: usize): void {
 /** Of packet `id`. */
 function describe(descriptor: usize, id: usize, command: u64): void {
   v128.store(descriptor, i64x2.replace_lane(v128.load_zero<u64>(id << 3, IOVA), 1, command)) // clears DD
-}
-
-/** Writes a field into the `count` packets whose ids are at `slot`. */
-function goOn(field: Field, slot: usize, count: i32): void {
-  const at = buffersAt + HEADROOM + field.offset
-  const shift = bufferShift
-  const first = field.first
-  const values = field.count
-  const step = field.step
-  const wide = field.bytes === 4
-  let digit = field.digit
-  for (; count > 0; count--, slot += 2) {
-    const place = ofPacket(at, shift, load<u16>(slot))
-    const value = first + digit
-    if (wide) store<u32>(place, bswap<u32>(value))
-    else store<u16>(place, bswap<u16>(<u16>value))
-    digit += step
-    if (digit >= values) digit -= values
-  }
-  field.digit = digit
 }

@@ -2,7 +2,7 @@
  * AssemblyScript, compiled to WebAssembly: a forwarder's step (../wasm-mover.ts). What receive(), touch and transmit() do one after
  * the other is done here packet by packet: ids and lengths stay in registers, and a batch of one costs a call and not five.
  */
-import { RX_DD, TX_SHORTEST } from '../descriptors'
+import { RX_DD, TX_RS, TX_SHORTEST } from '../descriptors'
 import { bufferShift, buffersAt, HEADROOM, ofPacket } from './buffers'
 import { arm, COMPLETE, GROUP, receive, RxRing } from './rx'
 import { describe, transmit } from './tx'
@@ -60,6 +60,10 @@ export function move(passes: usize, count: i32): i32 {
   for (; count > 0; count--, passes += offsetof<Pass>()) {
     const pass = changetype<Pass>(passes)
     const limit = min(pass.to.room(), pass.size)
+    if (limit === 1 && moveOne(pass)) {
+      sum += ONE
+      continue
+    }
     const first = pass.to.index
     const moved = limit < GROUP ? moveFew(pass, limit) : moveMany(pass, limit)
     if (moved !== 0) pass.to.close(first, pass.length, pass.id >> pass.to.poolShift)
@@ -68,6 +72,36 @@ export function move(passes: usize, count: i32): i32 {
     sum += pass.moved
   }
   return sum
+}
+
+/** Of Pass.moved: one packet, one descriptor. */
+const ONE = 0x10001
+
+/** A batch of one packet, if it is as usual: what the other ways do, without anything that is there for several. */
+function moveOne(pass: Pass): bool {
+  const from = pass.from
+  const start = from.index
+  const source = from.descriptors + ((<usize>start) << 4)
+  const status = atomic.load<u64>(source, 8)
+  const length = lengthOf(status)
+  const left = load<i32>(from.top) - 1
+  if ((status & COMPLETE) !== COMPLETE || length - TX_SHORTEST > from.longest - TX_SHORTEST || left < 0)
+    return false
+  const to = pass.to
+  const first = to.index
+  const slot = from.ids + ((<usize>start) << 1)
+  const id: usize = load<u16>(slot)
+  const fresh: usize = load<u16>(from.stack + ((<usize>left) << 1))
+  if (pass.touched >= 0) Pass.touch(pass.data, bufferShift, id)
+  store<u16>(slot, fresh)
+  arm(source, fresh)
+  from.goOn(1, left, 1, length)
+  store<u16>(to.ids + ((<usize>first) << 1), id)
+  describe(to.descriptors + ((<usize>first) << 4), id, length, TX_RS)
+  store<u32>(to.batches + ((<usize>first) << 2), (<u32>first) | (((<u32>id) >> to.poolShift) << 16))
+  to.goOn(1, length)
+  pass.moved = ONE
+  return true
 }
 
 function moveMany(pass: Pass, limit: i32): i32 {

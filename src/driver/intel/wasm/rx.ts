@@ -3,9 +3,10 @@
  * from the start of the memory that it shares with JavaScript.
  */
 import { RX_DD, RX_EOP } from '../descriptors'
-import { BAD_LENGTH, BYTES, FRAGMENTS, PACKETS, POOL_EMPTY } from '../counters'
+import { BAD_LENGTH, BYTES, FRAGMENTS, POOL_EMPTY } from '../counters'
 import { RING_COUNTERS } from '../wasm-state'
 import { FREE_STACK, FREE_TOP, IOVA, SIZE } from '../../../memory/wasm-layout'
+import { tally } from './tally'
 
 /** What is known of a ring. It stands in the memory, so that one instance serves all rings of a worker. */
 @unmanaged
@@ -34,8 +35,7 @@ export class RxRing {
   goOn(looked: i32, left: i32, taken: i32, bytes: u32): void {
     store<i32>(this.top, left)
     this.index = (this.index + looked) & this.mask
-    this.count(PACKETS, taken)
-    this.count(BYTES, bytes)
+    tally(changetype<usize>(this), taken, bytes)
   }
 }
 

@@ -1,8 +1,7 @@
 /** AssemblyScript, compiled to WebAssembly: the state of a transmit ring (../tx-ring.ts), and how it frees what the card has sent. */
 import { TX_DD, TX_DEXT, TX_DTYP_DATA, TX_EOP, TX_IFCS, TX_RS } from '../descriptors'
-import { BYTES, PACKETS } from '../counters'
-import { RING_COUNTERS } from '../wasm-state'
 import { FREE_STACK, FREE_TOP } from '../../../memory/wasm-layout'
+import { tally } from './tally'
 
 export const COMMAND: u64 = TX_DEXT | TX_IFCS | TX_EOP | TX_DTYP_DATA
 
@@ -59,9 +58,7 @@ export class TxRing {
   @inline
   goOn(count: i32, bytes: u32): void {
     this.index = (this.index + count) & this.mask
-    const counters = changetype<usize>(this) + RING_COUNTERS
-    store<i64>(counters + PACKETS * 8, load<i64>(counters + PACKETS * 8) + count)
-    store<i64>(counters + BYTES * 8, load<i64>(counters + BYTES * 8) + bytes)
+    tally(changetype<usize>(this), count, bytes)
   }
 
   /** From descriptor `first` on, all are a batch: the last packet has `length` bytes, all are of `pool`, or MIXED. */

@@ -143,9 +143,9 @@ function fill(descriptor: usize, id: usize): i32 {
   return <i32>length
 }
 
-/** Of packet `id`, which has `length` bytes. */
-export function describe(descriptor: usize, id: usize, length: u64): void {
-  const command = COMMAND | length | (length << (32 + TX_PAYLEN_SHIFT))
+/** Of packet `id`, which has `length` bytes. `more`: bits of the command besides, TX_RS. */
+export function describe(descriptor: usize, id: usize, length: u64, more: u64 = 0): void {
+  const command = COMMAND | more | length | (length << (32 + TX_PAYLEN_SHIFT))
   v128.store(descriptor, i64x2.replace_lane(v128.load_zero<u64>(id << 3, IOVA), 1, command)) // clears DD
 }
 
