@@ -20,7 +20,7 @@ const CAPTURED = 4096
 /** Rates that are tried, in turn, until not all is in the file, kpps. */
 const RATES: Readonly<Record<number, readonly number[]>> = {
   60: [300, 500, 700, 1000, 1500, 2000, 3000],
-  1514: [100, 200, 400, 800],
+  1514: [100, 200, 250, 300, 400, 500, 800],
 }
 
 interface Trial {

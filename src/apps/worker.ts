@@ -10,7 +10,7 @@ import { loadApp } from '../engine/app-file.ts'
 import { asAppNow } from '../engine/app-mistake.ts'
 import { DataPlane, DataPort } from '../engine/data-plane.ts'
 import { loadWasmModule } from '../engine/wasm-module.ts'
-import { makeWasmStep } from '../engine/wasm-step.ts'
+import { makeWasmStep, type OwnStep } from '../engine/wasm-step.ts'
 import { Sleeper } from '../engine/sleeper.ts'
 import {
   COMMAND,
@@ -83,15 +83,17 @@ async function main(spec: WorkerSpec): Promise<void> {
     worker: spec.worker,
     workers: spec.workers,
   }
-  const contextFor = (rehearsal: boolean): WorkerContext => ({
-    ...context,
-    rehearsal,
-    wasm: module === null || space === null ? null : makeWasmStep(module, space, context),
-  })
+  let wasm: OwnStep | null = null
+  const contextFor = (rehearsal: boolean): WorkerContext => {
+    wasm?.verify()
+    wasm = module === null || space === null ? null : makeWasmStep(module, space, context)
+    return { ...context, rehearsal, wasm }
+  }
   const start = (): void => pairs.forEach((pair) => pair.start())
   const steps = asAppNow(file, () => {
     if (ledger !== null) return makeChecked(app, () => contextFor(false), spec, ledger, start)
     const rehearsed = rehearse(app, contextFor, spec, pairs)
+    wasm?.verify()
     start()
     return rehearsed
   })
@@ -105,6 +107,7 @@ async function main(spec: WorkerSpec): Promise<void> {
   // Also if it is to stop at once: what has come in by now is counted then.
   asAppNow(file, () => {
     plane.run()
+    wasm?.verify()
     ledger?.close()
     tell({ type: 'result', result: steps.result?.() })
   })

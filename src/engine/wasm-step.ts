@@ -11,11 +11,19 @@ import { LIBRARY, OWN_BYTES, type WasmModule } from './wasm-module.ts'
 
 type Context = Pick<WorkerContext, 'ports' | 'memory' | 'pools' | 'batchSize' | 'counters'>
 
+export interface OwnStep extends WasmStep {
+  /**
+   * Throws IXY_ERR_APP if the table of the packets' addresses isn't as it was: it is the first behind the module's own memory, so what
+   * grows out of that is found, and cards write to what stands in it.
+   */
+  verify(): void
+}
+
 /**
  * An instance of the module for a worker. It calls rings in WebAssembly itself, and others by way of JavaScript; so it does all of them
  * if one of the calls is to be looked at (--check).
  */
-export function makeWasmStep({ module, file }: WasmModule, space: WasmSpace, context: Context): WasmStep {
+export function makeWasmStep({ module, file }: WasmModule, space: WasmSpace, context: Context): OwnStep {
   const { ports, memory, pools, batchSize, counters } = context
   const direct = ports[0].tx.wasmPorts?.(ports) ?? null
   const calls = direct ?? portsInScript(space, { ports, most: Math.max(batchSize, LEAST) })
@@ -42,10 +50,24 @@ export function makeWasmStep({ module, file }: WasmModule, space: WasmSpace, con
   }
   const { exports } = instantiate(module, imports, file)
   const step = exports['step'] as () => unknown
+  const addresses = new Uint32Array(space.buffer, memory.iova.byteOffset, memory.iova.length * 2)
+  const right = addresses.slice()
   return {
     exports,
     step: specialise(stepping)(step, calls.announce, counts, counters, (error) => trapOf(error, file)),
+    verify: () => {
+      const at = addresses.findIndex((word, i) => word !== right[i])
+      if (at >= 0) refuseOverwritten(file, addresses.byteOffset + at * 4)
+    },
   }
+}
+
+function refuseOverwritten(file: string, at: number): never {
+  throw new IxyError(
+    'IXY_ERR_APP',
+    `${file}: it has written to address ${at}, where ixy-ts has its tables`,
+    `its own memory ends at ${OWN_BYTES}: look where its stack and its heap are`,
+  )
 }
 
 function instantiate(

@@ -51,6 +51,21 @@ export function lineOf({ name, file }: Mistake): string {
   return `${file}:${line + 1}`
 }
 
+/**
+ * How jest makes a stack: each frame of all is looked up in a source map, of which Places takes one. It is a property of the Error
+ * that Node.js has itself, not of that of the tests.
+ */
+const mapped = errorOfNode().prepareStackTrace
+
+function errorOfNode(): ErrorConstructor {
+  try {
+    readFileSync('')
+  } catch (error) {
+    return (error as Error).constructor as ErrorConstructor
+  }
+  throw new Error('a file without a name could be read')
+}
+
 /** Memory, rings and cards, made once for each kind, as address space is not given back at once. */
 export class Rig {
   private readonly memory: PacketMemory
@@ -86,6 +101,10 @@ export class Rig {
       filteredOut: 0,
     }))
     const checked = checkedMemory(ledger)
+    Error.prepareStackTrace = (error, frames) => {
+      const app = frames.find((frame) => !ours(frame.getFileName() ?? ''))
+      return mapped?.(error, app === undefined ? [] : [app]) as unknown
+    }
     try {
       const made = make({ ports, memory: checked, pool: PORTS, batch: checked.batch(8) })
       const { step, quiet } = typeof made === 'function' ? { step: made } : made
@@ -104,6 +123,8 @@ export class Rig {
     } catch (error) {
       if (!(error instanceof Error && 'finding' in error)) throw error
       return { finding: error.finding as Finding, message: error.message }
+    } finally {
+      Reflect.deleteProperty(Error, 'prepareStackTrace')
     }
   }
 }

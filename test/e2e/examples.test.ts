@@ -83,7 +83,8 @@ describeIf(missing({ root: true, programs: ['ip', 'ping'] }), 'responder at a TA
 
   test('Linux finds it and gets an answer to each ping', async () => {
     const file = copyExample('responder', folder)
-    const tool = new Tool(['run', file, `virtual:tap=${tap}`, '--json', '-i', '0.1', '--', '10.77.0.2'])
+    const args = ['run', file, `virtual:tap=${tap}`, '--json', '-i', '0.1', '--mode', 'adaptive']
+    const tool = new Tool([...args, '--', '10.77.0.2'])
     await tool.until(/"interval"/)
     sh('ip', 'netns', 'add', netns)
     sh('ip', 'link', 'set', tap, 'netns', netns)

@@ -108,6 +108,8 @@ testIf(
     expect(metrics).toContain(`ixy_transmit_packets_total${labels} 300\n`)
     expect(metrics).toContain(`ixy_transmit_bytes_total${labels} 30000\n`)
     expect(metrics).toMatch(/ixy_round_trip_seconds_count\{.*\} [1-9]/)
+    // It polls.
+    expect((await pktgen.kill()).code).toBe(0)
 
     const ports = (await dpdk('/ethdev/list')) as { '/ethdev/list': number[] }
     const infos = []
@@ -122,8 +124,6 @@ testIf(
     })
 
     expect(await stats.kill()).toMatchObject({ code: 0, stdout: '' })
-    const ended = await pktgen.kill()
-    expect(ended.code).toBe(0)
     closeSync(source)
     expect((await forward.kill()).code).toBe(0)
   },

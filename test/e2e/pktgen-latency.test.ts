@@ -91,7 +91,7 @@ test.each([1, 2])('--latency measures every packet that comes back to %i queues'
 })
 
 describe('round trips through faults', () => {
-  const load = ['--rate', '10kpps', '-d', '0.4', '--flows', '8']
+  const load = ['--rate', '10kpps', '-d', '0.2', '--flows', '8']
 
   test.each([1, 2])('damaged probes are no measurements (%i queues)', async (queues) => {
     const { latency, elapsed, received } = await run(
@@ -200,7 +200,7 @@ describe('on the wire', () => {
       '--rate',
       '20kpps',
       '-d',
-      '2',
+      '1',
       '--json',
     )
     const wire = wireOf(stdout)
@@ -226,7 +226,7 @@ describe('on the wire', () => {
       '--rate',
       '10kpps',
       '-d',
-      '0.5',
+      '0.2',
       '--json',
     )
     expect(wireOf(stdout)).toMatchObject({ unavailable: null, sent: 1, count: 0, lost: 1 })
@@ -234,7 +234,7 @@ describe('on the wire', () => {
 
   test('damage on the way is no measurement', async () => {
     const device = 'virtual:loop,fault=corrupt=1+seed=3'
-    const { stdout } = await ixy('pktgen', device, '--latency', '--rate', '10kpps', '-d', '0.5', '--json')
+    const { stdout } = await ixy('pktgen', device, '--latency', '--rate', '10kpps', '-d', '0.2', '--json')
     expect(wireOf(stdout)).toMatchObject({ count: 0, lost: 1, wireMicroseconds: { max: null } })
   })
 

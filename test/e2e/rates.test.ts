@@ -81,7 +81,7 @@ describe('line rate', () => {
     ['pktgen', ['pktgen', 'virtual:sink', '--size', '1514'], 'tx'],
     ['gen', ['forward', 'virtual:gen,size=1514', 'virtual:sink'], 'rx'],
   ] as const)('is what %s keeps to unless told otherwise', async (_, args, direction) => {
-    const end = await endOf(...args, '-d', '0.5')
+    const end = await endOf(...args, '-d', '0.3')
     const { packets, packetsPerSecond, bitsPerSecond } = end.devices[0][direction]
     expect(end.lineRateLimited).toBe(true)
     expect(packets).toBeGreaterThan(1000)

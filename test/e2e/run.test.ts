@@ -30,7 +30,7 @@ describe('an app of JavaScript', () => {
   })
 
   test('in JSON, per interval and at the end; what has changed adds up to the total', async () => {
-    const args = ['virtual:gen,rate=10kpps', '-d', '1', '-i', '100ms', '--json', '--queues', '2']
+    const args = ['virtual:gen,rate=10kpps', '-d', '0.4', '-i', '100ms', '--json', '--queues', '2']
     const { code, stdout } = await runApp(file, ...args)
     expect(code).toBe(0)
     const [{ app, lineRateLimited }] = objects(stdout, 'end') as unknown as [

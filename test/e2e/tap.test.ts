@@ -41,7 +41,8 @@ function forwardBetween(kind: string): void {
   let tool: Tool
 
   beforeAll(async () => {
-    tool = new Tool(['forward', ...ends.map(({ tap }) => `${kind}${tap}`), '-i', '0.1'])
+    const mode = kind === 'tap:' ? 'poll' : 'adaptive'
+    tool = new Tool(['forward', ...ends.map(({ tap }) => `${kind}${tap}`), '-i', '0.1', '--mode', mode])
     await tool.until(/RX:/)
     for (const { netns, tap, ipv4, ipv6 } of ends) {
       sh('ip', 'netns', 'add', netns)

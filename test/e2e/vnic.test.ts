@@ -97,7 +97,7 @@ test('a source that goes on sending is counted for as long as the run lasts', as
   const socket = file('endless.sock')
   const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=100kpps'])
   await vnic.until(/listening on/, 'stderr')
-  const run = ['forward', `vfio-user:${socket}`, 'virtual:sink', '--duration', '1', '--json', '--quiet']
+  const run = ['forward', `vfio-user:${socket}`, 'virtual:sink', '--duration', '0.5', '--json', '--quiet']
   const { code, stdout } = await ixy(...run)
   expect(code).toBe(0)
   const [end] = objects(stdout, 'end') as { elapsed: number; devices: { rx: { mpps: number } }[] }[]

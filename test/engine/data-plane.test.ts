@@ -10,14 +10,24 @@ import {
   FIRST_MOVED,
   LAST_MOVED,
   OF_WORKER,
+  POLLS,
   TX_PACKETS,
+  USEFUL_POLLS,
 } from '../../src/engine/worker-spec.ts'
+import { Sleeper } from '../../src/engine/sleeper.ts'
 import { MonotonicClock } from '../../src/linux/monotonic.ts'
 
 const BATCH = 64
 
 /** Runs a worker whose steps move `moves` packets each, then nothing `idle` times. */
-function run(moves: readonly number[]): { first: number; last: number; sent: number; times: number[] } {
+function run(moves: readonly number[]): {
+  first: number
+  last: number
+  sent: number
+  polls: number
+  useful: number
+  times: number[]
+} {
   const clock = new MonotonicClock()
   const control = new SharedArrayBuffer(CONTROL_BYTES)
   const counters = new SharedArrayBuffer((COUNTERS + OF_WORKER) * 8)
@@ -43,12 +53,15 @@ function run(moves: readonly number[]): { first: number; last: number; sent: num
     if (times.length === moves.length) orders[COMMAND] = COMMAND_STOP
     return moved
   }
-  new DataPlane({ control, counters }, [port], { step }, () => undefined).run()
+  const sleeper = new Sleeper([], 'poll')
+  new DataPlane({ control, counters }, [port], { step }, () => undefined, { sleeper }).run()
   const published = new Float64Array(counters)
   return {
     first: published[COUNTERS + FIRST_MOVED],
     last: published[COUNTERS + LAST_MOVED],
     sent: published[TX_PACKETS],
+    polls: published[COUNTERS + POLLS],
+    useful: published[COUNTERS + USEFUL_POLLS],
     times,
   }
 }
@@ -66,6 +79,13 @@ test('polls before that find nothing are no part of it', () => {
   const { first, times } = run([...Array.from({ length: 500 }, () => 0), BATCH, 0, BATCH])
   expect(first).toBeGreaterThan(times[499])
   expect(first).toBeLessThanOrEqual(times[500])
+})
+
+test('polls are counted, and those that have moved something', () => {
+  const moves = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? BATCH : 0))
+  const { polls, useful } = run(moves)
+  // The one that finds that the run is to end counts as well.
+  expect([polls, useful]).toEqual([301, 101])
 })
 
 test('of packets that never moved nothing is said', () => {

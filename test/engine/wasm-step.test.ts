@@ -146,11 +146,12 @@ describe.each([
   const counters = new Float64Array(1)
   const context = { ports: [new DataPort(rx, tx)], memory, pools: [1], batchSize: 8, counters }
 
-  function stepOf(parts: Parts): () => number {
+  function make(parts: Parts): ReturnType<typeof makeWasmStep> {
     const module = load(moduleOf(parts))
     if (module === null) throw new Error('the app has no module')
-    return makeWasmStep(module, space, context).step
+    return makeWasmStep(module, space, context)
   }
+  const stepOf = (parts: Parts): (() => number) => make(parts).step
   const imported = (name: string, type: number) => [['ixy-ts', name, FUNCTION(type)]] as const
   const BATCH = 1024
   const CALL = [0x10, 0]
@@ -232,6 +233,24 @@ describe.each([
     expect(refusal(stepOf({ body: [0x00] }))).toMatch(/own\.wasm: unreachable.* IXY_ERR_APP$/)
     expect(refusal(stepOf({ body: [0x42, 1], result: I64 }))).toMatch(/step\(\) returns no i32.*IXY_ERR_APP$/)
     expect(refusal(stepOf({ body: [], result: VOID }))).toMatch(/step\(\) returns no i32.*IXY_ERR_APP$/)
+  })
+
+  test('what it writes behind its memory is found', () => {
+    const store = (at: number): Parts => ({
+      body: [...constant(at), ...constant(1), 0x36, 2, 0, ...constant(0)],
+    })
+    const own = make(store(65532))
+    own.step()
+    own.verify()
+    const other = make(store(65536 + 16))
+    const table = new Uint32Array(space.buffer, 65536 + 16, 1)
+    const before = table[0]
+    other.step()
+    expect(refusal(other.verify)).toMatch(
+      /own\.wasm: it has written to address 65552,.*ends at 65536.*IXY_ERR_APP$/,
+    )
+    table[0] = before
+    other.verify()
   })
 
   test('what it counts is added to the app’s counters', () => {

@@ -89,7 +89,7 @@ function moveBothWays(
   const passes = words.byteOffset
 
   return () => {
-    let sum = 0
+    let sum: number
     try {
       sum = move(passes, 2)
     } catch (error) {

@@ -5,6 +5,7 @@ import { CaptureCounts } from '../../../src/captures/counts.ts'
 import { createRing, Kind, RingConsumer } from '../../../src/captures/frame-ring.ts'
 import type { RxQueue, TxQueue } from '../../../src/driver/device.ts'
 import type { AppSteps } from '../../../src/engine/app.ts'
+import type { FilterProgram } from '../../../src/packet/filter/program.ts'
 import { PacketMemory, packetMemoryBytes } from '../../../src/memory/packets.ts'
 
 const SHIFT = 11
@@ -116,6 +117,25 @@ test('a quota is kept to the packet; what is dropped does not count', () => {
   bench.receive(100)
   expect(bench.counts.totals()).toMatchObject({ received: 200, taken: 70, dropped: 36, afterEnd: 94 })
   expect(bench.steps.done?.()).toBe(true)
+})
+
+test('what the filter keeps out is counted as that, also once a quota is used up', () => {
+  // len >= 61: nothing of this bench; then everything.
+  const filter = (shortest: number): FilterProgram => ({
+    expression: `len >= ${shortest}`,
+    instructions: [
+      { code: 0x80, jt: 0, jf: 0, k: 0 },
+      { code: 0x35, jt: 0, jf: 1, k: shortest },
+      { code: 0x06, jt: 0, jf: 0, k: 1 },
+      { code: 0x06, jt: 0, jf: 0, k: 0 },
+    ],
+  })
+  const none = new Bench({ filter: filter(61) })
+  none.receive(50)
+  expect(none.counts.totals()).toMatchObject({ received: 50, taken: 0, filteredOut: 50, afterEnd: 0 })
+  const all = new Bench({ filter: filter(60), quota: Quota.allocate(7) })
+  all.receive(50)
+  expect(all.counts.totals()).toMatchObject({ received: 50, taken: 7, filteredOut: 0, afterEnd: 43 })
 })
 
 test('a rehearsal that fills the ring leaves nothing behind, and the quota as it was', () => {

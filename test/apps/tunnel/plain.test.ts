@@ -174,3 +174,37 @@ describe.each(KINDS)('%s', (_, ip, flags, maps) => {
     expect([...ids].map((id) => memory.size[id] > 70)).toEqual([true, true, false, true])
   })
 })
+
+test('of two networks whose identifiers end with the same 12 bits, packets of the second are left to the other way', () => {
+  const { a, b } = SIDES[4]
+  const jobs = [
+    [a, b],
+    [b, a],
+  ].map(([local, remote]) =>
+    jobOf({
+      encap: 'vxlan',
+      local,
+      map: ['vlan=9,vni=5', 'vlan=5,vni=4101'].map((map) => `${map},remote=${remote}`),
+    }),
+  )
+  const [here, there] = jobs.map((job) => {
+    const underlay = new Underlay(job.underlay, 1, 2, job.mtu)
+    underlay.learn(0, jobs[1].mac)
+    const headers = new Headers(job, underlay)
+    headers.refresh()
+    const path = makePlainPath(memory, job, headers)
+    path.change(headers, new Uint8Array(12))
+    return path
+  })
+  const ids = memory.batch(4)
+  memory.reset()
+  memory.allocate(0, ids, 4)
+  const frames = [9, 5, 9, 5].map((vlan) => innerFrame(4, { vlan }))
+  ids.forEach((id, i) => put(id, frames[i]))
+  expect(here.enter(ids, 0, 4)).toBe(4)
+  const second = hex(ids[1])
+  expect(there.leave(ids, 0, 4)).toBe(1)
+  expect([hex(ids[0]), hex(ids[1])]).toEqual([Buffer.from(frames[0]).toString('hex'), second])
+  expect(there.leave(ids, 1, 4)).toBe(1)
+  expect(there.leave(ids, 2, 4)).toBe(3)
+})

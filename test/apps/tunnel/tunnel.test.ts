@@ -40,6 +40,10 @@ describe.each(KINDS)('%s', (_, ip, flags) => {
     expect(back).toEqual([])
     expect(a.counted).toEqual({ encapsulated: frames.length, asked: 1, outer_noted: 1 })
     expect(b.counted).toEqual({ decapsulated: frames.length, outer_answered: 1 })
+    // Those that need not wait are counted like those that had to.
+    expect(carry(a, b, ...frames).there).toHaveLength(frames.length)
+    expect(a.counted).toEqual({ encapsulated: 2 * frames.length, asked: 1, outer_noted: 1 })
+    expect(b.counted).toEqual({ decapsulated: 2 * frames.length, outer_answered: 1 })
   })
 
   test('so do the largest, and one more byte is answered with how much fits', () => {

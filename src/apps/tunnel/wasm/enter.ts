@@ -3,7 +3,7 @@ import { SIZE } from '../../../memory/wasm-layout'
 import { FIRST_OF_IP, HEADER, IP_SUM, PLACES, PORTS, SENT_SUM, SPAN, TAG } from '../network-layout'
 import { keyOf, networkOf } from './entering'
 import { Hash, SEED } from './hash'
-import { Any, Copied, Frames, Packets, Summed, Unsummed, Usual } from './kinds'
+import { Any, Copied, Frames, Packets, Summed, Tagged, Unsummed, Usual } from './kinds'
 import { Lanes } from './lanes'
 import {
   bareBytes,
@@ -61,8 +61,10 @@ function runAny(batch: usize, end: usize): usize {
 }
 
 function runOf<Carried>(batch: usize, end: usize): usize {
-  const usual = ipv4 && ethernetBytes === 14 && load<u32>(network, TAG) === 0
-  return usual ? runAt<Carried, Usual>(batch, end) : runAt<Carried, Any>(batch, end)
+  if (!ipv4 || ethernetBytes !== 14) return runAt<Carried, Any>(batch, end)
+  return load<u32>(network, TAG) === 0
+    ? runAt<Carried, Usual>(batch, end)
+    : runAt<Carried, Tagged>(batch, end)
 }
 
 function runAt<Carried, Place>(batch: usize, end: usize): usize {
@@ -76,7 +78,8 @@ function runAt<Carried, Place>(batch: usize, end: usize): usize {
  */
 function run<Carried, Place, Sums>(batch: usize, end: usize): usize {
   const bare: u32 = idof<Carried>() === idof<Packets>() ? 14 : 0
-  const usual = idof<Place>() === idof<Usual>()
+  const tagged = idof<Place>() === idof<Tagged>()
+  const usual = tagged || idof<Place>() === idof<Usual>()
   const summed = idof<Sums>() === idof<Summed>()
   const copied = idof<Sums>() === idof<Copied>()
   const isIpv4 = usual || ipv4
@@ -87,8 +90,8 @@ function run<Carried, Place, Sums>(batch: usize, end: usize): usize {
   const mixedAt = headers & ~15
   const mixed: u32 = 16 - (headers & 15)
   const header = network + HEADER
-  const tagWord: u32 = usual ? 0 : load<u32>(network, TAG)
-  const tag: u32 = usual || tagWord === 0 ? 0 : 4
+  const tagWord = load<u32>(network, TAG)
+  const tag: u32 = tagged || (!usual && tagWord !== 0) ? 4 : 0
   const span = load<u32>(network, SPAN)
   const ipSum = load<u32>(network, IP_SUM)
   const sentSum = load<u32>(network, SENT_SUM)
@@ -112,7 +115,7 @@ function run<Carried, Place, Sums>(batch: usize, end: usize): usize {
     const sizeAt = <usize>SIZE + ((<usize>id) << 1)
     const from = start + tag
     let bytes = <u32>load<u16>(sizeAt) - tag
-    if (!usual && tag !== 0) {
+    if (tag !== 0) {
       if ((load<u32>(start, 12) & 0xff0f_ffff) !== tagWord) return next
     }
     const type = load<u32>(from, 12)

@@ -7,8 +7,9 @@
 export class Frames {}
 export class Packets {}
 
-/** Where that is: over IPv4, and in no VLAN, outside and inside; or wherever. */
+/** Where that is: over IPv4, in no VLAN outside, and in none inside or in one; or wherever. */
 export class Usual {}
+export class Tagged {}
 export class Any {}
 
 /** How it is moved: by vectors, summed up on the way or not; or, what is long, by the machine's own move, which has wider ones. */
