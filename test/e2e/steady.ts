@@ -7,8 +7,8 @@ import { Tool } from './support.ts'
 const SETTLING = 500
 /** What there has to be of the run after that, milliseconds. */
 const ENOUGH = 1000
-/** Seconds of a run; and of one on a machine so busy that little is left of that. */
-const LENGTHS = [4, 15]
+/** Seconds of a run; and of those after one of which a busy machine has left too little. */
+const LENGTHS = [4, 7, 15]
 
 export interface SteadyRun {
   readonly code: number | null
