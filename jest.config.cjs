@@ -26,6 +26,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!chalk/)'],
   // The tests wait a third of their time: one more than there are CPUs keeps all of these busy.
   maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 1,
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   setupFiles: ['<rootDir>/test/quick-starts.ts'],
   setupFilesAfterEnv: ['<rootDir>/test/equality.ts'],
   testTimeout: 30_000,

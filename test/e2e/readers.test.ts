@@ -1,6 +1,7 @@
 /** Whoever reads stdout and stderr may be slow, stopped or gone. */
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { type Ended, Launched, pipe, readUntil, shut, terminal, type, waiting } from './descriptors.ts'
 import { LAUNCHER, objects, temporaryDirectory } from './support.ts'
 
@@ -35,6 +36,15 @@ async function blocked(near: number): Promise<void> {
 const directory = temporaryDirectory()
 
 describe('a reader of stdout that sleeps', () => {
+  const out = `${directory}/out`
+  let pipeline: Promise<{ readonly stderr: string }>
+  // It sleeps while the test before is at work.
+  beforeAll(() => {
+    const run = `'${ixy.join("' '")}' ${FORWARD.join(' ')} --json -d 1 --log-level error`
+    const script = `{ ${run}; echo "exit $?" >&2; } | (sleep 4; cat) > '${out}'`
+    pipeline = promisify(execFile)('sh', ['-c', script], { timeout: 60_000 })
+  })
+
   test('gets everything when it wakes, through a pipe of 4 KiB', async () => {
     const { near, far } = pipe()
     const log = pipe(1 << 16)
@@ -48,11 +58,8 @@ describe('a reader of stdout that sleeps', () => {
     expect((await tool.ended).code).toBe(0)
   })
 
-  test('gets everything in a pipeline of the shell', () => {
-    const out = `${directory}/out`
-    const run = `'${ixy.join("' '")}' ${FORWARD.join(' ')} --json -d 1 --log-level error`
-    const script = `{ ${run}; echo "exit $?" >&2; } | (sleep 4; cat) > '${out}'`
-    const { stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8', timeout: 60_000 })
+  test('gets everything in a pipeline of the shell', async () => {
+    const { stderr } = await pipeline
     expect(stderr).toBe('exit 0\n')
     expect(endOf(readFileSync(out, 'utf8'))).toMatchObject({ reason: 'duration' })
   })
