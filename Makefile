@@ -86,8 +86,9 @@ vm: build
 	@WIRE=$(or $(WIRE),loop) $(NODE) test/guest/run.mjs --vm
 
 # What npm and Debian get. Their own tools, npm pack, tsc and lintian, take most of the time.
+# One after the other: each makes a package from dist/.
 test-package: build
-	@$(BIN)/jest --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- test/packaging
+	@$(BIN)/jest -i --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- test/packaging
 
 # QEMU, a kernel and tools of Debian, once, into .cache/guest: the guest tests fetch them by themselves, test/qtest uses QEMU if it is there
 guest-tree: $(STAMP)
