@@ -1,11 +1,11 @@
 /** What differs from packet to packet besides size and number: addresses, ports, and the checksums over all of it. */
-import type { RecipeField } from '../../driver/recipe.ts'
+import type { PacketChecksum, RecipeField } from '../../driver/recipe.ts'
 import type { PacketMemory } from '../../memory/packets.ts'
 import { write16, write32 } from '../../packet/big-endian.ts'
 import { finishSum } from '../../packet/checksum.ts'
 import { ENTROPY_SHIFT, FIRST_ENTROPY_PORT, GOLDEN } from '../../packet/entropy.ts'
 import type { Share } from './options.ts'
-import type { FramePlan, PacketChecksum } from './templates/frame-plan.ts'
+import type { FramePlan } from './templates/frame-plan.ts'
 
 /** Where a frame has no such thing. */
 const NOWHERE = -1

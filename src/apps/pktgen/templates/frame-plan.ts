@@ -1,4 +1,5 @@
 /** What a stream sends, packet by packet, worked out beforehand: all that is left to do for a packet are additions. */
+import type { PacketChecksum, PacketField, PacketPlan } from '../../../driver/recipe.ts'
 import { read16, read32 } from '../../../packet/big-endian.ts'
 import { type Header, headerBytes, sumOver } from '../../../packet/headers.ts'
 import { buildFrame, type FrameTemplate, headersOf } from '../../../packet/template.ts'
@@ -22,51 +23,14 @@ const FIELDS = [
  * combination comes once before any comes again. `random`: each is drawn anew for every packet, of numbers that depend on the seed
  * and the packet's number only.
  */
-export const ORDERS = ['turn', 'product', 'random'] as const
-export type Order = (typeof ORDERS)[number]
-
-/** Which checksums a field is part of: all of IP and transport, transport alone, or none of both. */
-export type Reach = 'addresses' | 'transport' | 'link'
-
-/** A field that differs from packet to packet: `first`, and the `count - 1` numbers behind it. */
-export interface Field {
-  readonly offset: number
-  /** 2 or 4, big-endian. */
-  readonly bytes: number
-  /** Signed, as `read32` has it. */
-  readonly first: number
-  readonly count: number
-  readonly reach: Reach
-}
-
-/** A checksum that is written into every packet. */
-export interface PacketChecksum {
-  readonly offset: number
-  /** For each template, the sum of what it is over, with zeros in place of fields, sequence number and checksums that are written. */
-  readonly sums: readonly number[]
-}
+export const ORDERS = ['turn', 'product', 'random'] as const satisfies readonly PacketPlan['order'][]
+export type Order = PacketPlan['order']
 
 /**
  * Packet k has the size of turn k mod turns.length, and its fields the values of step k. Can be posted to a worker.
  */
-export interface FramePlan {
-  /** A frame for each size: packet 0, had it that size. */
-  readonly templates: readonly Uint8Array[]
-  /** Indexes into `templates`. */
-  readonly turns: readonly number[]
-  readonly fields: readonly Field[]
-  readonly order: Order
+export interface FramePlan extends PacketPlan {
   readonly seed: number
-  /** Of the innermost IPv4 header, if its addresses differ. */
-  readonly ip: PacketChecksum | null
-  /** Of TCP, ICMP, and UDP with a checksum. `isUdp`: 0 is written as 0xffff. `overAddresses`: IP addresses are part of it. */
-  readonly transport: (PacketChecksum & { readonly isUdp: boolean; readonly overAddresses: boolean }) | null
-  /** ICMP: where the lower 16 bits of the packet's number stand as well. */
-  readonly echoSequence: number | null
-  /** VXLAN: where the source port is that tells flows apart, if there are several. */
-  readonly entropyPort: number | null
-  /** VXLAN over IPv6: the outer UDP checksum. */
-  readonly outer: PacketChecksum | null
 }
 
 /** `sizes` are taken in turn: one size, or IMIX_SIZES. `counts` must fit behind what the template has. */
@@ -134,7 +98,7 @@ function checksumAt(headers: readonly Header[], i: number): number {
   return headerBytes(headers, i) + (headers[i].checksum?.at ?? 0)
 }
 
-function blank(frame: Uint8Array, { offset, bytes }: Pick<Field, 'offset' | 'bytes'>): void {
+function blank(frame: Uint8Array, { offset, bytes }: Pick<PacketField, 'offset' | 'bytes'>): void {
   frame.fill(0, offset, offset + bytes)
 }
 
@@ -145,13 +109,13 @@ function fieldOf(
   link: number,
   count: number,
   frame: Uint8Array,
-): Field {
+): PacketField {
   const last = headers.length - 1
   const ip = headerBytes(headers, last - 1)
   const transport = headerBytes(headers, last)
   const ethernet = headerBytes(headers, link)
   const ipv4 = headers[last - 1].kind === 'ipv4'
-  const places: Record<FieldName, Omit<Field, 'first' | 'count'>> = {
+  const places: Record<FieldName, Omit<PacketField, 'first' | 'count'>> = {
     sourceIp: { offset: ip + (ipv4 ? 12 : 20), bytes: 4, reach: 'addresses' },
     destinationIp: { offset: ip + (ipv4 ? 16 : 36), bytes: 4, reach: 'addresses' },
     sourcePort: { offset: transport, bytes: 2, reach: 'transport' },
