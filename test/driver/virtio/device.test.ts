@@ -44,6 +44,21 @@ describe.each(VARIANTS)('$name', (variant) => {
     expect(bench.breaches).toEqual([])
   })
 
+  test('packets of two pools that come back together are counted once, and free again', () => {
+    started(variant)
+    const { card, memory } = bench
+    card.receive(0, frame(60, 1))
+    const [received] = bench.take().ids
+    const own = new Int32Array(1)
+    memory.allocate(1, own, 1)
+    memory.size[own[0]] = 100
+    bench.transmit(Int32Array.of(received, own[0]))
+    card.send(0)
+    expect(bench.pairs[0].tx.pending()).toBe(0)
+    expect(bench.device.statistics()).toMatchObject({ txPackets: 2, txBytes: 160 })
+    expect(memory.available(1)).toBe(512)
+  })
+
   test('goes round the rings many times, in batches of all sizes, without loss', () => {
     started(variant)
     const [{ rx, tx }] = bench.pairs
