@@ -34,9 +34,6 @@ test('rfc2544 measures a loop with a capacity, and its counts are those of the w
 })
 
 test('what rfc2544 can’t do is said before a device is touched', async () => {
-  const { code, stderr } = await ixy('rfc2544', 'virtual:loop', '--frame-sizes', '64,1519')
-  expect(code).toBe(2)
-  expect(stderr).toMatch(/--frame-sizes 1519 is not valid; give at most 1518 with --mtu 1500/)
   const both = await ixy('rfc2544', 'virtual:loop', '--bidirectional')
   expect(both.code).toBe(2)
   expect(both.stderr).toMatch(/--bidirectional needs two devices/)
