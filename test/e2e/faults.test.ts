@@ -28,7 +28,7 @@ test.each(['ts', 'wasm'])(
       'virtual:gen',
       'virtual:gen',
       '--duration',
-      '0.5',
+      '0.3',
       '--backend',
       backend,
     )
@@ -80,7 +80,7 @@ test('duplicates, reordering and corruption are each seen for what they are', as
 
 test('a link that flaps is reported, survived, and traffic resumes', async () => {
   const tool = new Tool([
-    ...['forward', '--json', '-i', '0.2'],
+    ...['forward', '--json', '-i', '0.2', '--mode', 'interrupt'],
     ...['virtual:gen,rate=50kpps,fault=linkflap=500ms', 'virtual:sink'],
   ])
   await tool.until(/"event":"link".*"up":false/)
@@ -102,7 +102,7 @@ test('what nobody could take when the other link went down is lost, and each fra
     'virtual:gen,rate=50kpps',
     'virtual:sink,fault=linkflap=200ms/60s',
     '--duration',
-    '1',
+    '0.6',
   )
   expect(code).toBe(0)
   const end = endOf(stdout)

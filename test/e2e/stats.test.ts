@@ -22,7 +22,9 @@ test('nothing to show: a line on stderr, exit 3', async () => {
 test('follows a forward and a pktgen at once, in text and in JSON, and no dead one', async () => {
   const forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink', ...WATCHED], { env })
   const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '20kpps', '-i', '0.1'], { env })
-  const killed = new Tool(['pktgen', 'virtual:record=/dev/null', '--rate', '1kpps', '-i', '0.1'], { env })
+  const killed = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:record=/dev/null', ...WATCHED], {
+    env,
+  })
   await Promise.all([forward.until(/RX:/), pktgen.until(/TX:/), killed.until(/TX:/)])
   await killed.kill('SIGKILL')
 
