@@ -80,7 +80,7 @@ test('duplicates, reordering and corruption are each seen for what they are', as
 
 test('a link that flaps is reported, survived, and traffic resumes', async () => {
   const tool = new Tool([
-    ...['forward', '--json', '-i', '0.2', '--mode', 'interrupt'],
+    ...['forward', '--json', '-i', '0.2'],
     ...['virtual:gen,rate=50kpps,fault=linkflap=500ms', 'virtual:sink'],
   ])
   await tool.until(/"event":"link".*"up":false/)

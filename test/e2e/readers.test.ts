@@ -143,7 +143,7 @@ describe('a stderr that nobody reads', () => {
       'forward',
       'virtual:gen,rate=1kpps,fault=linkflap=100ms',
       'virtual:sink',
-      ...['--json', '-i', '0.1', '--mode', 'interrupt'],
+      ...['--json', '-i', '0.1'],
     ]
     const tool = new Launched([...ixy, ...flood], ['ignore', out.far, far])
     let links = 0
