@@ -29,8 +29,8 @@ test('follows a forward and a pktgen at once, in text and in JSON, and no dead o
   await killed.kill('SIGKILL')
 
   const [text, json] = await Promise.all([
-    new Tool(['stats', '-i', '0.2', '--duration', '0.6'], { env }).end(),
-    new Tool(['stats', '--json', '-i', '0.2', '--duration', '0.6', 'virtual:gen,rate=10kpps'], { env }).end(),
+    new Tool(['stats', '-i', '0.1', '--duration', '0.3'], { env }).end(),
+    new Tool(['stats', '--json', '-i', '0.1', '--duration', '0.3', 'virtual:gen,rate=10kpps'], { env }).end(),
   ])
   expect(text.code).toBe(0)
   expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s (0\.01 Mpps|[\d.]+ kpps)/)
