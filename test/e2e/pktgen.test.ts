@@ -22,10 +22,10 @@ describe('pktgen into a capture', () => {
     })
     const frames = readCapture(plain)
     expect(frames.length).toBe(10000)
-    frames.forEach((frame, i) => {
-      expect(frame.length).toBe(60)
-      expect(new DataView(frame.buffer, frame.byteOffset).getUint32(56, true)).toBe(i)
-    })
+    expect(new Set(frames.map(({ length }) => length))).toEqual(new Set([60]))
+    // One expect() for each would take longer than the run.
+    const numbers = frames.map((frame) => new DataView(frame.buffer, frame.byteOffset).getUint32(56, true))
+    expect(numbers.findIndex((number, i) => number !== i)).toBe(-1)
   })
 
   test('sends flows in turn, tagged, of the size asked for', async () => {
@@ -63,7 +63,6 @@ describe('pktgen into a capture', () => {
     )
     const [sent, recorded] = [readCapture(input), readCapture(output)]
     expect(recorded.length).toBe(25000)
-    // One expect() for each would take longer than the run.
     expect(recorded.findIndex((frame, i) => Buffer.compare(frame, sent[i % sent.length]) !== 0)).toBe(-1)
   })
 })
