@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { allocateBytes, type Bytes, copyBytes } from '../../../src/packet/bytes.ts'
+import { Burst } from '../../../src/vnic/burst.ts'
+import { sharedSpace } from '../../../src/vnic/space.ts'
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
-import { encodeGenerator, frameCheck } from '../../../src/vnic/wires/test-frame.ts'
+import { buildTestFrame, encodeGenerator, frameCheck } from '../../../src/vnic/wires/test-frame.ts'
 import {
   IDENTITY,
   IDENTITY_END,
@@ -42,6 +44,24 @@ test('what arrives once and in order is received, the rest is lost', () => {
   for (let i = 0; i < 90; i++) expect(receive(i)).toBe(true)
   expect(tally()).toEqual({ sent: 100, received: 90, lost: 10, ...clean })
   expect(ledger.outstanding()).toBe(10)
+})
+
+test('each frame of a burst is booked once, whatever stands beside it', () => {
+  const { ledger, frames, tally } = traffic(4)
+  const [a, b, c, d] = frames
+  const [short, zeros, foreign] = [someFrame(1, 59), allocateBytes(60), buildTestFrame(0x4321, 0, 60, 0)]
+  const burst = new Burst()
+  const space = sharedSpace()
+  const all = [a, a, b, foreign, short, zeros, c, c, d]
+  burst.count = all.length
+  all.forEach((frame, i) => {
+    burst.offsets[i] = space.take(64)
+    burst.lengths[i] = frame.u8.length
+    copyBytes(frame, 0, space.bytes, burst.offsets[i], frame.u8.length)
+  })
+  burst.lengths[4] = 59
+  expect(ledger.receiveBurst(burst)).toBe(3)
+  expect(tally()).toEqual({ sent: 4, received: 4, lost: 0, ...clean, duplicated: 2 })
 })
 
 test('a gap is loss, not reordering', () => {
