@@ -22,7 +22,7 @@ import {
   type WorkerSpec,
 } from '../engine/worker-spec.ts'
 import { IxyError } from '../errors.ts'
-import { allowInlining, compileLate } from '../inlining.ts'
+import { allowInlining } from '../inlining.ts'
 import { pinThread } from '../linux/affinity.ts'
 import { Ledger } from '../memory/checked/ledger.ts'
 import { checkedMemory } from '../memory/checked/memory.ts'
@@ -58,7 +58,6 @@ async function findApp({ name, file }: WorkerSpec['app']): Promise<App> {
 async function main(spec: WorkerSpec): Promise<void> {
   // By now the other threads of this process have loaded as well.
   allowInlining()
-  compileLate()
   if (spec.cpu !== null) pinThread([spec.cpu])
   const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
   const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
