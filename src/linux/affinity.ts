@@ -77,6 +77,9 @@ function runnable(): number {
 }
 
 const allowed = new Uint8Array(SET_BYTES)
+/** Milliseconds from one look for an idle CPU to the next: two threads that take turns have some ten thousand a second. */
+const LOOK_EVERY = 1
+let nextLook = 0
 
 /**
  * Leaves the CPU that the calling thread is on to another that could run there, if it may run on others and one of these has nothing
@@ -84,6 +87,9 @@ const allowed = new Uint8Array(SET_BYTES)
  * the thread has moved.
  */
 export function leaveCpu(): boolean {
+  const now = performance.now()
+  if (now < nextLook) return false
+  nextLook = now + LOOK_EVERY
   if (libcGet(0, SET_BYTES, allowed) < 0) return false
   let count = 0
   for (let i = 0; i < SET_BYTES; i++) for (let bits = allowed[i]; bits !== 0; bits &= bits - 1) count++
