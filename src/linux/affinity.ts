@@ -56,8 +56,8 @@ const SPACE = 0x20
 const ZERO = 0x30
 const NINE = 0x39
 
-/** How many threads run or could run, this one included; Infinity if the system doesn't say. */
-function runnable(): number {
+/** How many threads of the system run or could run, this one included; Infinity if it doesn't say. */
+export function runnableThreads(): number {
   let bytes: number
   try {
     const fd = open(LOAD_FILE, O_RDONLY)
@@ -84,9 +84,9 @@ let nextLook = 0
 /**
  * Leaves the CPU that the calling thread is on to another that could run there, if it may run on others and one of these has nothing
  * to do. The scheduler doesn't part two threads that wake each other on one CPU: each waits for it but for moments. Returns true if
- * the thread has moved.
+ * the thread has moved, false too if this was asked less than a millisecond ago.
  */
-export function leaveCpu(): boolean {
+export function leaveCpu(runnable = runnableThreads): boolean {
   const now = performance.now()
   if (now < nextLook) return false
   nextLook = now + LOOK_EVERY
