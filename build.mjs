@@ -13,24 +13,49 @@ const named = process.argv.slice(2)
 
 const outdir = process.env.OUTDIR ?? 'dist'
 
-/**
- * Modules of Node.js that take it milliseconds to load, in each thread, and that most threads have no use for: loaded when they
- * are first asked for something.
- */
-const lazyModules = {
-  name: 'lazy',
+/** What takes milliseconds to load, in each thread, and is of no use to most of them: loaded when it is first asked for something. */
+const LATE = /^(node:(child_process|crypto|http|net|zlib)|chalk|pino|pino-pretty|yaml)$/
+const lateModules = {
+  name: 'late',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:(child_process|crypto|http|net|zlib)$/ }, ({ path, namespace }) =>
-      namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
-    )
+    onResolve({ filter: LATE }, ({ path, namespace }) => {
+      if (namespace !== 'late') return { path, namespace: 'late' }
+      return path.startsWith('node:') ? { path, external: true } : undefined
+    })
     // esbuild keeps the prototype of what it makes a namespace of, and asks at once whether it is an ES module.
-    onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
+    onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
       contents: `module.exports = Object.create(
         new Proxy({}, { get: (_, name) => name === '__esModule' ? undefined : require('${path}')[name] }))`,
+      loader: 'js',
+      resolveDir: process.cwd(),
+    }))
+  },
+}
+
+/**
+ * koffi's own entry finds out which of its binaries this system needs, in JavaScript that V8 compiles anew in each thread: that takes
+ * five times as long as to load the binary. It is asked where that isn't where it should be.
+ */
+const koffiBinary = {
+  name: 'koffi',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^koffi$/ }, ({ path, namespace }) =>
+      namespace === 'koffi' ? { path, external: true } : { path, namespace: 'koffi' },
+    )
+    onLoad({ filter: /.*/, namespace: 'koffi' }, () => ({
+      contents: `
+        const { arch } = process
+        let binary
+        try {
+          if (!require('node:fs').existsSync('/lib/ld-musl-' + (arch === 'x64' ? 'x86_64' : 'aarch64') + '.so.1'))
+            binary = require('@koromix/koffi-linux-' + arch + '/linux_' + arch + '/koffi.node')
+        } catch {}
+        module.exports = binary ?? require('koffi')`,
       loader: 'js',
     }))
   },
 }
+
 const { metafile } = await build({
   entryPoints:
     named.length > 0
@@ -50,8 +75,7 @@ const { metafile } = await build({
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  external: ['koffi'],
-  plugins: [esbuildPlugin, lazyModules],
+  plugins: [esbuildPlugin, lateModules, koffiBinary],
   sourcemap: true,
   legalComments: 'none',
   metafile: true,

@@ -1,7 +1,6 @@
 /** Holds what the tool prints with --json against docs/events.schema.json. */
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020'
+import type Ajv2020 from 'ajv/dist/2020'
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020'
 
 interface Schema {
   readonly $id: string
@@ -9,17 +8,16 @@ interface Schema {
   readonly $defs: Readonly<Record<string, unknown>>
 }
 
-export const SCHEMA = JSON.parse(
-  readFileSync(path.join(__dirname, '../docs/events.schema.json'), 'utf8'),
-) as Schema
+// Not as jest loads it.
+const load = process.getBuiltinModule('node:module').createRequire(__filename)
+const { schema, ajv } = load('./event-schema.cjs') as { readonly schema: Schema; readonly ajv: Ajv2020 }
 
-let ajv: Ajv2020 | undefined
+export const SCHEMA = schema
 
 /** The schema of one event alone, whose errors say more than those of all together; null if there is no such event. */
 function validatorOf(event: unknown): ValidateFunction | null {
   const found = SCHEMA.oneOf.find(({ $ref }) => $ref === `#/$defs/${String(event)}`)
   if (found === undefined) return null
-  ajv ??= new Ajv2020({ schemas: [SCHEMA], allowUnionTypes: true, strict: true, strictRequired: false })
   return ajv.getSchema(`${SCHEMA.$id}${found.$ref}`) ?? null
 }
 

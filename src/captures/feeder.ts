@@ -93,7 +93,7 @@ class Feeder {
     const whole = ring.holdsAll()
     const empty = reader.frames === 0
     const flags = (whole ? Flag.WHOLE : 0) | (empty ? Flag.EMPTY : 0)
-    while (!ring.mark(Kind.ROUND_END, flags, reader.skipped - this.skipped)) this.waitForRoom(reader)
+    while (!ring.mark(Kind.ROUND_END, flags, 0)) this.waitForRoom(reader)
     ring.publish()
     return whole || empty || spec.repeat === 1
   }

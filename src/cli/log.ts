@@ -4,13 +4,13 @@
  *
  * A stderr that nobody reads holds up nothing: lines wait in memory up to a limit; more are dropped and counted.
  */
-import pino from 'pino'
+import { type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import { stderr } from './output/outlet.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
-export type Log = pino.Logger
+export type Log = Logger
 
 /** Bytes of log that may wait for whoever reads stderr. */
 const BACKLOG = 1 << 20

@@ -40,21 +40,25 @@ export class LinuxError extends IxyError {
   }
 }
 
-const ERRORS = new Map<number, readonly [string, string]>()
-const DESCRIPTIONS = new Map<string, string>()
-for (const [number, [name, description]] of getSystemErrorMap()) {
-  ERRORS.set(-number, [name, description])
-  DESCRIPTIONS.set(name, description)
+/** Names and descriptions by number and by name, as Node.js has them. Made when the first call has failed: most runs need none. */
+let errors: ReturnType<typeof readErrors> | undefined
+
+function readErrors(): { byNumber: Map<number, string>; descriptions: Map<string, string> } {
+  const all = [...getSystemErrorMap()]
+  return {
+    byNumber: new Map(all.map(([number, [name]]) => [-number, name])),
+    descriptions: new Map(all.map(([, [name, description]]) => [name, description])),
+  }
 }
 
 function describe(errno: string): string {
-  return DESCRIPTIONS.get(errno) ?? 'unknown error'
+  return (errors ??= readErrors()).descriptions.get(errno) ?? 'unknown error'
 }
 
 /** Name of the error the calling thread's last call ended with. */
 export function lastErrno(): string {
   const number = koffi.errno()
-  return ERRORS.get(number)?.[0] ?? koffiName(number)
+  return (errors ??= readErrors()).byNumber.get(number) ?? koffiName(number)
 }
 
 /** Its number. Allocates nothing. */

@@ -3,14 +3,14 @@ import inspector from 'node:inspector'
 import { serveParent } from './child.ts'
 
 // SIGUSR1 opens a debugger, for whoever may connect to it, and the other two kill. The command line has closed one too, see bin/ixy-ts.
-for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const) process.on(signal, () => undefined)
+;['SIGUSR1', 'SIGUSR2', 'SIGALRM'].forEach((signal) => process.on(signal, () => undefined))
 if (!(process.env['NODE_OPTIONS'] ?? '').includes('--inspect')) {
   const close = (): void => {
     if (inspector.url() !== undefined) inspector.close()
   }
   close()
   // One that came before opens it within the next moments.
-  for (const delay of [0, 50, 200, 1000]) setTimeout(close, delay).unref()
+  ;[0, 50, 200, 1000].forEach((delay) => setTimeout(close, delay).unref())
 }
 if (process.send === undefined) {
   process.stderr.write('ixy-ts: this is a part of ixy-ts; see ixy-ts vnic --help [IXY_ERR_USAGE]\n')

@@ -1,5 +1,5 @@
 /** Wrong uses that are noticed before anything is touched. What starts a process for it is in test/e2e/wrong-use.test.ts. */
-import { symlinkSync } from 'node:fs'
+import { existsSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { CommanderError } from 'commander'
 import { failureLine } from '../../src/cli/failure.ts'
@@ -7,7 +7,7 @@ import { createProgram } from '../../src/cli/program.ts'
 import { asUsageError } from '../../src/cli/usage.ts'
 import { type IxyError, asIxyError } from '../../src/errors.ts'
 import { writeCapture } from '../e2e/captures.ts'
-import { temporaryDirectory } from '../e2e/support.ts'
+import { describeIf, missing, temporaryDirectory } from '../e2e/support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -106,6 +106,44 @@ describe('a wrong command line', () => {
     ['vnic without a wire', ['vnic', 'a.sock'], /a wire is missing; give --wire/],
     ['a cable and a wire', ['vnic', 'a.sock', 'b.sock', '--wire', 'gen'], /goes with one socket/],
     ['one socket twice', ['vnic', 'a.sock', './a.sock'], /two different sockets/],
+    ...['101%', '12Gbit', '20Mpps'].map((rate): [string, string[], RegExp] => [
+      `rate ${rate}, above the link`,
+      ['pktgen', 'virtual:sink', '--rate', rate],
+      /is more than the link carries: 14\.88 Mpps of 60 bytes at 10000 Mbit\/s; give at most 100%, or max/,
+    ]),
+    [
+      'round trips not measured',
+      ['pktgen', 'virtual:loop', '--expect-latency', 'p99=1s'],
+      /give --latency as well/,
+    ],
+    ...(
+      [
+        ['p98=1s', /give one of p50, p90/],
+        ['max', /and a time, as in p99=50us/],
+        ['max=1week', /--expect-latency max=1week is not valid; give a time/],
+      ] as const
+    ).map(([value, message]): [string, string[], RegExp] => [
+      `round trips of ${value}`,
+      ['pktgen', 'virtual:loop', '--latency', '--expect-latency', value],
+      message,
+    ]),
+    [
+      'frames too long for a trial',
+      ['rfc2544', 'virtual:loop', '--frame-sizes', '64,1519'],
+      /--frame-sizes 1519 is not valid; give at most 1518 with --mtu 1500/,
+    ],
+    ...(
+      [
+        ['nosuchuser', /knows no user of that name/],
+        ['4000000000', /give uid:gid/],
+        ['root', /is root/],
+        ['0:5', /is root/],
+      ] as const
+    ).map(([user, message]): [string, string[], RegExp] => [
+      `user ${user}`,
+      ['vnic', file('n.sock'), '--wire', 'sink', '--user', user],
+      message,
+    ]),
     ['unknown device for stats', ['stats', 'eth0'], /'eth0' is not a device; use a PCI address/],
   ])('%s', expectRefusal)
 })
@@ -121,6 +159,12 @@ describe('devices and wires', () => {
     ['interface name', ['forward', 'eth0', 'eth1'], /'eth0' is not a device/],
     ['the same card', ['forward', 'ff:1f.6', '0000:ff:1f.6'], /the same device; give two different/],
     ['the same TAP', ['forward', 'virtual:tap=x', 'virtual:tap=x'], /the same device/],
+    [
+      'one stdout for two',
+      ['forward', 'virtual:record=-', 'virtual:record=/dev/stdout'],
+      /use the same file/,
+    ],
+    ['one stdin for two', ['forward', 'virtual:replay=-', 'virtual:replay=/dev/stdin'], /use the same file/],
     ['the same output', ['forward', 'virtual:record=x', 'virtual:record=./x'], /use the same file/],
     [
       'an output that is an input',
@@ -137,5 +181,37 @@ describe('devices and wires', () => {
     ['option of another wire', ['forward', 'virtual:gen,repeat=2', 'virtual:gen'], /'repeat=2' is neither/],
     ['number in a wire', ['forward', 'virtual:gen,count=0', 'virtual:gen'], /count=/],
     ['unknown fault', ['forward', 'virtual:gen,fault=frob=1', 'virtual:gen'], /frob/],
+  ])('%s', expectRefusal)
+})
+
+describe('capture', () => {
+  test.each<[string[], RegExp]>([
+    [['-P'], /-w <file>/],
+    [['-w', '/dev/null', '-b', 'packets:3'], /-w <file>/],
+    [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
+    [['-w', '-', '-b', 'packets:3'], /-w <file>/],
+    [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],
+    [['-w', 'x', '-f', 'udp', 'tcp'], /one of them/],
+  ])('%j', (options, message) => expectRefusal('', ['capture', 'virtual:sink', ...options], message))
+
+  test('extcap with what is no FIFO, which is not made', async () => {
+    const none = file('none')
+    const argv = ['extcap', '--capture', '--extcap-interface', 'ixy-ts', '--fifo', none]
+    await expectRefusal('', argv, /none is no FIFO.*IXY_ERR_FILE/)
+    expect(existsSync(none)).toBe(false)
+  })
+})
+
+describeIf(missing({ libpcap: true }), 'a filter that makes no sense', () => {
+  const nonsense =
+    /^filter 'tcp prot 80': can't parse filter expression: syntax error; .*man pcap-filter.*\[IXY_ERR_USAGE\]$/
+
+  test.each<[string, string[], RegExp]>([
+    ['of forward', ['forward', '--filter', 'tcp prot 80', 'virtual:sink', 'virtual:sink'], nonsense],
+    [
+      'of a wire',
+      ['forward', 'virtual:sink', `virtual:record=${file('never.pcap')},filter=tcp prot 80`],
+      nonsense,
+    ],
   ])('%s', expectRefusal)
 })

@@ -293,15 +293,10 @@ test('a disk that is full is a failure of the run', async () => {
   expect(toldBy(stdout).captured).toBe(0)
 })
 
+// Other wrong uses are refused in one process: test/cli/wrong-use.test.ts.
 test.each([
   [['-w', '/no/such/folder/x'], /create its folder/],
-  [['-P'], /-w <file>/],
   [['-w', ''], /name a file/],
-  [['-w', '/dev/null', '-b', 'packets:3'], /-w <file>/],
-  [['-w', 'x', '-b', 'files:3'], /-b filesize:/],
-  [['-w', '-', '-b', 'packets:3'], /-w <file>/],
-  [['-w', 'x', '-a', 'foo:3'], /duration:<time>/],
-  [['-w', 'x', '-f', 'udp', 'tcp'], /one of them/],
 ])('%j is refused', async (options, fix) => {
   const { code, stderr } = await ixy('capture', 'virtual:sink', ...options)
   expect(code).toBe(2)

@@ -204,17 +204,6 @@ describe('pipes', () => {
       unwritten: 100,
     })
   })
-
-  test('two users of one stream are refused', async () => {
-    for (const wires of [
-      ['virtual:record=-', 'virtual:record=/dev/stdout'],
-      ['virtual:replay=-', 'virtual:replay=/dev/stdin'],
-    ]) {
-      const { code, stderr } = await ixy('forward', ...wires)
-      expect(code).toBe(2)
-      expect(stderr).toMatch(/use the same file/)
-    }
-  })
 })
 
 describe('what is recorded', () => {

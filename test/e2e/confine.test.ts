@@ -317,14 +317,3 @@ describeIf(missing({ root: true }) ?? nodeObstacle(), 'another user', () => {
     expect(code).toBe(2)
   })
 })
-
-test.each([
-  ['nosuchuser', /knows no user of that name/],
-  ['4000000000', /give uid:gid/],
-  ['root', /is root/],
-  ['0:5', /is root/],
-])('--user %s', async (user, message) => {
-  const { code, stderr } = await ixy('vnic', path.join(directory, 'n.sock'), '--wire', 'sink', '--user', user)
-  expect(stderr).toMatch(message)
-  expect(code).toBe(2)
-})

@@ -2,7 +2,7 @@
  * Every example of --help, README.md and docs/ works as printed: those without sudo as an ordinary user, those with it as
  * root in a network namespace, but for those that name a PCI function: they are understood, and fail for want of it. What would run for ever or for minutes runs for a moment.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeApp } from './apps.ts'
@@ -10,6 +10,8 @@ import { writeCapture } from './captures.ts'
 import { type Example, appCalled, commands, findExamples, help } from './examples.ts'
 import { end, interval, ndjson, start as startOf } from '../cli/report/runs.ts'
 import { describeIf, missing, sh, temporaryDirectory, testIf } from './support.ts'
+import { makeInterface, startBackEnd } from './example-peers.ts'
+import { WRAPPER } from './example-wrapper.ts'
 import { NO_TYPESCRIPT, typescriptNode } from './typescript-node.ts'
 import { ORDINARY_USER, copyPackage, nodeObstacle } from './unpacked.ts'
 
@@ -22,45 +24,26 @@ const PCI = /\b(?:0000:)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b)/g
 
 const [, CPUS] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['', '0']
 
-/** Stands for ixy-ts: bounds its time, asks for CPUs that are here, and for no rate or latency of a machine that runs other tests. */
-const WRAPPER = `#!/bin/sh
-bounded= previous= command=$1
-shift
-for argument; do
-  shift
-  case $previous in
-    -d | --duration) argument=$IXY_SECONDS bounded=1 ;;
-    --expect-mpps) argument=0.000001 ;;
-    --expect-latency) argument=\${argument%%=*}=60s ;;
-    --cpus) argument=$IXY_CPUS ;;
-  esac
-  previous=$argument
-  set -- "$@" "$argument"
-done
-case " $IXY_BOUNDED " in
-  *" $command "*) [ "$bounded" ] || set -- -d "$IXY_SECONDS" "$@" ;;
-esac
-exec "$IXY_NODE" "$IXY_LAUNCHER" "$command" "$@"
-`
-
 /** What the command line needs besides ixy-ts. */
 function programs({ command }: Example): string[] {
-  const piped = [...command.matchAll(/\| *([\w-]+)/g)]
+  const piped = [...command.matchAll(/(?:\||<\() *([\w-]+)/g)]
     .map(([, name]) => name)
     .filter((name) => name !== 'ixy-ts')
+  if (command.includes('<(')) piped.push('bash')
   return /^jq /m.test(command) ? [...piped, 'jq'] : piped
 }
 
 const isPci = (command: string): boolean => command.search(PCI) >= 0
-const needsRoot = (command: string): boolean => command.startsWith('sudo ') && !isPci(command)
+/** The name of an interface of a machine's own. */
+const interfaceIn = (command: string): string | undefined => /\beth\d\b/.exec(command)?.[0]
+const needsRoot = (command: string): boolean =>
+  (command.startsWith('sudo ') && !isPci(command)) || interfaceIn(command) !== undefined
 /** It has a filter in tcpdump's language: as an option, of a wire, or as the last words of capture. */
 const filters = (command: string): boolean =>
   /--filter |filter=|\bcapture .* (udp|tcp|icmp|arp|port|host)\b/.test(command)
 const runsTypescript = (command: string): boolean => /\brun \S+\.ts\b/.test(command)
 const typescript = typescriptNode()
 const obstacle = (example: Example): string | null => {
-  if (/\beth\d/.test(example.command)) return "an example with the machine's own interface"
-  if (/\bvhost-user:/.test(example.command)) return 'an example with a back end that runs already'
   if (runsTypescript(example.command) && typescript === null) return NO_TYPESCRIPT
   const libpcap = filters(example.command)
   return missing(
@@ -94,8 +77,12 @@ describeIf(nodeObstacle(), 'examples', () => {
     }
   }, DEADLINE)
   afterAll(() => {
-    for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+    for (const child of running) endGroup(child)
   })
+
+  function endGroup({ pid }: ChildProcess): void {
+    if (pid !== undefined) spawnSync('kill', ['-KILL', '--', `-${pid}`])
+  }
 
   /** A folder for one example, with the files it reads. */
   function folderFor(text: string): string {
@@ -140,8 +127,9 @@ describeIf(nodeObstacle(), 'examples', () => {
 
   function start(command: string, folder: string, how: How = {}) {
     const { netns, seconds = SECONDS, runs = path.join(folder, 'run') } = how
-    const line = command.replaceAll(PCI, ABSENT)
-    const [program, ...args] = netns === undefined ? ['sh'] : ['ip', 'netns', 'exec', netns, 'sh']
+    const line = command.replaceAll(PCI, ABSENT).replaceAll('vhost-user:/tmp/', `vhost-user:${folder}/`)
+    const shell = line.includes('<(') ? 'bash' : 'sh'
+    const [program, ...args] = netns === undefined ? [shell] : ['ip', 'netns', 'exec', netns, shell]
     const child = spawn(program, [...args, '-c', line], {
       ...(netns === undefined ? ORDINARY_USER : {}),
       cwd: folder,
@@ -170,6 +158,8 @@ describeIf(nodeObstacle(), 'examples', () => {
         for (const look of waiting) look()
       })
     }
+    // What feeds it may go on, and keep its stderr open.
+    if (shell === 'bash') child.on('exit', () => endGroup(child))
     const end = new Promise<Ended>((resolve) => {
       child.on('close', (code) => {
         running.delete(child)
@@ -216,10 +206,17 @@ describeIf(nodeObstacle(), 'examples', () => {
     // One that asks for no device is content with the run that is there for all of them.
     if (/\bixy-ts stats\b(?!.* virtual:)/.test(command))
       return problemOf(await start(command, folder, { runs: await watched() }).end)
+    const [, socket] = /\bvhost-user:\/tmp\/([^\s,]+)/.exec(command) ?? []
+    if (socket !== undefined) {
+      const backEnd = await startBackEnd(path.join(folder, socket))
+      return problemIn(example, folder).finally(() => backEnd.disconnect())
+    }
     if (!needsRoot(command)) return problemIn(example, folder)
     const netns = `ixy-examples-${process.pid}-${path.basename(folder)}`
     sh('ip', 'netns', 'add', netns)
     try {
+      const name = interfaceIn(command)
+      if (name !== undefined) makeInterface(netns, name)
       return await problemIn(example, folder, netns)
     } finally {
       sh('ip', 'netns', 'delete', netns)

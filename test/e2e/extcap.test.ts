@@ -63,14 +63,6 @@ describeIf(missing({ programs: ['tshark'] }) ?? readable(), 'tshark', () => {
   })
 })
 
-test('what is no FIFO is refused, and not made', async () => {
-  const args = ['extcap', '--capture', '--extcap-interface', 'ixy-ts', '--fifo', path.join(directory, 'none')]
-  const { code, stderr } = await ixy(...args)
-  expect(code).toBe(2)
-  expect(stderr).toMatch(/none is no FIFO.*IXY_ERR_FILE/)
-  expect(existsSync(path.join(directory, 'none'))).toBe(false)
-})
-
 testIf(
   missing({ libpcap: true }),
   'a filter that is none is complained of, one that is one is not',

@@ -28,7 +28,7 @@ test.each(['ts', 'wasm'])(
       'virtual:gen',
       'virtual:gen',
       '--duration',
-      '0.5',
+      '0.3',
       '--backend',
       backend,
     )
@@ -102,7 +102,7 @@ test('what nobody could take when the other link went down is lost, and each fra
     'virtual:gen,rate=50kpps',
     'virtual:sink,fault=linkflap=200ms/60s',
     '--duration',
-    '1',
+    '0.6',
   )
   expect(code).toBe(0)
   const end = endOf(stdout)

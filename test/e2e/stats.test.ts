@@ -22,13 +22,15 @@ test('nothing to show: a line on stderr, exit 3', async () => {
 test('follows a forward and a pktgen at once, in text and in JSON, and no dead one', async () => {
   const forward = new Tool(['forward', 'virtual:gen,rate=10kpps', 'virtual:sink', ...WATCHED], { env })
   const pktgen = new Tool(['pktgen', 'virtual:sink', '--rate', '20kpps', '-i', '0.1'], { env })
-  const killed = new Tool(['pktgen', 'virtual:record=/dev/null', '--rate', '1kpps', '-i', '0.1'], { env })
+  const killed = new Tool(['forward', 'virtual:gen,rate=1kpps', 'virtual:record=/dev/null', ...WATCHED], {
+    env,
+  })
   await Promise.all([forward.until(/RX:/), pktgen.until(/TX:/), killed.until(/TX:/)])
   await killed.kill('SIGKILL')
 
   const [text, json] = await Promise.all([
-    new Tool(['stats', '-i', '0.2', '--duration', '0.6'], { env }).end(),
-    new Tool(['stats', '--json', '-i', '0.2', '--duration', '0.6', 'virtual:gen,rate=10kpps'], { env }).end(),
+    new Tool(['stats', '-i', '0.1', '--duration', '0.3'], { env }).end(),
+    new Tool(['stats', '--json', '-i', '0.1', '--duration', '0.3', 'virtual:gen,rate=10kpps'], { env }).end(),
   ])
   expect(text.code).toBe(0)
   expect(text.stdout).toMatch(/\[virtual:gen,rate=10kpps\] RX: [\d.]+ Mbit\/s (0\.01 Mpps|[\d.]+ kpps)/)

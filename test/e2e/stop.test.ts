@@ -23,7 +23,10 @@ function gone(pids: readonly number[]): Promise<boolean> {
   return becomes(() => !pids.some((pid) => existsSync(`/proc/${pid}`)), 5000)
 }
 
-describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
+describe.each([
+  ['SIGINT', [0, 100, 300]],
+  ['SIGTERM', [50, 200, 400]],
+] as const)('%s', (signal, delays) => {
   const { directory, env } = ownRuntime()
 
   test.each([
@@ -53,7 +56,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
     expect(files(directory)).toEqual([])
   })
 
-  test.each([0, 50, 100, 200, 400])('after %i ms, whatever it is doing by then', async (delay) => {
+  test.each(delays)('after %i ms, whatever it is doing by then', async (delay) => {
     const tool = new Tool(['forward', '--json', 'virtual:gen', 'virtual:gen'], { env })
     // The moment is the point of this test: the outcome must be the same at any.
     await new Promise((resolve) => setTimeout(resolve, delay))

@@ -33,11 +33,6 @@ describe('the command line', () => {
     ['no command', [], /command is missing; see ixy-ts --help/],
     ['misspelt command', ['forwad', ...GEN], /did you mean forward\?/],
     ['duration 0', ['forward', ...GEN, '-d', '0'], /--duration 0 .* a time from 1ms to .* as in 10s/],
-    ...['101%', '12Gbit', '20Mpps'].map((rate): [string, string[], RegExp] => [
-      `rate ${rate}, above the link`,
-      ['pktgen', 'virtual:sink', '--rate', rate],
-      /is more than the link carries: 14\.88 Mpps of 60 bytes at 10000 Mbit\/s; give at most 100%, or max/,
-    ]),
   ])('%s', async (_, args, message) => {
     await expectRefusal(args, 2, message)
   })

@@ -1,6 +1,6 @@
 import { IxyError } from '../../errors.ts'
 import type { RegisterWindow } from '../../pci/transport.ts'
-import { sleepMilliseconds } from '../../linux/clock.ts'
+import { pollUntil } from '../../linux/clock.ts'
 import { type Register, offsetOf } from './register.ts'
 
 /** The part of a BAR that is used here: all registers have 32 bits. */
@@ -68,12 +68,7 @@ export class RegisterFile {
    */
   comesTo(register: Register, mask: number, expected: boolean, { deadline = 1000, index = 0 } = {}): boolean {
     const wanted = expected ? mask >>> 0 : 0
-    const until = performance.now() + deadline
-    while ((this.read(register, index) & mask) >>> 0 !== wanted) {
-      if (performance.now() > until) return false
-      sleepMilliseconds(1)
-    }
-    return true
+    return pollUntil(() => (this.read(register, index) & mask) >>> 0 === wanted, deadline)
   }
 
   private readable(register: Register, index: number): number {

@@ -1,6 +1,6 @@
 /** Commands to the device, through a queue of their own (virtio 1.2 §5.1.6.5). One at a time, and waited for. */
 import { IxyError } from '../../errors.ts'
-import { sleepMilliseconds } from '../../linux/clock.ts'
+import { pollUntil } from '../../linux/clock.ts'
 import { viewOf } from '../../linux/mapping.ts'
 import type { DmaArena, DmaBlock } from '../../memory/arena.ts'
 import { packedLayout, splitLayout } from './layout.ts'
@@ -71,16 +71,12 @@ export class ControlQueue {
       { iova: command.iova + ACK, bytes: 1, write: true },
     ])
     this.notify()
-    const until = performance.now() + deadline
-    while (!ring.takeUsed()) {
-      if (performance.now() > until)
-        throw new IxyError(
-          'IXY_ERR_REGISTER',
-          `${this.device}: no answer to the command ${name} after ${deadline} ms (virtio 1.2 §5.1.6.5)`,
-          'start again; if that does not help, restart the virtual machine',
-        )
-      sleepMilliseconds(0.1)
-    }
+    if (!pollUntil(() => ring.takeUsed(), deadline, 0.1))
+      throw new IxyError(
+        'IXY_ERR_REGISTER',
+        `${this.device}: no answer to the command ${name} after ${deadline} ms (virtio 1.2 §5.1.6.5)`,
+        'start again; if that does not help, restart the virtual machine',
+      )
     return Atomics.load(bytes, ACK) === ACK_OK
   }
 }

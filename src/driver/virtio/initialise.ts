@@ -1,6 +1,6 @@
 /** The first steps with a device: reset, and what both sides agree on (virtio 1.2 §3.1.1). */
 import { IxyError } from '../../errors.ts'
-import { sleepMilliseconds } from '../../linux/clock.ts'
+import { pollUntil } from '../../linux/clock.ts'
 import type { Transport } from '../../pci/transport.ts'
 import { FEATURES, type Features, choose } from './features.ts'
 import type { VirtioFunction } from './function.ts'
@@ -12,16 +12,14 @@ const RESET_DEADLINE = 1000
 /** Writes 0 and waits until that is what it reads (§4.1.4.3.2). */
 export function resetFunction(fn: VirtioFunction, name: string): void {
   fn.status = 0
-  const until = performance.now() + RESET_DEADLINE
-  while (fn.status !== 0) {
-    if (performance.now() > until)
-      throw new IxyError(
-        'IXY_ERR_REGISTER',
-        `${name}: device_status is 0x${fn.status.toString(16)}, not 0, ${RESET_DEADLINE} ms after a reset (virtio 1.2 §4.1.4.3.2)`,
-        'restart the virtual machine',
-      )
-    sleepMilliseconds(1)
-  }
+  let status = 0
+  const isReset = (): boolean => (status = fn.status) === 0
+  if (pollUntil(isReset, RESET_DEADLINE)) return
+  throw new IxyError(
+    'IXY_ERR_REGISTER',
+    `${name}: device_status is 0x${status.toString(16)}, not 0, ${RESET_DEADLINE} ms after a reset (virtio 1.2 §4.1.4.3.2)`,
+    'restart the virtual machine',
+  )
 }
 
 /**

@@ -68,10 +68,10 @@ const WIDE: readonly (readonly [low: Register, high: Register])[] = [
 
 const slots = new Map<Register, number>()
 let slotCount = 0
-for (const register of [...NARROW, ...WIDE.map(([low]) => low)]) {
+;[...NARROW, ...WIDE.map(([low]) => low)].forEach((register) => {
   slots.set(register, slotCount)
   slotCount += register.count
-}
+})
 
 /** Where a counter is in `Statistics.counters`; of an array of registers, its first. Wide ones by their low word. */
 export function slotOf(register: Register): number {
@@ -81,12 +81,8 @@ export function slotOf(register: Register): number {
 }
 
 /** Size class 0…5 by frame length without FCS: how far PRC64 is from the counter for this length. */
-export const SIZE_CLASS = new Uint8Array(FRAME_ROOM + 1)
-for (let length = 0; length <= FRAME_ROOM; length++) {
-  const wire = length + FCS_BYTES
-  SIZE_CLASS[length] =
-    wire <= 64 ? 0 : wire <= 127 ? 1 : wire <= 255 ? 2 : wire <= 511 ? 3 : wire <= 1023 ? 4 : 5
-}
+export const SIZE_CLASS = new Uint8Array(FRAME_ROOM + 1).fill(5)
+;[1023, 511, 255, 127, 64].forEach((longest, i) => SIZE_CLASS.fill(4 - i, 0, longest - FCS_BYTES + 1))
 
 /** Per-batch sums of one queue: the data path adds to these integers, `Statistics` takes them over once per poll. */
 export const Sum = { PACKETS: 0, BYTES: 1, MULTICAST: 2, BROADCAST: 3, SIZES: 4 } as const

@@ -168,7 +168,6 @@ export class ReplayWire implements Wire {
   private endRound(): void {
     const { ring } = this
     const { flags } = ring
-    this.unusable += ring.number
     this.roundsLeft--
     this.origin = NaN
     // A round in which nothing could be sent would be repeated without end.

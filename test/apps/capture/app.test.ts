@@ -169,6 +169,9 @@ test('without a ring packets are counted', () => {
   const bench = new Bench({ ring: null })
   bench.receive(1000)
   expect(bench.counts.totals()).toMatchObject({ received: 1000, taken: 1000, dropped: 0 })
+  const few = new Bench({ ring: null, quota: Quota.allocate(70) })
+  few.receive(100)
+  expect(few.counts.totals()).toMatchObject({ received: 100, taken: 70, dropped: 0, afterEnd: 30 })
 })
 
 test('what a rehearsal has put into the ring is forgotten', () => {

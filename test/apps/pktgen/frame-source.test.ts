@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { GeneratedFrames } from '../../../src/apps/pktgen/frame-source.ts'
 import { planFrames } from '../../../src/apps/pktgen/templates/frame-plan.ts'
+import type { TxQueue } from '../../../src/driver/device.ts'
 import { DEFAULT_TEMPLATE, buildFrame } from '../../../src/packet/template.ts'
 import { POOL, POOL_SHIFT, makeMemory, packet } from './memory.ts'
 
@@ -71,4 +72,15 @@ test('an empty pool gives nothing, and the turn is not lost', () => {
   expect(source.next(one, 1)).toBe(1)
   expect(packet(memory, one[0]).length).toBe(60)
   expect(packet(memory, one[0]).readUInt32LE(56)).toBe(32)
+})
+
+test('what a queue makes by itself is counted as it says, not as it was asked', () => {
+  const source = new GeneratedFrames(makeMemory(), POOL, planFrames(DEFAULT_TEMPLATE, [60]), {
+    index: 0,
+    of: 1,
+  })
+  const queue: Partial<TxQueue> = { generator: () => (wanted) => Math.min(wanted, 5) }
+  const send = source.sender(queue as TxQueue)
+  expect([send?.(3), send?.(32)]).toEqual([3, 5])
+  expect(source.sent).toBe(8)
 })

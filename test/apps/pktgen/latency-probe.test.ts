@@ -241,7 +241,7 @@ test('whatever packets look like, they are measured when they come back, and the
       // Of those that aren't believed some checksum is wrong.
       expect(result()).toMatchObject({ sent: 10, returned: 10, damaged: 0, foreign: 0, min: 1000, max: 1000 })
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 })
 
@@ -259,7 +259,7 @@ test('no damage behind the Ethernet header goes unnoticed where there is a check
       receive(frame, 2)
       expect(result()).toMatchObject({ returned: 0 })
     }),
-    { numRuns: 300 },
+    { numRuns: 120 },
   )
 })
 
@@ -309,7 +309,7 @@ test('what was overtaken, and by how much, is as RFC 4737 has it, for each sende
       const sum = extents.reduce((all, extent) => all + extent, 0)
       if (extents.length > 0) expect(extentMean).toBeCloseTo(sum / extents.length, 9)
     }),
-    { numRuns: 300 },
+    { numRuns: 120 },
   )
 })
 

@@ -255,7 +255,7 @@ test('whatever the device does, the search ends, and says what it has seen', asy
       },
     ),
     {
-      numRuns: 150,
+      numRuns: 80,
       // One goal for itself that isn't reached.
       examples: [
         [

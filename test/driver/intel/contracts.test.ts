@@ -128,4 +128,4 @@ class IntelWorld implements World {
 }
 
 // Where nothing is asked, rings with offloads are rings like the others.
-keepContracts([new IntelWorld('ts'), new IntelWorld('wasm'), new IntelWorld('offloads')], 400)
+keepContracts([new IntelWorld('ts'), new IntelWorld('wasm'), new IntelWorld('offloads')], 120)

@@ -172,7 +172,7 @@ test.each(BACKENDS)(
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   },
   60_000,

@@ -80,6 +80,23 @@ test('waitFor returns as soon as the bits are there', () => {
   expect(polls).toBe(3)
 })
 
+test('waitFor looks once more behind its deadline: the process may have stood still', () => {
+  const { memory, regs } = make()
+  let now = 0
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => now)
+  let polls = 0
+  memory.onRead = (offset) => {
+    now = 60_000
+    if (++polls === 2) memory.words.set(offset, REG.EEC.fields.AUTO_RD.mask)
+  }
+  try {
+    regs.waitFor(REG.EEC, REG.EEC.fields.AUTO_RD.mask, true)
+  } finally {
+    clock.mockRestore()
+  }
+  expect(polls).toBe(2)
+})
+
 test('waitFor names register, bits and section when they do not come', () => {
   const { regs } = make()
   expect(() => regs.waitFor(REG.RXDCTL, 1 << 25, true, { deadline: 5, index: 2 })).toThrow(

@@ -3,7 +3,7 @@ import { FaultWire, type FaultOptions } from '../../../src/vnic/wires/fault.ts'
 import { GenWire } from '../../../src/vnic/wires/gen.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
 import { SinkWire } from '../../../src/vnic/wires/sink.ts'
-import type { Wire } from '../../../src/vnic/wires/wire.ts'
+import type { Port, Wire } from '../../../src/vnic/wires/wire.ts'
 import { countersOf, FakePort, pollAll, someFrame } from './fake-port.ts'
 
 const NO_FAULTS: FaultOptions = {
@@ -16,15 +16,22 @@ const NO_FAULTS: FaultOptions = {
   seed: 1,
 }
 
-/** Keeps what it gets; refuses every `refuseEvery`th offer. */
+/** Keeps what it gets; refuses every `refuseEvery`th offer. Delivers what it is told to, whether the link is up or not. */
 class Keeper extends SinkWire {
   readonly got: string[] = []
+  readonly toCard: Bytes[] = []
   private offers = 0
   private readonly refuseEvery: number
 
   constructor(refuseEvery = Infinity) {
     super('keeper', null)
     this.refuseEvery = refuseEvery
+  }
+
+  override poll(port?: Port): number {
+    const frames = this.toCard.splice(0)
+    for (const frame of frames) port?.deliver(frame, 0, frame.u8.length)
+    return frames.length
   }
 
   override send(memory: Bytes, offset: number, length: number, now: number): boolean {
@@ -228,21 +235,28 @@ describe('link flaps', () => {
     expect(wire.nextEvent(11_000)).toBe(Infinity)
   })
 
-  test('what is sent or held while the cable is out vanishes, in both directions', () => {
+  test('what is sent or held while the cable is out vanishes, and is counted by direction', () => {
     const keeper = new Keeper()
     const port = new FakePort()
     const wire = new FaultWire('fault', { ...flap(100, 100), reorder: 1 }, keeper)
     wire.poll(port, 64, 0)
     push(wire, someFrame(1), 95)
+    keeper.toCard.push(someFrame(11))
+    wire.poll(port, 64, 95)
     wire.poll(port, 64, 100)
     push(wire, someFrame(2), 101)
+    keeper.toCard.push(someFrame(12), someFrame(13))
     wire.poll(port, 64, 199)
-    expect(keeper.got).toEqual([])
-    expect(countersOf(wire, 1).lostUnplugged).toBe(2)
+    expect([keeper.got, port.frames]).toEqual([[], []])
+    expect(countersOf(wire, 1).lostUnplugged).toBe(5)
+    const { in: into, out } = wire.account()
+    const unplugged = [into, out].map(({ lost }) => lost.find(({ cause }) => cause === 'unplugged')?.frames)
+    expect(unplugged).toEqual([3, 2])
     wire.poll(port, 64, 200)
     push(wire, someFrame(3), 201)
     push(wire, someFrame(4), 202)
     expect(keeper.got.length).toBe(2)
+    expect(countersOf(wire, 1)).toMatchObject({ lostUnplugged: 5, outReordered: 1 })
   })
 
   test('stop() plugs the cable again, for good', () => {

@@ -38,16 +38,19 @@ interface Packet {
   readonly seconds?: number
   readonly nanoseconds?: number
   readonly length: number
+  /** Of which the capture has only the beginning. */
+  readonly originalLength?: number
 }
 
 const bytes = (seed: number, length: number) => Buffer.from(someFrame(seed, length).u8.subarray(0, length))
 
 const build = (packets: readonly Packet[]): Buffer =>
   pcap(
-    packets.map(({ seconds = 0, nanoseconds = 0, length }, i) => ({
+    packets.map(({ seconds = 0, nanoseconds = 0, length, originalLength = length }, i) => ({
       seconds,
       fraction: nanoseconds,
       data: bytes(i, length),
+      originalLength,
     })),
     { magic: 0xa1b23c4d },
   )
@@ -404,18 +407,16 @@ describe('replay', () => {
     expect(endless.poll(port, 64, 200)).toBe(0)
   })
 
-  test('short frames are padded, what is no frame is skipped, and both are counted once per round', async () => {
-    writeFileSync(
-      input,
-      build([{ length: 13 }, { length: 42 }, { length: 16_000 }, { length: 60 }, { length: 1 }]),
-    )
+  test('short frames are padded, what is no frame is skipped, and all that is counted once per round', async () => {
+    const whole = [13, 42, 16_000, 60, 1].map((length) => ({ length }))
+    writeFileSync(input, build([...whole, { length: 64, originalLength: 100 }, { length: 5 }]))
     const wire = await replay({ repeat: 2 })
     const port = new FakePort()
     pollAll(wire, port)
-    const round = [Buffer.concat([bytes(1, 42), Buffer.alloc(18)]), bytes(3, 60)]
+    const round = [Buffer.concat([bytes(1, 42), Buffer.alloc(18)]), bytes(3, 60), bytes(5, 64)]
     expect(port.take()).toEqual([...round, ...round])
-    expect(countersOf(wire)).toMatchObject({ sent: 4, padded: 2, unusable: 6 })
-    expect(log.length).toBe(2)
+    expect(countersOf(wire)).toMatchObject({ sent: 6, padded: 2, cut: 2, unusable: 8 })
+    expect(log.length).toBe(3)
   })
 
   test.each([[[]], [[{ length: 5 }]]])(
