@@ -205,7 +205,9 @@ export function keepContracts(worlds: readonly World[], runs: number): void {
         for (let i = 0; i < 6; i++) world.deliver(60, true)
         const batch = array(4)
         expect(rx.receive(batch, 32)).toBe(4)
+        expect(rx.untaken()).toBe(2)
         expect(rx.receive(batch, Infinity)).toBe(2)
+        expect(rx.untaken()).toBe(0)
         expect(memory.available(0)).toBe(POOL - ENTRIES - 6)
       })
 

@@ -2,16 +2,25 @@
 import { activeSeconds } from '../../src/engine/activity.ts'
 import { DataPlane, DataPort } from '../../src/engine/data-plane.ts'
 import {
+  BAD_LENGTH,
   COMMAND,
   COMMAND_RUN,
   COMMAND_STOP,
   CONTROL_BYTES,
   COUNTERS,
+  FILTERED_OUT,
   FIRST_MOVED,
+  FRAGMENTS,
   LAST_MOVED,
   OF_WORKER,
   POLLS,
+  POOL_EMPTY,
+  RX_BYTES,
+  RX_PACKETS,
+  RX_UNTAKEN,
+  TX_BYTES,
   TX_PACKETS,
+  TX_UNSENT,
   USEFUL_POLLS,
 } from '../../src/engine/worker-spec.ts'
 import { Sleeper } from '../../src/engine/sleeper.ts'
@@ -90,4 +99,41 @@ test('polls are counted, and those that have moved something', () => {
 
 test('of packets that never moved nothing is said', () => {
   expect(run([0, 0, 0])).toMatchObject({ first: 0, last: 0, sent: 0 })
+})
+
+test('at the end it waits for what the rings of all ports hold, then publishes each count of each port', () => {
+  const control = new SharedArrayBuffer(CONTROL_BYTES)
+  const counters = new SharedArrayBuffer((2 * COUNTERS + OF_WORKER) * 8)
+  new Int32Array(control)[COMMAND] = COMMAND_STOP
+  /** What is asked of each port in turn: held while it drains, then the count of those that stay. */
+  const held = [
+    [3, 1, 0, 9],
+    [0, 2, 0, 19],
+  ]
+  const ports = held.map((pending, i) => {
+    const [packets, bytes, poolEmpty, fragments, badLength, untaken] = [1, 2, 3, 4, 5, 6].map(
+      (n) => 10 * i + n,
+    )
+    const rx = { packets, bytes, poolEmpty, fragments, badLength, untaken: () => untaken }
+    const tx = { packets: 10 * i + 7, bytes: 10 * i + 8, pending: () => pending.shift() ?? 100 }
+    const port = new DataPort(rx as unknown as DataPort['rx'], tx as unknown as DataPort['tx'])
+    port.filteredOut = 10 * i + 10
+    return port
+  })
+  let steps = 0
+  const step = (): number => {
+    steps++
+    return 0
+  }
+  new DataPlane({ control, counters }, ports, { step }, () => undefined).run()
+  expect(steps).toBe(3)
+  const published = new Float64Array(counters)
+  const places = [
+    ...[RX_PACKETS, RX_BYTES, POOL_EMPTY, FRAGMENTS, BAD_LENGTH, RX_UNTAKEN],
+    ...[TX_PACKETS, TX_BYTES, TX_UNSENT, FILTERED_OUT],
+  ]
+  for (const i of [0, 1])
+    expect(places.map((place) => published[i * COUNTERS + place])).toEqual(
+      places.map((_, n) => 10 * i + 1 + n),
+    )
 })

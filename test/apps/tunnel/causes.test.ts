@@ -251,6 +251,37 @@ describe('the host that has the outer address', () => {
   })
 })
 
+test('what finds no room in a ring beside a packet is counted, by side', () => {
+  const [a, b] = bothEnds(4, FOU)
+  const { wire } = carry(a, b, innerFrame(4, { toMac: a.job.innerMac }))
+  const before = { a: a.counters, b: b.counters }
+  const asking = { from: '192.0.2.77', to: '192.0.2.1', fromMac: '52:54:00:00:00:77' }
+  const question = arpRequest({ ...asking, toMac: 'ff:ff:ff:ff:ff:ff' })
+  for (const port of [...a.ports, ...b.ports]) port.roomPerStep = 1
+
+  a.ports[OUTER].incoming.push(question)
+  const [out] = a.receive(INNER, innerFrame(4, { toMac: a.job.innerMac }))
+  expect(out).toHaveLength(1)
+  expect(a.counters).toEqual({
+    ...before.a,
+    outer_answered: 1,
+    encapsulated: before.a['encapsulated'] + 1,
+    no_room_outer: 1,
+  })
+
+  b.ports[OUTER].incoming.push(wire[wire.length - 1])
+  const host = { from: '10.0.0.1', to: '10.0.0.2', fromMac: '52:54:00:00:00:01', toMac: 'ff:ff:ff:ff:ff:ff' }
+  const [, inside] = b.receive(INNER, arpRequest(host))
+  expect(inside).toHaveLength(1)
+  expect(b.counters).toEqual({
+    ...before.b,
+    inner_answered: 1,
+    decapsulated: before.b['decapsulated'] + 1,
+    no_room_inner: 1,
+  })
+  expect([a.held, b.held]).toEqual([0, 0])
+})
+
 describe('fou: this end is everybody behind it', () => {
   const [a, b] = bothEnds(4, FOU)
   const host = { from: '10.0.0.1', to: '10.0.0.2', fromMac: '52:54:00:00:00:01', toMac: 'ff:ff:ff:ff:ff:ff' }

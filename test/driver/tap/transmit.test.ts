@@ -169,6 +169,7 @@ test.each<[string, Segment[], number]>([
   ],
   ['an extension header of IPv6', row({ ...BASE, v6: true, extended: true }, 2), 2],
   ['identifications that do not count up', [first, { ...second, identification: 1234 }], 2],
+  ['segments of an odd length', row({ ...BASE, length: 501 }, 5), 1],
   ['datagrams', row({ ...BASE, udp: true }, 5), 1],
   ['datagrams of IPv6', row({ ...BASE, udp: true, v6: true }, 5), 1],
   ['more datagrams than a kernel takes', row({ ...BASE, udp: true, length: 18 }, 100), 2],
