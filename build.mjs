@@ -14,7 +14,7 @@ const named = process.argv.slice(2)
 const outdir = process.env.OUTDIR ?? 'dist'
 
 /** What takes milliseconds to load, in each thread, and is of no use to most of them: loaded when it is first asked for something. */
-const LATE = /^(node:(child_process|crypto|http|net|zlib)|chalk|pino|pino-pretty|yaml)$/
+const LATE = /^(node:(child_process|crypto|http|net|tty|zlib)|chalk|pino|pino-pretty|yaml)$/
 const lateModules = {
   name: 'late',
   setup({ onResolve, onLoad }) {
@@ -143,7 +143,7 @@ function asModule() {
 }
 
 /** What V8 makes of the bundles while they run, see src/load.ts. They start without it, too. */
-function codeCaches() {
+function codeCaches(attempts = 4) {
   for (const file of readdirSync(outdir)) if (file.endsWith('.cache')) rmSync(`${outdir}/${file}`)
   const wires = ['virtual:gen,count=1000', 'virtual:record=/dev/null']
   const { status, stderr } = spawnSync(process.execPath, ['bin/ixy-ts', 'forward', ...wires], {
@@ -153,6 +153,9 @@ function codeCaches() {
     timeout: 30_000,
   })
   if (status !== 0) console.warn(`built without code caches: ${stderr.trim().split('\n').at(-1)}`)
+  // A capture's thread may have been ended before it had written its own.
+  else if (attempts > 1 && !readdirSync(outdir).some((file) => /^captures\..*cache$/.test(file)))
+    codeCaches(attempts - 1)
 }
 
 /** src/load.ts reads the bundles as ASCII. esbuild writes them so, but for comments, tagged templates and regular expressions. */

@@ -6,7 +6,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire, wrap } from 'node:module'
 import path from 'node:path'
-import v8 from 'node:v8'
+import type v8 from 'node:v8'
 import { Script } from 'node:vm'
 import { isMainThread, workerData } from 'node:worker_threads'
 
@@ -22,7 +22,7 @@ export function load(file: string): unknown {
   const script = new Script(wrap(readFileSync(file, 'latin1')), { filename: file, cachedData })
   if (writes) {
     // A code cache holds for the flags it was made with, V8's own: src/inlining.ts changes them later.
-    v8.setFlagsFromString = () => undefined
+    ;(createRequire(file)('node:v8') as typeof v8).setFlagsFromString = () => undefined
     process.on('exit', () => writeFileSync(cache, script.createCachedData()))
   }
   const module = { exports: {} }

@@ -56,6 +56,8 @@ async function findApp({ name, file }: WorkerSpec['app']): Promise<App> {
 }
 
 async function main(spec: WorkerSpec): Promise<void> {
+  // By now the other threads of this process have loaded as well.
+  allowInlining()
   if (spec.cpu !== null) pinThread([spec.cpu])
   const buffers = new PacketMemory(spec.memory, reserveSpace(spec))
   const pairs = spec.ports.map((port, i) => attach(port, buffers, i))
@@ -152,7 +154,6 @@ function checked({ name }: App, steps: Partial<AppSteps> | undefined): AppSteps 
 }
 
 tellLoaded()
-allowInlining()
 parentPort?.once('message', (spec: WorkerSpec) => {
   main(spec).catch((error: unknown) => {
     // Whatever Node.js is told to do about rejections.

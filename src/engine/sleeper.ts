@@ -1,4 +1,4 @@
-import { yieldCpu } from '../linux/affinity.ts'
+import { leaveCpu, yieldCpu } from '../linux/affinity.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { drainEventFd } from '../linux/file.ts'
 import { PollSet } from '../linux/poll.ts'
@@ -126,7 +126,8 @@ export class Sleeper {
     if (!this.handsOver || emptyPolls >= this.patience) return false
     // Whether a device gets on is no ground to sleep: under load one poll of a virtual NIC takes longer than any wait worth it.
     if (emptyPolls !== SOON || !handover.announce()) return false
-    handover.arm()
+    if (leaveCpu()) handover.announce()
+    else handover.arm()
     return true
   }
 }

@@ -1,4 +1,5 @@
 /** Which CPUs the calling thread runs on. */
+import { close, O_RDONLY, open, read } from './file.ts'
 import { check, declare, type Pointer } from './libc.ts'
 
 /** Bytes of a cpu_set_t: 1024 CPUs. */
@@ -46,4 +47,60 @@ export function pinThread(cpus: readonly number[]): void {
     set[cpu >> 3] |= 1 << (cpu & 7)
   }
   check(libcSet(0, SET_BYTES, set), 'sched_setaffinity', `to CPU ${cpus.join(',')}`)
+}
+
+/** Of all threads of the system, how many run or could: "0.70 1.48 2.51 2/234 30779". */
+const LOAD_FILE = '/proc/loadavg'
+const load = new Uint8Array(64)
+const SPACE = 0x20
+const ZERO = 0x30
+const NINE = 0x39
+
+/** How many threads of the system run or could run, this one included; Infinity if it doesn't say. */
+export function runnableThreads(): number {
+  let bytes: number
+  try {
+    const fd = open(LOAD_FILE, O_RDONLY)
+    try {
+      bytes = read(fd, load)
+    } finally {
+      close(fd)
+    }
+  } catch {
+    return Infinity
+  }
+  let at = 0
+  for (let spaces = 0; spaces < 3 && at < bytes; at++) if (load[at] === SPACE) spaces++
+  let count = 0
+  for (; at < bytes && load[at] >= ZERO && load[at] <= NINE; at++) count = 10 * count + load[at] - ZERO
+  return count === 0 ? Infinity : count
+}
+
+const allowed = new Uint8Array(SET_BYTES)
+/** Milliseconds from one look for an idle CPU to the next: two threads that take turns have some ten thousand a second. */
+const LOOK_EVERY = 1
+let nextLook = 0
+
+/**
+ * Leaves the CPU that the calling thread is on to another that could run there, if it may run on others and one of these has nothing
+ * to do. The scheduler doesn't part two threads that wake each other on one CPU: each waits for it but for moments. Returns true if
+ * the thread has moved, false too if this was asked less than a millisecond ago.
+ */
+export function leaveCpu(runnable = runnableThreads): boolean {
+  const now = performance.now()
+  if (now < nextLook) return false
+  nextLook = now + LOOK_EVERY
+  if (libcGet(0, SET_BYTES, allowed) < 0) return false
+  let count = 0
+  for (let i = 0; i < SET_BYTES; i++) for (let bits = allowed[i]; bits !== 0; bits &= bits - 1) count++
+  // Two on this CPU, and no more than there are CPUs: one is idle.
+  if (count < 2 || runnable() > count) return false
+  const cpu = libcCurrent()
+  const bit = 1 << (cpu & 7)
+  if ((allowed[cpu >> 3] & bit) === 0) return false
+  allowed[cpu >> 3] ^= bit
+  const moved = libcSet(0, SET_BYTES, allowed) === 0
+  allowed[cpu >> 3] ^= bit
+  libcSet(0, SET_BYTES, allowed)
+  return moved
 }

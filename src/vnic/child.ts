@@ -2,6 +2,7 @@
 import { rmdirSync } from 'node:fs'
 import path from 'node:path'
 import { asIxyError } from '../errors.ts'
+import { compileLate } from '../inlining.ts'
 import type { FromChild, NicReport, ToChild } from './child-protocol.ts'
 import { NicHost } from './host.ts'
 import { rehearse } from './rehearsal.ts'
@@ -48,6 +49,7 @@ export function serveParent(): void {
 
   const begin = async (host: NicHost): Promise<void> => {
     await host.ready()
+    compileLate()
     const news = (nics: readonly NicReport[]): void => tell({ type: 'report', id: null, nics })
     reportChanges(host, news, () => owed > 0, leave)
     tell({ type: 'listening' })

@@ -4,7 +4,7 @@
  * It runs on the main thread of its process and lets Node's event loop have a turn about every millisecond, so that
  * signals, timers and messages of a parent process are dealt with.
  */
-import { currentCpu } from '../linux/affinity.ts'
+import { currentCpu, leaveCpu } from '../linux/affinity.ts'
 import { WordSet } from '../linux/futex.ts'
 import { type DeviceEnd, LONGEST, WAKE_ME } from '../linux/handover.ts'
 import { PollSet } from '../linux/poll.ts'
@@ -66,7 +66,7 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal, orde
     const end = performance.now() + SLICE
     let now = end - SLICE
     // The scheduler moves threads that are never idle, too, and a host that takes this one for a neighbour of its CPU sleeps.
-    bed.announce()
+    bed.makeRoom()
     while (now < end) {
       let work = 0
       for (const nic of nics) work += nic.poll(now)
@@ -78,7 +78,7 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal, orde
       } else if (bed.armed) {
         bed.handOver(now)
         now = performance.now()
-      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.announce()) bed.arm()
+      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.makeRoom()) bed.arm()
       else if (now - idleSince > SPIN) {
         if (bed.sleep(now, now - bed.quietSince(idleSince))) break
       }
@@ -125,8 +125,8 @@ class Bed {
     return since
   }
 
-  /** Tells hosts where this thread runs. Returns true if one of them is on the same CPU and would go on if it could. */
-  announce(): boolean {
+  /** Returns true if a host is on the same CPU and would go on if it could. */
+  private announce(): boolean {
     this.look()
     if (this.handovers.length === 0) return false
     const cpu = currentCpu()
@@ -138,6 +138,12 @@ class Bed {
   arm(): void {
     this.armed = true
     for (const handover of this.handovers) handover.arm()
+  }
+
+  /** Tells hosts where this thread runs, and goes elsewhere if it keeps one from running and can. Returns true if it still does. */
+  makeRoom(): boolean {
+    if (!this.announce()) return false
+    return !leaveCpu() || this.announce()
   }
 
   disarm(): void {

@@ -3,7 +3,6 @@
  * lose packets in the first second. A NIC that nobody else sees sends generated frames to a host of a few lines, which
  * forwards them, until all of that is machine code.
  */
-import { setFlagsFromString } from 'node:v8'
 import { offsetOf, put, type Register } from '../driver/intel/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
@@ -43,25 +42,12 @@ const IOVA = 2 ** 40
  * NICs.
  */
 export function rehearse(): number {
-  if (process.env['IXY_TS_REHEARSAL'] === '0') {
-    compileLate()
-    return 0
-  }
+  if (process.env['IXY_TS_REHEARSAL'] === '0') return 0
   // What the later ones add to the first is compiled while they run.
   const received =
     rehearseWith(null, true, PAUSE) + rehearseWith(RATE, false, 0) + rehearseWith(RATE, true, 0)
   sleepMilliseconds(PAUSE)
   return received
-}
-
-/**
- * A fifth of the CPU time of a run of a second goes into machine code for a loop that finds nothing to do. What does have work
- * gets hot enough nevertheless. Each V8 has its own name for that; no other is touched.
- */
-function compileLate(): void {
-  const [major] = process.versions.node.split('.')
-  if (major === '20') setFlagsFromString('--interrupt-budget=1000000')
-  if (major === '24') setFlagsFromString('--invocation-count-for-turbofan=30000')
 }
 
 /** `pause`: in the middle, milliseconds. Returns how many frames went through. */

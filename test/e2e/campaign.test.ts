@@ -56,7 +56,7 @@ function draw(seed: number): Attack {
     args,
     victim,
     signal: victim === 'child' ? 'SIGKILL' : oneOf(signals),
-    after: below(1500),
+    after: below(1000),
   }
 }
 

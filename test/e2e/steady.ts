@@ -8,7 +8,7 @@ const SETTLING = 1 / 8
 /** What there has to be of the run after that, milliseconds. */
 const ENOUGH = 1000
 /** Seconds of a run; and of those after one of which a busy machine has left too little, or in which it came late to compile. */
-const LENGTHS = [3, 7, 15]
+const LENGTHS = [3.5, 7, 15]
 
 export interface SteadyRun {
   readonly code: number | null

@@ -1,5 +1,4 @@
 /** From options to what each worker is to do. */
-import { randomInt } from 'node:crypto'
 import { SharedFeed } from '../../captures/shared-feed.ts'
 import type { Plan, PlanContext } from '../../engine/app.ts'
 import { HEADER_BYTES, VLAN_TAG_BYTES } from '../../packet/ethernet.ts'
@@ -100,7 +99,7 @@ export function makeJobs(
     answers: answer.length === 0 ? null : { mac: macOf(options), addresses: answer },
   }
   const layouts = (streams ?? [options]).map((stream) => probeLayoutOf(stream.shape.template))
-  const key = randomInt(2 ** 32)
+  const key = randomBelow(2 ** 32)
   const timed = timedOf(options, mtu)
   return Array.from({ length: queues }, (_, index) => ({
     ...common,
@@ -120,7 +119,7 @@ function timedOf({ shape, streams }: PktgenOptions, mtu: number): TimedJob | nul
   const first = able.indexOf(true)
   if (first < 0) return null
   const port = templates[first].destinationPort
-  return { desk: WireDesk.allocate(), port, streams: able, source: randomInt(2 ** 16) }
+  return { desk: WireDesk.allocate(), port, streams: able, source: randomBelow(2 ** 16) }
 }
 
 function framesOf(
@@ -151,4 +150,9 @@ function paceOf(
   if (rate === null) return { rate: real ? null : lineRate(frameBytes, linkMbit), limitOnly: true }
   const wanted = packetsPerSecond(rate, frameBytes, linkMbit)
   return { rate: wanted === Infinity ? null : wanted, limitOnly: false }
+}
+
+/** To tell this run's packets from others'. node:crypto takes milliseconds to load. */
+function randomBelow(limit: number): number {
+  return Math.floor(Math.random() * limit)
 }

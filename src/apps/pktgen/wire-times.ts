@@ -8,8 +8,8 @@ import type { TimedJob } from './options.ts'
 import { MESSAGE_TYPE } from './timed-packet.ts'
 import { WireDesk } from './wire-desk.ts'
 
-/** Milliseconds from one sample to the next: each costs the card some reads of registers, and this thread's waking costs others. */
-const EVERY = 20
+/** Milliseconds from one sample to the next: each wakes this thread and has the card answer it, and packets wait meanwhile. */
+const EVERY = 100
 /** Milliseconds after which a packet is lost. */
 const PATIENCE = 2000
 /** What the card's clock may be off by, nanoseconds: a cycle at each end, of 6.4 (at 10 Gbit/s) to 640. */

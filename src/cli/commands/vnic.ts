@@ -32,6 +32,7 @@ import { listenForStop } from '../stop.ts'
 import { countersOf, infoOf, wiresOf } from '../vnic-counts.ts'
 import { usageError } from '../../option-values.ts'
 import { sum } from '../../sum.ts'
+import { compileLate } from '../../inlining.ts'
 
 const EXAMPLES = `
 Seen from the host that uses the NIC: RX is what reaches its memory, TX what it sends.
@@ -142,6 +143,7 @@ async function vnic(sockets: readonly string[], flags: VnicFlags): Promise<numbe
     host.close()
     throw error
   }
+  compileLate()
   const reporter = createReporter('vnic', flags, output, ({ devices }) => {
     const packets = sum(devices.map(({ rx, tx }) => rx.packets + tx.packets))
     return `moved ${counted(packets, 'packet')}`

@@ -10,6 +10,11 @@ const L2_L4_V2 = 2
 /** The clock counts cycles of the DMA, whose length depends on the link: so many nanoseconds times Mbit/s (82599 §7.9.3.1). */
 const CYCLE = 64_000
 const WORD = 2 ** 32
+/** Whether there are stamps, whose, and the stamps; in this order, as reading their high words frees their places (82599 §7.9.4). */
+const PLACES = [
+  ...[REG.TSYNCTXCTL, REG.TSYNCRXCTL, REG.RXSATRH],
+  ...[REG.RXSTMPL, REG.TXSTMPL, REG.RXSTMPH, REG.TXSTMPH],
+].map((register) => ({ register }))
 
 /** The X550's clock has another period, and its registers other fields. */
 export function hasStamps({ family }: Model): boolean {
@@ -42,16 +47,12 @@ export class IxgbeStamps implements PacketStamps {
 
   take(): StampedPacket | null {
     const { regs } = this
-    const left = (regs.read(REG.TSYNCTXCTL) & REG.TSYNCTXCTL.fields.TXTT.mask) !== 0
-    const came = (regs.read(REG.TSYNCRXCTL) & REG.TSYNCRXCTL.fields.RXTT.mask) !== 0
-    const whose = came ? regs.read(REG.RXSATRH) : 0
-    // Reading the high word frees the place.
-    const low = (came ? regs.read(REG.RXSTMPL) : 0) - (left ? regs.read(REG.TXSTMPL) : 0)
-    const high = (came ? regs.read(REG.RXSTMPH) : 0) - (left ? regs.read(REG.TXSTMPH) : 0)
-    if (!left || !came) return null
+    const [sending, receiving, whose, rxLow, txLow, rxHigh, txHigh] = regs.readAll(PLACES)
+    if ((sending & REG.TSYNCTXCTL.fields.TXTT.mask) === 0) return null
+    if ((receiving & REG.TSYNCRXCTL.fields.RXTT.mask) === 0) return null
     const { SOURCE_ID, SEQUENCE_ID } = REG.RXSATRH.fields
     return {
-      nanoseconds: (high * WORD + low) * this.cycle,
+      nanoseconds: ((rxHigh - txHigh) * WORD + rxLow - txLow) * this.cycle,
       // The card has them as they were on the wire, their first byte lowest.
       sequence: swapped(get(SEQUENCE_ID, whose)),
       source: swapped(get(SOURCE_ID, whose)),

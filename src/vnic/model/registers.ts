@@ -25,15 +25,49 @@ interface Entry {
   write: WriteHook | undefined
 }
 
+/** For each word of the registers: which entry, which index of it, which word holds the value (aliases: another), and its reset value. */
+interface Layout {
+  readonly entryAt: Int16Array
+  readonly indexAt: Uint16Array
+  readonly homeOf: Uint16Array
+  readonly resets: Uint32Array
+}
+
+let layout: Layout | undefined
+
+/** All cards have the same, of 7,600 words: made once, and range by range. */
+function makeLayout(): Layout {
+  const entryAt = new Int16Array(REGISTER_WORDS).fill(-1)
+  const indexAt = new Uint16Array(REGISTER_WORDS)
+  const homeOf = new Uint16Array(REGISTER_WORDS)
+  const resets = new Uint32Array(REGISTER_WORDS)
+  Object.values<Register>(REG).forEach(({ ranges, aliases, reset }, entry) => {
+    const homes = ranges.flatMap(wordsOf)
+    const place = (word: number, index: number): void => {
+      entryAt[word] = entry
+      indexAt[word] = index
+      homeOf[word] = homes[index]
+    }
+    homes.forEach(place)
+    aliases.flatMap(wordsOf).forEach(place)
+    for (const word of homes) resets[word] = reset
+  })
+  return { entryAt, indexAt, homeOf, resets }
+}
+
+function wordsOf({ base, stride, count }: Range): number[] {
+  return Array.from({ length: count }, (_, i) => (base + i * stride) >> 2)
+}
+
 export class CardRegisters {
   readonly words: Uint32Array
   private readonly strict: Strict
   private readonly entries: Entry[]
-  private readonly byName = new Map<string, Entry>()
-  /** For each word: which entry, which index of it, and which word holds the value (aliases: another). */
-  private readonly entryAt = new Int16Array(REGISTER_WORDS).fill(-1)
-  private readonly indexAt = new Uint16Array(REGISTER_WORDS)
-  private readonly homeOf = new Uint16Array(REGISTER_WORDS)
+  private readonly byName: ReadonlyMap<string, Entry>
+  private readonly entryAt: Int16Array
+  private readonly indexAt: Uint16Array
+  private readonly homeOf: Uint16Array
+  private readonly resets: Uint32Array
 
   /** `buffer` has BAR0_BYTES bytes. Registers hold what the buffer holds until reset() is called. */
   constructor(buffer: ArrayBufferLike, strict: Strict) {
@@ -44,22 +78,12 @@ export class CardRegisters {
       read: undefined,
       write: undefined,
     }))
-    this.entries.forEach((entry, number) => {
-      const { register } = entry
-      this.byName.set(register.name, entry)
-      for (let index = 0; index < register.count; index++)
-        this.place(number, index, offsetOf(register, index), offsetOf(register, index))
-      let index = 0
-      for (const range of register.aliases)
-        for (let i = 0; i < range.count; i++, index++)
-          this.place(number, index, range.base + i * range.stride, offsetOf(register, index))
-    })
-  }
-
-  private place(entry: number, index: number, offset: number, home: number): void {
-    this.entryAt[offset >> 2] = entry
-    this.indexAt[offset >> 2] = index
-    this.homeOf[offset >> 2] = home >> 2
+    this.byName = new Map(this.entries.map((entry) => [entry.register.name, entry]))
+    const { entryAt, indexAt, homeOf, resets } = (layout ??= makeLayout())
+    this.entryAt = entryAt
+    this.indexAt = indexAt
+    this.homeOf = homeOf
+    this.resets = resets
   }
 
   private entryOf(register: Register): Entry {
@@ -101,12 +125,11 @@ export class CardRegisters {
     return (this.get(register, index) & mask) !== 0
   }
 
-  /** Every register gets its reset value, except those listed. */
+  /** Every register gets its reset value, except the plain ones listed; what is between them is zero. */
   reset(except: readonly Register[] = []): void {
-    for (const { register } of this.entries) {
-      if (except.includes(register)) continue
-      for (let index = 0; index < register.count; index++) this.set(register, register.reset, index)
-    }
+    const kept = except.map((register) => this.get(register))
+    this.words.set(this.resets)
+    except.forEach((register, i) => this.set(register, kept[i]))
   }
 
   /** A host read of the register at byte `offset` (a multiple of 4, below BAR0_BYTES). Unsigned. */
