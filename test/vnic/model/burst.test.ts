@@ -131,6 +131,8 @@ test('ordinary packets go in bursts also where a card looks into them', () => {
   const ordinary = [
     tcp4('10.0.0.1', 1, '10.0.0.2', 2),
     udp4('10.0.0.1', 1, '10.0.0.2', 2),
+    // Their last words are of two bytes, and of three.
+    ...[22, 23].map((length) => udp4('10.0.0.1', 1, '10.0.0.2', 2, new Array<number>(length).fill(0x5a))),
     tcp6('fe80::1', 1, 'fe80::2', 2),
     frameOf(60),
   ]
@@ -138,7 +140,7 @@ test('ordinary packets go in bursts also where a card looks into them', () => {
   for (const frame of [frameOf(60), ...ordinary, bad]) host.wire.waiting.push(frame)
   host.poll()
   // The first one finds the region of the buffers.
-  expect(bursts.mock.results.map(({ value }) => value as number)).toEqual([0, 1, 1, 1, 1, 0])
+  expect(bursts.mock.results.map(({ value }) => value as number)).toEqual([0, 1, 1, 1, 1, 1, 1, 0])
   expect(host.read(REG.XEC)).toBe(1)
 })
 
