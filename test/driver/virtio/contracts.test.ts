@@ -182,7 +182,7 @@ const shapes: readonly Kind[] = [
 describe('one buffer for each packet', () => {
   keepContracts(
     shapes.map((kind) => new VirtioWorld(kind)),
-    60,
+    40,
   )
 })
 
@@ -193,6 +193,6 @@ describe('mergeable buffers', () => {
       ({ name, shape, wasm = false }) =>
         new VirtioWorld({ name, shape: { ...shape, mergeable: true }, wasm }),
     ),
-    60,
+    40,
   )
 })
