@@ -143,19 +143,16 @@ function asModule() {
 }
 
 /** What V8 makes of the bundles while they run, see src/load.ts. They start without it, too. */
-function codeCaches(attempts = 4) {
+function codeCaches() {
   for (const file of readdirSync(outdir)) if (file.endsWith('.cache')) rmSync(`${outdir}/${file}`)
-  const wires = ['virtual:gen,count=1000', 'virtual:record=/dev/null']
-  const { status, stderr } = spawnSync(process.execPath, ['bin/ixy-ts', 'forward', ...wires], {
+  const run = ['virtual:gen,rate=100kpps', 'virtual:record=/dev/null', '-d', '0.3']
+  const { status, stderr } = spawnSync(process.execPath, ['bin/ixy-ts', 'forward', ...run], {
     env: { ...process.env, IXY_TS_CODE_CACHE: 'write', IXY_TS_REHEARSAL: '0' },
     stdio: ['ignore', 'ignore', 'pipe'],
     encoding: 'utf8',
     timeout: 30_000,
   })
   if (status !== 0) console.warn(`built without code caches: ${stderr.trim().split('\n').at(-1)}`)
-  // A capture's thread may have been ended before it had written its own.
-  else if (attempts > 1 && !readdirSync(outdir).some((file) => /^captures\..*cache$/.test(file)))
-    codeCaches(attempts - 1)
 }
 
 /** src/load.ts reads the bundles as ASCII. esbuild writes them so, but for comments, tagged templates and regular expressions. */

@@ -20,14 +20,17 @@ export function load(file: string): unknown {
   if (cachedData === undefined && !writes) return createRequire(file)(file)
   // Two megabytes, which as UTF-8 would take five times as long; what isn't ASCII is in comments only, see build.mjs.
   const script = new Script(wrap(readFileSync(file, 'latin1')), { filename: file, cachedData })
+  const save = (): void => writeFileSync(cache, script.createCachedData())
   if (writes) {
     // A code cache holds for the flags it was made with, V8's own: src/inlining.ts changes them later.
     ;(createRequire(file)('node:v8') as typeof v8).setFlagsFromString = () => undefined
-    process.on('exit', () => writeFileSync(cache, script.createCachedData()))
+    process.on('exit', save)
   }
   const module = { exports: {} }
   const run = script.runInThisContext() as (...args: unknown[]) => void
   run(module.exports, createRequire(file), module, file, path.dirname(file))
+  // And one that is terminated has no end.
+  if (writes) save()
   return module.exports
 }
 

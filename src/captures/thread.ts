@@ -14,4 +14,5 @@ async function main(task: CaptureTask): Promise<void> {
 }
 
 tellLoaded()
-void main(workerData as CaptureTask)
+// Loading is at an end before what may block for as long as the thread lives.
+setImmediate(() => void main(workerData as CaptureTask))
