@@ -8,6 +8,7 @@ import { driver, driverShare, ownStep } from './driver-table.ts'
 import { filters } from './filters.ts'
 import { hostInterface, printHostInterface } from './host-interface.ts'
 import { latency } from './latency/latency.ts'
+import { crossing } from './lib/crossing.ts'
 import { peers as otherTools } from './peers/peers.ts'
 import { LOADS, program } from './program.ts'
 import { SWEEPS } from './scale/sweeps.ts'
@@ -149,10 +150,12 @@ async function main(): Promise<void> {
 
   for (const part of chosen) {
     const loadBefore = Number(loadavg()[0].toFixed(2))
+    const lineNanoseconds = await crossing()
+    console.log(`\n${part}: a cache line from CPU to CPU takes ${lineNanoseconds ?? '?'} ns`)
     const figures: Results = await parts[part]()
     // What was measured on the same day by another run stays.
     const results = read(file)
-    const runs = { ...results.runs, [part]: { loadBefore, quick } }
+    const runs = { ...results.runs, [part]: { loadBefore, lineNanoseconds, quick } }
     const scale = { ...results.scale, ...figures.scale }
     Object.assign(results, { date, machine }, figures, { runs }, figures.scale && { scale })
     writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)

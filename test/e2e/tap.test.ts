@@ -203,13 +203,14 @@ describeIf(missing({ root: true, programs }), 'two TAPs where io_uring is not al
       '-c',
       'for i in $(seq 200); do ss -ltn | grep -q :5201 && exit 0; sleep 0.05; done; exit 1',
     )
-    const result = JSON.parse(inside(a.netns, 'iperf3', '-c', b.ipv4, '-n', '8M', '-J')) as {
+    // Fewer segments under way than a TAP keeps: of more it drops some, should nobody read for a moment, and that is counted as lost.
+    const result = JSON.parse(inside(a.netns, 'iperf3', '-c', b.ipv4, '-n', '8M', '-w', '128K', '-J')) as {
       end: { sum_received: { bytes: number } }
     }
     await ended
     expect(result.end.sum_received.bytes).toBeGreaterThan(1e6)
     const { code, stderr, stdout } = await tool.kill()
-    expect(code).toBe(0)
+    expect({ code, said: code === 0 ? '' : stderr }).toEqual({ code: 0, said: '' })
     expect(stderr.split('a system call for each frame, as io_uring is not allowed here')).toHaveLength(3)
     expect(objects(stdout, 'end')).toMatchObject([{ loss: { judged: true, lost: 0, unaccounted: 0 } }])
   }, 60_000)
