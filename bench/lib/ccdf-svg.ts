@@ -11,11 +11,13 @@ export interface Curve {
 const WIDTH = 780
 const HEIGHT = 460
 const LEFT = 80
-const RIGHT = 20
+const RIGHT = 32
 const TOP = 44
 const BOTTOM = 60
 const TIMES = ['1 µs', '10 µs', '100 µs', '1 ms', '10 ms', '100 ms', '1 s']
 const DECADES = 7
+/** Steps of a curve that are shorter are left out. */
+const VISIBLE = 0.5
 
 export function ccdf(title: string, curves: readonly Curve[]): string {
   const slowest = Math.max(...curves.flatMap(({ points }) => points.map(({ nanoseconds }) => nanoseconds)))
@@ -60,12 +62,15 @@ export function ccdf(title: string, curves: readonly Curve[]): string {
   curves.forEach(({ label, colour, dashed, points }, i) => {
     const style = `stroke="${colour}" stroke-width="1.6" fill="none"${dashed ? ' stroke-dasharray="5 4"' : ''}`
     const path: string[] = [`M${LEFT} ${TOP}`]
-    let before = 1
+    let [lastX, lastY] = [LEFT, TOP]
     for (const { nanoseconds, share } of points) {
-      path.push(`L${x(nanoseconds).toFixed(1)} ${y(before).toFixed(1)}`)
+      const at = x(nanoseconds)
       // The slowest packet has none above it: the curve ends where it is.
-      if (share > 0) path.push(`L${x(nanoseconds).toFixed(1)} ${y(share).toFixed(1)}`)
-      before = share
+      const next = share > 0 ? y(share) : lastY
+      if (share > 0 && Math.hypot(at - lastX, next - lastY) < VISIBLE) continue
+      path.push(`H${at.toFixed(1)}V${next.toFixed(1)}`)
+      lastX = at
+      lastY = next
     }
     parts.push(`<path d="${path.join('')}" ${style}/>`)
     const row = TOP + 16 + i * 17
