@@ -29,8 +29,8 @@ module.exports = {
     ...['Array', 'Atomics', 'BigInt', 'Buffer', 'DataView', 'Float64Array', 'Int32Array', 'JSON', 'Math'],
     ...['Number', 'Object', 'Uint32Array', 'Uint8Array'],
   ],
-  // The tests wait a third of their time: one more than there are CPUs keeps all of these busy.
-  maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 1,
+  // The tests wait for half of their time: two more than there are CPUs keep all of these busy.
+  maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 2,
   testSequencer: '<rootDir>/test/sequencer.mjs',
   setupFiles: ['<rootDir>/test/quick-starts.ts'],
   setupFilesAfterEnv: ['<rootDir>/test/equality.ts'],
