@@ -44,10 +44,7 @@ test('it stays where it was told to', () => {
 })
 
 testIf(several, 'it looks once a millisecond', () => {
-  leaveCpu(() => Infinity)
-  let looks = 0
   const begin = performance.now()
-  while (performance.now() < begin + 10) leaveCpu(() => (looks++, Infinity))
-  expect(looks).toBeGreaterThan(0)
-  expect(looks).toBeLessThanOrEqual(performance.now() - begin + 1)
+  for (let looks = 0; looks < 5; ) leaveCpu(() => (looks++, Infinity))
+  expect(performance.now() - begin).toBeGreaterThanOrEqual(4)
 })
