@@ -45,6 +45,6 @@ test('it stays where it was told to', () => {
 
 testIf(several, 'it looks once a millisecond', () => {
   const begin = performance.now()
-  for (let looks = 0; looks < 5; ) leaveCpu(() => (looks++, Infinity))
+  for (let looks = 0; looks < 5;) leaveCpu(() => (looks++, Infinity))
   expect(performance.now() - begin).toBeGreaterThanOrEqual(4)
 })
