@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
 import { Launched, pipe, readUntil, terminal } from './descriptors.ts'
-import { LAUNCHER, Tool, objects, temporaryDirectory } from './support.ts'
+import { LAUNCHER, Tool, hasEnded, objects, temporaryDirectory } from './support.ts'
 
 const FORWARD = [
   ...['forward', 'virtual:gen,rate=1kpps', 'virtual:sink', '--mode', 'interrupt'],
@@ -174,7 +174,7 @@ describe('signals that were ignored when it was started', () => {
       process.kill(pid, 'SIGTERM')
     }
     const deadline = performance.now() + 5000
-    while (existsSync(`/proc/${pid}`) && performance.now() < deadline)
+    while (!hasEnded(pid) && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20))
     expect(objects(readFileSync(log, 'utf8').replace(/^[^{].*\n/gm, ''), 'end')).toMatchObject([
       { reason: 'signal' },

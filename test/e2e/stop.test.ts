@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Tool, becomes, childrenOf, describeIf, missing, objects, sh } from './support.ts'
+import { Tool, becomes, childrenOf, describeIf, hasEnded, missing, objects, sh } from './support.ts'
 
 /** A runtime directory of its own, so that what a run leaves behind can be seen. */
 function ownRuntime(): { directory: string; env: Record<string, string> } {
@@ -20,7 +20,7 @@ function descendants(pid: number): number[] {
 }
 
 function gone(pids: readonly number[]): Promise<boolean> {
-  return becomes(() => !pids.some((pid) => existsSync(`/proc/${pid}`)), 5000)
+  return becomes(() => pids.every(hasEnded), 5000)
 }
 
 describe.each([

@@ -1,9 +1,9 @@
 /** A stop is a stop, whatever doesn't answer: the main thread, a server, the process of a virtual NIC. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Outcome, Tool, objects, temporaryDirectory, becomes, childrenOf } from './support.ts'
+import { type Outcome, Tool, objects, temporaryDirectory, becomes, childrenOf, hasEnded } from './support.ts'
 
 const directory = temporaryDirectory()
 const file = (name: string): string => path.join(directory, name)
@@ -87,7 +87,7 @@ describe('a main thread that is stuck', () => {
 })
 
 function goneWithin(pid: number, milliseconds: number): Promise<boolean> {
-  return becomes(() => !existsSync(`/proc/${pid}`), milliseconds)
+  return becomes(() => hasEnded(pid), milliseconds)
 }
 
 describe('a vfio-user server', () => {

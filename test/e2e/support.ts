@@ -179,6 +179,15 @@ export function childrenOf(pid: number): number[] {
   return readFileSync(list, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
+/** A process that has ended, also if nobody has taken notice: in a container the first process may be one that takes none of orphans. */
+export function hasEnded(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) Z /s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return true
+  }
+}
+
 /** Resolves with true once `condition` holds, with false if it doesn't within `milliseconds`. */
 export async function becomes(condition: () => boolean, milliseconds: number): Promise<boolean> {
   const deadline = performance.now() + milliseconds
