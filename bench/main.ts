@@ -53,7 +53,7 @@ function sustainedParts(quick: boolean): Record<string, () => Promise<object>> {
 /** A file in bench/results. */
 interface Results {
   /** Under what conditions each part was measured. */
-  runs?: Record<string, { loadBefore: number; quick: boolean }>
+  runs?: Record<string, { loadBefore: number; lineNanoseconds?: number | null; quick: boolean }>
   /** By sweep, see scale.ts. */
   scale?: Measurements
 }

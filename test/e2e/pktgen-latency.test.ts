@@ -1,4 +1,5 @@
 import path from 'node:path'
+import type { WireLatency } from '../../src/apps/pktgen/wire-times.ts'
 import { LAUNCHER, Tool, describeIf, ixy, missing, objects, sh, temporaryDirectory } from './support.ts'
 
 const temporaryFolder = temporaryDirectory()
@@ -14,17 +15,6 @@ interface Latency extends Record<string, number | null> {
   count: number
 }
 
-interface Wire extends Record<string, unknown> {
-  readonly unavailable: string | null
-  readonly sent: number
-  readonly count: number
-  readonly lost: number
-  readonly unstamped: number
-  readonly disbelieved: number
-  readonly wireMicroseconds: Record<string, number | null>
-  readonly programMicroseconds: Record<string, number | null>
-}
-
 interface Run {
   readonly code: number | null
   readonly stderr: string
@@ -35,7 +25,7 @@ interface Run {
   readonly reordering: Record<string, number>
   /** Of the fault wire. */
   readonly faults: Record<string, number>
-  readonly wire: Wire
+  readonly wire: WireLatency
 }
 
 async function run(device: string, ...args: string[]): Promise<Run> {
@@ -46,7 +36,7 @@ async function run(device: string, ...args: string[]): Promise<Run> {
     latencyMicroseconds: Latency
     reordering: Record<string, number>
     virtual: { wires: { wire: string; counters: Record<string, number> }[] }[]
-    wireLatency: Wire
+    wireLatency: WireLatency
   }
   const faults = end.virtual[0].wires.find(({ wire }) => wire.startsWith('fault'))?.counters ?? {}
   const received = end.devices[0].rx.packets
@@ -192,7 +182,7 @@ describe('--expect-latency', () => {
   })
 })
 
-const wireOf = (stdout: string): Wire => objects(stdout, 'end')[0]['wireLatency'] as Wire
+const wireOf = (stdout: string): WireLatency => objects(stdout, 'end')[0]['wireLatency'] as WireLatency
 
 describe('on the wire', () => {
   test('sampled packets are there for a part of their round trip; the rest is the program’s', async () => {

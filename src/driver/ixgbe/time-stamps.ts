@@ -10,7 +10,7 @@ const L2_L4_V2 = 2
 /** The clock counts cycles of the DMA, whose length depends on the link: so many nanoseconds times Mbit/s (82599 §7.9.3.1). */
 const CYCLE = 64_000
 const WORD = 2 ** 32
-/** Whether there are stamps, whose, and the stamps; in this order, as reading their high words frees their places (82599 §7.9.4). */
+/** Whether there are stamps, whose, and the stamps; in this order, as reading their high words frees their places (82599 §8.2.3.26.1). */
 const PLACES = [
   ...[REG.TSYNCTXCTL, REG.TSYNCRXCTL, REG.RXSATRH],
   ...[REG.RXSTMPL, REG.TXSTMPL, REG.RXSTMPH, REG.TXSTMPH],
