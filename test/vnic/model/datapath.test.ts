@@ -1,9 +1,12 @@
 import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
+import { totalsOf } from '../../../src/vnic/model/totals.ts'
 import { BASE, copy, frameOf, MEMORY_AT, Host, MAC, MEMORY_BYTES, runningHost as startHost } from './host.ts'
 
 const DD = 1
 const EOP = 2
+const BROADCAST = new Uint8Array(6).fill(0xff)
+const GROUP = Uint8Array.of(1, 0, 0x5e, 0, 0, 1)
 
 /** Every frame by itself in TypeScript, or in bursts in WebAssembly: nothing that can be seen may differ. */
 describe.each([
@@ -80,6 +83,10 @@ describe.each([
       expect(host.read(REG.RDH)).toBe(63)
       expect(host.read(REG.MPC)).toBe(7)
       expect(host.read(REG.MPC)).toBe(0)
+      const missed = (): boolean => (host.read(REG.EICR) & REG.EICR.fields.RX_MISS.mask) !== 0
+      expect(missed()).toBe(true)
+      host.poll()
+      expect(missed()).toBe(false)
       // GPRC of this card counts the missed ones too.
       expect(host.read(REG.GPRC)).toBe(70)
       expect(host.device.room()).toBe(0)
@@ -111,6 +118,20 @@ describe.each([
       for (let i = 0; i < 10; i++) expect(host.device.deliver(copy(frameOf(60)), 0, 60)).toBe(false)
       host.poll()
       expect([host.read(REG.GPRC), host.read(REG.QPRDC)]).toEqual([0, 10])
+    })
+
+    test('takes nothing while reception is off, which is in no register', () => {
+      const host = new Host({ fast })
+      host.initialise()
+      host.acceptAll()
+      host.startReceive()
+      host.waitForLink()
+      host.wire.regardless = true
+      for (let i = 0; i < 3; i++) host.wire.waiting.push(frameOf(60))
+      host.poll()
+      expect(host.wire.delivered).toEqual([false, false, false])
+      expect([host.read(REG.TPR), host.read(REG.GPRC), host.read(REG.QPRDC)]).toEqual([0, 0, 0])
+      expect(totalsOf(host.device).dropped).toMatchObject({ not_listening: 3, filtered: 0 })
     })
 
     test('forgets what waits in the packet buffer when the card is reset, and knows how much that was', () => {
@@ -409,8 +430,8 @@ describe.each([
       const host = runningHost()
       const lengths = [60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514]
       lengths.forEach((length, index) => {
-        host.queueFrame(index, frameOf(length, index < 2 ? Uint8Array.of(1, 0, 0x5e, 0, 0, 1) : MAC))
-        host.wire.waiting.push(frameOf(length, index < 3 ? new Uint8Array(6).fill(0xff) : MAC))
+        host.queueFrame(index, frameOf(length, index < 2 ? GROUP : index < 3 ? BROADCAST : MAC))
+        host.wire.waiting.push(frameOf(length, index < 3 ? BROADCAST : index < 7 ? GROUP : MAC))
       })
       host.write(REG.TDT, lengths.length)
       host.poll()
@@ -422,15 +443,17 @@ describe.each([
       expect(
         [REG.PTC64, REG.PTC127, REG.PTC255, REG.PTC511, REG.PTC1023, REG.PTC1522].map((r) => host.read(r)),
       ).toEqual(sizes)
-      for (const register of [REG.GPRC, REG.GPTC, REG.TPR, REG.TPT, REG.QPRC, REG.QPTC]) {
+      const received = [REG.TPR, REG.RXNFGPC, REG.GPRC, REG.RXDGPC, REG.QPRC]
+      for (const register of [...received, REG.GPTC, REG.TPT, REG.TXDGPC, REG.QPTC]) {
         expect([register.name, host.read(register)]).toEqual([register.name, lengths.length])
         expect([register.name, host.read(register)]).toEqual([register.name, 0])
       }
-      for (const register of [REG.GORCL, REG.GOTCL, REG.TORL]) expect(host.read(register)).toBe(octets)
-      expect(host.read(REG.QBRC_L)).toBe(octets - 4 * lengths.length)
-      expect([host.read(REG.BPRC), host.read(REG.MPRC), host.read(REG.MPTC), host.read(REG.BPTC)]).toEqual([
-        3, 0, 2, 0,
-      ])
+      // Those of the MAC have the FCS. It isn't taken along to the queue, nor has the host sent it.
+      const withFcs = [REG.TORL, REG.RXNFGBCL, REG.GORCL, REG.GOTCL]
+      expect(withFcs.map((r) => host.read(r))).toEqual(withFcs.map(() => octets))
+      const without = [REG.RXDGBCL, REG.QBRC_L, REG.TXDGBCL, REG.QBTC_L]
+      expect(without.map((r) => host.read(r))).toEqual(without.map(() => octets - 4 * lengths.length))
+      expect([REG.BPRC, REG.MPRC, REG.MPTC, REG.BPTC].map((r) => host.read(r))).toEqual([3, 4, 2, 1])
     })
 
     test('octet counters have 36 bits: the low word takes all, the high word follows', () => {
@@ -457,6 +480,7 @@ describe.each([
       host.write(REG.TDT, 1)
       host.poll()
       expect([host.read(REG.QPRC, 5), host.read(REG.QPTC, 15)]).toEqual([1, 1])
+      expect([host.read(REG.QBRC_L, 5), host.read(REG.QBTC_L, 15)]).toEqual([60, 60])
       // QPTC is also where the 82598 had it.
       host.device.statistics.add(REG.QPTC, 3, 2)
       expect(host.device.registers.read(0x06030 + 2 * 0x40)).toBe(3)

@@ -1,6 +1,7 @@
 /** Filters, receive side scaling, VLANs and checksums on the way in. */
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { crc32 } from '../../../src/vnic/model/crc32.ts'
+import { totalsOf } from '../../../src/vnic/model/totals.ts'
 import { frameOf, Host, MAC, runningHost } from './host.ts'
 import { sctp4, sctp6, tcp4, tcp6, udp4 } from './packets.ts'
 import { rssHost, steer } from './queues.ts'
@@ -122,6 +123,12 @@ describe('filters', () => {
     host.waitForLink()
     for (const to of [MAC, OTHER, BROADCAST, GROUP]) host.wire.waiting.push(frameOf(60, to))
     host.poll()
+    const kept = host.wire.delivered.filter((taken) => !taken).length
+    expect(totalsOf(host.device).dropped).toMatchObject({
+      filtered: kept,
+      not_listening: 0,
+      no_descriptor: 0,
+    })
     return host.wire.delivered.map((taken, i) => (taken ? 'OobmX'[i] : '-')).join('')
   }
   const { UPE, MPE, BAM } = REG.FCTRL.fields
@@ -181,6 +188,7 @@ describe('filters', () => {
     host.wire.waiting.push(frameOf(60))
     host.poll()
     expect(host.wire.delivered).toEqual([true, false, true])
+    expect(totalsOf(host.device).dropped['filtered']).toBe(1)
   })
 })
 
