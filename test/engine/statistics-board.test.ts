@@ -84,3 +84,62 @@ test('a counter that has stuck is warned of, once', () => {
     'card 1: GOTCL has reached its largest value and stuck there: some of what it counts is missing',
   ])
 })
+
+describe('what is shown of a device', () => {
+  const counted = { rxPackets: 1, rxBytes: 60, txPackets: 2, txBytes: 130, stuck: [] }
+  /** Of two queues, by the workers: the second has ten times as much. */
+  const counters = (queue: number): QueueCounters => {
+    const times = queue === 0 ? 1 : 10
+    return {
+      rx: { packets: 3 * times, bytes: 200 * times },
+      tx: { packets: 5 * times, bytes: 320 * times },
+      dropped: { pool_empty: 7 * times, tx_unsent: times },
+    }
+  }
+  const sums: QueueCounters = {
+    rx: { packets: 33, bytes: 2200 },
+    tx: { packets: 55, bytes: 3520 },
+    dropped: { pool_empty: 77, tx_unsent: 11 },
+  }
+  let gone = false
+  const device = {
+    name: 'card',
+    statistics() {
+      if (gone) throw new Error('gone')
+      return { ...counted, dropped: { missed: 4, pool_empty: 100 } }
+    },
+  }
+  const crew = { app: null, counters, totals: () => sums } as unknown as Crew
+  const board = (queues: number): StatisticsBoard =>
+    new StatisticsBoard([device as unknown as Device], crew, queues)
+  const whole = {
+    ...{ index: 0, device: 'card', queue: null },
+    rx: { packets: 1, bytes: 60 },
+    tx: { packets: 2, bytes: 130 },
+    // Each drop has a name; where card and workers have the same, they have not counted the same packets.
+    dropped: { missed: 4, pool_empty: 177, tx_unsent: 11 },
+  }
+  beforeEach(() => {
+    gone = false
+  })
+
+  test('is what its card counts and what the workers have dropped; of each queue, what its worker says', () => {
+    expect(board(1).totals()).toEqual([whole])
+    const queues = [0, 1].map((queue) => ({ index: 0, device: 'card', queue, ...counters(queue) }))
+    expect(board(2).totals()).toEqual([whole, ...queues])
+    expect(board(1).finalTotals([null])).toEqual([whole])
+  })
+
+  test('of one that is gone: what its process has said last, else what the workers know', () => {
+    const traffic = { rx: { packets: 301, bytes: 302 }, tx: { packets: 303, bytes: 304 } }
+    const last = { ...traffic, dropped: { missed: 6, filtered: 8 } }
+    const known = board(1)
+    known.totals()
+    gone = true
+    // What the rings still held has not been sent.
+    const ofWorkers = { rx: sums.rx, tx: { packets: 44, bytes: 3520 }, dropped: whole.dropped }
+    expect(known.finalTotals([null])).toEqual([{ ...whole, ...ofWorkers }])
+    const dropped = { missed: 6, filtered: 8, pool_empty: 77, tx_unsent: 11 }
+    expect(known.finalTotals([last])).toEqual([{ ...whole, ...traffic, dropped }])
+  })
+})
