@@ -28,11 +28,14 @@ import { MonotonicClock } from '../../src/linux/monotonic.ts'
 
 const BATCH = 64
 
-/** Runs a worker whose steps move `moves` packets each, then nothing `idle` times. */
-function run(moves: readonly number[]): {
+/** Runs a worker whose steps move `moves` packets each, in or out. */
+function run(
+  moves: readonly number[],
+  way: 'rx' | 'tx' = 'tx',
+): {
   first: number
   last: number
-  sent: number
+  moved: number
   polls: number
   useful: number
   times: number[]
@@ -42,14 +45,18 @@ function run(moves: readonly number[]): {
   const counters = new SharedArrayBuffer((COUNTERS + OF_WORKER) * 8)
   const orders = new Int32Array(control)
   orders[COMMAND] = COMMAND_RUN
-  const counts = { packets: 0, bytes: 0 }
-  const rx = { packets: 0, bytes: 0, poolEmpty: 0, fragments: 0, badLength: 0, untaken: () => 0 }
+  const counts = { rx: 0, tx: 0 }
+  const rx = {
+    get packets() {
+      return counts.rx
+    },
+    ...{ bytes: 0, poolEmpty: 0, fragments: 0, badLength: 0, untaken: () => 0 },
+  }
   const tx = {
     get packets() {
-      return counts.packets
+      return counts.tx
     },
-    bytes: 0,
-    pending: () => 0,
+    ...{ bytes: 0, pending: () => 0 },
   }
   const port = new DataPort(rx as unknown as DataPort['rx'], tx as unknown as DataPort['tx'])
   /** When each step began. */
@@ -58,7 +65,7 @@ function run(moves: readonly number[]): {
     if (times.length === moves.length) return 0
     const moved = moves[times.length]
     times.push(clock.now())
-    counts.packets += moved
+    counts[way] += moved
     if (times.length === moves.length) orders[COMMAND] = COMMAND_STOP
     return moved
   }
@@ -68,21 +75,27 @@ function run(moves: readonly number[]): {
   return {
     first: published[COUNTERS + FIRST_MOVED],
     last: published[COUNTERS + LAST_MOVED],
-    sent: published[TX_PACKETS],
+    moved: published[way === 'rx' ? RX_PACKETS : TX_PACKETS],
     polls: published[COUNTERS + POLLS],
     useful: published[COUNTERS + USEFUL_POLLS],
     times,
   }
 }
 
-test('the first packet moves in the step that moves it, not when the counters are published next', () => {
-  const { first, last, sent, times } = run(Array.from({ length: 79 }, () => BATCH))
-  expect(sent).toBe(79 * BATCH)
-  expect(first).toBeLessThanOrEqual(times[0])
-  expect(last).toBeGreaterThan(times[78])
-  // All of them took at least as long as the steps were apart.
-  expect(activeSeconds([{ first, last }], sent, 3600)).toBeGreaterThan((times[78] - times[0]) / 1000)
-})
+test.each(['rx', 'tx'] as const)(
+  'the first packet (%s) moves in the step that moves it, not when the counters are published next',
+  (way) => {
+    const { first, last, moved, times } = run(
+      Array.from({ length: 79 }, () => BATCH),
+      way,
+    )
+    expect(moved).toBe(79 * BATCH)
+    expect(first).toBeLessThanOrEqual(times[0])
+    expect(last).toBeGreaterThan(times[78])
+    // All of them took at least as long as the steps were apart.
+    expect(activeSeconds([{ first, last }], moved, 3600)).toBeGreaterThan((times[78] - times[0]) / 1000)
+  },
+)
 
 test('polls before that find nothing are no part of it', () => {
   const { first, times } = run([...Array.from({ length: 500 }, () => 0), BATCH, 0, BATCH])
@@ -98,7 +111,7 @@ test('polls are counted, and those that have moved something', () => {
 })
 
 test('of packets that never moved nothing is said', () => {
-  expect(run([0, 0, 0])).toMatchObject({ first: 0, last: 0, sent: 0 })
+  expect(run([0, 0, 0])).toMatchObject({ first: 0, last: 0, moved: 0 })
 })
 
 test('at the end it waits for what the rings of all ports hold, then publishes each count of each port', () => {

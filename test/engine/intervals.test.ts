@@ -1,12 +1,12 @@
-import { everyInterval, intervalBetween } from '../../src/engine/intervals.ts'
-import type { DeviceCounters } from '../../src/engine/types.ts'
+import { everyInterval, intervalBetween, reportIntervals } from '../../src/engine/intervals.ts'
+import type { DeviceCounters, IntervalEvent, RunObserver, Sample } from '../../src/engine/types.ts'
 
-const counters = (packets: number, dropped: Record<string, number> = {}): DeviceCounters => ({
+const counters = (packets: number, dropped: Record<string, number> = {}, sent = 0): DeviceCounters => ({
   index: 0,
   device: 'a',
   queue: null,
   rx: { packets, bytes: packets * 60 },
-  tx: { packets: 0, bytes: 0 },
+  tx: { packets: sent, bytes: sent * 70 },
   dropped,
 })
 
@@ -52,12 +52,44 @@ describe('reports', () => {
 })
 
 test('an interval is what the counters have grown by, also of a drop that is new', () => {
-  const before = { time: 10, devices: [counters(5)], app: { name: 'x', counters: { seen: 3 } } }
-  const now = { time: 12, devices: [counters(9, { missed: 2 })], app: { name: 'x', counters: { seen: 7 } } }
+  const before = {
+    time: 10,
+    devices: [counters(5, { crc: 3 }, 1)],
+    app: { name: 'x', counters: { seen: 3 } },
+  }
+  const devices = [counters(9, { crc: 7, missed: 2 }, 4)]
+  const now = { time: 12, devices, app: { name: 'x', counters: { seen: 7 } } }
   expect(intervalBetween(before, now, 12)).toMatchObject({
     seconds: 2,
-    devices: [{ rx: { packets: 4, bytes: 240 }, dropped: { missed: 2 } }],
-    totals: [{ rx: { packets: 9 } }],
+    devices: [
+      {
+        rx: { packets: 4, bytes: 240 },
+        tx: { packets: 3, bytes: 210 },
+        dropped: { crc: 4, missed: 2 },
+      },
+    ],
+    totals: devices,
     app: { counters: { seen: 4 }, total: { seen: 7 } },
   })
+})
+
+test('each report is of what has come since the one before, the first since the start', async () => {
+  const start = performance.now()
+  let samples = 0
+  const sample = (): Sample => ({ time: start / 1000 + ++samples, devices: [counters(10 ** samples)] })
+  const told: IntervalEvent[] = []
+  let end = (): void => undefined
+  await new Promise<void>((resolve) => {
+    const interval = (event: IntervalEvent): void => {
+      if (told.push(event) === 3) resolve()
+    }
+    end = reportIntervals(sample, { interval } as RunObserver, 0.005, start)
+  })
+  end()
+  expect(told.map(({ elapsed, seconds }) => [elapsed, seconds].map(Math.round))).toEqual([
+    [1, 1],
+    [2, 1],
+    [3, 1],
+  ])
+  expect(told.map(({ devices }) => devices[0].rx.packets)).toEqual([10, 90, 900])
 })
