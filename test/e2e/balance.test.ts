@@ -175,8 +175,7 @@ test('a server can not judge what becomes of its frames, and says so; the one th
     'forward',
     `vfio-user:${socket}`,
     'virtual:sink',
-    '-d',
-    '0.4',
+    ...['-d', '0.4', '--mode', 'interrupt'],
     '--expect-loss',
     '0',
   )

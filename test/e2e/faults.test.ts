@@ -80,8 +80,8 @@ test('duplicates, reordering and corruption are each seen for what they are', as
 
 test('a link that flaps is reported, survived, and traffic resumes', async () => {
   const tool = new Tool([
-    ...['forward', '--json', '-i', '0.2'],
-    ...['virtual:gen,rate=50kpps,fault=linkflap=500ms', 'virtual:sink'],
+    ...['forward', '--json', '-i', '0.1', '--mode', 'adaptive'],
+    ...['virtual:gen,rate=10kpps,fault=linkflap=200ms', 'virtual:sink'],
   ])
   await tool.until(/"event":"link".*"up":false/)
   await tool.until(/"event":"link".*"up":true/)

@@ -66,12 +66,15 @@ testIf(
       ],
       { env },
     )
-    const pktgen = new Tool(['pktgen', 'virtual:loop', '--latency', '--rate', '500pps', '-i', '0.1'], { env })
     const args = ['stats', '--listen', '0', '--dpdk-telemetry', 'test', '-i', '0.1']
     const stats = new Tool(args, { env })
-    runs = [forward, pktgen, stats]
+    runs = [forward, stats]
     const [, url] = await stats.until(/listening on (http:\S+)"/, 'stderr')
-    await Promise.all([forward.until(/TX:/), pktgen.until(/TX:/)])
+    await forward.until(/TX:/)
+    // It polls.
+    const pktgen = new Tool(['pktgen', 'virtual:loop', '--latency', '--rate', '500pps', '-i', '0.1'], { env })
+    runs.push(pktgen)
+    await pktgen.until(/TX:/)
 
     const states = await new Promise<MonitorState>((resolve, reject) => {
       get(`${url}events`, { agent: false }, (response) => {
@@ -108,7 +111,6 @@ testIf(
     expect(metrics).toContain(`ixy_transmit_packets_total${labels} 300\n`)
     expect(metrics).toContain(`ixy_transmit_bytes_total${labels} 30000\n`)
     expect(metrics).toMatch(/ixy_round_trip_seconds_count\{.*\} [1-9]/)
-    // It polls.
     expect((await pktgen.kill()).code).toBe(0)
 
     const ports = (await dpdk('/ethdev/list')) as { '/ethdev/list': number[] }

@@ -90,7 +90,7 @@ describeIf(missing({ programs: ['chromium', 'pdftotext'] }), 'pages', () => {
     'the report of two runs has their numbers, marks what is worse, and can be used with keys and printed',
     async () => {
       const { stdout } = await ixy(
-        ...['pktgen', 'virtual:loop', '--latency', '--rate', '2kpps', '-n', '2000', '-i', '0.1', '--json'],
+        ...['pktgen', 'virtual:loop', '--latency', '--rate', '5kpps', '-n', '2000', '-i', '0.05', '--json'],
       )
       const [one, other] = ['before', 'after'].map((name) => path.join(folder, `${name}.ndjson`))
       writeFileSync(one, stdout)

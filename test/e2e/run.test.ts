@@ -30,7 +30,8 @@ describe('an app of JavaScript', () => {
   })
 
   test('in JSON, per interval and at the end; what has changed adds up to the total', async () => {
-    const args = ['virtual:gen,rate=10kpps', '-d', '0.4', '-i', '100ms', '--json', '--queues', '2']
+    const queues = ['--queues', '2', '--mode', 'adaptive']
+    const args = ['virtual:gen,rate=10kpps', '-d', '0.4', '-i', '100ms', '--json', ...queues]
     const { code, stdout } = await runApp(file, ...args)
     expect(code).toBe(0)
     const [{ app, lineRateLimited }] = objects(stdout, 'end') as unknown as [
@@ -87,7 +88,7 @@ describe('an app of JavaScript', () => {
   test('stats shows its counters; Ctrl-C ends it cleanly; the TypeScript rings do as well', async () => {
     const env = { IXY_TS_RUNTIME_DIR: mkdtempSync(path.join(folder, 'run-')) }
     const tool = new Tool(
-      ['run', file, 'virtual:gen,rate=10kpps', '--backend', 'ts', '-i', '0.1', '--mode', 'adaptive'],
+      ['run', file, 'virtual:gen,rate=1kpps', '--backend', 'ts', '-i', '0.1', '--mode', 'adaptive'],
       {
         env,
       },

@@ -5,10 +5,11 @@ import { Tool } from './support.ts'
 
 /** The part of a run from its first interval, which is a second long, until the optimising compiler has done what it will. */
 const SETTLING = 1 / 8
-/** What there has to be of the run after that, milliseconds. */
+/** What there has to be of the run after that, and the most of its end that is looked at, milliseconds. */
 const ENOUGH = 1000
+const LOOKED_AT = 3000
 /** Seconds of a run; and of those after one of which a busy machine has left too little, or in which it came late to compile. */
-const LENGTHS = [3.5, 7, 15]
+const LENGTHS = [3.5, 5.5, 15]
 
 export interface SteadyRun {
   readonly code: number | null
@@ -30,9 +31,12 @@ export async function steadyRun(directory: string, args: readonly string[], few 
     await tool.until(/^\[virtual:.* (Mpps|kpps|pps)$/m)
     // On the worker's clock, which was started later, it isn't later than this, nor is the run's end before that.
     const until = seconds * 1000
-    const from = performance.now() - begun + until * SETTLING
+    const from = Math.max(performance.now() - begun + until * SETTLING, until - LOOKED_AT)
+    if (until - from < ENOUGH) {
+      await tool.kill()
+      continue
+    }
     const { code, stdout } = await tool.end()
-    if (until - from < ENOUGH) continue
     const found = collections(logs, stdout, from, until)
     // What allocates at work does so in each run.
     if (found.steady.length <= few || seconds === LENGTHS.at(-1)) return { code, stdout, ...found }

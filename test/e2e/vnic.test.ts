@@ -76,7 +76,7 @@ test.each(['the client is killed', 'the server is stopped'])(
     const vnic = new Tool(['vnic', socket, '--wire', 'gen,rate=50kpps', '--json', '--interval', '0.2'])
     await vnic.until(/listening on/, 'stderr')
     // The ring fills up once the other link is down, then the packet buffer.
-    const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink,fault=linkflap=300ms/60s'])
+    const forward = new Tool(['forward', `vfio-user:${socket}`, 'virtual:sink,fault=linkflap=100ms/60s'])
     await vnic.until(/"missed":[1-9]/)
     if (how === 'the client is killed') {
       await forward.kill('SIGKILL')

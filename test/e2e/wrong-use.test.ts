@@ -188,7 +188,7 @@ describe('stdout', () => {
     },
   )
 
-  test.each(['--help', 'devices', 'forward virtual:gen virtual:sink --log-level warn'])(
+  test.each(['--help', 'devices', 'forward virtual:gen virtual:sink -i 0.1 --log-level warn'])(
     'of %s on a full disk: exit 1, and why',
     (command) => {
       const script = `'${process.execPath}' '${LAUNCHER}' ${command} >/dev/full`
