@@ -148,13 +148,15 @@ function receive({ card, worker, nic }: PortCounts, path: Path): Source {
 /** From what the workers put into the rings to the end outside; returns what has arrived there. */
 function transmit(port: PortCounts, path: Path): number {
   const { card, worker, nic } = port
-  // What the card has sent after the workers had looked for the last time isn't lost.
-  const late = Math.min(Math.max(0, card.sent - (worker.queued - worker.unsent)), worker.unsent)
-  const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
-  const notSent = path.lose('card', {
+  const dropped = {
     tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0,
     tx_refused: card.dropped['tx_refused'] ?? 0,
-  })
+  }
+  // What the card has taken after the workers had looked for the last time isn't lost in the ring.
+  const taken = card.sent + dropped.tx_invalid + dropped.tx_refused
+  const late = Math.min(Math.max(0, taken - (worker.queued - worker.unsent)), worker.unsent)
+  const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
+  const notSent = path.lose('card', dropped)
   path.compare(worker.queued - unsent - notSent, card.sent)
   return nic === null ? card.sent : ontoWire(nic, card.sent, path)
 }

@@ -1,5 +1,6 @@
 /** Counts that don't fit together: what differs at each place is unaccounted, whichever of the two is larger. */
 import { balanceOf, cardBalance, type NicCounts, type PortCounts } from '../../src/engine/balance.ts'
+import { plainAccount } from '../../src/vnic/wires/account.ts'
 
 test('what differs along the way through an app is added up without sign', () => {
   const port = (index: number): PortCounts => ({
@@ -25,6 +26,38 @@ test('what differs along the way through an app is added up without sign', () =>
   })
 })
 
+describe('what workers have left in the transmit rings', () => {
+  const counts = (sent: number): PortCounts => ({
+    ...{ index: 0, device: 'nic0', nic: null },
+    card: { received: 0, sent, dropped: { tx_refused: 3 } },
+    worker: { taken: 0, dropped: {}, untaken: 0, filteredOut: 0, queued: 100, unsent: 20 },
+  })
+  const refused = { place: 'card', cause: 'tx_refused', frames: 3 }
+  test.each([
+    // Of the 80 that the card was seen to take it has refused three.
+    ['is lost', 77, 20, 0],
+    ['unless the card has sent it afterwards', 82, 15, 0],
+    ['maybe all of it', 97, 0, 0],
+    ['but no more than there was', 107, 0, 10],
+    ['nor does what the card has not sent make more of it', 60, 20, 17],
+  ])('%s', (_, sent, unsent, unaccounted) => {
+    const [out] = balanceOf({ name: 'pktgen', passes: [] }, [counts(sent)])
+    const left = unsent > 0 ? [{ place: 'worker', cause: 'tx_unsent', frames: unsent }] : []
+    expect(out).toMatchObject({ offered: 100, arrived: sent, lost: [...left, refused], unaccounted })
+  })
+})
+
+test('what comes to an app that passes nothing on has arrived there; what a card refuses to send is not of this direction', () => {
+  const [, into] = balanceOf({ name: 'pktgen' }, [
+    {
+      ...{ index: 0, device: 'nic0', nic: null },
+      card: { received: 50, sent: 0, dropped: { missed: 4, tx_refused: 9 } },
+      worker: { taken: 48, dropped: { bad_length: 2 }, untaken: 0, filteredOut: 0, queued: 0, unsent: 0 },
+    },
+  ])
+  expect(into).toMatchObject({ offered: 54, arrived: 48, unaccounted: 0 })
+})
+
 test('what differs between a wire and its card, and all that happens on the wire', () => {
   const dropped = { place: 'fault', cause: 'dropped', frames: 7 }
   const nic = {
@@ -48,4 +81,18 @@ test('what differs between a wire and its card, and all that happens on the wire
     unaccounted: 4,
   })
   expect(out).toMatchObject({ offered: 30, copies: 1, corrupted: 2, arrived: 34, unaccounted: 3 })
+})
+
+test('what the host of a virtual card could not send is lost on the way out', () => {
+  const nic = {
+    card: { rx: { packets: 0 }, tx: { packets: 30 }, dropped: { rx_buffered: 0, tx_invalid: 9 } },
+    buffered: 0,
+    account: plainAccount({ arrived: 30 }),
+  } as unknown as NicCounts
+  const worker = { taken: 0, dropped: {}, untaken: 0, filteredOut: 0, queued: 39, unsent: 0 }
+  const port = { index: 0, device: 'nic0', card: { received: 0, sent: 30, dropped: {} }, worker, nic }
+  const [out, into] = balanceOf({ name: 'pktgen' }, [port])
+  const lost = [{ place: 'card', cause: 'tx_invalid', frames: 9 }]
+  expect(out).toMatchObject({ offered: 39, arrived: 30, lost, unaccounted: 0 })
+  expect(into).toMatchObject({ offered: 0, lost: [], unaccounted: 0 })
 })
