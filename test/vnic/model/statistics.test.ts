@@ -2,6 +2,8 @@ import { offsetOf } from '../../../src/driver/intel/register.ts'
 import { REG } from '../../../src/driver/ixgbe/registers.ts'
 import { BAR0_BYTES, CardRegisters } from '../../../src/vnic/model/registers.ts'
 import { Statistics } from '../../../src/vnic/model/statistics.ts'
+import { totalsOf } from '../../../src/vnic/model/totals.ts'
+import type { VirtualCard } from '../../../src/vnic/model/virtual-card.ts'
 import { Strict } from '../../../src/vnic/model/strict.ts'
 
 test('totals outlive what the host reads and resets', () => {
@@ -33,4 +35,22 @@ test('wide counters keep what sticks out of 32 bits', () => {
   expect(registers.read(offsetOf(REG.GORCL))).toBe(1)
   expect(registers.read(offsetOf(REG.GORCH))).toBe(2)
   expect(statistics.total(REG.GORCL)).toBe(2 ** 33 + 1)
+})
+
+test('what a card has counted is named after what has counted it; PAUSE frames are none of the host', () => {
+  const registers = new CardRegisters(new ArrayBuffer(BAR0_BYTES), new Strict(true))
+  const statistics = new Statistics(registers)
+  const counted = [REG.RXDGPC, REG.RXDGBCL, REG.TXDGPC, REG.TXDGBCL, REG.MPC, REG.QPRDC, REG.RUC, REG.ROC]
+  counted.forEach((register, i) => statistics.add(register, 1 + i))
+  statistics.addPause(REG.LXOFFTXC)
+  const receive = { mac: { control: 9 }, filtered: 10, unheard: 11, forgotten: 12 }
+  const card = { statistics, receive, transmit: { invalid: 13 } } as unknown as VirtualCard
+  expect(totalsOf(card)).toEqual({
+    rx: { packets: 1, bytes: 2 },
+    tx: { packets: 3, bytes: 4 },
+    dropped: {
+      ...{ missed: 5, no_descriptor: 6, undersize: 7, oversize: 8, mac_control: 9, filtered: 10 },
+      ...{ not_listening: 11, rx_buffered: 12, tx_invalid: 13 },
+    },
+  })
 })

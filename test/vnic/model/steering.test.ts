@@ -296,4 +296,6 @@ test('the FCS stays if it is not to be stripped', () => {
   // The CRC of a frame with its FCS is a constant (IEEE 802.3 §3.2.9).
   expect(crc32(data, 0, 81)).toBe(0x2144df1c)
   expect(host.read(REG.GORCL)).toBe(81)
+  // The FCS goes to the queue as well.
+  expect([host.read(REG.RXDGBCL), host.read(REG.QBRC_L)]).toEqual([81, 81])
 })

@@ -48,7 +48,7 @@ describe('a cable', () => {
     portA.pausedUntil = 1002
     expect([b.poll(portB, 64, 1000), b.nextEvent(1000)]).toEqual([0, 1002])
     expect(b.account().in.returned).toBe(0)
-    expect(a.account().out).toMatchObject({ arrived: 0, held: 3 })
+    expect(a.account().out).toMatchObject({ arrived: 0, held: 3, lost: [] })
     // The other direction goes on.
     sendAll(b, 3, 5)
     expect(a.poll(portA, 64, 1001)).toBe(2)

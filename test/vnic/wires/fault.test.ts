@@ -252,11 +252,35 @@ describe('link flaps', () => {
     const { in: into, out } = wire.account()
     const unplugged = [into, out].map(({ lost }) => lost.find(({ cause }) => cause === 'unplugged')?.frames)
     expect(unplugged).toEqual([3, 2])
+    expect([into.held, out.held]).toEqual([0, 0])
     wire.poll(port, 64, 200)
     push(wire, someFrame(3), 201)
     push(wire, someFrame(4), 202)
     expect(keeper.got.length).toBe(2)
     expect(countersOf(wire, 1)).toMatchObject({ lostUnplugged: 5, outReordered: 1 })
+  })
+
+  test('the account has what the faults have done, by direction', () => {
+    const keeper = new Keeper()
+    const port = new FakePort()
+    const outcome = (options: Partial<FaultOptions>) => {
+      const wire = new FaultWire('fault', { ...NO_FAULTS, ...options }, keeper)
+      for (let i = 0; i < 3; i++) push(wire, someFrame(i))
+      keeper.toCard.push(someFrame(3), someFrame(4))
+      wire.poll(port, 64, 0)
+      const { in: into, out } = wire.account()
+      return [into, out].map(({ copies, corrupted, held, lost }) => ({ copies, corrupted, held, lost }))
+    }
+    const nothing = { copies: 0, corrupted: 0, held: 0, lost: [] }
+    const both = (use: (frames: number) => object): object[] => [2, 3].map((n) => ({ ...nothing, ...use(n) }))
+    expect(outcome({})).toEqual(both(() => ({})))
+    expect(outcome({ drop: 1 })).toEqual(
+      both((frames) => ({ lost: [{ place: 'fault', cause: 'dropped', frames }] })),
+    )
+    expect(outcome({ corrupt: 1 })).toEqual(both((corrupted) => ({ corrupted })))
+    expect(outcome({ dup: 1 })).toEqual(both((copies) => ({ copies })))
+    // Every other one overtakes the one before.
+    expect(outcome({ reorder: 1 })).toEqual(both((frames) => ({ held: frames % 2 })))
   })
 
   test('stop() plugs the cable again, for good', () => {
