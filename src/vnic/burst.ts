@@ -19,6 +19,10 @@ export class Burst {
   readonly lengths: Int32Array
   /** For what is found out about each frame that is received: wasm/look.ts. */
   readonly verdicts: Int32Array
+  /** Where these three are in the memory. V8 calls a getter for an array's byteOffset, and that for each burst is dear. */
+  readonly offsetsAt: number
+  readonly lengthsAt: number
+  readonly verdictsAt: number
   /** Where there is room for a byte of each frame. */
   readonly starts: number
 
@@ -28,6 +32,9 @@ export class Burst {
     this.offsets = space.takeInts(BURST)
     this.lengths = space.takeInts(BURST)
     this.verdicts = space.takeInts(BURST)
+    this.offsetsAt = this.offsets.byteOffset
+    this.lengthsAt = this.lengths.byteOffset
+    this.verdictsAt = this.verdicts.byteOffset
     this.starts = space.take(BURST)
   }
 }

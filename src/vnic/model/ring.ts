@@ -43,6 +43,7 @@ export class Ring {
   readonly index: number
   /** What the data path has counted since `Statistics` has last taken it over. */
   readonly sums = sharedSpace().takeInts(SUMS)
+  protected readonly sumsAt = this.sums.byteOffset
   /** The host has enabled the queue. */
   enabled = false
   /** The view that holds the ring, and the index of its first word in it. Valid while `entries` is not 0. */

@@ -118,7 +118,7 @@ export class RxQueue extends Ring {
    * and this one don't take the same cache line from each other for every frame.
    */
   putBurst(burst: Burst, from: number, limit: number, vlanType: number): number {
-    const { memory, offsets, lengths, verdicts } = burst
+    const { memory, offsetsAt, lengthsAt, verdictsAt } = burst
     if (this.legacy || this.refresh() === 0 || this.buffer !== memory || this.words !== memory.u32) return 0
     const { head, tail, entries } = this
     const at = (burst.first + from) << 2
@@ -128,14 +128,14 @@ export class RxQueue extends Ring {
       this.bufferBase,
       this.bufferFirst,
       this.bufferEnd,
-      offsets.byteOffset + at,
-      lengths.byteOffset + at,
+      offsetsAt + at,
+      lengthsAt + at,
       MIN_FRAME_BYTES,
       Math.min(limit, this.bufferBytes),
       RxStatus.DD | RxStatus.EOP,
-      this.sums.byteOffset,
+      this.sumsAt,
       vlanType,
-      verdicts.byteOffset,
+      verdictsAt,
     )
     this.head = head + count === entries ? 0 : head + count
     return count

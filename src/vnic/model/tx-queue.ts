@@ -153,8 +153,8 @@ export class TxQueue extends Ring {
       this.bufferEnd,
       MIN_FRAME_BYTES,
       FRAME_ROOM,
-      burst.offsets.byteOffset,
-      burst.lengths.byteOffset,
+      burst.offsetsAt,
+      burst.lengthsAt,
       burst.starts,
     )
     return burst.count
@@ -170,19 +170,9 @@ export class TxQueue extends Ring {
 
   /** Counts the first `count` frames of the burst, which are sent, and reports those that ask for it. */
   private finishBurst(count: number): void {
-    const { offsets, lengths, starts } = this.burst
+    const { offsetsAt, lengthsAt, starts } = this.burst
     const descriptor = (this.first + (this.head << 2)) << 2
-    const { sums } = this
-    if (
-      this.loops.finish(
-        descriptor,
-        count,
-        offsets.byteOffset,
-        lengths.byteOffset,
-        starts,
-        sums.byteOffset,
-      ) !== 0
-    )
+    if (this.loops.finish(descriptor, count, offsetsAt, lengthsAt, starts, this.sumsAt) !== 0)
       this.statusReported = true
   }
 

@@ -60,6 +60,10 @@ export class GenWire implements Wire {
   private readonly ownerWords: Int32Array
   /** Per size and flow: the check with sequence number 0. */
   private readonly checkWords: Int32Array
+  /** Where these are, as in a Burst. */
+  private readonly portsAt: number
+  private readonly ownersAt: number
+  private readonly checksAt: number
 
   private sent = 0
   private flow = 0
@@ -86,6 +90,9 @@ export class GenWire implements Wire {
     this.portWords = space.takeInts(flows)
     this.ownerWords = space.takeInts(flows)
     this.checkWords = space.takeInts(sizes.length * flows)
+    this.portsAt = this.portWords.byteOffset
+    this.ownersAt = this.ownerWords.byteOffset
+    this.checksAt = this.checkWords.byteOffset
     const stride = (Math.max(...sizes) + 63) & ~63
     const rounds = Math.floor(Math.min(BURST, CACHED_BYTES / stride) / sizes.length)
     this.slots = Math.max(1, rounds) * sizes.length
@@ -144,16 +151,16 @@ export class GenWire implements Wire {
     const first = burst.first + burst.count === slots ? 0 : burst.first + burst.count
     const count = Math.min(slots - first, most)
     this.flow = this.loops.fill(
-      burst.offsets.byteOffset + (first << 2),
+      burst.offsetsAt + (first << 2),
       count,
       this.flow,
       this.flows,
       first % sizes,
       sizes,
       this.sent | 0,
-      this.portWords.byteOffset,
-      this.ownerWords.byteOffset,
-      this.checkWords.byteOffset,
+      this.portsAt,
+      this.ownersAt,
+      this.checksAt,
     )
     this.sent += count
     burst.first = first

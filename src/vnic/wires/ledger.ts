@@ -55,6 +55,7 @@ export class Ledger {
   private readonly accounts: Account[] = []
   /** As the loops want it. Only the parts in use become resident memory. */
   private readonly words: Int32Array
+  private readonly wordsAt: number
   /** For a frame that is elsewhere, or comes alone. */
   private readonly one = new Burst()
   private readonly copy: number
@@ -63,6 +64,7 @@ export class Ledger {
   constructor(nonce = process.pid) {
     this.nonce = nonce & 0xffff
     this.words = this.space.takeInts(F.LEDGER_BYTES >> 2)
+    this.wordsAt = this.words.byteOffset
     this.words[0] = this.nonce
     this.words.set(CHECK_WEIGHTS, F.LEDGER_WEIGHTS >> 2)
     this.copy = this.space.take(FRAME_ROOM)
@@ -108,15 +110,9 @@ export class Ledger {
 
   /** receive() for each frame of a burst; returns how many of them are none of ours. */
   receiveBurst(burst: Burst): number {
-    const { offsets, lengths, first, count } = burst
+    const { offsetsAt, lengthsAt, first, count } = burst
     const at = first << 2
-    return this.loops.receive(
-      this.words.byteOffset,
-      MAX_FLOWS,
-      offsets.byteOffset + at,
-      lengths.byteOffset + at,
-      count,
-    )
+    return this.loops.receive(this.wordsAt, MAX_FLOWS, offsetsAt + at, lengthsAt + at, count)
   }
 
   tally(generator: number): Tally {
