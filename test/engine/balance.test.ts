@@ -89,10 +89,14 @@ test('what the host of a virtual card could not send is lost on the way out', ()
     buffered: 0,
     account: plainAccount({ arrived: 30 }),
   } as unknown as NicCounts
-  const worker = { taken: 0, dropped: {}, untaken: 0, filteredOut: 0, queued: 39, unsent: 0 }
+  // When the workers looked for the last time, 20 were left; the card has taken nine of them.
+  const worker = { taken: 0, dropped: {}, untaken: 0, filteredOut: 0, queued: 50, unsent: 20 }
   const port = { index: 0, device: 'nic0', card: { received: 0, sent: 30, dropped: {} }, worker, nic }
   const [out, into] = balanceOf({ name: 'pktgen' }, [port])
-  const lost = [{ place: 'card', cause: 'tx_invalid', frames: 9 }]
-  expect(out).toMatchObject({ offered: 39, arrived: 30, lost, unaccounted: 0 })
+  const lost = [
+    { place: 'worker', cause: 'tx_unsent', frames: 11 },
+    { place: 'card', cause: 'tx_invalid', frames: 9 },
+  ]
+  expect(out).toMatchObject({ offered: 50, arrived: 30, lost, unaccounted: 0 })
   expect(into).toMatchObject({ offered: 0, lost: [], unaccounted: 0 })
 })
