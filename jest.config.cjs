@@ -33,7 +33,7 @@ module.exports = {
   maxWorkers: process.getBuiltinModule('node:os').availableParallelism() + 2,
   testSequencer: '<rootDir>/test/sequencer.mjs',
   setupFiles: ['<rootDir>/test/quick-starts.ts'],
-  setupFilesAfterEnv: ['<rootDir>/test/equality.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/equality.ts', '<rootDir>/test/quick-expect.ts'],
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/skips.mjs'],
 }
