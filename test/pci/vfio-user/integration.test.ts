@@ -59,7 +59,8 @@ test('the virtual 82599 shows its ids, its size and its MAC address', () => {
 
 test('several registers are read as if one after the other', () => {
   const bar = transport.bar(0)
-  const registers = [REG.RAL, REG.RAH, REG.STATUS, REG.CTRL]
+  // None that changes by itself, as STATUS does when the link comes up.
+  const registers = [REG.RAL, REG.RAH, REG.RDRXCTL, REG.CTRL]
   const offsets = registers.map((register) => offsetOf(register, 0))
   expect(bar.readAll32?.(offsets)).toEqual(offsets.map((offset) => bar.read32(offset)))
 })
