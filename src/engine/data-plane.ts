@@ -76,11 +76,13 @@ export class DataPlane {
   private pollsBefore = 0
   private idleBefore = 0
   private quiet = false
-  private done = false
+  /** The main thread has been told, or there is nothing to tell it. */
+  private done = true
   private readonly clock = new MonotonicClock()
   /** Packets in and out at the last publication, in an array as in FrameSource. */
   private readonly before = new Float64Array(1)
-  private readonly rehearsal: Rehearsal | null
+  /** Assigned twice, so that to V8 it isn't always an object: in a run it is none. */
+  private readonly rehearsal: Rehearsal | null = null
   private readonly sleeper: Sleeper | null
   private readonly finished: () => void
 
@@ -97,6 +99,7 @@ export class DataPlane {
   ) {
     this.finished = finished
     this.rehearsal = rehearsal
+    this.done = steps.done === undefined
     this.sleeper = sleeper
     this.ports = ports
     this.steps = steps
@@ -108,45 +111,57 @@ export class DataPlane {
   run(): void {
     const { steps } = this
     steps.begin?.(new Float64Array(this.control.buffer)[STARTED])
-    this.awaitFirst()
-    this.go()
+    for (let order = COMMAND_RUN; order !== COMMAND_STOP; order = this.nextOrder()) {
+      this.awaitFirst(order)
+      this.go(steps, order)
+    }
     this.beQuiet()
     this.drain()
   }
 
-  /** By itself: what comes behind a loop that V8 has replaced while it ran is not compiled, and reaching it throws away the code. */
-  private go(): void {
-    const { steps } = this
-    while (this.running()) this.rest(steps.step())
+  private nextOrder(): number {
+    // Orders are for the run.
+    const order = this.rehearsal === null ? Atomics.load(this.control, COMMAND) : COMMAND_STOP
+    if (order === COMMAND_QUIET || order === COMMAND_SETTLE) this.beQuiet()
+    if (order === COMMAND_SETTLE) this.sleeper?.beLazy()
+    return order
+  }
+
+  /**
+   * By itself: what comes before or behind a loop that V8 has replaced while it ran is not known to it, and reaching it throws away the
+   * code.
+   */
+  private go(steps: AppSteps, order: number): void {
+    while (this.running(order)) this.rest(steps.step())
   }
 
   /**
    * Steps until packets have moved, and notes when that began: before the step that moved the first of them. The next
    * publication may be thousands of packets later, and an average from then on would have them in no time.
    */
-  private awaitFirst(): void {
+  private awaitFirst(order: number): void {
     const { clock, counters, ports, steps } = this
+    if (ports.some(hasMoved)) return
     const began = new Float64Array(1)
-    while (!ports.some(hasMoved) && this.running()) {
+    while (!ports.some(hasMoved) && this.running(order)) {
       clock.write(began, 0)
       this.rest(steps.step())
     }
     if (ports.some(hasMoved)) counters[ports.length * COUNTERS + FIRST_MOVED] = began[0]
   }
 
-  /** Asked once per poll: false as soon as the run is to end. Publishes the counters now and then. */
-  private running(): boolean {
+  /**
+   * Asked once per poll: false as soon as the order is another. Publishes the counters now and then. What comes with another order is not
+   * looked at here, as what V8 has not seen when it compiles this would throw the code away, while packets still come.
+   */
+  private running(order: number): boolean {
     const polls = (this.polls + 1) | 0
     this.control[BEAT] = polls
     if ((polls & PUBLISH_EVERY) === 0) this.publish()
     this.polls = polls
     // Asked in a rehearsal too, so that the code compiled there fits the real run.
-    const command = Atomics.load(this.control, COMMAND)
-    if (command === COMMAND_RUN) return true
-    if (this.rehearsal !== null) return this.rehearsal.next()
-    if (command === COMMAND_QUIET || command === COMMAND_SETTLE) this.beQuiet()
-    if (command === COMMAND_SETTLE) this.sleeper?.beLazy()
-    return command !== COMMAND_STOP
+    if (Atomics.load(this.control, COMMAND) === order) return true
+    return this.rehearsal !== null && this.rehearsal.next()
   }
 
   private beQuiet(): void {

@@ -19,8 +19,13 @@ const TELL_EVERY = 1023
 const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
 const LONGEST = 200
+/** Both in a rehearsal. */
+const HURRIED = { patience: 48, longest: 0 }
 /** How long a lazy one sleeps that would poll on, milliseconds. */
 const NAP = 1
+
+/** What a worker can wait for at a queue. */
+export type Waited = Pick<QueueSpec, 'interrupt' | 'interruptStays' | 'handover'>
 
 /**
  * What a worker does that finds nothing to do: sleeps until a card reports packets (the eventfd
@@ -35,6 +40,7 @@ export class Sleeper {
   private readonly eventfds: readonly number[]
   private readonly set: PollSet
   private readonly patience: number
+  private readonly longest: number
   private readonly sleeps: boolean
   private readonly handover: DriverEnd | null
   /** All devices wake it, so it may sleep until one does. */
@@ -48,10 +54,8 @@ export class Sleeper {
   /** Polls that have found nothing, modulo 2^32. */
   idlePolls = 0
 
-  constructor(
-    queues: readonly Pick<QueueSpec, 'interrupt' | 'interruptStays' | 'handover'>[],
-    mode: PollMode,
-  ) {
+  /** `hurries`: in a rehearsal, it comes sooner to each of the things it does. */
+  constructor(queues: readonly Waited[], mode: PollMode, hurries = false) {
     const interrupts = queues.flatMap(({ interrupt, interruptStays = false }) =>
       interrupt === null ? [] : [{ interrupt, interruptStays }],
     )
@@ -59,7 +63,9 @@ export class Sleeper {
     this.set = new PollSet(interrupts.map(({ interrupt }) => interrupt))
     // Where packets wait in the kernel, a poll asks it.
     const costly = queues.some(({ interruptStays }) => interruptStays === true)
-    this.patience = costly ? Math.ceil(PATIENCE[mode] / COSTLY) : PATIENCE[mode]
+    const patience = costly ? Math.ceil(PATIENCE[mode] / COSTLY) : PATIENCE[mode]
+    this.patience = hurries ? Math.min(patience, HURRIED.patience) : patience
+    this.longest = hurries ? HURRIED.longest : LONGEST
     this.sleeps = mode !== 'poll'
     const handovers = queues.flatMap(({ handover }) => handover ?? [])
     this.handover = handovers.length === 0 ? null : new DriverEnd(handovers)
@@ -104,7 +110,7 @@ export class Sleeper {
       return
     }
     beforeSleep()
-    if (this.set.wait(pending() > 0 ? 1 : LONGEST) > 0) this.emptyPolls = 0
+    if (this.set.wait(pending() > 0 ? 1 : this.longest) > 0) this.emptyPolls = 0
     // Woken by time: the next empty poll sleeps again.
     else this.emptyPolls = this.patience
   }

@@ -2,8 +2,9 @@
  * Waiting for 32-bit words in memory that processes share (futex(2), futex_waitv(2)). Nobody needs a descriptor of the other's
  * for that, and only the memory counts, not where each has mapped it.
  */
+import { constants } from 'node:os'
 import { clockGettime } from './monotonic.ts'
-import { declare, lastErrno, type Pointer } from './libc.ts'
+import { declare, lastErrno, lastErrnoNumber, type Pointer } from './libc.ts'
 
 const libcWait = declare<
   (number: number, words: Pointer, count: number, flags: number, until: Pointer, clock: number) => number
@@ -20,6 +21,7 @@ const FUTEX_WAKE = 1
 const FUTEX2_SIZE_U32 = 2
 const CLOCK_MONOTONIC = 1
 const ALL = 0x7fff_ffff
+const { ETIMEDOUT } = constants.errno
 
 /** struct futex_waitv { u64 value; u64 address; u32 flags; u32 reserved } */
 const ENTRY_BYTES = 24
@@ -75,6 +77,6 @@ export class WordSet {
     halves[0] += carry
     halves[2] = nanoseconds - carry * 1e9
     const result = libcWait(SYS_FUTEX_WAITV, this.entries, this.count, 0, this.until, CLOCK_MONOTONIC)
-    return result >= 0 || lastErrno() !== 'ETIMEDOUT'
+    return result >= 0 || lastErrnoNumber() !== ETIMEDOUT
   }
 }

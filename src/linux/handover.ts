@@ -47,13 +47,14 @@ export interface HandoverSpec extends HandoverPlace {
   readonly queue: number
 }
 
-function wake(words: Int32Array, page: bigint, word: number): void {
+/** `address`: where the word is. */
+function wake(words: Int32Array, word: number, address: bigint): void {
   Atomics.store(words, word, 0)
-  wakeWord(page + BigInt(word * 4))
+  wakeWord(address)
 }
 
 /** Wakes a device that rests. Its word goes first: what it says after it has woken stays. */
-function callUp(words: Int32Array, { fd, message }: HandoverPlace['call']): void {
+function callUp(words: Int32Array, fd: number, message: Uint8Array): void {
   Atomics.store(words, DEVICE_ASLEEP, 0)
   try {
     // If there is no room, the device has messages to wake it.
@@ -99,7 +100,7 @@ export class DeviceEnd {
     for (let at = FIRST_DRIVER; at < words.length && words[at + CPU] !== 0; at += LINE) {
       // One that can't run before this thread is done is woken when it is.
       if (words[at + ASLEEP] === 0 || (busy && words[at + CPU] === this.cpu)) continue
-      wake(words, this.address, at + ASLEEP)
+      wake(words, at + ASLEEP, this.address + BigInt((at + ASLEEP) * 4))
     }
   }
 
@@ -142,7 +143,15 @@ export class DeviceEnd {
 
 /** The driver's end: a worker, and the devices of its queues. */
 export class DriverEnd {
-  private readonly ends: readonly (HandoverPlace & { words: Int32Array; own: number })[]
+  private readonly ends: readonly {
+    readonly words: Int32Array
+    readonly own: number
+    /** Of HandoverPlace.call. */
+    readonly fd: number
+    readonly message: Uint8Array
+    /** Address of the word that the device sleeps on: made once, as each is an object on the heap. */
+    readonly bed: bigint
+  }[]
   private readonly fence = new Int32Array(1)
   private readonly set: WordSet
   private cpu = 0
@@ -152,12 +161,13 @@ export class DriverEnd {
   constructor(specs: readonly HandoverSpec[]) {
     this.ends = specs.map(({ page, call, queue }) => ({
       words: new Int32Array(viewOf(page, HANDOVER_BYTES)),
-      page,
-      call,
       own: FIRST_DRIVER + queue * LINE,
+      fd: call.fd,
+      message: call.message,
+      bed: page + BigInt(DEVICE_ASLEEP * 4),
     }))
     this.set = new WordSet(
-      this.ends.map(({ page, own }) => page + BigInt((own + ASLEEP) * 4)),
+      specs.map(({ page, queue }) => page + BigInt((FIRST_DRIVER + queue * LINE + ASLEEP) * 4)),
       WAKE_ME,
     )
   }
@@ -167,10 +177,10 @@ export class DriverEnd {
     // The tails were written before: no look at a device may overtake that.
     Atomics.store(this.fence, 0, 0)
     for (let i = 0; i < this.ends.length; i++) {
-      const { words, page, call } = this.ends[i]
+      const { words, fd, message, bed } = this.ends[i]
       const asleep = Atomics.load(words, DEVICE_ASLEEP)
-      if (asleep === WAKE_ME) wake(words, page, DEVICE_ASLEEP)
-      else if (asleep === RESTS) callUp(words, call)
+      if (asleep === WAKE_ME) wake(words, DEVICE_ASLEEP, bed)
+      else if (asleep === RESTS) callUp(words, fd, message)
     }
   }
 
