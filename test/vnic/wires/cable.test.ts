@@ -144,6 +144,11 @@ describe('a cable', () => {
     expect(sendAll(a, taken, taken + 1, 149)).toBe(0)
     expect(sendAll(a, taken, taken + 1, 150)).toBe(1)
     expect(countersOf(a)).toMatchObject({ arrived: taken + 1, overrun: 1 })
+    expect(a.account().out).toMatchObject({
+      arrived: 0,
+      held: taken,
+      lost: [{ cause: 'overrun', frames: 1 }],
+    })
   })
 
   test('ends once it was stopped and what is on its way has arrived', () => {

@@ -44,6 +44,10 @@ test('what arrives once and in order is received, the rest is lost', () => {
   for (let i = 0; i < 90; i++) expect(receive(i)).toBe(true)
   expect(tally()).toEqual({ sent: 100, received: 90, lost: 10, ...clean })
   expect(ledger.outstanding()).toBe(10)
+  // What the NIC has dropped at once will never come out.
+  ledger.sent(0, 5, 3)
+  expect(tally()).toMatchObject({ sent: 105, undelivered: 3, lost: 15 })
+  expect(ledger.outstanding()).toBe(12)
 })
 
 test('each frame of a burst is booked once, whatever stands beside it', () => {

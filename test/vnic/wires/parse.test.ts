@@ -10,9 +10,11 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { CombinedWire } from '../../../src/vnic/wires/combine.ts'
 import { Ledger } from '../../../src/vnic/wires/ledger.ts'
 import type { FileWork } from '../../../src/vnic/wires/kind.ts'
 import { parseWires, validateWire, wireClaims } from '../../../src/vnic/wires/parse.ts'
+import { SinkWire } from '../../../src/vnic/wires/sink.ts'
 import type { Wire } from '../../../src/vnic/wires/wire.ts'
 import { pcap } from '../../captures/build.ts'
 import { readCapture } from '../../e2e/captures.ts'
@@ -210,6 +212,17 @@ describe('together', () => {
     expect([countersOf(wire, 0).arrived, countersOf(wire, 1).arrived, countersOf(wire, 2).arrived]).toEqual(
       Array(3).fill(sent + 1),
     )
+  })
+
+  test('a frame that one has and another refuses is held until it is where it counts as arrived', () => {
+    const parts = [new SinkWire('sink', null), parse('loop')]
+    const [counts, waits] = [new CombinedWire(parts), new CombinedWire(parts, 2, 1)]
+    let sent = 0
+    while (waits.send(someFrame(sent), 0, 60, 0)) sent++
+    // The loop holds what it has taken, and has not taken the last one.
+    expect(waits.account().out).toMatchObject({ arrived: 0, held: sent })
+    counts.send(someFrame(sent), 0, 60, 0)
+    expect(counts.account().out).toMatchObject({ arrived: sent + 1, held: 0 })
   })
 
   test('two that refuse: each gets every frame once, in order, even if the NIC then offers another one', () => {
