@@ -87,7 +87,7 @@ describe('nothing is found in', () => {
     ['pktgen', 'virtual:loop', '--size', '2000', '--mtu', '2000', '--queues', '2', '--latency'],
     ['pktgen', 'virtual:loop', '--pcap', capture],
   ])('%s %s %s %s', async (...args) => {
-    const { code, stderr, stdout } = await ixy(...args, '-d', '0.2', '--check', '--json', '--quiet')
+    const { code, stderr, stdout } = await ixy(...args, '-d', '0.1', '--check', '--json', '--quiet')
     expect({ code, stderr: /IXY_ERR.*/.exec(stderr)?.[0] }).toEqual({ code: 0, stderr: undefined })
     const [end] = objects(stdout, 'end')
     const devices = end['devices'] as { tx: { packets: number } }[]

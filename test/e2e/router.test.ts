@@ -115,7 +115,7 @@ describeIf(missing({ root: true, programs }), 'a router between two network name
       '-c',
       'for i in $(seq 200); do ss -ltn | grep -q :5201 && exit 0; sleep 0.05; done; exit 1',
     )
-    const result = JSON.parse(inside(a, 'iperf3', '-c', b.address, '-t', '1', '-J')) as {
+    const result = JSON.parse(inside(a, 'iperf3', '-c', b.address, '-n', '20M', '-J')) as {
       end: { sum_received: { bytes: number } }
     }
     await ended
