@@ -1,17 +1,17 @@
 /** What a worker waits for while it rehearses (warm-up.ts): the same as at its queues, and nothing of it leads to a device. */
 import { Sleeper, type Waited } from '../engine/sleeper.ts'
 import type { PollMode } from '../engine/types.ts'
-import { currentCpu, rehearseLeaving } from '../linux/affinity.ts'
+import { currentCpu, forgetCpus, pretendScarce, rehearseLeaving } from '../linux/affinity.ts'
 import { close, createEventFd, signalEventFd } from '../linux/file.ts'
 import { DeviceEnd, HANDOVER_BYTES } from '../linux/handover.ts'
 import { mmap, munmap, viewOf } from '../linux/mapping.ts'
 
 /** Turns, and polls that find nothing in each: longer than a worker's patience, but in each fourth, which ends when it is about to sleep. */
-const TURNS = 48
+const TURNS = 24
 const POLLS = 50
 const FEW_POLLS = 32
 /** In these nobody wakes a worker that sleeps, so that it does by itself; in the last nothing is in a hurry. */
-const UNWOKEN = [28, 40]
+const UNWOKEN = [12, 20]
 const LAZY = TURNS - 2
 /** The counter of an eventfd is full after the first of these: both a device that hears and one that is deaf are called. */
 const CALL = Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
@@ -61,6 +61,7 @@ export class StandInWaits {
   /** To be called between two polls that find nothing. The device, on the worker's CPU, runs, sleeps or rests, one `turn` after the other. */
   play(turn: number): void {
     const { device } = this
+    pretendScarce(((turn >> 2) & 1) === 1)
     if (turn % 4 === 1) device.arm()
     else if (turn % 4 === 2) device.rest()
     else device.announce(currentCpu())
@@ -71,6 +72,7 @@ export class StandInWaits {
   }
 
   close(): void {
+    forgetCpus()
     munmap(this.page, HANDOVER_BYTES)
     for (const fd of [this.call, ...this.interrupts]) close(fd)
   }

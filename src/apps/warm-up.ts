@@ -22,6 +22,8 @@ const POLLS = 20_000
 /** The last of each so many find nothing, long enough for whatever a worker does then (engine/sleeper.ts). */
 const ROUND = 1000
 const REST = 64
+/** What it waits for is rehearsed before: every so many rounds are enough for that a loop knows it. */
+const REST_EVERY = 4
 /** After how many rounds it pauses, for how many milliseconds: V8 compiles in threads of its own. */
 const PAUSE_EVERY = 10
 const PAUSE = 20
@@ -49,14 +51,14 @@ class StandIns implements Rehearsal {
     const { polls, last } = this
     // Full batches, smaller ones, and polls that find nothing: all three have to be compiled.
     const round = Math.floor(polls / ROUND)
-    const rests = polls % ROUND >= ROUND - REST
+    const rests = round % REST_EVERY === 0 && polls % ROUND >= ROUND - REST
     const packets = rests ? 0 : [this.batchSize, this.batchSize, 3, 0][polls & 3]
     for (const card of this.cards) {
       card.transmit()
       card.receive(packets)
     }
     // Whoever finds something has nothing to wait for.
-    if (this.idlePolls !== this.sleeper.idlePolls) this.waits.play(round)
+    if (rests && this.idlePolls !== this.sleeper.idlePolls) this.waits.play(round / REST_EVERY)
     this.idlePolls = this.sleeper.idlePolls
     this.polls = polls + 1
     if (this.polls % ROUND === 0) sleepMilliseconds((round + 1) % PAUSE_EVERY === 0 ? PAUSE : 0)

@@ -1,4 +1,4 @@
-import { leaveCpu, yieldCpu } from '../linux/affinity.ts'
+import { cpusAreScarce, giveWay, leaveCpu, yieldCpu } from '../linux/affinity.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
 import { drainEventFd } from '../linux/file.ts'
 import { PollSet } from '../linux/poll.ts'
@@ -102,7 +102,9 @@ export class Sleeper {
     }
     if (!this.sleeps) {
       this.emptyPolls = 0
-      yieldCpu()
+      // Who yields pays for it: Linux takes the time that was left to it.
+      if (this.handsOver && this.handover !== null && cpusAreScarce()) this.handover.arm()
+      else yieldCpu()
       return
     }
     if (this.emptyPolls === this.patience) {
@@ -133,6 +135,7 @@ export class Sleeper {
     // Whether a device gets on is no ground to sleep: under load one poll of a virtual NIC takes longer than any wait worth it.
     if (emptyPolls !== SOON || !handover.announce()) return false
     if (leaveCpu()) handover.announce()
+    else if (giveWay(true)) this.emptyPolls = 0
     else handover.arm()
     return true
   }

@@ -80,10 +80,32 @@ export function runnableThreads(): number {
 const allowed = new Uint8Array(SET_BYTES)
 /** Milliseconds from one look for an idle CPU to the next: two threads that take turns have some ten thousand a second. */
 const LOOK_EVERY = 1
-const nextLook = new Float64Array(1)
+/** The same if none was idle, as beside other work: a look takes some 10 µs. */
+const LOOK_BUSY = 10
+/** Milliseconds that a yield may take on a CPU which only two threads want: the other's turn. */
+const TURN = 1
+/** For so long nobody yields again where others want the CPU as well: Linux takes from who yields what was left of its time slice. */
+const NO_YIELD = 20
+
+/** When to look next whether CPUs are scarce, and whether they were (0 or 1); when to leave a CPU next, and to yield. */
+const LOOK = 0
+const SCARCE = 1
+const MOVE = 2
+const YIELD = 3
+const marks = new Float64Array(4)
 const clock = new MonotonicClock()
 /** V8 notes what a function meets from about its eighth turn on. */
 const REHEARSALS = 20
+
+/** Whether more threads want to run than there are CPUs for the calling one. */
+export function cpusAreScarce(runnable = runnableThreads): boolean {
+  clock.read()
+  if (clock.last[0] >= marks[LOOK]) {
+    marks[SCARCE] = runnable() <= allowedCount() ? 0 : 1
+    marks[LOOK] = clock.last[0] + (marks[SCARCE] === 0 ? LOOK_EVERY : LOOK_BUSY)
+  }
+  return marks[SCARCE] !== 0
+}
 
 /**
  * Leaves the CPU that the calling thread is on to another that could run there, if it may run on others and one of these has nothing
@@ -92,33 +114,69 @@ const REHEARSALS = 20
  */
 export function leaveCpu(runnable = runnableThreads): boolean {
   clock.read()
-  if (clock.last[0] < nextLook[0]) return false
-  nextLook[0] = clock.last[0] + LOOK_EVERY
+  if (clock.last[0] < marks[MOVE]) return false
+  marks[MOVE] = clock.last[0] + LOOK_EVERY
   const cpu = libcCurrent()
-  return leave(cpu >> 3, 1 << (cpu & 7), runnable)
+  // Two on this CPU, and no more than there are CPUs: one is idle.
+  return !cpusAreScarce(runnable) && move(cpu >> 3, 1 << (cpu & 7))
 }
 
-/** Does all that leaveCpu() may have to do, often enough for V8 to know it, and stays where it is. */
+/**
+ * Lets the thread that this one takes turns with have their CPU, which is cheaper than to sleep and to be woken; false if others want that CPU,
+ * too, as a yield has told that took long. Then, if it `moves`, this thread goes to another CPU: there each of the two gets a share,
+ * here both get what one gets.
+ */
+export function giveWay(moves: boolean): boolean {
+  clock.read()
+  const before = clock.last[0]
+  if (before < marks[YIELD]) return false
+  libcYield()
+  clock.read()
+  if (clock.last[0] - before > TURN) {
+    marks[YIELD] = clock.last[0] + NO_YIELD
+    const cpu = libcCurrent()
+    if (moves) move(cpu >> 3, 1 << (cpu & 7))
+  }
+  return true
+}
+
+/** Does all that the functions above may have to do, often enough for V8 to know it, and stays where it is. */
 export function rehearseLeaving(): void {
   for (let i = 0; i < REHEARSALS; i++) {
-    nextLook[0] = 0
-    leaveCpu(() => Infinity)
-    leave(0, 0, () => 0)
-    runnableThreads()
+    marks.fill(0)
+    if ((i & 1) === 0) leaveCpu(() => Infinity)
+    else cpusAreScarce()
+    move(0, 0)
+    marks[YIELD] = (i & 1) === 0 ? 0 : Infinity
+    giveWay(false)
   }
 }
 
-/** The CPU is the one of bit `bit` of byte `at` of the set; 0: it is none, and the set stays as it is. */
-function leave(at: number, bit: number, runnable: () => number): boolean {
-  if (libcGet(0, SET_BYTES, allowed) < 0) return false
-  let count = 0
-  for (let i = 0; i < SET_BYTES; i++) for (let bits = allowed[i]; bits !== 0; bits &= bits - 1) count++
-  // Two on this CPU, and no more than there are CPUs: one is idle.
-  if (count < 2 || runnable() > count) return false
-  if ((allowed[at] & bit) !== bit) return false
+/** For a rehearsal: how the functions above find the CPUs, until forgetCpus(). */
+export function pretendScarce(scarce: boolean): void {
+  marks[LOOK] = Infinity
+  marks[SCARCE] = scarce ? 1 : 0
+  marks[YIELD] = scarce ? Infinity : 0
+}
+
+export function forgetCpus(): void {
+  marks.fill(0)
+}
+
+/** Lets the thread go on on another CPU than that of bit `bit` of byte `at` of the set, if it may. 0: it is none, and the set stays as it is. */
+function move(at: number, bit: number): boolean {
+  if (allowedCount() < 2 || (allowed[at] & bit) !== bit) return false
   allowed[at] ^= bit
   const moved = libcSet(0, SET_BYTES, allowed) === 0
   allowed[at] ^= bit
   libcSet(0, SET_BYTES, allowed)
   return moved
+}
+
+/** How many CPUs the calling thread may run on; notes which. */
+function allowedCount(): number {
+  if (libcGet(0, SET_BYTES, allowed) < 0) return 0
+  let count = 0
+  for (let i = 0; i < SET_BYTES; i++) for (let bits = allowed[i]; bits !== 0; bits &= bits - 1) count++
+  return count
 }

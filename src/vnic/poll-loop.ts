@@ -4,7 +4,7 @@
  * It runs on the main thread of its process and lets Node's event loop have a turn about every millisecond, so that
  * signals, timers and messages of a parent process are dealt with.
  */
-import { currentCpu, leaveCpu } from '../linux/affinity.ts'
+import { currentCpu, giveWay, leaveCpu } from '../linux/affinity.ts'
 import { WordSet } from '../linux/futex.ts'
 import { type DeviceEnd, LONGEST, WAKE_ME } from '../linux/handover.ts'
 import { PollSet } from '../linux/poll.ts'
@@ -78,8 +78,11 @@ export async function runLoop(nics: readonly Pollable[], stop: AbortSignal, orde
       } else if (bed.armed) {
         bed.handOver(now)
         now = performance.now()
-      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.makeRoom()) bed.arm()
-      else if (now - idleSince > SPIN) {
+      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.makeRoom()) {
+        if (giveWay(false)) empty = 0
+        else bed.arm()
+        now = performance.now()
+      } else if (now - idleSince > SPIN) {
         if (bed.sleep(now, now - bed.quietSince(idleSince))) break
       }
     }
