@@ -2,7 +2,7 @@
 import type { NicReport } from '../vnic/child-protocol.ts'
 import type { WireReport } from '../vnic/wires/wire.ts'
 import { type Span, activeSeconds, spansOf } from './activity.ts'
-import { type Balance, type Passage, type PortCounts, balanceOf } from './balance.ts'
+import { type Balance, type Passage, type PortCounts, balanceOf, unsentOf } from './balance.ts'
 import type { Crew } from './crew.ts'
 import { type LossVerdict, checkedGenerators, lossOf } from './loss.ts'
 import type { Session } from './session.ts'
@@ -67,7 +67,7 @@ export class Audit {
     const balance = ports.length === 0 ? [] : balanceOf(app, ports)
     const checked = checkedGenerators(app, ports)
     const parts = {
-      devices,
+      devices: withUnsent(devices, ports),
       virtual: nics.flatMap((nic, index) =>
         nic === null
           ? []
@@ -118,6 +118,20 @@ function withModelCounts(
     const { mac_control, filtered, not_listening, tx_invalid, rx_buffered } = nic.card.dropped
     const own = { mac_control, filtered, not_listening, tx_invalid, rx_buffered: rx_buffered + nic.buffered }
     return { ...counters, dropped: { ...counters.dropped, ...own } }
+  })
+}
+
+/**
+ * Of each device, what its rings have kept in the end, see unsentOf(); the workers, which stop before the cards, may have seen more. Of
+ * several queues nobody knows whose the difference was: theirs stay as the workers saw them, but if nothing is left.
+ */
+function withUnsent(devices: readonly DeviceCounters[], ports: readonly PortCounts[]): DeviceCounters[] {
+  return devices.map((counters) => {
+    const port = ports.find(({ index }) => index === counters.index)
+    if (port === undefined) return counters
+    const tx_unsent = unsentOf(port)
+    if (counters.queue !== null && tx_unsent > 0) return counters
+    return { ...counters, dropped: { ...counters.dropped, tx_unsent } }
   })
 }
 

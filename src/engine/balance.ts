@@ -145,18 +145,27 @@ function receive({ card, worker, nic }: PortCounts, path: Path): Source {
   return source
 }
 
-/** From what the workers put into the rings to the end outside; returns what has arrived there. */
-function transmit(port: PortCounts, path: Path): number {
-  const { card, worker, nic } = port
-  const dropped = {
+/** What a card has taken from the rings and not sent. */
+function notSentBy({ card, nic }: PortCounts): { tx_invalid: number; tx_refused: number } {
+  return {
     tx_invalid: nic?.card.dropped['tx_invalid'] ?? 0,
     tx_refused: card.dropped['tx_refused'] ?? 0,
   }
-  // What the card has taken after the workers had looked for the last time isn't lost in the ring.
-  const taken = card.sent + dropped.tx_invalid + dropped.tx_refused
-  const late = Math.min(Math.max(0, taken - (worker.queued - worker.unsent)), worker.unsent)
-  const unsent = path.lose('worker', { tx_unsent: worker.unsent - late })
-  const notSent = path.lose('card', dropped)
+}
+
+/** What is left in the transmit rings in the end: what the workers saw there less what the card has taken after they had looked. */
+export function unsentOf(port: PortCounts): number {
+  const { card, worker } = port
+  const { tx_invalid, tx_refused } = notSentBy(port)
+  const taken = card.sent + tx_invalid + tx_refused
+  return worker.unsent - Math.min(Math.max(0, taken - (worker.queued - worker.unsent)), worker.unsent)
+}
+
+/** From what the workers put into the rings to the end outside; returns what has arrived there. */
+function transmit(port: PortCounts, path: Path): number {
+  const { card, worker, nic } = port
+  const unsent = path.lose('worker', { tx_unsent: unsentOf(port) })
+  const notSent = path.lose('card', notSentBy(port))
   path.compare(worker.queued - unsent - notSent, card.sent)
   return nic === null ? card.sent : ontoWire(nic, card.sent, path)
 }

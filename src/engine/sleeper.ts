@@ -133,10 +133,10 @@ export class Sleeper {
     }
     if (!this.handsOver || emptyPolls >= this.patience) return false
     // Whether a device gets on is no ground to sleep: under load one poll of a virtual NIC takes longer than any wait worth it.
-    if (emptyPolls !== SOON || !handover.announce()) return false
+    if ((emptyPolls !== SOON && emptyPolls !== 2 * SOON) || !handover.announce()) return false
     if (leaveCpu()) handover.announce()
-    else if (giveWay(true)) this.emptyPolls = 0
-    else handover.arm()
+    // If that was of no use, it sleeps the next time.
+    else if (emptyPolls !== SOON || !giveWay(true)) handover.arm()
     return true
   }
 }

@@ -91,6 +91,6 @@ describe('nothing is found in', () => {
     expect({ code, stderr: /IXY_ERR.*/.exec(stderr)?.[0] }).toEqual({ code: 0, stderr: undefined })
     const [end] = objects(stdout, 'end')
     const devices = end['devices'] as { tx: { packets: number } }[]
-    expect(devices.reduce((sum, { tx }) => sum + tx.packets, 0)).toBeGreaterThan(1000)
+    expect(devices.reduce((sum, { tx }) => sum + tx.packets, 0)).toBeGreaterThan(100)
   })
 })

@@ -14,7 +14,7 @@ const COUNTED: DeviceCounters[] = [
   {
     ...{ index: 0, device: 'card', queue: null },
     ...{ rx: { packets: 100, bytes: 6000 }, tx: { packets: 0, bytes: 0 } },
-    dropped: { missed: 3, pool_empty: 4, rx_untaken: 6 },
+    dropped: { missed: 3, pool_empty: 4, rx_untaken: 6, tx_unsent: 0 },
   },
   ...[null, 0].map((queue) => ({
     ...{ index: 1, device: 'virtual', queue },
@@ -75,6 +75,21 @@ test('at the end a virtual card adds the drops that no register has, and every f
   const sender = await Audit.take(session, app, null, alone, () => false)
   expect(sender.active(10)).toBeCloseTo(2 * (83 / 82), 9)
 })
+
+test.each([
+  [86, 4, 7],
+  [90, 0, 0],
+])(
+  'of 7 that the workers left in a ring, a card that has sent %i of 90 has left %i',
+  async (sent, left, ofQueue) => {
+    const virtual = COUNTED.slice(1).map((row) => ({ ...row, tx: { packets: sent, bytes: 60 * sent } }))
+    const board = { finalTotals: () => virtual } as unknown as StatisticsBoard
+    const { devices, balance } = await Audit.take(session, { name: 'pktgen' }, crew, board, () => false)
+    // Whose the difference was, of several queues, nobody knows unless nothing is left.
+    expect(devices.map(({ dropped }) => dropped['tx_unsent'])).toEqual([left, ofQueue])
+    expect(balance[0].lost).toEqual(left === 0 ? [] : [{ place: 'worker', cause: 'tx_unsent', frames: left }])
+  },
+)
 
 test('while it lasts, too, but what waits in a packet buffer is not lost yet, nor is what a wire lacks', () => {
   const sample = { time: 5, devices: COUNTED }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { Sleeper } from '../../src/engine/sleeper.ts'
-import { allowedCpus, currentCpu, pinThread } from '../../src/linux/affinity.ts'
+import { allowedCpus, currentCpu, forgetCpus, pinThread, pretendScarce } from '../../src/linux/affinity.ts'
 import { close, createEventFd, createSealedMemfd, drainEventFd } from '../../src/linux/file.ts'
 import { canWaitForWords, WordSet } from '../../src/linux/futex.ts'
 import {
@@ -154,7 +154,10 @@ describe('a worker', () => {
       for (let i = 0; i < count; i++) one.idle(never, nothing)
     })
 
-  check('sleeps while a device on its CPU would run, but never long: it may be dead', () => {
+  afterEach(forgetCpus)
+
+  check('sleeps while a device on its CPU would run, and others too, but never long: it may be dead', () => {
+    pretendScarce(true)
     const one = sleeper('poll')
     device.announce(currentCpu())
     const took = polls(one, 330)
@@ -162,17 +165,28 @@ describe('a worker', () => {
     expect(took).toBeGreaterThanOrEqual(9 * LONGEST)
   })
 
-  check('polls on while a device is elsewhere', () => {
+  /** How many of 5000 polls that find nothing it ends about to sleep. */
+  const armed = (): number => {
     const one = sleeper('poll')
-    device.announce(currentCpu() + 1)
     const words = new Int32Array(viewOf(pages[0], HANDOVER_BYTES))
-    let armed = 0
+    let sum = 0
     for (let i = 0; i < 5000; i++) {
       one.idle(never, nothing)
-      armed += words[ASLEEP_OF_QUEUE_0]
+      sum += words[ASLEEP_OF_QUEUE_0]
     }
-    expect(armed).toBe(0)
-  })
+    return sum
+  }
+
+  check(
+    'polls on while a device is elsewhere, unless others want its CPU: then it sleeps when its patience is at an end',
+    () => {
+      device.announce(currentCpu() + 1)
+      pretendScarce(false)
+      expect(armed()).toBe(0)
+      pretendScarce(true)
+      expect(armed()).toBe(2)
+    },
+  )
 
   check('that always finds something tells where it is all the same', () => {
     const one = sleeper('poll')
