@@ -30,7 +30,8 @@ export type Waited = Pick<QueueSpec, 'interrupt' | 'interruptStays' | 'handover'
 /**
  * What a worker does that finds nothing to do: sleeps until a card reports packets (the eventfd
  * of its queue, QueueSpec.interrupt), or, in mode `poll`, offers its CPU to whoever waits for it, and goes on. On a CPU of its
- * own that changes nothing; on a shared one, what it waits for may be what it keeps from running.
+ * own that changes nothing; on a shared one, what it waits for may be what it keeps from running. Where more threads want to run than
+ * there are CPUs, it sleeps in mode `poll` as well, until its devices have done something (linux/handover.ts).
  *
  * No packet is overlooked: the eventfds are cleared first, then the rings are polled once more, then the worker
  * sleeps. A packet that arrives after that poll raises its interrupt after the eventfds were cleared.
