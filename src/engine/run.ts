@@ -158,9 +158,11 @@ class Run {
       reason = 'error'
     }
     const elapsed = this.startedAt === null ? 0 : (this.endedAt - this.startedAt) / 1000
+    const active = audit.active(elapsed)
     return {
-      elapsed,
-      active: audit.active(elapsed),
+      // A card may have moved its last packets after the end was noted.
+      elapsed: Math.max(elapsed, active),
+      active,
       reason,
       devices: audit.devices,
       virtual: audit.virtual,
