@@ -118,7 +118,7 @@ export class Sleeper {
     else this.emptyPolls = this.patience
   }
 
-  /** Lets devices run that can't while this thread does, and wakes those that sleep. Returns true if it has slept, or is about to. */
+  /** Lets devices run that can't while this thread does, and wakes those that sleep. Returns true if it has, by yielding or sleeping, or is about to. */
   private handOver(handover: DriverEnd): boolean {
     const { emptyPolls } = this
     if (this.owes) {

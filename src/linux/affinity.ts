@@ -116,9 +116,8 @@ export function leaveCpu(runnable = runnableThreads): boolean {
   clock.read()
   if (clock.last[0] < marks[MOVE]) return false
   marks[MOVE] = clock.last[0] + LOOK_EVERY
-  const cpu = libcCurrent()
   // Two on this CPU, and no more than there are CPUs: one is idle.
-  return !cpusAreScarce(runnable) && move(cpu >> 3, 1 << (cpu & 7))
+  return !cpusAreScarce(runnable) && moveAway()
 }
 
 /**
@@ -126,21 +125,20 @@ export function leaveCpu(runnable = runnableThreads): boolean {
  * too, as a yield has told that took long. Then, if it `moves`, this thread goes to another CPU: there each of the two gets a share,
  * here both get what one gets.
  */
-export function giveWay(moves: boolean): boolean {
+export function giveWay(moves: boolean, turn = TURN): boolean {
   clock.read()
   const before = clock.last[0]
   if (before < marks[YIELD]) return false
   libcYield()
   clock.read()
-  if (clock.last[0] - before > TURN) {
+  if (clock.last[0] - before > turn) {
     marks[YIELD] = clock.last[0] + NO_YIELD
-    const cpu = libcCurrent()
-    if (moves) move(cpu >> 3, 1 << (cpu & 7))
+    if (moves) moveAway()
   }
   return true
 }
 
-/** Does all that the functions above may have to do, often enough for V8 to know it, and stays where it is. */
+/** Does all that the functions above may have to do, often enough for V8 to know it. */
 export function rehearseLeaving(): void {
   for (let i = 0; i < REHEARSALS; i++) {
     marks.fill(0)
@@ -148,7 +146,8 @@ export function rehearseLeaving(): void {
     else cpusAreScarce()
     move(0, 0)
     marks[YIELD] = (i & 1) === 0 ? 0 : Infinity
-    giveWay(false)
+    // As if the other's turn had been long.
+    giveWay((i & 2) === 0, -1)
   }
 }
 
@@ -161,6 +160,12 @@ export function pretendScarce(scarce: boolean): void {
 
 export function forgetCpus(): void {
   marks.fill(0)
+}
+
+/** Lets the thread go on on another CPU, if it may. */
+function moveAway(): boolean {
+  const cpu = libcCurrent()
+  return move(cpu >> 3, 1 << (cpu & 7))
 }
 
 /** Lets the thread go on on another CPU than that of bit `bit` of byte `at` of the set, if it may. 0: it is none, and the set stays as it is. */
