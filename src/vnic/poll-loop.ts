@@ -44,7 +44,7 @@ const DOZE = 5
 const NAP = 0.05
 /** Longest sleep, ms: timers must have their turns, if for long there was nothing fewer of them. */
 const LONG_SLEEP = 25
-const LONGEST_SLEEP = 100
+const LONGEST_SLEEP = 250
 /**
  * Longest sleep while a host needs watching that doesn't call this thread, ms; and how it grows: by this share of the time without work, so that a
  * sleep never makes a pause much longer than it was already.
