@@ -9,7 +9,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src -name '*.ts' -o -name '*.css' -o -name '*.html' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build deb demo test test-package lint lint-rules lint-text api bench test-guest guest-tree vm clean
+.PHONY: soak help install build deb demo test test-more lint lint-rules lint-text api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -17,14 +17,14 @@ help:
 	@echo "make build       bundles src/ into dist/"
 	@echo "make deb         a package for Debian and Ubuntu, in dist/"
 	@echo "make demo        forwards between two virtual NICs, flat out, for ten seconds (no root, no NIC)"
-	@echo "make test        all tests but those of the packages (what needs root runs as root)"
-	@echo "make test-package  what npm and Debian get: what is in the packages, and that they work"
+	@echo "make test        all tests but these (what needs root runs as root)"
+	@echo "make test-more   the packages of npm and Debian, the drivers on QEMU's network cards, runs that must not allocate"
 	@echo "make lint        eslint, prettier and the type check"
 	@echo "make api         writes docs/api.md from the docstrings"
 	@echo "make bench       the driver against C on the same work"
 	@echo "make test-guest  the tool in a Linux guest under QEMU (root)"
 	@echo "make vm          a shell in a virtual machine with two virtio cards and an 82599 (no root, no NIC)"
-	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); make test judges drivers with its QEMU"
+	@echo "make guest-tree  only fetches what test-guest needs (180 MB, once); test-more judges drivers with its QEMU"
 	@echo "make soak        hours of random combinations, kills, hostile messages, packets, filters, and guests (root)"
 	@echo "make clean       removes dist/, node_modules/ and what was compiled for them"
 
@@ -85,12 +85,13 @@ test: build
 vm: build
 	@WIRE=$(or $(WIRE),loop) $(NODE) test/guest/run.mjs --vm
 
-# What npm and Debian get. Their own tools, npm pack, tsc and lintian, take most of the time.
-# One after the other: each makes a package from dist/.
-test-package: build
-	@$(BIN)/jest -i --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- test/packaging
+# What takes long, as npm pack, tsc and lintian do, and what wants the machine for itself, one after the other.
+# MORE: some of it, as in make test-more MORE=test/qtest
+MORE ?= test/packaging test/qtest test/steady
+test-more: build
+	@$(BIN)/jest -i --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- $(MORE)
 
-# QEMU, a kernel and tools of Debian, once, into .cache/guest: the guest tests fetch them by themselves, test/qtest uses QEMU if it is there
+# QEMU, a kernel and tools of Debian, once, into .cache/guest: the guest tests fetch them by themselves, test-more uses QEMU if it is there
 guest-tree: $(STAMP)
 	@$(NODE) test/guest/run.mjs --fetch
 

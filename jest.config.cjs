@@ -3,8 +3,11 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  // Those of the packages take as long as a hundred others: make test-package.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/packaging/'],
+  // These take as long as a hundred others, or want the machine for themselves: make test-more.
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    ...['packaging', 'qtest', 'steady'].map((part) => `<rootDir>/test/${part}/`),
+  ],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
   // docs/examples and what users write import the library by its name.
   moduleNameMapper: { '^(.*/wasm/.*)\\.wasm$': '$1.ts', '^ixy-ts$': '<rootDir>/src/index.ts' },

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { bothEnds, INNER, innerFrame, OUTER } from '../apps/tunnel/rig.ts'
 import { pcap } from '../captures/build.ts'
-import { steadyRun } from './steady.ts'
-import { temporaryDirectory } from './support.ts'
+import { steadyRun } from './steady-run.ts'
+import { temporaryDirectory } from '../e2e/support.ts'
 
 const folder = temporaryDirectory()
 

@@ -1,7 +1,7 @@
 /** A run whose worker's heap V8 reports on: what is at work leaves nothing to the garbage collector. */
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { Tool } from './support.ts'
+import { Tool } from '../e2e/support.ts'
 
 /** The part of a run from its first interval, which is a second long, until the optimising compiler has done what it will. */
 const SETTLING = 1 / 8

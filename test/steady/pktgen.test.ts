@@ -1,8 +1,8 @@
 /** A generator at work leaves nothing to the garbage collector, whatever it asks the clock for. */
 import { mkdtempSync } from 'node:fs'
 import path from 'node:path'
-import { steadyRun } from './steady.ts'
-import { temporaryDirectory } from './support.ts'
+import { steadyRun } from './steady-run.ts'
+import { temporaryDirectory } from '../e2e/support.ts'
 
 const folder = temporaryDirectory()
 /** A time that is allocated in each step makes several collections a second. One may be the compilers', which other work has kept waiting. */
