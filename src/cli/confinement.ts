@@ -17,6 +17,7 @@ import { type User, asUser, becomeUser, findUser, isUser, replaceProgram } from 
 import { runtimeDirectory } from '../linux/runtime-dir.ts'
 import * as seccomp from '../linux/seccomp.ts'
 import { type Needs, namedDescriptors, namesOfTaps, rulesFor, writesFiles } from './confinement-rules.ts'
+import { stopListening } from './stop.ts'
 
 export interface ConfinementFlags {
   readonly user?: string
@@ -68,6 +69,7 @@ export class Confinement {
   }
 
   private runAgain(needs: Needs): never {
+    stopListening()
     const version = landlockVersion()
     if (typeof version === 'string') this.lack('Landlock', version)
     const noFilter = seccomp.whyNoSeccomp()

@@ -5,7 +5,7 @@ import { stopAtOnce } from '../engine/emergency.ts'
 import { reportFailure } from './failure.ts'
 import { leave } from './leave.ts'
 import { LOG_LEVELS, type Log, createLog } from './log.ts'
-import { failedEnd } from './output/json.ts'
+import { earlyEnd } from './output/json.ts'
 import { dataOutlet } from './output/stdout.ts'
 import { createProgram } from './program.ts'
 import { asUsageError } from './usage.ts'
@@ -33,7 +33,7 @@ function finish(code: number, deadline?: number): void {
 }
 
 function fail(error: unknown, deadline?: number): void {
-  if (given('--json')) dataOutlet().write(`${failedEnd(error)}\n`)
+  if (given('--json')) dataOutlet().write(`${earlyEnd(error)}\n`)
   finish(report(error), deadline)
 }
 

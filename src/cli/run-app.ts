@@ -35,9 +35,13 @@ export interface Wording {
 const NO_FINDINGS: Findings = { json: {}, text: null, warnings: [], loss: null }
 
 /** Returns the exit code. Rejects only before anything has begun: a report that could not be written. */
-export async function runApp(options: RunOptions, flags: RunFlags, wording: Wording): Promise<number> {
+export async function runApp(
+  options: RunOptions,
+  flags: RunFlags,
+  wording: Wording,
+  stop = listenForStop(),
+): Promise<number> {
   const report = new RunReport(options.app.app.name, flags)
-  const stop = listenForStop()
   if (wording.takesStdout === true || takesStdout(options.devices)) lendStdout()
   const output = openStdout(flags.color, stop.stop)
   const { app } = options.app

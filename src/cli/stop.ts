@@ -66,6 +66,17 @@ export function listenForStop(): StopRequest {
   return { signal: controller.signal, stop: () => controller.abort() }
 }
 
+/**
+ * Before this program runs again in its own place, which nobody would tell of a signal that came while it was being loaded: that one ends
+ * it, as does what comes from here on.
+ */
+export function stopListening(): void {
+  const signals = stopSignals()
+  for (const name of signals) process.removeAllListeners(name)
+  const came = signalPipe()?.pending() ?? []
+  for (const name of signals) if (came.includes(constants.signals[name])) process.kill(process.pid, name)
+}
+
 /** Resolves when the reader of stdout has had its time: some after the first signal, never without one. */
 export async function outputDeadline(): Promise<void> {
   await firstSignal

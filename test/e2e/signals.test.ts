@@ -1,6 +1,5 @@
 /** Each signal, at start-up and while running: what it does, and what it doesn't. */
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
-import { constants } from 'node:os'
+import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { Launched, pipe, readUntil, terminal } from './descriptors.ts'
 import { LAUNCHER, Tool, hasEnded, objects, temporaryDirectory } from './support.ts'
 
@@ -113,24 +112,40 @@ describe.each(['SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal) => {
   })
 })
 
-/** True once bin/ixy-ts listens to signals. Its first listeners are for SIGALRM, which Node.js itself leaves alone, and others. */
-function listensToSignals(pid: number): boolean {
-  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0'
-  return (BigInt(`0x${caught}`) & (1n << BigInt(constants.signals.SIGALRM - 1))) !== 0n
-}
+describe('a signal while the program is being loaded', () => {
+  /** As the launcher comes to load the program. */
+  const atLoad = `${directory}/at-load.cjs`
+  /** As the program loads the app. */
+  const app = `${directory}/app.mjs`
+  beforeAll(() => {
+    const send = (signal: string): string => `process.kill(process.pid, '${signal}')`
+    writeFileSync(
+      atLoad,
+      `const Module = require('node:module')
+      const load = Module._load
+      Module._load = function (request) {
+        if (request === '../dist/load.cjs') ${send('SIGTERM')}
+        return load.apply(this, arguments)
+      }`,
+    )
+    writeFileSync(app, `${send('SIGINT')}; await new Promise((resolve) => setTimeout(resolve, 30_000))`)
+  })
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s while the program is being loaded ends a run cleanly, too',
-  async (signal) => {
-    const tool = new Tool(FORWARD, { env })
-    const deadline = performance.now() + 20_000
-    while (!listensToSignals(tool.pid) && performance.now() < deadline) await new Promise(setImmediate)
-    expect(tool.stdout).toBe('')
-    const { code, stdout } = await tool.kill(signal)
-    expect(objects(stdout, 'end')).toMatchObject([{ reason: 'signal', error: null }])
+  test.each([
+    ['SIGTERM', 'forward', FORWARD, ['--require', atLoad]],
+    ['SIGINT', 'run, whose app waits for something', ['run', app, 'virtual:sink', '--json'], []],
+  ])('%s ends %s cleanly, too', async (_, __, args, flags) => {
+    const { code, stdout } = await new Tool(args, { env, flags }).end()
+    expect(objects(stdout)).toMatchObject([{ event: 'end', reason: 'signal', error: null }])
     expect(code).toBe(0)
-  },
-)
+  })
+
+  test('vnic, which is to run again in its own place, is ended by it', async () => {
+    const args = ['vnic', `${directory}/confined.sock`, '--wire', 'sink', '--confine', '-d', '1']
+    const { signal, stdout } = await new Tool(args, { env, flags: ['--require', atLoad] }).end()
+    expect([signal, stdout]).toEqual(['SIGTERM', ''])
+  })
+})
 
 describe('signals that were ignored when it was started', () => {
   test('SIGINT and SIGQUIT stay ignored, SIGHUP ends the run', async () => {

@@ -2,13 +2,17 @@
 import type { Command } from 'commander'
 import type { App } from '../../engine/app.ts'
 import { loadApp } from '../../engine/app-file.ts'
+import { aborted } from '../../engine/wait.ts'
 import { isIxyError, usageError } from '../../errors.ts'
 import { counted } from '../../wording.ts'
 import { checkDevices } from '../device-argument.ts'
 import type { Finish } from '../finish.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
+import { earlyEnd } from '../output/json.ts'
 import { ownFindings } from '../output/own-findings.ts'
-import { runApp } from '../run-app.ts'
+import { dataOutlet } from '../output/stdout.ts'
+import { type Wording, runApp } from '../run-app.ts'
+import { listenForStop } from '../stop.ts'
 
 const EXAMPLES = `
 The file's default export is the app: which ports it needs, and a function that moves packets between them. It may be
@@ -38,17 +42,22 @@ export function addRun(program: Command, finish: Finish): void {
     const argv = argumentsOfApp()
     // commander has taken them for devices.
     const devices = checkDevices(operands.slice(0, operands.length - argv.length))
-    const app = await loadApp(file)
+    const stop = listenForStop()
+    // Loading takes as long as the file likes: it may wait for something.
+    const app = await Promise.race([loadApp(file), aborted(stop.signal)])
+    if (app === undefined) {
+      if (flags.json) dataOutlet().write(`${earlyEnd(null)}\n`)
+      return finish(0)
+    }
     checkPorts(app, devices.length)
     const options = { ...common, devices, app: { app, file }, appOptions: readOptions(app, argv) }
-    finish(
-      await runApp(options, flags, {
-        headline: ({ packets, rate }) => `${app.name} sent ${packets} (${rate})`,
-        // Nobody knows how much it makes of what comes in, unless it says so.
-        flatOut: app.passes === undefined,
-        findings: (result, counters) => ownFindings(app.name, result, counters),
-      }),
-    )
+    const wording: Wording = {
+      headline: ({ packets, rate }) => `${app.name} sent ${packets} (${rate})`,
+      // Nobody knows how much it makes of what comes in, unless it says so.
+      flatOut: app.passes === undefined,
+      findings: (result, counters) => ownFindings(app.name, result, counters),
+    }
+    finish(await runApp(options, flags, wording, stop))
   })
 }
 

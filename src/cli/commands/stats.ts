@@ -9,7 +9,7 @@ import { parseDevice } from '../../pci/address.ts'
 import { deviceName } from '../device-argument.ts'
 import { reportFailure } from '../failure.ts'
 import { type Log, createLog } from '../log.ts'
-import { failedEnd } from '../output/json.ts'
+import { earlyEnd } from '../output/json.ts'
 import { type WatchFlags, addWatchOptions } from '../options.ts'
 import { Collector } from '../monitor/collector.ts'
 import { DpdkServer, filePrefix } from '../monitor/dpdk-server.ts'
@@ -201,7 +201,7 @@ async function repeat(devices: readonly string[], flags: WatchFlags): Promise<nu
 }
 
 function failed(error: IxyError, flags: WatchFlags): number {
-  if (flags.json) stdout.write(`${failedEnd(error)}\n`)
+  if (flags.json) stdout.write(`${earlyEnd(error)}\n`)
   return reportFailure(error, false, flags.color)
 }
 

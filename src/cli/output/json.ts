@@ -112,16 +112,16 @@ export class JsonReporter implements Reporter {
   }
 }
 
-/** The end of a command that failed before there was anything to report. */
-export function failedEnd(error: unknown): string {
+/** The end of a command that failed, or was stopped (null), before there was anything to report. */
+export function earlyEnd(error: unknown): string {
   return JSON.stringify({
     event: 'end',
     time: new Date().toISOString(),
     elapsed: 0,
     activeSeconds: 0,
     devices: [],
-    reason: 'error',
-    error: errorObject(asIxyError(error)),
+    reason: error === null ? 'signal' : 'error',
+    error: errorObject(error === null ? null : asIxyError(error)),
   })
 }
 

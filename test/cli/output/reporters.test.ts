@@ -3,7 +3,7 @@ import { Chalk } from 'chalk'
 import { IxyError } from '../../../src/errors.ts'
 import { NO_LOSS } from '../../../src/engine/loss.ts'
 import type { DeviceCounters, IntervalEvent } from '../../../src/engine/types.ts'
-import { JsonReporter, failedEnd } from '../../../src/cli/output/json.ts'
+import { JsonReporter, earlyEnd } from '../../../src/cli/output/json.ts'
 import type { EndReport, Lines, Reporter } from '../../../src/cli/output/reporter.ts'
 import { Tally } from '../../../src/cli/output/tally.ts'
 import { grouped } from '../../../src/wording.ts'
@@ -461,7 +461,7 @@ describe('json', () => {
     const error = new IxyError('IXY_ERR_DMA', 'mapping failed', 'free memory')
     const [end] = jsonObjects((reporter) => reporter.end(endReport({ error, reason: 'error' })))
     expect(end['error']).toEqual({ code: 'IXY_ERR_DMA', message: 'mapping failed; free memory' })
-    expect(JSON.parse(failedEnd(error))).toEqual({
+    expect(JSON.parse(earlyEnd(error))).toEqual({
       event: 'end',
       time: expect.any(String),
       elapsed: 0,
