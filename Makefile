@@ -9,7 +9,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src -name '*.ts' -o -name '*.css' -o -name '*.html' 2>/dev/null) build.mjs assemblyscript.mjs package.json
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install build deb demo test test-more lint lint-rules lint-text api bench test-guest guest-tree vm clean
+.PHONY: soak help install build deb demo test test-docs test-more lint lint-rules lint-text api bench test-guest guest-tree vm clean
 MAKEFLAGS += --no-print-directory
 
 help:
@@ -18,7 +18,8 @@ help:
 	@echo "make deb         a package for Debian and Ubuntu, in dist/"
 	@echo "make demo        forwards between two virtual NICs, flat out, for ten seconds (no root, no NIC)"
 	@echo "make test        all tests but these (what needs root runs as root)"
-	@echo "make test-more   the packages of npm and Debian, the drivers on QEMU's network cards, runs that must not allocate"
+	@echo "make test-docs   all that the documentation shows works as printed"
+	@echo "make test-more   the packages, the drivers on QEMU's network cards, runs that must not allocate"
 	@echo "make lint        eslint, prettier and the type check"
 	@echo "make api         writes docs/api.md from the docstrings"
 	@echo "make bench       the driver against C on the same work"
@@ -84,6 +85,10 @@ test: build
 # WIRE: what is plugged into the 82599, as in make vm WIRE=gen,rate=1kpps
 vm: build
 	@WIRE=$(or $(WIRE),loop) $(NODE) test/guest/run.mjs --vm
+
+# Some hundred starts of the program.
+test-docs: build
+	@$(BIN)/jest --testPathIgnorePatterns /node_modules/ $(JEST_FLAGS) -- test/docs
 
 # What takes long, as npm pack, tsc and lintian do, and what wants the machine for itself, one after the other.
 # MORE: some of it, as in make test-more MORE=test/qtest

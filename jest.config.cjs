@@ -6,7 +6,7 @@ module.exports = {
   // These take as long as a hundred others, or want the machine for themselves: make test-more.
   testPathIgnorePatterns: [
     '/node_modules/',
-    ...['packaging', 'qtest', 'steady'].map((part) => `<rootDir>/test/${part}/`),
+    ...['docs', 'packaging', 'qtest', 'steady'].map((part) => `<rootDir>/test/${part}/`),
   ],
   // `./wasm/rx.wasm` is compiled from wasm/rx.ts.
   // docs/examples and what users write import the library by its name.

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { bundle } from '../pci/vfio-user/bundle.ts'
-import { sh } from './support.ts'
+import { sh } from '../e2e/support.ts'
 
 let script: string | undefined
 afterAll(() => {

@@ -1,9 +1,9 @@
-/** Finds the examples in the help texts and the documentation, which documented-examples.test.ts runs. */
+/** Finds the examples in the help texts and the documentation, which examples.test.ts runs. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { REFLECT } from './apps.ts'
-import { LAUNCHER, sh } from './support.ts'
-import { ROOT } from './unpacked.ts'
+import { REFLECT } from '../e2e/apps.ts'
+import { LAUNCHER, sh } from '../e2e/support.ts'
+import { ROOT } from '../e2e/unpacked.ts'
 
 export interface Example {
   /** As printed, without the comment behind it. */

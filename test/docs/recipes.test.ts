@@ -4,8 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { load } from 'js-yaml'
 import { findQemu, noQemu } from '../qtest/machine.ts'
-import { writeCapture } from './captures.ts'
-import { LAUNCHER, missing, temporaryDirectory, testIf } from './support.ts'
+import { writeCapture } from '../e2e/captures.ts'
+import { LAUNCHER, missing, temporaryDirectory, testIf } from '../e2e/support.ts'
 
 const ROOT = path.join(__dirname, '../..')
 const RECIPES = readFileSync(path.join(ROOT, 'docs/recipes.md'), 'utf8')
