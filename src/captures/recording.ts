@@ -87,7 +87,10 @@ export class Recording {
     this.publish()
     const { packets, thread } = this
     await thread.untilRecorded(packets)
-    if (this.recorded < packets) thread.fail(thread.missing(packets - this.recorded))
+    if (this.recorded < packets) {
+      if (this.error === null && !this.ended) await thread.giveUp()
+      thread.fail(thread.missing(packets - this.recorded))
+    }
     if (this.error !== null) throw this.error
   }
 

@@ -50,25 +50,26 @@ export function framesOf(lost: readonly Loss[]): number {
 
 const NOTHING_HAPPENS: Path = { copies: 0, corrupted: 0, held: 0, lost: [] }
 
-/** The account of a wire that copies and holds back nothing. `lost`: of what came from the NIC. */
+/** The account of a wire that copies nothing. `held` and `lost`: of what came from the NIC. */
 export function plainAccount(counts: {
   offered?: number
   arrived?: number
+  held?: number
   lost?: readonly Loss[]
   books?: boolean
   generators?: readonly Tally[]
 }): WireAccount {
-  const { offered = 0, arrived = 0, lost = [], books = false, generators = [] } = counts
+  const { offered = 0, arrived = 0, held = 0, lost = [], books = false, generators = [] } = counts
   return {
     in: { ...NOTHING_HAPPENS, offered, returned: 0 },
-    out: { ...NOTHING_HAPPENS, arrived, books, lost: some(lost) },
+    out: { ...NOTHING_HAPPENS, arrived, books, held, lost: some(lost) },
     generators,
   }
 }
 
 /**
  * Several wires behind one plug: all of them send, and get the same frames. What arrives is counted at `end`, one of them; what
- * one of the `others` has lost has not arrived.
+ * one of the `others` has lost or still holds has not arrived.
  */
 export function sumAccounts(
   parts: readonly WireAccount[],
@@ -76,7 +77,8 @@ export function sumAccounts(
   others: readonly WireAccount[],
 ): WireAccount {
   const lost = others.flatMap((other) => other.out.lost)
-  const missing = framesOf(lost)
+  const held = others.reduce((sum, other) => sum + other.out.held, 0)
+  const missing = framesOf(lost) + held
   const total = (of: (part: WireAccount) => number): number => parts.reduce((sum, part) => sum + of(part), 0)
   return {
     in: {
@@ -90,6 +92,7 @@ export function sumAccounts(
     out: {
       ...end.out,
       arrived: end.out.arrived - missing,
+      held: end.out.held + held,
       lost: [...end.out.lost, ...lost],
       // What is lost behind the books is not in them.
       books: missing === 0 && parts.some((part) => part.out.books),

@@ -93,11 +93,13 @@ export class RecordWire implements Wire {
     return [{ wire: this.text, counters: { arrived, recorded, ...sifted, unwritten, bytes, foreign } }]
   }
 
-  /** What was taken has arrived, unless it turns out that it won't get into the file. */
+  /** What is in the file has arrived; what isn't yet is held, until it turns out that it never will be. */
   account(): WireAccount {
-    const { arrived, unwritten: frames } = this
+    const { arrived, unwritten: frames, recording } = this
+    const missing = recording.packets - recording.recorded
     const lost = [{ place: this.text, cause: 'unwritten', frames }]
-    return plainAccount({ arrived: arrived - frames, lost, books: this.ledger !== null && frames === 0 })
+    const books = this.ledger !== null && missing === 0
+    return plainAccount({ arrived: arrived - missing, held: missing - frames, lost, books })
   }
 
   private get arrived(): number {

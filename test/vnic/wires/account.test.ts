@@ -29,7 +29,7 @@ test('a fault in front of a wire adds to what happens behind, but no cause that 
   expect(framesOf([...loss('a', 4), ...loss('b', 50)])).toBe(54)
 })
 
-test('wires behind one plug: all send, one is the end, and what another of them loses has not arrived', () => {
+test('wires behind one plug: all send, one is the end, and what another of them loses or holds has not arrived', () => {
   const end = account(100, true, loss('end', 3))
   const other = account(1000, false, loss('other', 7))
   const { in: into, out } = sumAccounts([end, other], end, [other])
@@ -39,21 +39,24 @@ test('wires behind one plug: all send, one is the end, and what another of them 
   })
   expect(out).toEqual({
     ...end.out,
-    arrived: 120 - 7,
+    arrived: 120 - 7 - 1012,
+    held: 112 + 1012,
     lost: [...loss('end', 3), ...loss('other', 7)],
     books: false,
   })
   const faultless = account(1000, false)
+  expect(sumAccounts([end, faultless], end, [faultless]).out.books).toBe(false)
+  Object.assign(faultless.out, { held: 0 })
   expect(sumAccounts([end, faultless], end, [faultless]).out).toEqual(end.out)
   expect(sumAccounts([faultless, faultless], faultless, [faultless]).out.books).toBe(false)
 })
 
 test('a plain wire has what it is told, and nothing else', () => {
-  const counts = { offered: 1, arrived: 2, books: true, lost: [...loss('a', 3), ...loss('b', 0)] }
+  const counts = { offered: 1, arrived: 2, held: 4, books: true, lost: [...loss('a', 3), ...loss('b', 0)] }
   const nothing = { copies: 0, corrupted: 0, held: 0, lost: [] }
   expect(plainAccount(counts)).toEqual({
     in: { ...nothing, offered: 1, returned: 0 },
-    out: { ...nothing, arrived: 2, books: true, lost: loss('a', 3) },
+    out: { ...nothing, arrived: 2, held: 4, books: true, lost: loss('a', 3) },
     generators: [],
   })
 })

@@ -235,6 +235,29 @@ describe('record', () => {
     closeSync(fd)
   })
 
+  /** A pipe takes a part of what is written, and then no more. */
+  async function missingInFullPipe(): Promise<void> {
+    const fifo = path.join(folder, 'full')
+    execFileSync('mkfifo', [fifo])
+    const fd = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+    const wire = record({ name: fifo })
+    for (let i = 0; i < 2000; i++) wire.send(someFrame(i), 0, 60, 0)
+    const failure = await wire.recording.flush().catch(String)
+    wire.close()
+    const { recorded, unwritten } = countersOf(wire)
+    expect(recorded).toBeGreaterThan(0)
+    expect(failure).toContain(`${unwritten} packets are missing`)
+    expect(wire.account().out).toMatchObject({
+      arrived: recorded,
+      held: 0,
+      lost: [{ frames: 2000 - recorded }],
+    })
+    // Whole records only, and a part of one behind them.
+    const got = Buffer.alloc(1 << 18)
+    expect(Math.floor((readSync(fd, got) - 24) / (16 + 60))).toBe(recorded)
+    closeSync(fd)
+  }
+
   test('a FIFO that nobody reads: says so, and what is lost at the end has a number', async () => {
     const fifo = path.join(folder, 'unread')
     execFileSync('mkfifo', [fifo])
@@ -242,7 +265,11 @@ describe('record', () => {
     for (let i = 0; i < 3; i++) wire.send(someFrame(i), 0, 60, 0)
     wire.poll(new FakePort(), 64, 0)
     await until(() => log.some((line) => /waiting for a reader/.test(line)))
-    await expect(wire.recording.flush()).rejects.toThrow(/3 packets are missing in .*unread/)
+    expect(wire.account().out).toMatchObject({ arrived: 0, held: 3, books: false, lost: [] })
+    await Promise.all([
+      missingInFullPipe(),
+      expect(wire.recording.flush()).rejects.toThrow(/^3 packets are missing in .*unread/),
+    ])
     expect(() => wire.poll(new FakePort(), 64, 0)).toThrow(
       expect.objectContaining({ code: 'IXY_ERR_OUTPUT' }),
     )
