@@ -8,7 +8,7 @@ export interface LossVerdict {
   readonly judged: boolean
   /** Why it isn't judged, '' if it is. */
   readonly reason: string
-  /** Frames that have not arrived, by any name. */
+  /** Frames that have not arrived, by any name; at most so many where there are copies and frames aren't known one by one. */
   readonly lost: number
   /** Frames that have arrived changed; at most so many where they aren't known one by one. */
   readonly corrupted: number
@@ -64,11 +64,12 @@ export function lossOf(
       bySequence: true,
     }
   }
-  const lost = sum(balances.map(({ lost, underWay }) => framesOf(lost) + underWay))
+  // With copies, more may be lost than were offered.
+  const lost = Math.min(sum(balances.map(({ lost, underWay }) => framesOf(lost) + underWay)), of)
   return {
     lost,
     // Faults count what they change; a frame may be changed twice, or be lost afterwards.
-    corrupted: Math.min(sum(balances.map((balance) => balance.corrupted)), Math.max(0, of - lost)),
+    corrupted: Math.min(sum(balances.map((balance) => balance.corrupted)), of - lost),
     of,
     unaccounted,
     bySequence: false,

@@ -58,6 +58,8 @@ test('elsewhere whatever is missing is lost, in all directions', () => {
   // No more are corrupted than have come.
   const often = [{ ...balances[0], corrupted: 500 }, balances[1]]
   expect(lossOf(APP, ports, often)).toEqual({ ...verdict, corrupted: 72 })
+  const manyCopies = [{ ...balances[0], copies: 500, lost: lost(300) }, balances[1]]
+  expect(lossOf(APP, ports, manyCopies)).toEqual({ ...verdict, lost: 100, corrupted: 0 })
   const none = { lost: 0, corrupted: 0, of: 0, unaccounted: 0, bySequence: false }
   expect(lossOf(APP, [port(0, {}), port(1, { books: true })], [balance({})])).toEqual(none)
 })

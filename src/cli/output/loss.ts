@@ -18,8 +18,13 @@ export function unmetLoss(loss: LossVerdict, expected: number): string | null {
   if (loss.of === 0) return 'no packet moved, so nothing can be said of loss'
   const ratio = lossRatio(loss)
   if (ratio <= expected) return null
-  const corrupted = loss.corrupted > 0 ? ` and corrupted ${loss.corrupted}` : ''
+  const corrupted = loss.corrupted > 0 ? ` and ${corruptedBy(loss)} ${loss.corrupted}` : ''
   return `lost ${loss.lost}${corrupted} of ${loss.of} packets (${ratio.toPrecision(3)}), expected at most ${expected}`
+}
+
+/** Faults know how often they have changed a frame, not how many of them. */
+function corruptedBy({ bySequence }: LossVerdict): string {
+  return bySequence ? 'corrupted' : 'corrupted at most'
 }
 
 /** `: lost 0, duplicated 0, …`, and whether that is good news. */
@@ -34,7 +39,7 @@ export function verdictOf(
     for (const name of ['duplicated', 'reordered'])
       parts[name] = sum(wires.map(({ counters }) => counters[name] ?? 0))
   }
-  if (loss.bySequence || loss.corrupted > 0) parts['corrupted'] = loss.corrupted
+  if (loss.bySequence || loss.corrupted > 0) parts[corruptedBy(loss)] = loss.corrupted
   if (loss.unaccounted > 0) parts['unaccounted'] = loss.unaccounted
   const text = Object.entries(parts).map(([name, count]) => `${name} ${grouped(count)}`)
   return { text: text.join(', '), good: sum(Object.values(parts)) === 0 }

@@ -8,8 +8,9 @@ test('the share that is lost or changed is held against what was expected, if no
   expect([lossRatio(loss), lossRatio({ ...loss, of: 0 })]).toEqual([0.015, 0])
   expect([unmetLoss(loss, 0.015), unmetLoss({ ...LOSS, of: 1 }, 0)]).toEqual([null, null])
   expect(unmetLoss(loss, 0.0149)).toBe(
-    'lost 10 and corrupted 5 of 1000 packets (0.0150), expected at most 0.0149',
+    'lost 10 and corrupted at most 5 of 1000 packets (0.0150), expected at most 0.0149',
   )
+  expect(unmetLoss({ ...loss, bySequence: true }, 0)).toMatch(/^lost 10 and corrupted 5 of/)
   expect(unmetLoss({ ...LOSS, unaccounted: 1 }, 1)).toMatch(/^nobody has counted .* 1 packets/)
   expect(unmetLoss({ ...LOSS, of: 0 }, 1)).toMatch(/^no packet moved/)
   expect(unmetLoss({ ...LOSS, judged: false, reason: 'x is gone' }, 1)).toMatch(/x is gone$/)
@@ -28,7 +29,7 @@ test('a verdict adds up what the judging wires have seen, and is good only if al
     'lost 1, duplicated 12, reordered 23, corrupted 4',
   )
   expect(text({ lost: 1 })).toBe('lost 1')
-  expect(text({ corrupted: 4, unaccounted: 5 })).toBe('lost 0, corrupted 4, unaccounted 5')
+  expect(text({ corrupted: 4, unaccounted: 5 })).toBe('lost 0, corrupted at most 4, unaccounted 5')
   const good = (loss: Partial<typeof LOSS>): boolean => verdictOf({ ...LOSS, ...loss }, []).good
   expect([{}, { lost: 1 }, { corrupted: 1 }, { unaccounted: 1 }, { judged: false }].map(good)).toEqual([
     true,
