@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { CaptureFile } from '../../src/captures/files.ts'
 import { arpRequest, type Ends, ping, udp } from '../examples/frames.ts'
+import { pings } from '../pings.ts'
 import { copyExample } from './example-files.ts'
 import { Tool, describeIf, ixy, missing, objects, sh, temporaryDirectory, testIf } from './support.ts'
 
@@ -91,7 +92,7 @@ describeIf(missing({ root: true, programs: ['ip', 'ping'] }), 'responder at a TA
     const inside = (...args: string[]): string => sh('ip', 'netns', 'exec', netns, ...args)
     inside('ip', 'addr', 'add', '10.77.0.1/24', 'dev', tap)
     inside('ip', 'link', 'set', tap, 'up')
-    expect(inside('ping', '-c', '30', '-i', '0.02', '-s', '1000', '10.77.0.2')).toMatch(/ 0% packet loss/)
+    await pings(inside, '-c 30 -i 0.02 -s 1000', '10.77.0.2')
     expect(inside('ip', 'neigh', 'show', '10.77.0.2')).toContain('lladdr 02:00:0a:4d:00:02')
     const { code, stdout } = await tool.kill()
     expect(code).toBe(0)

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { pings } from '../pings.ts'
 import { Tool, becomes, describeIf, missing, objects, sh, temporaryDirectory } from './support.ts'
 
 describeIf(
@@ -100,8 +101,7 @@ describeIf(
       const tool = new Tool(['pktgen', `virtual:tap=${tap}`, ...shape, ...answer], { netns })
       await tool.until(/"interval"/)
       const addresses = ['10.98.0.1', '10.98.0.9', 'fd00:98::1']
-      for (const address of addresses)
-        expect(inside('ping', '-c', '3', '-i', '0.1', '-w', '10', address)).toMatch(/ 0% packet loss/)
+      for (const address of addresses) await pings(inside, '-c 3 -i 0.1', address)
       const neighbours = inside('ip', 'neigh', 'show', 'dev', tap)
       for (const address of addresses)
         expect(neighbours).toMatch(new RegExp(`^${address} lladdr 02:69:78:79:00:01 REACHABLE`, 'm'))

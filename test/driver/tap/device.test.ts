@@ -1,11 +1,13 @@
 /** The kernel at the other end judges: what it has counted is what the driver has. */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { open, type OpenDevices } from '../../../src/library/open.ts'
 import { Session } from '../../../src/engine/session.ts'
 import { tapQueues } from '../../../src/driver/tap/queues.ts'
 import type { TapQueueSpec } from '../../../src/driver/tap/queue-spec.ts'
 import { PacketMemory } from '../../../src/memory/packets.ts'
+import { pings } from '../../pings.ts'
 import { describeIf, missing } from '../../skip.ts'
 
 const id = `ixd${process.pid}`
@@ -68,17 +70,16 @@ describeIf(reason, 'a TAP interface as a device', () => {
       for (const [from, to] of [ports, [ports[1], ports[0]]])
         to.tx.transmit(batch, 0, from.rx.receive(batch, to.tx.room()))
     }
-    const ping = spawn('ip', ['netns', 'exec', left, 'ping', '-c', '50', '-i', '0.002', '-q', '10.98.0.2'])
-    let output = ''
-    ping.stdout.on('data', (text) => (output += String(text)))
+    const inside = async (...command: string[]): Promise<string> =>
+      (await promisify(execFile)('ip', ['netns', 'exec', left, ...command])).stdout
     let ended = false
-    ping.once('close', () => (ended = true))
+    const answered = pings(inside, '-c 50 -i 0.002 -q', '10.98.0.2').finally(() => (ended = true))
     while (!ended) {
       forward()
       await new Promise((resolve) => setImmediate(resolve))
     }
+    await answered
     forward()
-    expect(output).toContain('50 received, 0% packet loss')
     for (const [port, name] of [left, right].entries()) {
       const { rx, tx } = statistics(name)
       const ours = opened.statistics(port)

@@ -1,6 +1,7 @@
 /** The host's end of a virtual NIC's cable: a network namespace with TAP interfaces in it. */
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { pings } from '../../pings.ts'
 import type { FarEndRequest } from '../far-end.ts'
 import { privately, programPath } from './debian.ts'
 import { event, run, start } from './processes.ts'
@@ -61,6 +62,12 @@ export class HostNetwork {
   async tool(name: string, args: readonly string[], seconds = 60): Promise<string> {
     const { tree } = this.#test.environment
     return this.exec(privately(tree, programPath(tree, name), args), seconds)
+  }
+
+  async ping(to: string, options = '-c 20 -i 0.02'): Promise<void> {
+    const inside = (program: string, ...args: string[]): Promise<string> =>
+      program === 'ping' ? this.tool(program, args) : this.exec([program, ...args])
+    await pings(inside, `-q -W 5 ${options}`, to)
   }
 
   async ip(...args: string[]): Promise<string> {

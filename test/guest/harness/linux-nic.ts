@@ -1,5 +1,6 @@
 /** The guest's view of a network interface that Linux's own driver runs. */
 import assert from 'node:assert/strict'
+import { pings } from '../../pings.ts'
 import type { Guest } from './qemu.ts'
 
 export class LinuxNic {
@@ -46,8 +47,7 @@ export class LinuxNic {
   }
 
   async ping(to: string, options = '-c 20 -i 0.02', seconds = 60): Promise<void> {
-    const { output } = await this.guest.shell(`ping -q -W 5 ${options} ${to}`, seconds)
-    assert.match(output, / 0% packet loss/, output)
+    await pings((...command) => this.guest.sh(command.join(' '), seconds), `-q -W 5 ${options}`, to)
   }
 
   /** The lines of the kernel log, newest last, at or above a severity (0 emergency … 7 debug). */

@@ -28,10 +28,7 @@ export const linuxIntx: Scenario = {
     })
     await test.check('ping from both sides', async () => {
       await nic.ping(HOST, '-c 200 -i 0.01')
-      assert.match(
-        await network.tool('ping', ['-q', '-W', '5', '-c', '100', '-i', '0.01', GUEST]),
-        / 0% packet loss/,
-      )
+      await network.ping(GUEST, '-c 100 -i 0.01')
     })
     await test.check('the interrupt is the one of the slot, and nobody complains of it', async () => {
       const line = (await guest.sh(`grep ${nic.name} /proc/interrupts`)).trim()

@@ -132,29 +132,12 @@ async function selfTest(test: ScenarioContext, nic: LinuxNic): Promise<void> {
 
 async function traffic(test: ScenarioContext, nic: LinuxNic, network: HostNetwork): Promise<void> {
   await test.check('ping from the guest', () => nic.ping(HOST))
-  await test.check('ping from the host', async () => {
-    const output = await network.tool('ping', ['-q', '-W', '5', '-c', '20', '-i', '0.02', GUEST])
-    assert.match(output, / 0% packet loss/)
-  })
+  await test.check('ping from the host', () => network.ping(GUEST))
   await test.check('MTU 9000: ping with 8000 bytes, both ways', async () => {
     await nic.guest.sh(`ip link set ${nic.name} mtu 9000`)
     await nic.waitForLink()
     await nic.ping(HOST, '-c 10 -i 0.02 -s 8000 -M do')
-    const output = await network.tool('ping', [
-      '-q',
-      '-W',
-      '5',
-      '-c',
-      '10',
-      '-i',
-      '0.02',
-      '-s',
-      '8000',
-      '-M',
-      'do',
-      GUEST,
-    ])
-    assert.match(output, / 0% packet loss/)
+    await network.ping(GUEST, '-c 10 -i 0.02 -s 8000 -M do')
     await nic.guest.sh(`ip link set ${nic.name} mtu 1500`)
     await nic.waitForLink()
   })

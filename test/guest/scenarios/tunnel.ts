@@ -110,8 +110,7 @@ async function carry(test: ScenarioContext, network: HostNetwork, nic: LinuxNic,
   if (ready === false) return
   await test.check(`${name}: ping, from the guest and to it`, async () => {
     await nic.ping(inside[0])
-    const output = await network.tool('ping', ['-q', '-c', '20', '-i', '0.02', '-W', '5', inside[1]])
-    assert.match(output, / 0% packet loss/, output)
+    await network.ping(inside[1])
     const full = prefix === 64 ? 1400 - 48 : 1400 - 28
     await nic.ping(inside[0], `-c 5 -i 0.02 -M do -s ${full}`)
   })
