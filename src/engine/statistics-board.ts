@@ -106,11 +106,14 @@ export class StatisticsBoard {
       return { ...counted, dropped, stuck: [] }
     }
     const { rx, tx, dropped } = this.crew.totals(index)
+    const unsent = dropped['tx_unsent']
+    // How long those were is known to nobody any more: they are taken to be like the others.
+    const unsentBytes = unsent === 0 ? 0 : Math.round(unsent * (tx.bytes / tx.packets))
     return {
       rxPackets: rx.packets,
       rxBytes: rx.bytes,
-      txPackets: tx.packets - dropped['tx_unsent'],
-      txBytes: tx.bytes,
+      txPackets: tx.packets - unsent,
+      txBytes: tx.bytes - unsentBytes,
       dropped: this.latest[index]?.dropped ?? {},
       stuck: [],
     }

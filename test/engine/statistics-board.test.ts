@@ -139,8 +139,8 @@ describe('what is shown of a device', () => {
     const known = board(1)
     known.totals()
     gone = true
-    // What the rings still held has not been sent.
-    const ofWorkers = { rx: sums.rx, tx: { packets: 44, bytes: 3520 }, dropped: whole.dropped }
+    // What the rings still held has not been sent, nor have its bytes.
+    const ofWorkers = { rx: sums.rx, tx: { packets: 44, bytes: 44 * 64 }, dropped: whole.dropped }
     expect(known.finalTotals([null])).toEqual([{ ...whole, ...ofWorkers }])
     const dropped = { missed: 6, filtered: 8, pool_empty: 77, tx_unsent: 11 }
     expect(known.finalTotals([last])).toEqual([{ ...whole, ...traffic, dropped }])
