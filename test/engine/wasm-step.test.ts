@@ -189,6 +189,15 @@ describe.each([
       for (const n of [-1, 0]) expect(stepOf({ imports: imported(name, 3), body: body(n) })()).toBe(0)
     expect(stepOf({ imports: imported('receive', 3), body: body(100_000) })()).toBe(0)
     expect(stepOf({ imports: imported('room', 1), body: [...constant(0), ...CALL] })()).toBe(tx.room())
+    const free = (): number[] => [0, 1].map((pool) => memory.available(pool))
+    const before = free()
+    for (const n of [-1, 0]) {
+      const allocated = [...constant(1), ...constant(BATCH), ...constant(n), ...CALL]
+      expect(stepOf({ imports: imported('allocate', 3), body: allocated })()).toBe(0)
+      const freed = [...constant(BATCH), ...constant(n), ...CALL, ...constant(0)]
+      stepOf({ imports: imported('free', 4), body: freed })()
+      expect(free()).toEqual(before)
+    }
   })
 
   test('takes buffers and gives them back', () => {

@@ -1,6 +1,8 @@
 /** Runs an app on ports that are arrays of frames. */
 import type { App, AppPort, AppSteps } from '../../src/engine/app.ts'
-import { PacketMemory, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { allocateShared, releaseBlock } from '../../src/linux/hugepages.ts'
+import { PacketMemory, type PacketMemorySpec, packetMemoryBytes } from '../../src/memory/packets.ts'
+import { WasmSpace } from '../../src/memory/wasm-space.ts'
 
 const POOL_SHIFT = 6
 const BUFFER_SHIFT = 11
@@ -57,6 +59,13 @@ export class FakePort implements AppPort {
   }
 }
 
+function inWasm(spec: PacketMemorySpec, bytes: number): PacketMemory {
+  const block = allocateShared(bytes)
+  const memory = new PacketMemory({ ...spec, address: block.address }, new WasmSpace(block))
+  releaseBlock(block)
+  return memory
+}
+
 export class FakeRun {
   readonly ports: readonly FakePort[]
   readonly memory: PacketMemory
@@ -64,13 +73,14 @@ export class FakeRun {
   private readonly names: readonly string[]
   private readonly slots: Float64Array
 
-  constructor(app: App<never, never>, devices: number, job: unknown, batchSize = 8) {
+  /** `wasm`: packets are where an app's loops in WebAssembly reach them. */
+  constructor(app: App<never, never>, devices: number, job: unknown, batchSize = 8, wasm = false) {
     const ownPools = app.pools ?? 0
     const pools = devices + ownPools
     const bytes = packetMemoryBytes(BUFFER_SHIFT, POOL_SHIFT, pools)
     const pages = { address: 0n, pageIovas: new Float64Array(1), pageBytes: 2 ** 30, pageOffset: 0 }
     const spec = { ...pages, bufferShift: BUFFER_SHIFT, poolShift: POOL_SHIFT, pools }
-    const memory = new PacketMemory(spec, new ArrayBuffer(bytes))
+    const memory = wasm ? inWasm(spec, bytes) : new PacketMemory(spec, new ArrayBuffer(bytes))
     // What was in the buffers before is nobody's business.
     memory.u8.fill(0xa5)
     this.memory = memory

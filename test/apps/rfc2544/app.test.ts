@@ -22,6 +22,8 @@ class Rig {
   readonly bench: Bench
   dropped: DroppedBy[] = [{ index: 0, queue: null, dropped: { missed: 5, crc: 0 } }]
   readonly sent: Buffer[] = []
+  /** Packets that the steps say to have moved. */
+  moved = 0
   private readonly pump: NodeJS.Timeout
 
   constructor(devices: number, wiring: Wiring) {
@@ -35,7 +37,7 @@ class Rig {
     this.bench = new Bench(new Board(job.board), () => this.dropped, 0.05, this.stop.signal)
     this.pump = setInterval(() => {
       for (let i = 0; i < 20; i++) {
-        run.steps.step()
+        this.moved += run.steps.step()
         run.ports.forEach((port, from) => {
           for (const frame of port.sent.splice(0)) {
             this.sent.push(frame)
@@ -64,9 +66,11 @@ test('every frame is sent and counted once, trial by trial, of the size that is 
   rig = new Rig(1, (_, frame) => [{ port: 0, frame }])
   for (const [size, bytes] of [60, 1514, 60].entries()) {
     rig.sent.length = 0
+    rig.moved = 0
     const counts = await rig.run({ size: size % 2 })
     expect(counts).toMatchObject({ sent: 300, received: 300, lost: 0, duplicated: 0, damaged: 0, foreign: 0 })
     expect(counts.latency?.count).toBe(300)
+    expect(rig.moved).toBe(600)
     expect(counts.droppedHere).toEqual({})
     expect(new Set(rig.sent.map(({ length }) => length))).toEqual(new Set([bytes]))
   }

@@ -31,9 +31,9 @@ export function jobOf(flags: Partial<TunnelFlags>, mtu = 1500): TunnelJob {
 export class End extends FakeRun {
   readonly job: TunnelJob
 
-  constructor(flags: Partial<TunnelFlags>, mtu = 1500) {
+  constructor(flags: Partial<TunnelFlags>, mtu = 1500, wasm = false) {
     const job = jobOf(flags, mtu)
-    super(tunnel as never, 2, job)
+    super(tunnel as never, 2, job, undefined, wasm)
     this.job = job
   }
 

@@ -72,6 +72,19 @@ describe.each(KINDS)('%s', (_, ip, flags) => {
   })
 })
 
+test('frames that go the short way, in WebAssembly, are counted like the others', () => {
+  const { a: local, b: remote } = SIDES[4]
+  const a = new End({ ...VXLAN, local, remote }, 1500, true)
+  const b = new End({ ...VXLAN, local: remote, remote: local }, 1500, true)
+  // Those that wait for the next hop go the long way, and so does the one in the middle, which doesn't fit.
+  const frames = [0, 0, 1450 - 28 + 1, 0, 0].map((payloadBytes) => innerFrame(4, { payloadBytes }))
+  for (const round of [1, 2]) {
+    expect(carry(a, b, ...frames).there).toHaveLength(4)
+    expect(a.counted).toMatchObject({ encapsulated: 4 * round, too_big: round })
+    expect(b.counted).toMatchObject({ decapsulated: 4 * round })
+  }
+})
+
 test('IPv4 and IPv6 take another way where they have a port each; without one for IPv6 it stays here', () => {
   const [a, b] = bothEnds(4, { encap: 'fou', port: 5555 })
   const { there } = carry(

@@ -1,4 +1,5 @@
 import { Bench, type BenchOptions, VARIANTS, frame } from './bench.ts'
+import { SplitDeviceQueue } from './model/device-queue.ts'
 import { BIT } from './model/network-card.ts'
 
 let bench: Bench
@@ -206,7 +207,22 @@ describe.each(VARIANTS.filter(({ bits = [] }) => bits.includes(BIT.MRG_RXBUF)))(
       bench.card.receive(0, frame(60, 3))
       expect(bench.pairs[0].rx.untaken()).toBe(3)
       expect(bench.device.statistics().rxPackets).toBe(3)
+      // The second has been dropped as its first part was taken out.
+      expect(bench.take(0, 2).frames).toEqual([frame(60, 1)])
+      expect(bench.pairs[0].rx.untaken()).toBe(1)
+      expect(bench.device.statistics().rxPackets).toBe(3)
     })
+  },
+)
+
+test.each(VARIANTS.filter(({ name }) => !name.includes('packed')))(
+  '$name: a card that says to have used more than there is leaves no more than that in the ring',
+  (variant) => {
+    started(variant)
+    const queue = bench.card.queues.get(0)
+    if (!(queue instanceof SplitDeviceQueue)) throw new Error('the ring is split')
+    queue.lie(1000)
+    expect(bench.pairs[0].rx.untaken()).toBe(bench.device.queues[0].rx.slots)
   },
 )
 

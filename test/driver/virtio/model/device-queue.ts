@@ -109,6 +109,11 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.memory.at(this.at.device + 2, 2, 'used ring').setUint16(0, this.used, true)
   }
 
+  /** Says to have used so many more than it has. */
+  lie(more: number): void {
+    this.memory.at(this.at.device + 2, 2, 'used ring').setUint16(0, this.used + more, true)
+  }
+
   wantDoorbell(wanted: boolean): void {
     const event = this.memory.at(this.at.device + 4 + 8 * this.size, 2, 'avail_event')
     if (!this.eventIndex) this.memory.at(this.at.device, 2, 'used ring').setUint16(0, wanted ? 0 : 1, true)
