@@ -285,6 +285,21 @@ export function keepContracts(worlds: readonly World[], runs: number): void {
         expect([...memory.freeStack.subarray(0, POOL)]).toEqual(other)
       })
 
+      test('one packet more than the pool has room for is refused among four as well', () => {
+        const batch = array(4)
+        memory.allocate(1, batch, 4)
+        memory.free(batch, 0, 1)
+        const [first, ...others] = [...batch]
+        expect(() => memory.free(arrayOf(world, near, [...others, first]), 0, 4)).toThrow('that is full')
+        expect(memory.available(1)).toBe(POOL)
+        expect(memory.allocate(1, batch, 4)).toBe(4)
+        memory.free(batch, 0, 1)
+        expect(tx.transmit(batch, 0, 4)).toBe(4)
+        world.send(ENTRIES)
+        expect(() => tx.room()).toThrow('freed or transmitted twice')
+        expect([tx.pending(), memory.available(1)]).toEqual([0, POOL])
+      })
+
       test.each([2, -1, 0.5, NaN])('there is no pool %d', (pool) => {
         expect(() => memory.allocate(pool, array(2), 2)).toThrow(
           `there is no pool ${pool}: they go from 0 to 1`,

@@ -191,6 +191,9 @@ describe.each([
     expect(stepOf({ imports: imported('room', 1), body: [...constant(0), ...CALL] })()).toBe(tx.room())
     const free = (): number[] => [0, 1].map((pool) => memory.available(pool))
     const before = free()
+    const most = [...constant(1), ...constant(BATCH), ...constant(300), ...CALL]
+    expect(stepOf({ imports: imported('allocate', 3), body: most })()).toBe(256)
+    memory.free(new Int32Array(space.buffer, BATCH, 256), 0, 256)
     for (const n of [-1, 0]) {
       const allocated = [...constant(1), ...constant(BATCH), ...constant(n), ...CALL]
       expect(stepOf({ imports: imported('allocate', 3), body: allocated })()).toBe(0)
@@ -216,6 +219,36 @@ describe.each([
     batch.set(ids)
     expect(free()).toBe(0)
     expect(memory.available(1)).toBe(before)
+  })
+
+  test('gives buffers of several pools back, each to its own', () => {
+    const free = (): number[] => [0, 1].map((pool) => memory.available(pool))
+    const before = free()
+    const mixed = memory.batch(4)
+    memory.allocate(0, mixed, 2)
+    memory.allocate(1, mixed.subarray(2), 2)
+    const body = [...constant(BATCH), ...constant(4), ...CALL, ...constant(0)]
+    const step = stepOf({ imports: imported('free', 4), body })
+    new Int32Array(space.buffer, BATCH, 4).set(mixed)
+    step()
+    expect(free()).toEqual(before)
+  })
+
+  test('receives as many as there are, not those that are dropped; the card gets all of their buffers again', () => {
+    const receive = stepOf({
+      imports: imported('receive', 3),
+      body: [...constant(0), ...constant(BATCH), ...constant(8), ...CALL],
+    })
+    const { badLength } = rx
+    for (const how of ['whole', 'impossible', 'whole'] as const) card.receive(new Uint8Array(60), how)
+    expect(receive()).toBe(2)
+    memory.free(new Int32Array(space.buffer, BATCH, 2), 0, 2)
+    // More than there are descriptors, one at a time.
+    for (let i = 0; i < 100; i++) {
+      card.receive(new Uint8Array(60), 'impossible')
+      expect(receive()).toBe(0)
+    }
+    expect(rx.badLength).toBe(badLength + 101)
   })
 
   test.each<[string, string, number, number[], RegExp]>([

@@ -31,10 +31,10 @@ export function dataOutlet(): Outlet {
 export function openStdout(color: boolean, onClosed: () => void): Output {
   const outlet = dataOutlet()
   outlet.onUnwritable(onClosed)
-  return new Data(outlet, chalkFor(outlet, color))
+  return new DataOutput(outlet, chalkFor(outlet, color))
 }
 
-class Data implements Output {
+export class DataOutput implements Output {
   dropped = 0
   readonly chalk: ChalkInstance
   private readonly outlet: Outlet

@@ -55,7 +55,6 @@ export class RunRecord {
   private readonly links: Link[] = []
   private gaps = 0
   private unseen = 0
-  private others = 0
 
   /** Whether an `end` has come: what follows is another run. */
   get ended(): boolean {
@@ -94,7 +93,6 @@ export class RunRecord {
         this.end = parsed(END, object)
         return true
       default:
-        this.others++
         return false
     }
   }

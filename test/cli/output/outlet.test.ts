@@ -1,7 +1,10 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Outlet } from '../../../src/cli/output/outlet.ts'
+import { Chalk } from 'chalk'
+import { createLog } from '../../../src/cli/log.ts'
+import { Outlet, stderr } from '../../../src/cli/output/outlet.ts'
+import { DataOutput } from '../../../src/cli/output/stdout.ts'
 import { pipe, readUntil, shut } from '../../e2e/descriptors.ts'
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ixy-ts-outlet-'))
@@ -38,6 +41,32 @@ test('drops offers beyond the limit, and only those', async () => {
   expect(taken * 9).toBeLessThan(100_020)
   outlet.write('end\n')
   expect(await readUntil(near, (text) => text.endsWith('end\n'))).toBe(`${'interval\n'.repeat(taken)}end\n`)
+})
+
+test('a line of an interval is written, or counted as one that is left out', async () => {
+  const { near, far } = pipe(1 << 16)
+  const output = new DataOutput(new Outlet(far, null), new Chalk({ level: 0 }))
+  const text = 'interval '.repeat(10_000)
+  let lines = 0
+  for (; output.dropped < 3; lines++) output.intervalLine(text)
+  output.line('end')
+  const read = await readUntil(near, (all) => all.endsWith('end\n'))
+  expect(read).toBe(`${`${text}\n`.repeat(lines - 3)}end\n`)
+})
+
+test('lines of the log that nobody reads are counted, and told once somebody does', () => {
+  const told: string[] = []
+  let read = false
+  let emptied = (): void => undefined
+  const offer = jest.spyOn(stderr, 'offer').mockImplementation((line) => read && told.push(line) > 0)
+  const onEmpty = jest.spyOn(stderr, 'onEmpty').mockImplementation((then) => void (emptied = then))
+  const log = createLog('info', false)
+  for (let i = 0; i < 3; i++) log.info('nobody reads this')
+  read = true
+  for (let i = 0; i < 2; i++) emptied()
+  expect(told).toEqual([expect.stringContaining('3 log lines were dropped: nobody read stderr')])
+  offer.mockRestore()
+  onEmpty.mockRestore()
 })
 
 test('two of one file keep the order of lines', async () => {

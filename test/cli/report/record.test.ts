@@ -1,6 +1,6 @@
 import type { RunData, Stretch } from '../../../src/cli/report/model.ts'
 import { RunRecord } from '../../../src/cli/report/record.ts'
-import { end, interval, start } from './runs.ts'
+import { HOSTILE, end, interval, start } from './runs.ts'
 
 function dataOf(...objects: readonly object[]): RunData {
   const record = new RunRecord()
@@ -45,6 +45,13 @@ test('what lines that are missing have counted is there, in the time that they w
     [5, 1, 20],
   ])
   expect(notes).toEqual(['Lines of intervals are missing; their counts are in those that follow.'])
+})
+
+test('of a link that goes up and down all the time the first changes are kept, and the others counted', () => {
+  const link = { event: 'link', time: '2026-01-02T03:04:05.067Z', device: HOSTILE, index: 0, up: true }
+  const { links, notes } = dataOf(start(), ...Array<object>(1003).fill(link), end(5, 0))
+  expect(links).toHaveLength(1000)
+  expect(notes).toContain('3 further changes of links are left out.')
 })
 
 test('without its end a run has the totals of its last interval, and says so', () => {

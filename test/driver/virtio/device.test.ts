@@ -202,15 +202,15 @@ describe.each(VARIANTS.filter(({ bits = [] }) => bits.includes(BIT.MRG_RXBUF)))(
 
     test('what is left in the ring is counted by packets', () => {
       started(variant)
-      bench.card.receive(0, frame(60, 1))
-      bench.card.receive(0, frame(3000, 2))
-      bench.card.receive(0, frame(60, 3))
-      expect(bench.pairs[0].rx.untaken()).toBe(3)
-      expect(bench.device.statistics().rxPackets).toBe(3)
+      const [{ rx }] = bench.pairs
+      const received = (): number => bench.device.statistics().rxPackets
+      for (const [i, length] of [60, 3000, 60, 60].entries()) bench.card.receive(0, frame(length, i))
+      expect([rx.untaken(), received()]).toEqual([4, 4])
       // The second has been dropped as its first part was taken out.
-      expect(bench.take(0, 2).frames).toEqual([frame(60, 1)])
-      expect(bench.pairs[0].rx.untaken()).toBe(1)
-      expect(bench.device.statistics().rxPackets).toBe(3)
+      expect(bench.take(0, 2).frames).toEqual([frame(60, 0)])
+      expect([rx.untaken(), received()]).toEqual([2, 4])
+      expect(bench.take().frames).toEqual([frame(60, 2), frame(60, 3)])
+      expect(received()).toBe(4)
     })
   },
 )
@@ -223,6 +223,24 @@ test.each(VARIANTS.filter(({ name }) => !name.includes('packed')))(
     if (!(queue instanceof SplitDeviceQueue)) throw new Error('the ring is split')
     queue.lie(1000)
     expect(bench.pairs[0].rx.untaken()).toBe(bench.device.queues[0].rx.slots)
+  },
+)
+
+test.each(VARIANTS.filter(({ name }) => !name.includes('packed')))(
+  '$name: a card that says to have sent more than it was given has sent that',
+  (variant) => {
+    started(variant)
+    const { tx } = bench.pairs[0]
+    const room = tx.room()
+    const ids = new Int32Array(3)
+    bench.memory.allocate(1, ids, 3)
+    bench.memory.size.fill(60)
+    bench.transmit(ids)
+    const queue = bench.card.queues.get(1)
+    if (!(queue instanceof SplitDeviceQueue)) throw new Error('the ring is split')
+    queue.lie(100)
+    expect([tx.room(), tx.pending()]).toEqual([room, 0])
+    expect(bench.device.statistics()).toMatchObject({ txPackets: 3, txBytes: 180 })
   },
 )
 
