@@ -2,8 +2,8 @@
 import { Sleeper, type Waited } from '../engine/sleeper.ts'
 import type { PollMode } from '../engine/types.ts'
 import { currentCpu, forgetCpus, pretendScarce, rehearseLeaving } from '../linux/affinity.ts'
-import { close, createEventFd, signalEventFd } from '../linux/file.ts'
-import { DeviceEnd, HANDOVER_BYTES } from '../linux/handover.ts'
+import { close, createEventFd, drainEventFd, signalEventFd } from '../linux/file.ts'
+import { DeviceEnd, DriverEnd, HANDOVER_BYTES } from '../linux/handover.ts'
 import { mmap, munmap, viewOf } from '../linux/mapping.ts'
 
 /** Turns, and polls that find nothing in each: longer than a worker's patience, but in each fourth, which ends when it is about to sleep. */
@@ -36,6 +36,7 @@ export class StandInWaits {
   /** Has a worker's rests of all kinds, so many of each that V8 knows them before it compiles them. */
   rehearse(mode: PollMode): void {
     rehearseLeaving()
+    this.rehearseCalls()
     const sleeper = new Sleeper(this.queues, mode, true)
     for (let turn = 0; turn < TURNS; turn++) {
       if (turn === LAZY) sleeper.beLazy()
@@ -55,6 +56,24 @@ export class StandInWaits {
           )
       }
       sleeper.busy()
+    }
+  }
+
+  /** What a rest is made of, as it ends now and then: on another CPU than before, woken or not, with an interrupt that has come or none. */
+  private rehearseCalls(): void {
+    const { device, interrupts } = this
+    const handovers = this.queues.flatMap(({ handover }) => handover ?? [])
+    const end = new DriverEnd(handovers)
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const interrupt of interrupts) {
+        if ((turn & 1) === 0) signalEventFd(interrupt)
+        drainEventFd(interrupt)
+      }
+      if (handovers.length === 0) continue
+      end.announce(turn & 1)
+      end.arm()
+      if ((turn & 1) === 0) device.polled(1)
+      end.sleep(0)
     }
   }
 

@@ -70,6 +70,8 @@ class StandIns implements Rehearsal {
 export function warmUp(spec: WorkerSpec, pairs: readonly QueuePair[], steps: AppSteps): void {
   const counters = new SharedArrayBuffer((pairs.length * COUNTERS + OF_WORKER) * 8)
   const ports = pairs.map(({ rx, tx }) => new DataPort(rx, tx))
+  // Written when a rehearsal is over, too: V8 is not to learn only then that they change.
+  for (const port of ports) port.txUnsent = port.rxUntaken = port.filteredOut = 0
   const waits = new StandInWaits(spec.ports)
   try {
     if (process.env['IXY_TS_REHEARSAL'] !== '0') waits.rehearse(spec.mode)

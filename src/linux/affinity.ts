@@ -87,12 +87,15 @@ const TURN = 1
 /** For so long nobody yields again where others want the CPU as well: Linux takes from who yields what was left of its time slice. */
 const NO_YIELD = 20
 
-/** When to look next whether CPUs are scarce, and whether they were (0 or 1); when to leave a CPU next, and to yield. */
+/** When to look next whether CPUs are scarce, and whether they were (0 or 1); when to leave a CPU next, and to yield; bits of no CPU. */
 const LOOK = 0
 const SCARCE = 1
 const MOVE = 2
 const YIELD = 3
-const marks = new Float64Array(4)
+const STAYS = 4
+const marks = new Float64Array(5)
+/** Of all CPUs: nobody goes anywhere. */
+const ALL = 0xff
 const clock = new MonotonicClock()
 /** V8 notes what a function meets from about its eighth turn on. */
 const REHEARSALS = 20
@@ -138,24 +141,27 @@ export function giveWay(moves: boolean, turn = TURN): boolean {
   return true
 }
 
-/** Does all that the functions above may have to do, often enough for V8 to know it. */
+/** Does all that the functions above may have to do, often enough for V8 to know it, and stays where it is. */
 export function rehearseLeaving(): void {
   for (let i = 0; i < REHEARSALS; i++) {
-    marks.fill(0)
-    if ((i & 1) === 0) leaveCpu(() => Infinity)
+    const even = (i & 1) === 0
+    pretendScarce(!even)
+    marks[LOOK] = 0
+    if ((i & 2) === 0) leaveCpu(() => (even ? 0 : Infinity))
     else cpusAreScarce()
-    move(0, 0)
-    marks[YIELD] = (i & 1) === 0 ? 0 : Infinity
-    // As if the other's turn had been long.
-    giveWay((i & 2) === 0, -1)
+    // As if the other's turn had been long; and again at once.
+    giveWay((i & 4) === 0, -1)
+    giveWay(false)
   }
 }
 
-/** For a rehearsal: how the functions above find the CPUs, until forgetCpus(). */
+/** For a rehearsal: how the functions above find the CPUs, until forgetCpus(). The thread stays on its own. */
 export function pretendScarce(scarce: boolean): void {
   marks[LOOK] = Infinity
   marks[SCARCE] = scarce ? 1 : 0
+  marks[MOVE] = 0
   marks[YIELD] = scarce ? Infinity : 0
+  marks[STAYS] = ALL
 }
 
 export function forgetCpus(): void {
@@ -165,7 +171,7 @@ export function forgetCpus(): void {
 /** Lets the thread go on on another CPU, if it may. */
 function moveAway(): boolean {
   const cpu = libcCurrent()
-  return move(cpu >> 3, 1 << (cpu & 7))
+  return move(cpu >> 3, (1 << (cpu & 7)) & ~marks[STAYS])
 }
 
 /** Lets the thread go on on another CPU than that of bit `bit` of byte `at` of the set, if it may. 0: it is none, and the set stays as it is. */

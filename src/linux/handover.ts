@@ -185,8 +185,8 @@ export class DriverEnd {
   }
 
   /** Says where this thread runs, which is to be said often. Returns true if a device is on the same CPU and would go on if it could. */
-  announce(): boolean {
-    const cpu = currentCpu() + 1
+  announce(current = currentCpu()): boolean {
+    const cpu = current + 1
     let kept = false
     for (let i = 0; i < this.ends.length; i++) {
       const { words, own } = this.ends[i]
