@@ -59,34 +59,10 @@ const SETTLING = 1000
  * sleep, so that the event loop takes them; they are work.
  */
 export async function runLoop(nics: readonly Pollable[], stop: AbortSignal, orders = NONE): Promise<void> {
-  const bed = new Bed(nics, orders)
-  let idleSince = performance.now()
-  let empty = 0
+  const loop = new PollLoop(nics, orders)
   while (!stop.aborted) {
-    const end = performance.now() + SLICE
-    let now = end - SLICE
-    // The scheduler moves threads that are never idle, too, and a host that takes this one for a neighbour of its CPU sleeps.
-    bed.makeRoom()
-    while (now < end) {
-      let work = 0
-      for (const nic of nics) work += nic.poll(now)
-      now = performance.now()
-      if (work > 0) {
-        bed.disarm()
-        idleSince = now
-        empty = 0
-      } else if (bed.armed) {
-        bed.handOver(now)
-        now = performance.now()
-      } else if (++empty % AGAIN === SOON && now - idleSince < DOZE && bed.makeRoom()) {
-        if (giveWay(false)) empty = 0
-        else bed.arm()
-        now = performance.now()
-      } else if (now - idleSince > SPIN) {
-        if (bed.sleep(now, now - bed.quietSince(idleSince))) break
-      }
-    }
-    await eventLoopTurn()
+    loop.turn(performance.now() + SLICE)
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
@@ -95,12 +71,8 @@ const NONE = -1
 /** Nobody ever writes here. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
-function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** Where the loop sleeps: the descriptors and words that wake it, made anew when they have changed. */
-class Bed {
+/** The loop between two turns of the event loop, and where it sleeps: the descriptors and words that wake it, made anew when they have changed. */
+export class PollLoop {
   private readonly nics: readonly Pollable[]
   private readonly orders: number
   private generation = -1
@@ -110,20 +82,48 @@ class Bed {
   private set = new PollSet([])
   private handovers: readonly DeviceEnd[] = []
   private words = new WordSet([], WAKE_ME)
+  private idleSince: number
+  /** Polls in a row that have found nothing. */
+  private empty = 0
   /** About to hand over: the hosts have been told, and the NICs are polled once more. */
-  armed = false
+  private armed = false
   /** About to sleep for long: the same. */
   private rests = false
 
-  constructor(nics: readonly Pollable[], orders: number) {
+  constructor(nics: readonly Pollable[], orders: number, idleSince = performance.now()) {
     this.nics = nics
     this.orders = orders
+    this.idleSince = idleSince
   }
 
-  /** Since when no frame has moved and no order come, if messages have been dealt with until `idleSince`. */
-  quietSince(idleSince: number): number {
+  /** Polls until `end`, on the clock of performance.now(), or until it has slept. */
+  turn(end: number): void {
+    // The scheduler moves threads that are never idle, too, and a host that takes this one for a neighbour of its CPU sleeps.
+    this.makeRoom()
+    let now = performance.now()
+    while (now < end) {
+      let work = 0
+      for (const nic of this.nics) work += nic.poll(now)
+      now = performance.now()
+      if (work > 0) {
+        this.disarm()
+        this.idleSince = now
+        this.empty = 0
+      } else if (this.armed) {
+        this.handOver(now)
+        now = performance.now()
+      } else if (++this.empty % AGAIN === SOON && now - this.idleSince < DOZE && this.makeRoom()) {
+        if (giveWay(false)) this.empty = 0
+        else this.arm()
+        now = performance.now()
+      } else if (now - this.idleSince > SPIN && this.sleep(now, now - this.quietSince())) return
+    }
+  }
+
+  /** Since when no frame has moved and no order come. Messages have been dealt with until `idleSince`. */
+  private quietSince(): number {
     this.look()
-    let since = Math.max(this.ordered, Math.min(idleSince, this.changed + SETTLING))
+    let since = Math.max(this.ordered, Math.min(this.idleSince, this.changed + SETTLING))
     for (const { lastMoved } of this.nics) since = Math.max(since, lastMoved)
     return since
   }
@@ -138,25 +138,25 @@ class Bed {
     return keeps
   }
 
-  arm(): void {
+  private arm(): void {
     this.armed = true
     for (const handover of this.handovers) handover.arm()
   }
 
   /** Tells hosts where this thread runs, and goes elsewhere if it keeps one from running and can. Returns true if it still does. */
-  makeRoom(): boolean {
+  private makeRoom(): boolean {
     if (!this.announce()) return false
     return !leaveCpu() || this.announce()
   }
 
-  disarm(): void {
+  private disarm(): void {
     if (!this.armed && !this.rests) return
     this.armed = this.rests = false
     for (const handover of this.handovers) handover.rise()
   }
 
   /** Sleeps until a host rings or something is due, or for LONGEST; if something else may come, only for a nap. */
-  handOver(now: number): void {
+  private handOver(now: number): void {
     let limit = LONGEST
     for (const nic of this.nics) limit = Math.min(limit, nic.alone ? LONGEST : NAP, nic.nextEvent(now) - now)
     if (limit > 0) this.words.wait(limit)
@@ -167,7 +167,7 @@ class Bed {
    * Sleeps until something arrives or is due; only naps if there was work less than DOZE ago and a host needs watching. First it only
    * says that it is about to, and the NICs are polled once more. `idle`: milliseconds without work. Returns false if it did not sleep.
    */
-  sleep(now: number, idle: number): boolean {
+  private sleep(now: number, idle: number): boolean {
     let limit = Math.min(LONGEST_SLEEP, Math.max(LONG_SLEEP, idle * SLEEP_SHARE))
     let silent = false
     let calls = true

@@ -6,6 +6,7 @@
 import { offsetOf, put, type Register } from '../driver/intel/register.ts'
 import { REG } from '../driver/ixgbe/registers.ts'
 import { sleepMilliseconds } from '../linux/clock.ts'
+import { rehearseLoop } from './loop-rehearsal.ts'
 import { VirtualCard } from './model/virtual-card.ts'
 import { BAR0_BYTES } from './model/registers.ts'
 import { DESCRIPTOR_BYTES } from './model/ring.ts'
@@ -46,7 +47,9 @@ export function rehearse(): number {
   // What the later ones add to the first is compiled while they run.
   const received =
     rehearseWith(null, true, PAUSE) + rehearseWith(RATE, false, 0) + rehearseWith(RATE, true, 0)
-  sleepMilliseconds(PAUSE)
+  const begin = performance.now()
+  rehearseLoop()
+  sleepMilliseconds(Math.max(0, PAUSE - (performance.now() - begin)))
   return received
 }
 
@@ -71,6 +74,7 @@ function rehearseWith(rate: number | null, waits: boolean, pause: number): numbe
   const forward = new Forwarder(device, words)
   for (let now = 0; now < POLLS; now++) {
     device.poll(now + 0.3)
+    device.nextEvent(now + 0.3)
     if (now % AWAY_EVERY < AWAY_EVERY - AWAY) forward.poll()
     if (now === POLLS / 2) sleepMilliseconds(pause)
   }
@@ -83,6 +87,12 @@ function initialise(device: VirtualCard): void {
   device.config.write(4, Uint8Array.of(0x06, 0x00))
   device.update()
   const { UPE, MPE, BAM } = REG.FCTRL.fields
+  // Each second poll raises an interrupt too early.
+  write(REG.GPIE, REG.GPIE.fields.MULTIPLE_MSIX.mask)
+  write(REG.IVAR, REG.IVAR.fields.RX_EVEN_VAL.mask)
+  write(REG.EITR, REG.EITR.fields.ITR_INTERVAL.mask)
+  write(REG.EIAC, 1)
+  write(REG.EIMS, 1)
   write(REG.FCTRL, UPE.mask | MPE.mask | BAM.mask)
   write(REG.RDBAH, IOVA / 2 ** 32)
   write(REG.RDLEN, ENTRIES * DESCRIPTOR_BYTES)
