@@ -16,6 +16,11 @@ import {
 import { plainAccount, type WireAccount } from './account.ts'
 import type { Port, Wire, WireReport } from './wire.ts'
 
+/** Places in an array of counts: a field that has held small numbers only has the code around it thrown away when it passes 2^31. */
+const SENT = 0
+const ARRIVED = 1
+const FOREIGN = 2
+
 /** Prepared frames are to stay in a first-level cache. */
 const CACHED_BYTES = 16384
 
@@ -65,13 +70,11 @@ export class GenWire implements Wire {
   private readonly ownersAt: number
   private readonly checksAt: number
 
-  private sent = 0
+  private readonly counts = new Float64Array(3)
   private flow = 0
   private stopped = false
   private waitsForPort = true
   private waitsForRoom = false
-  private arrived = 0
-  private foreign = 0
 
   /** `checks`: this wire books what the NIC sends (exactly one wire per port does). */
   constructor(text: string, options: GenOptions, ledger: Ledger, checks: boolean) {
@@ -132,7 +135,7 @@ export class GenWire implements Wire {
     this.waitsForRoom = room <= 0
     if (this.waitsForRoom) return 0
     const ready = this.pacer === null ? room : Math.min(room, this.pacer.allowance(now))
-    const count = Math.min(budget, ready, this.limit - this.sent)
+    const count = Math.min(budget, ready, this.limit - this.counts[SENT])
     if (count <= 0) return 0
 
     let undelivered = 0
@@ -157,25 +160,25 @@ export class GenWire implements Wire {
       this.flows,
       first % sizes,
       sizes,
-      this.sent | 0,
+      this.counts[SENT] | 0,
       this.portsAt,
       this.ownersAt,
       this.checksAt,
     )
-    this.sent += count
+    this.counts[SENT] += count
     burst.first = first
     burst.count = count
   }
 
   send(memory: Bytes, offset: number, length: number): boolean {
-    this.arrived++
-    if (this.checks && !this.ledger.receive(memory, offset, length)) this.foreign++
+    this.counts[ARRIVED]++
+    if (this.checks && !this.ledger.receive(memory, offset, length)) this.counts[FOREIGN]++
     return true
   }
 
   sendBurst(burst: Burst): number {
-    this.arrived += burst.count
-    if (this.checks) this.foreign += this.ledger.receiveBurst(burst)
+    this.counts[ARRIVED] += burst.count
+    if (this.checks) this.counts[FOREIGN] += this.ledger.receiveBurst(burst)
     return burst.count
   }
 
@@ -185,7 +188,7 @@ export class GenWire implements Wire {
   }
 
   ended(): boolean {
-    return this.stopped || this.sent >= this.limit
+    return this.stopped || this.counts[SENT] >= this.limit
   }
 
   stop(): void {
@@ -197,12 +200,13 @@ export class GenWire implements Wire {
    * became of the frames of this generator, wherever they came out.
    */
   reports(): WireReport[] {
-    const { arrived, foreign } = this
+    const [, arrived, foreign] = this.counts
     return [{ wire: this.text, counters: { ...this.ledger.tally(this.generator), arrived, foreign } }]
   }
 
   account(): WireAccount {
-    const { sent: offered, arrived, checks: books } = this
+    const { checks: books } = this
+    const [offered, arrived] = this.counts
     return plainAccount({ offered, arrived, books, generators: [this.ledger.tally(this.generator)] })
   }
 

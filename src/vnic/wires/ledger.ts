@@ -12,10 +12,13 @@ import { sharedLoops } from '../wasm-loops.ts'
 import { sharedSpace } from '../space.ts'
 import * as F from './test-frame-layout.ts'
 
+/** Of what the sending end counts of a generator: places in an array, as in gen.ts. */
+const SENT = 0
+const UNDELIVERED = 1
+
 /** What the sending end counts of a generator, and the book that the receiving end keeps (test-frame-layout.ts). */
 interface Account {
-  sent: number
-  undelivered: number
+  readonly counts: Float64Array
   readonly book: Float64Array
 }
 
@@ -82,7 +85,7 @@ export class Ledger {
       )
     const at = this.space.take(F.BOOK_FLOWS + MAX_FLOWS * 4 + 2 * 2 ** F.WINDOW_BITS)
     const book = new Float64Array(this.space.memory.buffer, at, F.BOOK_FLOWS >> 3)
-    this.accounts.push({ sent: 0, undelivered: 0, book })
+    this.accounts.push({ counts: new Float64Array(2), book })
     this.words[(F.LEDGER_BOOKS >> 2) + generator] = at
     this.words[F.LEDGER_GENERATORS >> 2] = this.accounts.length
     return generator
@@ -90,9 +93,9 @@ export class Ledger {
 
   /** `generator` has handed `count` frames to its NIC, which dropped `undelivered` of them at once. */
   sent(generator: number, count: number, undelivered: number): void {
-    const account = this.accounts[generator]
-    account.sent += count
-    account.undelivered += undelivered
+    const { counts } = this.accounts[generator]
+    counts[SENT] += count
+    counts[UNDELIVERED] += undelivered
   }
 
   /**
@@ -116,7 +119,8 @@ export class Ledger {
   }
 
   tally(generator: number): Tally {
-    const { sent, undelivered, book } = this.accounts[generator]
+    const { counts, book } = this.accounts[generator]
+    const [sent, undelivered] = counts
     const received = book[F.BOOK_RECEIVED >> 3]
     const corrupted = book[F.BOOK_CORRUPTED >> 3]
     const late = book[F.BOOK_LATE >> 3]
