@@ -123,10 +123,14 @@ test('each direction has the addresses of its device, and learning says where it
 
 test('what this end drops meanwhile is told, by cause', async () => {
   rig = new Rig(1, (_, frame) => {
-    rig.dropped = [{ index: 0, queue: null, dropped: { missed: 7, crc: 9 } }]
+    rig.dropped = [
+      { index: 0, queue: null, dropped: { missed: 7, crc: 9 } },
+      { index: 0, queue: 0, dropped: { missed: 7 } },
+      { index: 1, queue: null, dropped: { missed: 4 } },
+    ]
     return [{ port: 0, frame }]
   })
-  expect((await rig.run({})).droppedHere).toEqual({ missed: 2 })
+  expect((await rig.run({})).droppedHere).toEqual({ missed: 6 })
 })
 
 test('a trial ends when it is halted, and with a signal', async () => {

@@ -71,7 +71,7 @@ test('totals at once, rates and peaks from the second answer on, and the past', 
     expect(history).toHaveLength(3)
     expect(history?.[2].devices.map((device) => device.rxPacketsPerSecond)).toEqual([1000, 0])
     expect(history?.[2].devices[0].queues.map((queue) => queue.txPacketsPerSecond)).toEqual([500, 500])
-    expect(history?.[2].devices[0].droppedPerSecond).toBe(100)
+    expect(history?.[2].devices[0].droppedPerSecond).toBe(101)
     return true
   })
   const [first, , , last] = states
@@ -98,8 +98,8 @@ test('totals at once, rates and peaks from the second answer on, and the past', 
     ...{ packets: 104_000, bytes: 6_240_000, ...rate },
     ...{ peakPacketsPerSecond: 1000, peakBitsPerSecond: 672_000 },
   })
-  expect(device.dropped).toEqual({ missed: 10_400, crc: 0 })
-  expect(device.droppedPerSecond).toEqual({ missed: 100 })
+  expect(device.dropped).toEqual({ missed: 10_400, crc: 104 })
+  expect(device.droppedPerSecond).toEqual({ missed: 100, crc: 1 })
   expect(device.queues.map(({ queue, rx }) => [queue, rx.packetsPerSecond])).toEqual([
     [0, 500],
     [1, 500],

@@ -84,6 +84,12 @@ test('drops by cause are red, and none where a filter has kept them back', () =>
   )
 })
 
+test('breaches of all rules are one number', () => {
+  const breaches = [2, 3].map((count) => ({ rule: `rule ${count}`, count }))
+  const { lines } = liveScreen(state([run(1, [{ ...device(0, 'a'), breaches }])]), VIEW, SIZE, tagged)
+  expect(lines).toContain('<red>  breaches of the datasheet 5</red>')
+})
+
 test('a run that does not answer says so, and its rates are unknown', () => {
   const unknown = { ...traffic(0), packetsPerSecond: null, bitsPerSecond: null }
   const silent = { ...run(7, [{ ...device(0, 'a'), rx: unknown, tx: unknown }]), state: 'stopped' as const }

@@ -5,6 +5,7 @@ import { NO_LOSS } from '../../../src/engine/loss.ts'
 import type { DeviceCounters, IntervalEvent } from '../../../src/engine/types.ts'
 import { JsonReporter, earlyEnd } from '../../../src/cli/output/json.ts'
 import type { EndReport, Lines, Reporter } from '../../../src/cli/output/reporter.ts'
+import { dropLine } from '../../../src/cli/output/summary.ts'
 import { Tally } from '../../../src/cli/output/tally.ts'
 import { grouped } from '../../../src/wording.ts'
 import { TextReporter } from '../../../src/cli/output/text.ts'
@@ -138,6 +139,13 @@ describe('text', () => {
       '    corrupted 0',
       '  breach of the datasheet, 2 ×: RDT = RDH',
     ])
+  })
+
+  test('drops are added up, and those that there are told by cause', () => {
+    const plain = new Chalk({ level: 0 })
+    expect(dropLine({ dropped: { missed: 2, oversize: 0, crc: 3 } }, plain)).toBe(
+      'dropped: 5 (missed 2, crc 3)',
+    )
   })
 
   test('frames of others are told of only where there are any', () => {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { comparison, judge } from '../../../src/cli/report/comparison.ts'
+import { comparison, figuresOf, judge } from '../../../src/cli/report/comparison.ts'
 import { csv } from '../../../src/cli/report/csv.ts'
 import { html, jsonBlock } from '../../../src/cli/report/html.ts'
 import { RunRecord } from '../../../src/cli/report/record.ts'
@@ -38,6 +38,44 @@ test('what comes from outside is text, in HTML and in JSON', () => {
   expect(block).toContain('virtual:gen\\u003c/script>')
   const section = runSection(run('<b>', 1, { error: { code: 'X', message: '<i>' } }), 0, false).text
   expect(section).not.toMatch(/<b>a|<i>|<img/)
+})
+
+test('what several devices have counted is added up', () => {
+  const one = run('a', 100)
+  const [total] = one.totals
+  const flow = (packets: number): typeof total.rx => ({ ...total.rx, packets, packetsPerSecond: packets })
+  const dropped = { missed: 30, crc: 20, filtered_out: 5 }
+  const totals = [total, { ...total, index: 1, rx: flow(50), tx: flow(25), dropped }]
+  const place = { place: 'here', cause: 'missed' }
+  const way = {
+    ...{
+      from: { device: 'a', index: 0 },
+      to: { device: 'b', index: 1 },
+      offered: 1000,
+      returned: 0,
+      copies: 0,
+    },
+    ...{ arrived: 993, corrupted: 0, underWay: 0, filteredOut: 0, unaccounted: 0 },
+    lost: [
+      { ...place, frames: 3 },
+      { ...place, frames: 4 },
+    ],
+  }
+  const both: RunData = { ...one, totals, balance: [way] }
+  expect(figuresOf([both]).map(({ name, of }) => [name, of(both)])).toEqual(
+    expect.arrayContaining([
+      ['All devices, sent', 125],
+      ['All devices, received', 150],
+      ['Device #0, sent', 100],
+      ['Dropped by the devices, of all received', 50 / 200],
+    ]),
+  )
+  const words = runSection(both, 0, false)
+    .text.replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+  expect(words).toContain('Sent 125.00 pps 125 packets')
+  expect(words).toContain('Received 150.00 pps 150 packets')
+  expect(words).toContain('missed 3 (here) missed 4 (here) 1,000 0 993 7 0 0 0 0')
 })
 
 test.each([

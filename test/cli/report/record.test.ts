@@ -1,5 +1,6 @@
 import type { RunData, Stretch } from '../../../src/cli/report/model.ts'
 import { RunRecord } from '../../../src/cli/report/record.ts'
+import { Series } from '../../../src/cli/report/series.ts'
 import { HOSTILE, end, interval, start } from './runs.ts'
 
 function dataOf(...objects: readonly object[]): RunData {
@@ -44,7 +45,36 @@ test('what lines that are missing have counted is there, in the time that they w
     [4, 3, 70],
     [5, 1, 20],
   ])
+  expect(stretches.map(({ rx, tx }) => [rx.bytes, tx.bytes])).toEqual([
+    [600, 600],
+    [4200, 4200],
+    [1200, 1200],
+  ])
   expect(notes).toEqual(['Lines of intervals are missing; their counts are in those that follow.'])
+})
+
+test('lines are missing as well if only what was sent in their time tells so', () => {
+  const total = {
+    rx: { packets: 30, bytes: 1800 },
+    tx: { packets: 100, bytes: 6000 },
+    dropped: { missed: 0 },
+  }
+  const { notes } = dataOf(start(), interval(1, 1, 10, 10), { ...interval(5, 1, 20, 30), total })
+  expect(notes).toContain('Lines of intervals are missing; their counts are in those that follow.')
+})
+
+test('drops of intervals that are drawn as one are added up, by cause', () => {
+  const series = new Series(2)
+  const traffic = { packets: 1, bytes: 60 }
+  for (let i = 1; i <= 7; i++)
+    series.add(i, 1, {
+      rx: traffic,
+      tx: traffic,
+      dropped: i % 2 === 0 ? { missed: i } : { missed: 1, crc: i },
+    })
+  const dropped = series.stretches.map((stretch) => stretch.dropped)
+  expect(dropped.reduce((sum, { missed }) => sum + missed, 0)).toBe(4 + 2 + 4 + 6)
+  expect(dropped.reduce((sum, { crc = 0 }) => sum + crc, 0)).toBe(1 + 3 + 5 + 7)
 })
 
 test('of a link that goes up and down all the time the first changes are kept, and the others counted', () => {
