@@ -35,6 +35,8 @@ test('of a hundred thousand intervals a thousand at most are kept, and every pac
   expect(Math.min(...stretches.slice(0, -1).map(({ rx }) => rx.low))).toBe(0)
   expect(notes).toEqual(['128 intervals are drawn as one; bands show the lowest and highest of them.'])
   expect(totals[0].rx.packets).toBe(total + 3)
+  // Asked again, it has not become more.
+  expect(packets(record.data('run').series[0].stretches)).toBe(total + 3)
 })
 
 test('what lines that are missing have counted is there, in the time that they were for', () => {
