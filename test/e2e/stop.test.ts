@@ -85,7 +85,11 @@ test('a signal that is sent twice, as timeout(1) does, stops cleanly', async () 
   }
   const { code, stdout } = await tool.end()
   expect(code).toBe(0)
-  expect(stdout).toMatch(/^forwarded /m)
+  // Of both devices.
+  const number = (text: string | undefined): number => Number(text?.replaceAll(',', ''))
+  const sent = [...stdout.matchAll(/^ {2}TX +([\d,]+) packets/gm)].map(([, packets]) => number(packets))
+  expect(sent).toHaveLength(2)
+  expect(number(/^forwarded ([\d,]+) packets/m.exec(stdout)?.[1])).toBe(sent[0] + sent[1])
   expect(await gone(children)).toBe(true)
 })
 
