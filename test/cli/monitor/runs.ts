@@ -24,7 +24,14 @@ export function counters(
   queue: number | null = null,
 ): DeviceCounters {
   const traffic = { packets, bytes: packets * 60 }
-  return { index, device, queue, rx: traffic, tx: traffic, dropped: { missed: packets / 10, crc: packets / 1000 } }
+  return {
+    index,
+    device,
+    queue,
+    rx: traffic,
+    tx: traffic,
+    dropped: { missed: packets / 10, crc: packets / 1000 },
+  }
 }
 
 /** A directory in which runs are found, and the samples that they give next. */
