@@ -55,6 +55,8 @@ export interface AppCommand<Options = unknown, Flags = unknown> {
   headline(moved: Moved): string
   /** `result`: null if the run has not come to one. */
   findings?(result: unknown): Findings
+  /** Those of its counters that are of packets which it was to pass on and has lost. */
+  readonly lossCounters?: readonly string[]
   /** The expectations of its own that the run has not met. */
   unmet?(result: unknown, flags: Flags): readonly IxyError[]
 }

@@ -5,6 +5,7 @@ import { parseUnicastMac } from '../../packet/mac.ts'
 import { MAX_VNI } from '../../packet/vxlan.ts'
 import type { AppCommand } from '../command.ts'
 import { tunnel } from './app.ts'
+import { LOST } from './fates.ts'
 import type { TunnelOptions } from './job.ts'
 import { DEFAULT_TTL, ENCAPSULATIONS, type TunnelFlags, tunnelOptions } from './options.ts'
 
@@ -35,6 +36,7 @@ export const tunnelCommand: AppCommand<TunnelOptions, TunnelFlags> = {
   addOptions,
   options: tunnelOptions,
   headline: ({ packets, rate }) => `tunnelled ${packets} (${rate})`,
+  lossCounters: LOST,
 }
 
 function addOptions(command: Command): void {

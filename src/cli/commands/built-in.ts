@@ -6,6 +6,7 @@ import { checkDevices } from '../device-argument.ts'
 import type { Finish } from '../finish.ts'
 import { type RunFlags, addRunOptions, commonRunOptions } from '../options.ts'
 import { runApp } from '../run-app.ts'
+import { sum } from '../../sum.ts'
 
 export function addBuiltIn(program: Command, finish: Finish): void {
   for (const one of BUILT_IN) addApp(program, one, finish)
@@ -43,10 +44,11 @@ function addApp(program: Command, one: AppCommand, finish: Finish): void {
 }
 
 /** As those of an app of the user's own. */
-function countersOf(
-  { app: { name } }: AppCommand,
+export function countersOf(
+  { app: { name }, lossCounters = [] }: Pick<AppCommand, 'app' | 'lossCounters'>,
   counters: Readonly<Record<string, number>>,
 ): Findings | null {
   if (Object.keys(counters).length === 0) return null
-  return { json: { app: { name, counters } }, text: null, warnings: [], loss: null }
+  const lostHere = sum(lossCounters.map((counter) => counters[counter] ?? 0))
+  return { json: { app: { name, counters } }, text: null, warnings: [], loss: null, lostHere }
 }
