@@ -88,8 +88,9 @@ function play(nic: StandInNic, host: DriverEnd, turn: number, fd: number): void 
   nic.sharedDoorbells = turn % 16 !== 15
   // It has gone, is elsewhere, here, or asleep. Few turns yield: where others want the CPU, each of those takes long.
   const place = turn % 6
+  const here = place === 2 || turn % 12 === 5
   if (place === 0) nic.handover?.clear()
-  else host.announce(currentCpu() + (place === 2 ? 0 : 1))
+  else host.announce(currentCpu() + (here ? 0 : 1))
   if (place === 3) host.arm()
   else host.disarm()
   const loop = new PollLoop([nic], turn % 7 === 0 ? fd : -1, now - IDLE[Math.floor(turn / 3) % 3])
