@@ -4,7 +4,7 @@ import path from 'node:path'
 import { lineRateLimited } from '../../src/cli/device-argument.ts'
 import { lineRate } from '../../src/packet/rate.ts'
 import { pcap } from '../captures/build.ts'
-import { ixy, objects, temporaryDirectory } from './support.ts'
+import { Tool, ixy, objects, temporaryDirectory } from './support.ts'
 
 const directory = temporaryDirectory()
 
@@ -91,11 +91,12 @@ describe('line rate', () => {
   })
 
   test('what goes beyond it is said to', async () => {
-    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-d', '0.2']
-    const { stdout, stderr } = await ixy(...args, '-i', '0.1')
-    expect(stdout).toMatch(
+    const args = ['pktgen', 'virtual:sink', '--size', '9014', '--mtu', '9000', '--rate', 'max', '-i', '0.1']
+    const tool = new Tool(args)
+    await tool.until(
       /^\[virtual:sink\] TX: \d{5,}\.\d\d Mbit\/s \d+\.\d\d Mpps \(not limited to line rate\)$/m,
     )
+    const { stdout, stderr } = await tool.kill()
     expect(stdout).toMatch(/^ {2}not limited to line rate: a link carries 10000 Mbit\/s$/m)
     expect(stderr).toMatch(/link up at 10000 Mbit\/s, not limited to line rate/)
   })
