@@ -36,9 +36,20 @@ export const COUNTERS = [
 
 /** Of packets that were to be carried, and were not. The other fates are of what is for somebody else, or was for this end itself. */
 export const LOST: readonly Counter[] = [
-  ...(['inner_malformed', 'too_big', 'unresolved', 'bad_ip', 'fragment', 'bad_udp', 'bad_checksum'] as const),
-  ...(['no_checksum', 'bad_header', 'critical_option', 'bad_payload', 'congested'] as const),
-  ...(['no_room_outer', 'no_room_inner'] as const),
+  'inner_malformed',
+  'too_big',
+  'unresolved',
+  'bad_ip',
+  'fragment',
+  'bad_udp',
+  'bad_checksum',
+  'no_checksum',
+  'bad_header',
+  'critical_option',
+  'bad_payload',
+  'congested',
+  'no_room_outer',
+  'no_room_inner',
 ]
 
 type Counter = (typeof COUNTERS)[number]
