@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import path from 'node:path'
 import { addFunction } from '../pci/fake-sysfs.ts'
 import { LAUNCHER, Tool, describeIf, missing, objects, temporaryDirectory, testIf } from './support.ts'
+import { copyPackage, nodeObstacle } from './unpacked.ts'
 
 const directory = temporaryDirectory()
 
@@ -147,6 +148,15 @@ describe('a limit that is hit is named, with what to do', () => {
       expect(stderr).toMatch(/ixy-ts: .*pids\.max.*; raise it, or end other processes \[IXY_ERR_SYSTEM\]\n$/)
       expect(status).toBe(4)
     })
+  })
+
+  testIf(missing({ root: true }) ?? nodeObstacle(), 'processes and threads of a user', () => {
+    const launcher = path.join(copyPackage(directory), 'bin/ixy-ts')
+    const command = ['-c', 'ulimit -u 9; exec "$0" "$@"', process.execPath, launcher, ...PKTGEN]
+    const nobodyElse = { uid: 64_999, gid: 64_999, cwd: '/', encoding: 'utf8' } as const
+    const { status, stderr } = spawnSync('bash', command, nobodyElse)
+    expect(stderr).toMatch(/^ixy-ts: .*ulimit -u.*; raise it, or end other processes \[IXY_ERR_SYSTEM\]\n$/)
+    expect(status).toBe(4)
   })
 
   describeIf(missing({ root: true, programs: ['unshare', 'mount'] }), 'no /proc', () => {
