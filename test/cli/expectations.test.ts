@@ -75,7 +75,7 @@ test('a packet that arrives changed has not arrived', () => {
   const run = result([100])
   const damaged = { ...run, loss: { ...run.loss, corrupted: 3 } }
   expect(unmetExpectations(damaged, { expectLoss: 0.02 }).at(0)?.message).toBe(
-    'lost 0 and corrupted 3 of 100 packets (0.0300), expected at most 0.02 (--expect-loss)',
+    'lost 0 and corrupted at most 3 of 100 packets (0.0300), expected at most 0.02 (--expect-loss)',
   )
   expect(unmetExpectations(damaged, { expectLoss: 0.03 })).toEqual([])
 })
