@@ -19,8 +19,8 @@ const TELL_EVERY = 1023
 const COSTLY = 16
 /** Longest sleep, milliseconds: orders of the main thread raise no interrupt. */
 const LONGEST = 200
-/** Both in a rehearsal. */
-const HURRIED = { patience: 48, longest: 0 }
+/** These in a rehearsal. */
+const HURRIED = { patience: 48, longest: 0, tellEvery: 15 }
 /** How long a lazy one sleeps that would poll on, milliseconds. */
 const NAP = 1
 
@@ -42,6 +42,7 @@ export class Sleeper {
   private readonly set: PollSet
   private readonly patience: number
   private readonly longest: number
+  private readonly tellEvery: number
   private readonly sleeps: boolean
   private readonly handover: DriverEnd | null
   /** All devices wake it, so it may sleep until one does. */
@@ -67,6 +68,7 @@ export class Sleeper {
     const patience = costly ? Math.ceil(PATIENCE[mode] / COSTLY) : PATIENCE[mode]
     this.patience = hurries ? Math.min(patience, HURRIED.patience) : patience
     this.longest = hurries ? HURRIED.longest : LONGEST
+    this.tellEvery = hurries ? HURRIED.tellEvery : TELL_EVERY
     this.sleeps = mode !== 'poll'
     const handovers = queues.flatMap(({ handover }) => handover ?? [])
     this.handover = handovers.length === 0 ? null : new DriverEnd(handovers)
@@ -83,7 +85,7 @@ export class Sleeper {
     this.emptyPolls = 0
     this.owes = true
     this.usefulPolls = (this.usefulPolls + 1) | 0
-    if ((this.usefulPolls & TELL_EVERY) === 0) this.handover?.announce()
+    if ((this.usefulPolls & this.tellEvery) === 0) this.handover?.announce()
   }
 
   /**
