@@ -53,7 +53,7 @@ interface Reply {
 
 function ask(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const asked = request({ port, path, headers, method, agent: false }, (response) => {
+    const asked = request({ host: '127.0.0.1', port, path, headers, method, agent: false }, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => (body += text))
       response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }))
@@ -92,7 +92,7 @@ test('what it refuses, it names', async () => {
 
 test('events follow at the interval, and begin at once', async () => {
   const states = await new Promise<MonitorState[]>((resolve, reject) => {
-    get({ port, path: '/events', agent: false }, (response) => {
+    get({ host: '127.0.0.1', port, path: '/events', agent: false }, (response) => {
       expect(response.headers['content-type']).toBe('text/event-stream')
       let text = ''
       response.setEncoding('utf8').on('data', (more: string) => {
