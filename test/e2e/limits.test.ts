@@ -129,7 +129,7 @@ describe('a limit that is hit is named, with what to do', () => {
 
   describeIf(cgroupObstacle(), 'processes and threads', () => {
     // The program isn't loaded; the child isn't started; it aborts, or waits for threads that it doesn't get.
-    const limits = [8, 12, 14, 17]
+    const limits = [8, 9, 12, 13, 14, 17]
     const groupOf = (max: number): string => `${cgroupRoot()}/ixy-ts-test-${process.pid}-${max}`
     let runs: ReadonlyMap<number, Promise<Ended>>
     beforeAll(() => {
@@ -145,7 +145,9 @@ describe('a limit that is hit is named, with what to do', () => {
 
     test.each(limits)('pids.max %i', async (max) => {
       const { status, stderr } = (await runs.get(max)) ?? {}
-      expect(stderr).toMatch(/ixy-ts: .*pids\.max.*; raise it, or end other processes \[IXY_ERR_SYSTEM\]\n$/)
+      expect(stderr).toMatch(
+        /ixy-ts: .*ulimit -u.*pids\.max.*; raise it, or end other processes \[IXY_ERR_SYSTEM\]\n$/,
+      )
       expect(status).toBe(4)
     })
   })
