@@ -3,7 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  // These take as long as a hundred others, or want the machine for themselves: make test-more.
+  // These take as long as a hundred others, or want the machine for themselves: make test-docs, make test-more.
   testPathIgnorePatterns: [
     '/node_modules/',
     ...['docs', 'packaging', 'qtest', 'steady'].map((part) => `<rootDir>/test/${part}/`),

@@ -101,11 +101,12 @@ export class RecordThread {
     const deadline = this.writtenAt + LONG
     while (!this.ended && this.busy(Infinity) && performance.now() < deadline && !late())
       await sleep(LOOK_EVERY)
-    if (!this.ended && this.error === null) await this.giveUp()
+    await this.giveUp()
   }
 
-  /** Writes nothing more, and tells the last counts: to a pipe that nobody empties, a part of what was asked for may have been written. */
+  /** Unless it has ended or failed: writes nothing more, and tells the last counts: to a pipe that nobody empties, a part of what was asked for may have been written. */
   async giveUp(): Promise<void> {
+    if (this.ended || this.error !== null) return
     this.abandon()
     for (let i = 0; i < ABANDON_DEADLINE / LOOK_EVERY && !this.ended; i++) await sleep(LOOK_EVERY)
   }

@@ -88,7 +88,7 @@ export class Recording {
     const { packets, thread } = this
     await thread.untilRecorded(packets)
     if (this.recorded < packets) {
-      if (this.error === null && !this.ended) await thread.giveUp()
+      await thread.giveUp()
       thread.fail(thread.missing(packets - this.recorded))
     }
     if (this.error !== null) throw this.error

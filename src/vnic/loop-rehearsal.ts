@@ -20,11 +20,11 @@ const DUE = [Infinity, 0.02, 0]
 const WORKS_EVERY = 7
 
 class StandInNic implements Pollable {
-  generation = 0
+  readonly generation = 0
   sharedDoorbells = true
-  handover: DeviceEnd | null
+  readonly handover: DeviceEnd
   alone = true
-  lastMoved = 0
+  readonly lastMoved = 0
   works = false
   rings = false
   due = 0
@@ -41,7 +41,7 @@ class StandInNic implements Pollable {
   poll(): number {
     if (this.rings) this.host.ring()
     const work = this.works && ++this.polls % WORKS_EVERY === 0 ? 1 : 0
-    this.handover?.polled(work)
+    this.handover.polled(work)
     return work
   }
 
@@ -89,7 +89,7 @@ function play(nic: StandInNic, host: DriverEnd, turn: number, fd: number): void 
   // It has gone, is elsewhere, here, or asleep. Few turns yield: where others want the CPU, each of those takes long.
   const place = turn % 6
   const here = place === 2 || turn % 12 === 5
-  if (place === 0) nic.handover?.clear()
+  if (place === 0) nic.handover.clear()
   else host.announce(currentCpu() + (here ? 0 : 1))
   if (place === 3) host.arm()
   else host.disarm()

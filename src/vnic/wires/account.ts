@@ -2,6 +2,7 @@
  * Where the frames of a wire are, for the balance of a run (engine/balance.ts): every frame that a source has put on the
  * way is at an end, lost under a name, or on its way. All numbers are frames since the start.
  */
+import { sum } from '../../sum.ts'
 import type { Tally } from './ledger.ts'
 
 /** Frames that were lost for one cause at one place. */
@@ -45,7 +46,7 @@ export interface WireAccount {
 
 /** How many frames that is. */
 export function framesOf(lost: readonly Loss[]): number {
-  return lost.reduce((sum, { frames }) => sum + frames, 0)
+  return sum(lost.map(({ frames }) => frames))
 }
 
 const NOTHING_HAPPENS: Path = { copies: 0, corrupted: 0, held: 0, lost: [] }
@@ -77,9 +78,9 @@ export function sumAccounts(
   others: readonly WireAccount[],
 ): WireAccount {
   const lost = others.flatMap((other) => other.out.lost)
-  const held = others.reduce((sum, other) => sum + other.out.held, 0)
+  const held = sum(others.map(({ out }) => out.held))
   const missing = framesOf(lost) + held
-  const total = (of: (part: WireAccount) => number): number => parts.reduce((sum, part) => sum + of(part), 0)
+  const total = (of: (part: WireAccount) => number): number => sum(parts.map(of))
   return {
     in: {
       offered: total((part) => part.in.offered),
